@@ -1,0 +1,2 @@
+//! finnhub-stream records every trade that Finnhub's WebSocket delivers.
+#![doc = ""]

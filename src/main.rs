@@ -1,0 +1,2 @@
+//! The command `finnhub-stream`.
+fn main() {}
