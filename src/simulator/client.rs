@@ -3,6 +3,7 @@
 
 use super::faults::Ending;
 use super::market::SymbolId;
+use super::request::Request;
 use socket2::SockRef;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
@@ -33,26 +34,6 @@ const CUT_FRAME_BYTES: u16 = 512;
 /// The connection is over, and why, for the log.
 #[derive(Debug)]
 pub(super) struct Gone(pub(super) String);
-
-/// What a client asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Request {
-    Subscribe(String),
-    Unsubscribe(String),
-}
-
-impl Request {
-    /// Reads one text message; anything but the two known requests is passed over in silence.
-    fn parse(text: &str) -> Option<Self> {
-        let message: serde_json::Value = serde_json::from_str(text).ok()?;
-        let symbol = message.get("symbol")?.as_str()?.to_owned();
-        match message.get("type")?.as_str()? {
-            "subscribe" => Some(Self::Subscribe(symbol)),
-            "unsubscribe" => Some(Self::Unsubscribe(symbol)),
-            _ => None,
-        }
-    }
-}
 
 /// The bounds of every connection.
 pub(super) fn socket_config() -> WebSocketConfig {
@@ -280,27 +261,4 @@ fn drain(stream: &mut TcpStream) -> Result<(), Gone> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_are_understood_and_anything_else_is_passed_over() {
-        fn check(text: &str, expected: Option<&Request>) {
-            assert_eq!(Request::parse(text).as_ref(), expected, "{text}");
-        }
-        check(
-            r#"{"type":"subscribe","symbol":"IC MARKETS:1"}"#,
-            Some(&Request::Subscribe(String::from("IC MARKETS:1"))),
-        );
-        check(
-            r#"{ "symbol": "\u0041\"" , "type": "unsubscribe" }"#,
-            Some(&Request::Unsubscribe(String::from("A\""))),
-        );
-        check(r#"{"type":"subscribe-news","symbol":"A"}"#, None);
-        check(r#"{"type":"subscribe","symbol":7}"#, None);
-        check("subscribe A", None);
-    }
 }

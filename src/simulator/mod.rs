@@ -5,20 +5,25 @@
 //! [`Simulator::run`], starts none, and serves up to 64 clients from a polling loop.
 //!
 //! It must not use the recorder's own reading of Finnhub's messages (the room `wire`): what it
-//! sends is spelled by hand in [`spelling`], so that a shared mistake cannot hide.
+//! sends is spelled by hand in `spelling`, so that a shared mistake cannot hide.
 //!
-//! - [`server`]: the loop, and the only part that looks at a clock
-//! - [`handshake`], [`client`]: one connection: upgrade, subscriptions, bounded sending
-//! - [`market`], [`instrument`]: when trades happen and what they are
-//! - [`replay`]: trades from a recording instead
-//! - [`faults`]: what goes wrong on purpose, and when
+//! - `server`: the loop, and the only part that looks at a clock
+//! - `reception`, `handshake`: connections until they are upgraded
+//! - `client`, `request`: one connection, what it asks for, bounded sending
+//! - `market`, `instrument`, `names`: when trades happen and what they are
+//! - `replay`: trades from a recording instead
+//! - `faults`, `garbage`: what goes wrong on purpose, and when
 
 mod client;
 mod faults;
+mod garbage;
 mod handshake;
 mod instrument;
 mod market;
+mod names;
+mod reception;
 mod replay;
+mod request;
 mod server;
 mod spelling;
 

@@ -5,11 +5,13 @@
 //! looks at a clock. No call in the loop waits for a client: each gets what its socket takes, and
 //! who falls too far behind is dropped.
 
-use super::client::{Client, Gone, Request};
-use super::faults::{Fault, FaultPlan, Garbage};
-use super::handshake::{Newcomer, Progress};
+use super::client::{Client, Gone};
+use super::faults::{Fault, FaultPlan};
+use super::garbage::Garbage;
 use super::market::{Market, TradeBatch};
+use super::reception::Reception;
 use super::replay::{Recording, ReplayedTrade};
+use super::request::Request;
 use super::spelling::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
 use super::{MOST_TRADES_PER_SECOND, SimulatorError, SimulatorOptions};
 use std::io;
@@ -17,10 +19,6 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-
-/// A demo has one client and a test a few. The loop looks at each in turn, which is cheap for so
-/// many and would not be for thousands.
-const MOST_CLIENTS: usize = 64;
 
 /// How long the loop rests between two looks: far below what a person or a test notices, and
 /// 200 wake-ups a second cost next to nothing.
@@ -41,8 +39,13 @@ const TRADES_PER_MESSAGE: usize = 10;
 /// No real symbol comes near this length.
 const LONGEST_SYMBOL_BYTES: usize = 128;
 
-/// Rows of a recording are played in portions, so that a fast replay leaves time for requests.
-const REPLAY_ROWS_PER_PASS: usize = 10_000;
+/// Rows of a recording are played in portions, so that a fast replay leaves time for requests, and
+/// so small (some 80 kB) that a client which reads at all has soon taken one.
+const REPLAY_ROWS_PER_PASS: usize = 1000;
+
+/// How long after the first subscription a replay begins: subscriptions come one by one, and the
+/// first rows are for the last of them too.
+const REPLAY_DELAY: Duration = Duration::from_millis(250);
 
 /// For so long a replay waits for a client whose socket is full: a fast replay is as fast as its
 /// client, but one that is stuck does not stop it for the others.
@@ -50,9 +53,6 @@ const REPLAY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long clients have, after a stop, to answer the Close frame.
 const GOODBYE: Duration = Duration::from_millis(100);
-
-/// A listening socket that fails so often in a row (5 s, at one try a rest) will not recover.
-const MOST_ACCEPT_FAILURES: u32 = 1000;
 
 /// A ping interval of zero would send nothing else.
 const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(10);
@@ -65,13 +65,12 @@ pub(super) struct Server {
     tick: Duration,
     market: Market,
     recording: Option<Recording>,
-    /// When the first client subscribed, after the start.
-    replay_began: Option<Duration>,
+    /// When the replay begins, after the start; known when the first client has subscribed.
+    replay_begins: Option<Duration>,
     plan: FaultPlan,
-    newcomers: Vec<Newcomer>,
+    reception: Reception,
     clients: Vec<Client>,
     batch: TradeBatch,
-    accept_failures: u32,
 }
 
 impl Server {
@@ -89,12 +88,11 @@ impl Server {
             tick: if rate > FAST_RATE { FAST_TICK } else { TICK },
             market: Market::new(options.seed, market_rate),
             recording,
-            replay_began: None,
+            replay_begins: None,
             plan: FaultPlan::new(options.faults, options.ending_after, options.seed),
-            newcomers: Vec::new(),
+            reception: Reception::default(),
             clients: Vec::new(),
             batch: TradeBatch::default(),
-            accept_failures: 0,
         })
     }
 
@@ -104,8 +102,7 @@ impl Server {
         let mut next_tick = self.tick;
         while !stop.load(Ordering::Relaxed) {
             let now = started.elapsed();
-            self.accept(listener, now)?;
-            self.upgrade(now);
+            self.let_in(listener, now)?;
             self.take_requests(now);
             if now >= next_tick {
                 next_tick = now + self.tick;
@@ -121,45 +118,13 @@ impl Server {
         Ok(())
     }
 
-    fn accept(&mut self, listener: &TcpListener, now: Duration) -> io::Result<()> {
-        for _ in 0..MOST_CLIENTS {
-            let (stream, address) = match listener.accept() {
-                Ok(accepted) => accepted,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    // A client gone again, or no free descriptor: both pass.
-                    self.accept_failures += 1;
-                    if self.accept_failures >= MOST_ACCEPT_FAILURES {
-                        return Err(error);
-                    }
-                    break;
-                }
-            };
-            self.accept_failures = 0;
-            if self.newcomers.len() + self.clients.len() >= MOST_CLIENTS {
-                log::warn!("simulator: {address} turned away, {MOST_CLIENTS} clients are here");
-                continue;
-            }
-            if stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_err() {
-                continue; // gone again
-            }
-            let begin_at = now + self.plan.upgrade_delay();
-            self.newcomers.push(Newcomer::new(stream, begin_at, self.plan.handshake_refusal()));
+    fn let_in(&mut self, listener: &TcpListener, now: Duration) -> io::Result<()> {
+        self.reception.accept(listener, now, self.clients.len(), &self.plan)?;
+        for socket in self.reception.upgraded(now) {
+            let ending = self.plan.draw_ending();
+            self.clients.push(Client::new(socket, now + self.ping_every, ending));
         }
         Ok(())
-    }
-
-    fn upgrade(&mut self, now: Duration) {
-        for newcomer in std::mem::take(&mut self.newcomers) {
-            match newcomer.advance(now) {
-                Progress::Pending(newcomer) => self.newcomers.push(newcomer),
-                Progress::Open(socket) => {
-                    let ending = self.plan.draw_ending();
-                    self.clients.push(Client::new(*socket, now + self.ping_every, ending));
-                }
-                Progress::Failed(Gone(reason)) => log::debug!("simulator: client {reason}"),
-            }
-        }
     }
 
     fn take_requests(&mut self, now: Duration) {
@@ -187,7 +152,7 @@ impl Server {
                 }
                 let id = self.market.subscribe(&symbol, now);
                 client.add_symbol(symbol, id, now);
-                self.replay_began.get_or_insert(now);
+                self.replay_begins.get_or_insert(now + REPLAY_DELAY);
                 Ok(())
             }
             Request::Unsubscribe(symbol) => {
@@ -216,7 +181,7 @@ impl Server {
 
     /// Plays what is due; says whether there is more that is due already.
     fn send_replay(&mut self, now: Duration) -> bool {
-        let Some(began) = self.replay_began else { return false };
+        let Some(began) = self.replay_begins.filter(|begins| now >= *begins) else { return false };
         let Some(mut recording) = self.recording.take() else { return false };
         let waits = |client: &Client| {
             client.blocked_since().is_some_and(|since| now < since + REPLAY_PATIENCE)
