@@ -91,6 +91,8 @@ pub struct Gauges {
     pub log_bytes: AtomicUsize,
     /// The disk refuses to take rows at the moment.
     pub disk_trouble: AtomicBool,
+    /// The writer has ended, which it does only when told to, or by a fault of ours.
+    pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
 }
@@ -108,13 +110,15 @@ impl Outbox {
         Outbox { sender, gauges }
     }
 
-    /// Hands an entry over. Never waits; once the writer has ended, entries go nowhere.
+    /// Hands an entry over. Never waits; once the writer has ended, entries go nowhere and
+    /// [`Gauges::writer_gone`] says so.
     pub fn send(&self, entry: Entry) {
         if let Entry::Trades(batch) = &entry {
             self.gauges.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
         }
-        // The writer ends first only after a panic, and joining it tells of that.
-        let _ = self.sender.send(entry);
+        if self.sender.send(entry).is_err() {
+            self.gauges.writer_gone.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The shared numbers.

@@ -59,6 +59,9 @@ pub enum SessionError {
         /// Where the variable was found.
         place: String,
     },
+    /// Nobody writes any more.
+    #[error("the writer thread has ended; nothing can be recorded")]
+    WriterGone,
 }
 
 /// Everything the session needs from one connection to the next.
@@ -73,6 +76,8 @@ pub struct Session {
     room: WaitingRoom,
     decoder: Decoder,
     told_types: HashSet<String>,
+    /// Whether the disk takes nothing although it reports no error, so that pacing is of no use.
+    stalled: bool,
     /// Whether the ledger knows that nothing is recorded at present, and why.
     outage_told: bool,
 }
@@ -113,6 +118,7 @@ impl Session {
             room: WaitingRoom::default(),
             decoder: Decoder::default(),
             told_types: HashSet::new(),
+            stalled: false,
             outage_told: false,
         }
     }
@@ -131,6 +137,9 @@ impl Session {
                 },
                 Err(error) => self.not_connected(error)?,
             };
+            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+                return Err(SessionError::WriterGone);
+            }
             if self.wait_for_next_try(outcome).is_break() {
                 self.outbox.send(Entry::Down { at_ms: now_ms(), reason: "stopped".to_owned() });
                 return Ok(());
@@ -235,6 +244,9 @@ impl Session {
                 }
             }
             self.read_burst(link)?;
+            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+                return Ok(End::Lost("the writer thread has ended".to_owned()));
+            }
             match link.watchdog.check(Instant::now()) {
                 Verdict::Fine => {}
                 Verdict::Ping => link.connection.ping()?,
@@ -405,18 +417,20 @@ impl Session {
 
     /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
     /// than in our memory. A disk that takes nothing is not waited for.
-    fn pace(&self) {
+    fn pace(&mut self) {
         let gauges = self.outbox.gauges();
         let waiting = || gauges.waiting_bytes.load(Ordering::Relaxed);
         let mut least = waiting();
+        if least <= PACE_BYTES {
+            self.stalled = false;
+        }
         let mut progress = Instant::now();
-        while waiting() > PACE_BYTES && !gauges.disk_trouble.load(Ordering::Relaxed) {
+        while !self.stalled && waiting() > PACE_BYTES && !gauges.disk_trouble.load(Ordering::Relaxed) {
             if waiting() < least {
                 least = waiting();
                 progress = Instant::now();
-            } else if progress.elapsed() > PACE_PATIENCE {
-                return;
             }
+            self.stalled = progress.elapsed() > PACE_PATIENCE;
             std::thread::sleep(PACE_STEP);
         }
     }
