@@ -1,2 +1,4 @@
 //! finnhub-stream records every trade that Finnhub's WebSocket delivers.
 #![doc = ""]
+
+pub mod columns;
