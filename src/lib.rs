@@ -2,3 +2,4 @@
 #![doc = ""]
 
 pub mod columns;
+pub mod market_hours;
