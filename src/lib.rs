@@ -11,6 +11,7 @@ pub mod entry;
 pub mod error;
 pub mod log_lines;
 pub mod market;
+pub mod market_hours;
 pub mod recorder;
 pub mod session;
 pub mod settings;
