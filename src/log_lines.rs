@@ -9,8 +9,8 @@ use std::sync::mpsc::SyncSender;
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::clock::{now_ms, show_ms};
-use crate::entry::{Entry, Outbox};
+use crate::clock::now_ms;
+use crate::entry::{Entry, Outbox, log_line};
 use crate::terminal::Line;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
@@ -82,7 +82,7 @@ impl Log for LogLines {
         }
         let text = record.args().to_string();
         let level: Level = record.level();
-        self.to_log_file(format!("{} {level:<5} {text}\n", show_ms(now_ms())));
+        self.to_log_file(log_line(now_ms(), level, &text));
         if level <= self.terminal_level {
             // A terminal that is stopped with Ctrl-S must not stop the recording.
             let _ = self.terminal.try_send(Line::Log(level, text));
