@@ -38,7 +38,7 @@ struct Row<'a> {
     price: f64,
     volume: f64,
     timestamp_ms: i64,
-    received_ms: u128,
+    received_ms: i64,
     conditions: String,
 }
 
@@ -81,7 +81,7 @@ async fn record_async(url: &str, out: &str, flush_each_message: bool) -> Outcome
 /// # Errors
 /// A message that is not of the feed's shape, or a failed write.
 pub(crate) fn write_rows(text: &str, writer: &mut csv::Writer<impl Write>) -> Outcome<()> {
-    let received_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let received_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let message: Feed = serde_json::from_str(text)?;
     if message.kind != "trade" {
         return Ok(());
