@@ -94,7 +94,7 @@ impl Load {
                 // Most messages carry one symbol, some carry several.
                 let other = random.u8(..8) == 0;
                 let symbol = if other { random.usize(..MARKET.len()) } else { main_symbol };
-                time_ms += random.i64(..4);
+                time_ms += random.i64(0..4);
                 prices[symbol] = (prices[symbol] + random.i64(-150..=150)).max(10_000);
                 load.trades.push(trade(&mut random, symbol, prices[symbol], time_ms));
             }

@@ -26,8 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Every so many looks the recorder's memory is read as well, which costs more.
 const LOOKS_PER_MEMORY_READING: u32 = 5;
 
-/// Far slower than the slowest recorder on a slow machine.
-const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
+/// A recorder with rows outstanding whose file has not grown for this long has lost some.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 /// What one recorder did in each round.
 pub(crate) struct Throughput {
@@ -115,6 +115,7 @@ fn send(
 }
 
 fn wait_until_visible(process: &mut Process, length: u64, start: Instant) -> Outcome<Duration> {
+    let (mut longest, mut grown_at) = (0, Duration::ZERO);
     for look in 0_u32.. {
         let seen = fs::metadata(process.out())?.len();
         let elapsed = start.elapsed();
@@ -125,7 +126,10 @@ fn wait_until_visible(process: &mut Process, length: u64, start: Instant) -> Out
         if look.is_multiple_of(LOOKS_PER_MEMORY_READING) {
             process.note_memory();
         }
-        if elapsed > VISIBLE_WITHIN {
+        if seen > longest {
+            (longest, grown_at) = (seen, elapsed);
+        }
+        if elapsed > grown_at + STALLED_AFTER {
             break;
         }
         if process.must_be_running().is_err() && fs::metadata(process.out())?.len() < length {
