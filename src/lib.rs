@@ -3,3 +3,4 @@
 
 pub mod columns;
 pub mod market_hours;
+pub mod verify;
