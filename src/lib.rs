@@ -18,6 +18,7 @@ pub mod settings;
 pub mod simulator;
 pub mod terminal;
 pub mod trade;
+pub mod verify;
 pub mod waiting_room;
 pub mod watch_list;
 pub mod watchdog;
