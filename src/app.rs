@@ -3,6 +3,7 @@
 //!
 //! Main thread. `stream` reads as the table of contents of a recording.
 
+mod desk;
 mod stopping;
 
 use std::io;
@@ -28,6 +29,7 @@ use crate::simulator::{Simulator, SimulatorOptions};
 use crate::terminal::{self, Line, WAITING_LINES};
 use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
 use crate::watchdog::Patience;
+use desk::Desk;
 use stopping::WriterHandle;
 
 /// A terminal that does not take the last lines within this does not get them.
@@ -59,18 +61,23 @@ fn record(
     let recorder = Recorder::open(settings.recorder.clone(), gauges, SnapshotSlot::default())
         .map_err(cannot_go_on)?;
     let simulated = Market::start_if_wanted(&settings.source)?;
-    greet(&settings);
-    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
     let (command_sender, commands) = mpsc::channel();
+    let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
+    greet(&settings, desk.wanted().len());
+    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
     stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
         .map_err(cannot_go_on)?;
 
+    if let Some((path, _)) = settings.tickers_file {
+        let desk = Arc::clone(&desk);
+        spawn("tickers-file", move || desk.watch_file(&path))?;
+    }
     let (endpoint, key) = match (&simulated, settings.source) {
         (Some(market), _) => (market.endpoint.clone(), ApiKey::demo()),
         (None, Source::Server(endpoint, key)) => (endpoint, key),
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
-    let watch_list = WatchList::new(settings.tickers);
+    let watch_list = WatchList::new(desk.wanted());
     let session =
         Session::new(endpoint, key, Patience::default(), watch_list, outbox.clone(), commands);
     let ended = session.run();
@@ -116,8 +123,7 @@ fn start_log(verbosity: Verbosity, outbox: &Outbox, screen: &Screen) {
 }
 
 /// Says what will be recorded where, and what is odd about it.
-fn greet(settings: &Settings) {
-    let count = settings.tickers.len();
+fn greet(settings: &Settings, count: usize) {
     info!(
         "finnhub-stream {}: recording {count} symbols to {}, log in {}",
         env!("CARGO_PKG_VERSION"),

@@ -17,6 +17,7 @@ pub mod session;
 pub mod settings;
 pub mod simulator;
 pub mod terminal;
+pub mod tickers_file;
 pub mod trade;
 pub mod verify;
 pub mod waiting_room;
