@@ -21,8 +21,8 @@ pub(super) struct SymbolCounts {
     places: HashMap<Box<[u8]>, usize>,
     counts: Vec<(Box<[u8]>, u64)>,
     name_bytes: usize,
-    /// Where a symbol may stand, by [`guess`]: it spares the sound but slow hash of the map, which
-    /// alone would cost a quarter of the whole time.
+    /// Where a symbol may stand, by [`guess`]: it spares most rows the sound but slower hash of the
+    /// map.
     guesses: [usize; GUESSES],
     other_rows: u64,
 }
