@@ -259,9 +259,9 @@ fn find_row(bytes: &[u8], places: &mut Places) -> Option<Found> {
     }
     let text = without_line_end(&bytes[..=at]);
     let mut start = 0;
-    for comma in memchr_iter(b',', text) {
-        places.push(Span { start, end: comma, has_doubled_quotes: false });
-        start = comma + 1;
+    for (at, _) in text.iter().enumerate().filter(|&(_, &byte)| byte == b',') {
+        places.push(Span { start, end: at, has_doubled_quotes: false });
+        start = at + 1;
     }
     places.push(Span { start, end: text.len(), has_doubled_quotes: false });
     Some(Found { length: at + 1, text_length: text.len(), lines: 1, broken: None })

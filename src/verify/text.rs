@@ -35,8 +35,7 @@ pub(super) fn write_file(answer: &FileAnswer, out: &mut dyn Write) -> io::Result
     };
     writeln!(out, "{}", Escaped(&file.file))?;
     line(out, "columns", &file.columns.join(", "))?;
-    write_counts(&file.counts, Some(&file.columns), out)?;
-    write_malformed(&file.malformed_rows, file.counts.malformed, out)?;
+    write_counts(&file.counts, &file.malformed_rows, Some(&file.columns), out)?;
     if file.unfinished_bytes > 0 {
         let bytes = grouped(file.unfinished_bytes);
         line(out, "at the end", &format!("last row still being written ({bytes} bytes)"))?;
@@ -59,7 +58,7 @@ pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> 
         count => format!(", {} of them not readable", grouped(count)),
     };
     line(out, "files", &format!("{}{failed}", grouped(total.files)))?;
-    write_counts(&total.counts, None, out)?;
+    write_counts(&total.counts, &[], None, out)?;
     if total.unfinished_files > 0 {
         line(out, "unfinished last row", &format!("{} files", grouped(total.unfinished_files)))?;
     }
@@ -74,15 +73,20 @@ pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> 
     write_symbols(&total.symbols, total.other_symbols_rows, out)
 }
 
-/// Counts that need no column, and those whose column is there.
+/// Counts that need no column, and those whose column is there. Under the malformed rows stand
+/// those that are listed.
 fn write_counts(
     counts: &Counts,
+    malformed: &[MalformedRow],
     columns: Option<&[&'static str]>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let has = |column| columns.is_none_or(|columns| columns.contains(&column));
     line(out, "rows", &grouped(counts.rows))?;
     line(out, "malformed rows", &grouped(counts.malformed))?;
+    if !malformed.is_empty() {
+        write_malformed(malformed, counts.malformed, out)?;
+    }
     if let Some((first, last)) = counts.first_timestamp_ms.zip(counts.last_timestamp_ms) {
         line(out, "exchange time", &format!("{} to {}", utc(first), utc(last)))?;
     }
