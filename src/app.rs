@@ -44,7 +44,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let screen = Screen::start()?;
-    start_log(settings.verbosity, &outbox, &screen);
+    start_log(&settings, &outbox, &screen);
 
     let result = record(settings, gauges, &outbox, inbox, &screen);
     screen.end();
@@ -110,16 +110,20 @@ fn spawn<T: Send + 'static>(
         .map_err(|error| Error::CannotGoOn(format!("cannot start the thread {name}: {error}")))
 }
 
-fn start_log(verbosity: Verbosity, outbox: &Outbox, screen: &Screen) {
-    let level = match verbosity {
+fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
+    let level = match settings.verbosity {
         Verbosity::Verbose => LevelFilter::Debug,
         Verbosity::Normal | Verbosity::Quiet => LevelFilter::Info,
     };
-    let terminal_level = match verbosity {
+    let terminal_level = match settings.verbosity {
         Verbosity::Quiet => LevelFilter::Warn,
         Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
     };
-    LogLines::new(level, terminal_level, outbox.clone(), screen.sender()).install();
+    let key = match &settings.source {
+        Source::Server(_, key) => key.clone(),
+        Source::Demo => ApiKey::demo(),
+    };
+    LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
 }
 
 /// Says what will be recorded where, and what is odd about it.

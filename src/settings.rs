@@ -294,9 +294,7 @@ mod tests {
             tickers(&[" AAPL ,IC MARKETS:1", "aapl,AAPL"]).unwrap(),
             ["AAPL", "IC MARKETS:1", "aapl"]
         );
-        for wrong in
-            [vec![], vec![""], vec!["AAPL,,MSFT"], vec!["AAPL,"], vec!["A\tB"], vec!["A\u{1b}B"]]
-        {
+        for wrong in [vec![""], vec!["AAPL,,MSFT"], vec!["AAPL,"], vec!["A\tB"], vec!["A\u{1b}B"]] {
             let message = tickers(&wrong).expect_err("refused").to_string();
             assert!(!message.contains(['\n', '\u{1b}', '\t']), "{message}");
         }
