@@ -229,7 +229,12 @@ impl Recorder {
 }
 
 impl Drop for Recorder {
+    #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
     fn drop(&mut self) {
+        // A server that waits in vain cannot know what the program was doing meanwhile.
+        if thread::panicking() {
+            eprintln!("{}", self.seen());
+        }
         if self.is_running() {
             let _ = self.child.kill();
             let _ = self.child.wait();
