@@ -1,0 +1,174 @@
+//! The Finnhub API key: checked once, shown never.
+//!
+//! Any thread. The key travels in the URL of the handshake and nowhere else, so this type has no
+//! `Display`, its `Debug` is redacted, and only [`ApiKey::reveal_to_server`] gives the text.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The variables that may hold the key, the more specific one first.
+pub const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
+
+/// Where somebody without a usable key goes on.
+const NEXT_STEP: &str =
+    "get a free key at https://finnhub.io/register, or try --demo, which needs none";
+
+/// Where the key was found, for messages about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The environment of the process.
+    Environment,
+    /// A `.env` file.
+    DotEnv(PathBuf),
+    /// Made up for the built-in simulated market.
+    Demo,
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeySource::Environment => formatter.write_str("the environment"),
+            KeySource::DotEnv(path) => write!(formatter, "{}", path.display()),
+            KeySource::Demo => formatter.write_str("the demo"),
+        }
+    }
+}
+
+/// A key that looks usable. Whether Finnhub takes it only the handshake tells.
+#[derive(Clone)]
+pub struct ApiKey {
+    secret: String,
+    variable: &'static str,
+    source: KeySource,
+}
+
+impl ApiKey {
+    /// Checks a value found in `variable` at `source`.
+    ///
+    /// # Errors
+    /// One line naming the variable and the place, never the value, when it is empty, holds a
+    /// blank or a control character, or is still the placeholder of `.env.example`.
+    pub fn new(
+        secret: String,
+        variable: &'static str,
+        source: KeySource,
+    ) -> Result<ApiKey, KeyError> {
+        let fault = if secret.is_empty() {
+            "is empty"
+        } else if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            "contains a blank"
+        } else if is_placeholder(&secret) {
+            "is still the placeholder"
+        } else {
+            return Ok(ApiKey { secret, variable, source });
+        };
+        Err(KeyError::Unusable { variable, place: source, fault })
+    }
+
+    /// The key that the simulated market accepts.
+    pub fn demo() -> ApiKey {
+        ApiKey { secret: "demo".to_owned(), variable: VARIABLES[0], source: KeySource::Demo }
+    }
+
+    /// The variable the key was read from.
+    pub fn variable(&self) -> &'static str {
+        self.variable
+    }
+
+    /// Where the key was found.
+    pub fn source(&self) -> &KeySource {
+        &self.source
+    }
+
+    /// The key as the value of a URL query parameter, percent-encoded. For the handshake alone.
+    pub(crate) fn reveal_to_server(&self) -> String {
+        let mut encoded = String::with_capacity(self.secret.len());
+        for byte in self.secret.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                encoded.push(char::from(byte));
+            } else {
+                encoded.push('%');
+                for nibble in [byte >> 4, byte & 15] {
+                    encoded.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
+                }
+            }
+        }
+        encoded
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ApiKey(<redacted>, {} from {})", self.variable, self.source)
+    }
+}
+
+/// Why there is no usable key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Neither variable is set anywhere.
+    #[error(
+        "no API key: set FINNHUB_API_KEY (or API_KEY) in the environment or in a .env file; {NEXT_STEP}"
+    )]
+    Missing,
+    /// A `.env` file was found but could not be read, and the key was nowhere else.
+    #[error("no API key: {} {fault}; {NEXT_STEP}", path.display())]
+    DotEnv {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, without its text.
+        fault: String,
+    },
+    /// A value is there but cannot be a key.
+    #[error("the API key in {variable} (from {place}) {fault}; {NEXT_STEP}")]
+    Unusable {
+        /// The variable that holds it.
+        variable: &'static str,
+        /// Where it was found.
+        place: KeySource,
+        /// What is wrong with it, without its text.
+        fault: &'static str,
+    },
+}
+
+/// `your_finnhub_api_key` and what people's own examples write in its place.
+fn is_placeholder(secret: &str) -> bool {
+    let lower = secret.to_ascii_lowercase();
+    lower.starts_with("your") && lower.contains("key") || lower.starts_with('<')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ApiKey, KeySource};
+
+    fn key(secret: &str) -> Result<ApiKey, super::KeyError> {
+        ApiKey::new(secret.to_owned(), "API_KEY", KeySource::Environment)
+    }
+
+    #[test]
+    fn unusable_keys_are_refused_without_showing_them() {
+        for (secret, fault) in [
+            ("", "is empty"),
+            ("abc def", "contains a blank"),
+            ("abc\t", "contains a blank"),
+            ("\u{7f}abc", "contains a blank"),
+            ("your_finnhub_api_key", "is still the placeholder"),
+            ("YOUR_API_KEY", "is still the placeholder"),
+        ] {
+            let message = key(secret).expect_err(secret).to_string();
+            assert!(message.contains(fault), "{message}");
+            assert!(message.contains("API_KEY (from the environment)"), "{message}");
+            assert!(secret.is_empty() || !message.contains(secret), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_not_in_its_debug_text() {
+        assert!(!format!("{:?}", key("c0ffee").unwrap()).contains("c0ffee"));
+    }
+
+    #[test]
+    fn what_a_url_cannot_hold_is_percent_encoded() {
+        assert_eq!(key("a-1_~.&=é").unwrap().reveal_to_server(), "a-1_~.%26%3D%C3%A9");
+    }
+}

@@ -1,0 +1,189 @@
+//! How long to wait before the next connection.
+//!
+//! Main thread; no I/O, no clock, no dice: durations and the random number come in as arguments.
+//! Finnhub tells a second user of a key nothing but closed connections, and counts handshakes, so
+//! a client that resets its back-off at each accepted handshake makes a storm of it.
+
+use std::time::Duration;
+
+/// The shortest wait: a server that restarts is back within a second.
+const SHORTEST: Duration = Duration::from_millis(500);
+/// The longest ordinary wait.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A connection that has lasted this long was a good one; the back-off starts anew.
+const GOOD_CONNECTION: Duration = Duration::from_secs(30);
+/// A connection that ended within this was kicked rather than lost.
+const KICKED_WITHIN: Duration = Duration::from_secs(10);
+/// So many kicks running mean that somebody else is using the key.
+const KICKS_THAT_TELL: u32 = 3;
+/// HTTP 429: projects that use Finnhub found that a minute is enough at first …
+const THROTTLED_FIRST: Duration = Duration::from_secs(60);
+/// … and five minutes in the end.
+const THROTTLED_LONGEST: Duration = Duration::from_secs(300);
+/// A key that worked before and is refused now: perhaps it comes back.
+const UNAUTHORIZED_AGAIN: Duration = Duration::from_secs(300);
+
+/// How an attempt or a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// No connection: name resolution, TCP, TLS, time-outs, any other HTTP answer.
+    Unreachable,
+    /// HTTP 401 or 403.
+    Unauthorized,
+    /// HTTP 429.
+    TooManyRequests,
+    /// Accepted, and ended later.
+    Ended {
+        /// How long it lasted.
+        lasted: Duration,
+        /// Whether trades came over it.
+        had_trades: bool,
+    },
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Connect again after this.
+    Wait(Duration),
+    /// The same, and say that another process is probably using the key.
+    WaitKeyShared(Duration),
+}
+
+/// What is remembered from one attempt to the next.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    was_accepted: bool,
+    failures: u32,
+    throttled: u32,
+    kicks: u32,
+}
+
+impl Backoff {
+    /// Whether the server has ever accepted the key. If not, a refused key is simply a wrong one.
+    pub fn was_accepted(&self) -> bool {
+        self.was_accepted
+    }
+
+    /// Decides after an attempt; `random` is from 0 up to, not including, 1.
+    pub fn next(&mut self, outcome: Outcome, random: f64) -> Next {
+        match outcome {
+            Outcome::Unreachable => {
+                self.kicks = 0;
+                Next::Wait(self.jittered(random))
+            }
+            Outcome::Unauthorized => Next::Wait(UNAUTHORIZED_AGAIN),
+            Outcome::TooManyRequests => Next::Wait(self.throttle()),
+            Outcome::Ended { lasted, had_trades } => {
+                self.after_connection(lasted, had_trades, random)
+            }
+        }
+    }
+
+    fn after_connection(&mut self, lasted: Duration, had_trades: bool, random: f64) -> Next {
+        self.was_accepted = true;
+        if lasted >= GOOD_CONNECTION {
+            *self = Backoff { was_accepted: true, ..Backoff::default() };
+        }
+        self.kicks = if lasted < KICKED_WITHIN { self.kicks + 1 } else { 0 };
+        if self.kicks < KICKS_THAT_TELL {
+            return Next::Wait(self.jittered(random));
+        }
+        // With trades in between, an unsteady server is as likely as a shared key: say it, but do
+        // not lose minutes of what it does deliver.
+        let wait = if had_trades { self.jittered(random) } else { self.throttle() };
+        Next::WaitKeyShared(wait)
+    }
+
+    /// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
+    fn jittered(&mut self, random: f64) -> Duration {
+        // 2^7 half seconds is beyond the longest wait.
+        let limit = (SHORTEST * 2 * (1 << self.failures.min(7))).min(LONGEST);
+        self.failures += 1;
+        SHORTEST + (limit - SHORTEST).mul_f64(random)
+    }
+
+    fn throttle(&mut self) -> Duration {
+        let wait = (THROTTLED_FIRST * (1 << self.throttled.min(3))).min(THROTTLED_LONGEST);
+        self.throttled += 1;
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Backoff, Next, Outcome};
+
+    const KICK: Outcome = Outcome::Ended { lasted: Duration::from_secs(1), had_trades: false };
+    const KICK_AFTER_TRADES: Outcome =
+        Outcome::Ended { lasted: Duration::from_secs(1), had_trades: true };
+    const SHORT: Outcome = Outcome::Ended { lasted: Duration::from_secs(29), had_trades: true };
+    const GOOD: Outcome = Outcome::Ended { lasted: Duration::from_secs(30), had_trades: true };
+
+    /// Outcomes one after the other, with the highest random number, and the seconds waited.
+    fn check(outcomes: &[Outcome], expected: &[f64]) {
+        let mut backoff = Backoff::default();
+        for (outcome, expected) in outcomes.iter().zip(expected) {
+            let seconds = match backoff.next(*outcome, 1.0) {
+                Next::Wait(wait) => wait.as_secs_f64(),
+                // Told apart in the table by its sign.
+                Next::WaitKeyShared(wait) => -wait.as_secs_f64(),
+            };
+            let near = (seconds - expected).abs() < 1e-9;
+            assert!(near, "{outcomes:?}: {seconds} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        check(&[Outcome::Unreachable; 9], &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
+    }
+
+    #[test]
+    fn jitter_is_full_and_never_below_half_a_second() {
+        let mut backoff = Backoff::default();
+        for limit in [1.0, 2.0, 4.0, 8.0] {
+            let mut again = Backoff { failures: backoff.failures, ..Backoff::default() };
+            assert_eq!(
+                again.next(Outcome::Unreachable, 0.0),
+                Next::Wait(Duration::from_millis(500))
+            );
+            let half = Duration::from_secs_f64(0.5 + (limit - 0.5) / 2.0);
+            assert_eq!(backoff.next(Outcome::Unreachable, 0.5), Next::Wait(half));
+        }
+    }
+
+    #[test]
+    fn only_half_a_minute_of_connection_resets_the_back_off() {
+        check(
+            &[Outcome::Unreachable, SHORT, SHORT, SHORT, GOOD, SHORT],
+            &[1.0, 2.0, 4.0, 8.0, 1.0, 2.0],
+        );
+    }
+
+    #[test]
+    fn a_key_that_worked_before_is_tried_again_every_five_minutes() {
+        let mut backoff = Backoff::default();
+        backoff.next(Outcome::Unreachable, 0.0);
+        assert!(!backoff.was_accepted());
+        backoff.next(KICK, 0.0);
+        assert!(backoff.was_accepted());
+        check(&[GOOD, Outcome::Unauthorized, Outcome::Unauthorized], &[1.0, 300.0, 300.0]);
+    }
+
+    #[test]
+    fn too_many_requests_wait_a_minute_growing_to_five() {
+        check(&[Outcome::TooManyRequests; 4], &[60.0, 120.0, 240.0, 300.0]);
+        check(&[Outcome::TooManyRequests, GOOD, Outcome::TooManyRequests], &[60.0, 1.0, 60.0]);
+    }
+
+    #[test]
+    fn three_kicks_running_tell_of_a_shared_key() {
+        check(&[KICK; 5], &[1.0, 2.0, -60.0, -120.0, -240.0]);
+        check(&[KICK, KICK, SHORT, KICK, KICK, KICK], &[1.0, 2.0, 4.0, 8.0, 16.0, -60.0]);
+        check(&[KICK, KICK, Outcome::Unreachable, KICK], &[1.0, 2.0, 4.0, 8.0]);
+        check(&[KICK_AFTER_TRADES; 4], &[1.0, 2.0, -4.0, -8.0]);
+    }
+}

@@ -1,0 +1,28 @@
+//! This machine's clock, the one way it is read and shown.
+//!
+//! Any thread. The rules (floor 1) never call it: time comes to them as an argument.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The machine's wall clock in UNIX milliseconds. It may jump; time-outs use `Instant`.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A time for people: UTC, to the millisecond.
+pub fn show_ms(time_ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(time_ms)
+        .map_or_else(|_| time_ms.to_string(), |time| format!("{time:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::show_ms;
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        assert_eq!(show_ms(1_680_286_537_580), "2023-03-31T18:15:37.580Z");
+        assert_eq!(show_ms(i64::MAX), i64::MAX.to_string());
+    }
+}

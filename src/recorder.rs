@@ -1,0 +1,540 @@
+//! The writer: takes entries from the channel and hands them to the files.
+//!
+//! Opened on the main thread, run on the writer thread, which alone touches the output files. It
+//! gathers rows while the channel has more and hands them over as soon as it is empty. When the
+//! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
+
+mod append_file;
+mod coverage;
+mod lock_file;
+mod log_file;
+mod log_limit;
+mod opening;
+mod repair;
+mod row;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+
+pub use append_file::{AppendFile, DiskFile, Storage};
+pub use coverage::ledger_path;
+pub use opening::OpenError;
+
+use crate::clock::{now_ms, show_ms};
+use crate::columns::Column;
+use crate::entry::{Entry, Gauges, TradeBatch};
+use crate::error::printable;
+use crate::market::{Counts, Market, SnapshotSlot};
+use crate::wire::{Decoder, Element};
+use coverage::Ledger;
+use lock_file::{LockFile, ProofOfLife};
+use log_file::LogFile;
+use log_limit::{LogLimit, Permission};
+use opening::{failed, open_ledger, open_recording};
+
+/// Rows gathered before they are handed over although more is waiting: large enough that the
+/// system call costs nothing, small enough to stay in the processor's cache.
+const BATCH_BYTES: usize = 128 << 10;
+
+/// A proof of life is at most this old; the ledger promises 5 s.
+const PROOF_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the snapshot is renewed: as often as a person can read it.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
+
+/// How often a disk that refused is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// How often the sums go to the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Characters of a malformed element that are logged: more than any trade has.
+const SHOWN_CHARACTERS: usize = 300;
+
+/// When rows are forced to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// After every batch of rows.
+    Always,
+    /// This long after the first row that is not yet there.
+    Every(Duration),
+    /// When the system likes, and at the end.
+    Never,
+}
+
+/// What to record to, and how.
+#[derive(Debug, Clone)]
+pub struct RecorderOptions {
+    /// The CSV to append to.
+    pub out: PathBuf,
+    /// The log to append to.
+    pub log_file: PathBuf,
+    /// The columns, in their order.
+    pub columns: Vec<Column>,
+    /// When rows are forced to the disk.
+    pub fsync: Fsync,
+}
+
+/// What the writer thread says when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The sums.
+    pub counts: Counts,
+    /// What could not be written at the very end, as one line.
+    pub failure: Option<String>,
+}
+
+/// The open files and everything on its way to them.
+pub struct Recorder {
+    options: RecorderOptions,
+    csv: AppendFile<DiskFile>,
+    ledger: Ledger<DiskFile>,
+    log: LogFile,
+    lock: LockFile,
+    gauges: Arc<Gauges>,
+    slot: SnapshotSlot,
+    decoder: Decoder,
+    market: Market,
+    log_limit: LogLimit,
+    gathered: Gathered,
+    held: VecDeque<Entry>,
+    trouble: Option<Trouble>,
+    /// The cause of the last trouble, for the ledger's word on what was dropped in it.
+    last_cause: String,
+    last_written_ms: i64,
+    loss_from_ms: Option<i64>,
+    timers: Timers,
+}
+
+/// Rows in memory, and what they stand for once they are in the file.
+#[derive(Debug, Default)]
+struct Gathered {
+    rows: Vec<u8>,
+    trades: u64,
+    waiting_bytes: usize,
+    received_ms: i64,
+}
+
+/// The disk refuses.
+#[derive(Debug)]
+struct Trouble {
+    cause: String,
+    since: Instant,
+    retry_at: Instant,
+}
+
+/// When the regular duties are due.
+#[derive(Debug)]
+struct Timers {
+    proof: Instant,
+    snapshot: Instant,
+    summary: Instant,
+    sync: Option<Instant>,
+}
+
+impl Recorder {
+    /// Opens the files, repairs what a crash left, and closes the ledger of a process that was
+    /// killed. Nothing is recorded yet.
+    ///
+    /// # Errors
+    /// When a file cannot be used; then nothing was changed, except repairs already made.
+    pub fn open(
+        options: RecorderOptions,
+        gauges: Arc<Gauges>,
+        slot: SnapshotSlot,
+    ) -> Result<Recorder, OpenError> {
+        let now_ms = now_ms();
+        let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
+        let opened = open_recording(&options.out, &options.columns, now_ms)?;
+        let ledger_path = ledger_path(&options.out);
+        let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
+        let mut ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
+        for note in opened.notes.iter().chain(&ledger_notes) {
+            warn!("{note}");
+        }
+        if ledger.last().live {
+            let proved = opened.proof.map_or(0, |proof| proof.time_ms);
+            let last_alive = proved.max(opened.last_received_ms.unwrap_or(0));
+            ledger.down(last_alive, "killed");
+            ledger.hand_over().map_err(failed("write", &ledger_path))?;
+            warn!("the last recording ended without a stop; the ledger says killed");
+        }
+        let started = Instant::now();
+        Ok(Recorder {
+            csv: opened.csv,
+            ledger,
+            log,
+            lock: opened.lock,
+            gauges,
+            slot,
+            decoder: Decoder::default(),
+            market: Market::new(now_ms),
+            log_limit: LogLimit::default(),
+            gathered: Gathered::default(),
+            held: VecDeque::new(),
+            trouble: None,
+            last_cause: String::new(),
+            last_written_ms: now_ms,
+            loss_from_ms: None,
+            timers: Timers {
+                proof: started,
+                snapshot: started,
+                summary: started + SUMMARY_EVERY,
+                sync: None,
+            },
+            options,
+        })
+    }
+
+    /// Records until [`Entry::Finish`], or until nobody can send any more.
+    pub fn run(mut self, inbox: &Receiver<Entry>) -> Report {
+        self.duties(Instant::now());
+        loop {
+            let finished = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
+                Ok(entry) => self.take_all(entry, inbox),
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            self.hand_over();
+            if finished {
+                return self.finish(inbox);
+            }
+            self.duties(Instant::now());
+        }
+    }
+
+    /// Takes an entry and what waits behind it, as long as the rows make no large batch.
+    fn take_all(&mut self, first: Entry, inbox: &Receiver<Entry>) -> bool {
+        let mut next = Some(first);
+        while let Some(entry) = next {
+            match entry {
+                Entry::Finish => return true,
+                Entry::Log(line) => {
+                    self.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                    self.log.push(&line);
+                }
+                // What came first is written first, also after trouble.
+                entry if self.trouble.is_some() => self.held.push_back(entry),
+                entry => self.record(entry),
+            }
+            if self.gathered.rows.len() >= BATCH_BYTES {
+                return false;
+            }
+            next = inbox.try_recv().ok();
+        }
+        false
+    }
+
+    fn record(&mut self, entry: Entry) {
+        match entry {
+            Entry::Trades(batch) => self.gather(&batch),
+            Entry::Live { at_ms, tickers, refused } => {
+                self.ledger.live(at_ms, &tickers);
+                if let Some(from_ms) = self.loss_from_ms.take() {
+                    self.market.lost(from_ms, at_ms);
+                }
+                self.market.live(at_ms, &tickers, &refused);
+            }
+            Entry::Down { at_ms, reason } => {
+                self.ledger.down(at_ms, &reason);
+                self.market.down(at_ms, &reason);
+            }
+            Entry::Connecting => self.market.connecting(),
+            Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
+            Entry::Log(_) | Entry::Finish => {}
+        }
+    }
+
+    /// Turns a batch of messages into rows.
+    fn gather(&mut self, batch: &TradeBatch) {
+        let received_ms = batch.received_ms;
+        let digits = received_ms.to_string();
+        for message in batch.messages() {
+            let Recorder { decoder, gathered, market, options, log_limit, .. } = self;
+            let decoded = decoder.decode(message, |element| {
+                market.counts.received += 1;
+                match element {
+                    Element::Trade(trade) => {
+                        row::push_row(&mut gathered.rows, &options.columns, &trade, &digits);
+                        gathered.trades += 1;
+                        market.trade(&trade, received_ms);
+                    }
+                    Element::Malformed { text, fault } => {
+                        market.counts.rejected += 1;
+                        log_limited(log_limit, received_ms, "not a trade", &fault, text);
+                    }
+                }
+            });
+            if let Err(fault) = decoded {
+                self.market.counts.unreadable += 1;
+                let fault = fault.to_string();
+                log_limited(
+                    &mut self.log_limit,
+                    received_ms,
+                    "unreadable message",
+                    &fault,
+                    message,
+                );
+            }
+        }
+        self.gathered.waiting_bytes += batch.bytes();
+        self.gathered.received_ms = received_ms;
+    }
+
+    fn count_dropped(&mut self, after_ms: i64, trades: u64) {
+        self.market.counts.received += trades;
+        self.market.counts.dropped += trades;
+        let cause = if self.last_cause.is_empty() { "disk too slow" } else { &self.last_cause };
+        let reason = format!("{cause}: {trades} trades dropped");
+        error!("{reason} after {}", show_ms(after_ms));
+        self.ledger.down(after_ms, &reason);
+        self.loss_from_ms = Some(after_ms);
+    }
+
+    /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
+    fn hand_over(&mut self) {
+        if self.trouble.is_none() {
+            let result = self.write_rows();
+            self.judge(result);
+        }
+        self.log.hand_over();
+    }
+
+    fn write_rows(&mut self) -> io::Result<()> {
+        if !self.gathered.rows.is_empty() {
+            self.csv.append(&self.gathered.rows)?;
+            self.gathered.rows.clear();
+            // One message of many megabytes must not hold its memory for weeks.
+            self.gathered.rows.shrink_to(2 * BATCH_BYTES);
+            self.market.counts.written += self.gathered.trades;
+            self.gathered.trades = 0;
+            self.last_written_ms = self.gathered.received_ms;
+            self.plan_sync();
+        }
+        let bytes = std::mem::take(&mut self.gathered.waiting_bytes);
+        if bytes > 0 {
+            self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        if self.ledger.has_pending() {
+            self.ledger.hand_over()?;
+            self.plan_sync();
+        }
+        if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn plan_sync(&mut self) {
+        let delay = match self.options.fsync {
+            Fsync::Always => Duration::ZERO,
+            Fsync::Every(interval) => interval,
+            Fsync::Never => return,
+        };
+        self.timers.sync.get_or_insert_with(|| Instant::now() + delay);
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.csv.is_dirty() {
+            self.csv.sync()?;
+        }
+        self.ledger.sync()?;
+        self.timers.sync = None;
+        Ok(())
+    }
+
+    /// Notes a success or a failure of the disk; says so once per change of state.
+    fn judge(&mut self, result: io::Result<()>) {
+        let now = Instant::now();
+        match (result, &mut self.trouble) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(trouble)) => {
+                let seconds = now.duration_since(trouble.since).as_secs();
+                info!("{}: writing again after {seconds} s", self.options.out.display());
+                self.trouble = None;
+                self.gauges.disk_trouble.store(false, Ordering::Relaxed);
+            }
+            (Err(_), Some(trouble)) => trouble.retry_at = now + RETRY_EVERY,
+            (Err(error), None) => {
+                let cause = cause_of(&error);
+                error!(
+                    "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
+                    self.options.out.display()
+                );
+                self.last_cause.clone_from(&cause);
+                self.trouble = Some(Trouble { cause, since: now, retry_at: now + RETRY_EVERY });
+                self.gauges.disk_trouble.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Tries a refusing disk again, and on success records what has been held.
+    fn retry(&mut self) {
+        let result = match self.write_rows() {
+            Ok(()) if self.timers.sync.is_some_and(|due| due <= Instant::now()) => self.sync(),
+            other => other,
+        };
+        self.judge(result);
+        while self.trouble.is_none() {
+            let Some(entry) = self.held.pop_front() else { break };
+            self.record(entry);
+            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
+                self.hand_over();
+            }
+        }
+    }
+
+    fn time_to_next_duty(&self, now: Instant) -> Duration {
+        let mut next = self.timers.proof.min(self.timers.snapshot).min(self.timers.summary);
+        if let Some(due) = self.timers.sync {
+            next = next.min(due);
+        }
+        if let Some(trouble) = &self.trouble {
+            next = next.min(trouble.retry_at);
+        }
+        next.saturating_duration_since(now)
+    }
+
+    /// What is due now besides writing.
+    fn duties(&mut self, now: Instant) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now) {
+            self.retry();
+        }
+        if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
+            let result = self.sync();
+            self.judge(result);
+        }
+        if self.timers.proof <= now {
+            self.timers.proof = now + PROOF_EVERY;
+            self.prove_life();
+        }
+        if self.timers.snapshot <= now {
+            self.timers.snapshot = now + SNAPSHOT_EVERY;
+            self.publish();
+        }
+        if self.timers.summary <= now {
+            self.timers.summary = now + SUMMARY_EVERY;
+            info!("{}", self.market.counts);
+        }
+    }
+
+    /// Whether everything taken from the channel has been handed to the file.
+    fn all_handed_over(&self) -> bool {
+        self.gathered.rows.is_empty() && self.held.is_empty()
+    }
+
+    /// Leaves word that everything received until now is in the file, if it is.
+    fn prove_life(&mut self) {
+        if self.all_handed_over() {
+            let proof = ProofOfLife { time_ms: now_ms(), synced_length: self.csv.synced_length() };
+            // Without it a kill would be dated earlier than need be; nothing else is lost.
+            if let Err(error) = self.lock.prove(proof) {
+                log::debug!("cannot write the lock file: {error}");
+            }
+        }
+    }
+
+    /// Renews the snapshot. What it counts has been handed to the file.
+    fn publish(&mut self) {
+        if self.gathered.rows.is_empty() {
+            let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
+            let out = self.options.out.display().to_string();
+            let snapshot = self.market.snapshot(now_ms(), &out, self.csv.length(), trouble);
+            self.slot.publish(snapshot);
+        }
+    }
+
+    /// The end: one last try, then what is still waiting is lost and said to be.
+    fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
+        if self.trouble.is_some() {
+            self.retry();
+        }
+        let failure = self.trouble.take().map(|trouble| self.give_up(&trouble.cause));
+        let last_sync = match failure {
+            None if self.timers.sync.is_some() || self.options.fsync == Fsync::Never => self.sync(),
+            _ => Ok(()),
+        };
+        let failure = failure.or_else(|| {
+            let error = last_sync.err()?;
+            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
+        });
+        self.prove_life();
+        self.publish();
+        info!("{}", self.market.counts);
+        while let Ok(entry) = inbox.try_recv() {
+            if let Entry::Log(line) = entry {
+                self.log.push(&line);
+            }
+        }
+        self.log.hand_over();
+        Report { counts: self.market.counts, failure }
+    }
+
+    /// Counts everything that still waits as dropped, and tells the ledger.
+    fn give_up(&mut self, cause: &str) -> String {
+        let held = std::mem::take(&mut self.held);
+        let mut lost = std::mem::take(&mut self.gathered.trades);
+        self.gathered.rows.clear();
+        self.market.counts.dropped += lost;
+        let (written, mut later) = (self.last_written_ms, Vec::new());
+        for entry in held {
+            match entry {
+                Entry::Trades(batch) => self.gather(&batch),
+                other => later.push(other),
+            }
+            let trades = std::mem::take(&mut self.gathered.trades);
+            self.gathered.rows.clear();
+            self.market.counts.dropped += trades;
+            lost += trades;
+        }
+        let failure = format!("{cause}: {lost} trades could not be written before the end");
+        error!("{failure}");
+        if lost > 0 {
+            self.ledger.down(written, &format!("{cause}: {lost} trades dropped"));
+        }
+        for entry in later {
+            self.record(entry);
+        }
+        // The disk may refuse this too; the next start then finds the last proof of life.
+        let _ = self.ledger.hand_over();
+        failure
+    }
+}
+
+/// Logs something bad from outside, escaped and shortened, unless there is too much of it.
+fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: &str) {
+    let permission = limit.ask(at_ms);
+    if let Permission::YesAfterHidden(hidden) = permission {
+        warn!("({hidden} more lines about bad input were left out)");
+    }
+    if permission != Permission::No {
+        warn!(
+            "{what} ({}): {}",
+            printable(fault, SHOWN_CHARACTERS),
+            printable(text, SHOWN_CHARACTERS)
+        );
+    }
+}
+
+fn cause_of(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "disk full".to_owned(),
+        io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
+        io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
+        _ => format!("write error: {error}"),
+    }
+}
+
+/// Forces a file's name to the disk, so that a power cut does not take the whole new file.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}

@@ -1,0 +1,178 @@
+//! The coverage ledger: since when trades are recorded, since when not, and why.
+//!
+//! Writer thread. `op1.coverage.csv` beside `op1.csv`, columns `time_ms,state,tickers,reason`,
+//! append-only. The last row at or before an instant says whether trades were being recorded then.
+//! Times are this machine's clock in UNIX milliseconds and never run backwards.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::append_file::{AppendFile, DiskFile, Storage};
+use super::row::push_text;
+
+/// The ledger's first line.
+pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// `op1.coverage.csv` for `op1.csv`.
+pub fn ledger_path(out: &Path) -> PathBuf {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".csv").unwrap_or(&name);
+    out.with_file_name(format!("{stem}.coverage.csv"))
+}
+
+/// The ledger while it is being written. Rows that the disk does not take wait in memory; there is
+/// one for each change of the connection, so they need no bound of their own.
+#[derive(Debug)]
+pub(super) struct Ledger<S> {
+    file: AppendFile<S>,
+    last: LastRow,
+    pending: Vec<u8>,
+}
+
+/// What the last row says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LastRow {
+    /// Its time.
+    pub(super) time_ms: i64,
+    /// Whether it says `live`.
+    pub(super) live: bool,
+}
+
+impl Ledger<DiskFile> {
+    /// Goes on with a file that holds a header and whole rows.
+    pub(super) fn resume(file: AppendFile<DiskFile>) -> io::Result<Ledger<DiskFile>> {
+        let last = last_row(file.storage())?;
+        Ok(Ledger { file, last, pending: Vec::new() })
+    }
+}
+
+impl<S: Storage> Ledger<S> {
+    /// What the last row says.
+    pub(super) fn last(&self) -> &LastRow {
+        &self.last
+    }
+
+    /// From `at_ms` on these tickers are recorded.
+    pub(super) fn live(&mut self, at_ms: i64, tickers: &[String]) {
+        self.push(at_ms, true, &tickers.join(";"), "");
+    }
+
+    /// From `at_ms` on nothing is recorded.
+    pub(super) fn down(&mut self, at_ms: i64, reason: &str) {
+        self.push(at_ms, false, "", reason);
+    }
+
+    fn push(&mut self, at_ms: i64, live: bool, tickers: &str, reason: &str) {
+        let time_ms = at_ms.max(self.last.time_ms);
+        self.last = LastRow { time_ms, live };
+        let state = if live { "live" } else { "down" };
+        self.pending.extend_from_slice(format!("{time_ms},{state},").as_bytes());
+        push_text(&mut self.pending, tickers.as_bytes());
+        self.pending.push(b',');
+        push_text(&mut self.pending, reason.as_bytes());
+        self.pending.push(b'\n');
+    }
+
+    /// Whether rows still wait for the disk.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Hands the waiting rows to the file.
+    ///
+    /// # Errors
+    /// The system's; the rows go on waiting.
+    pub(super) fn hand_over(&mut self) -> io::Result<()> {
+        if self.has_pending() {
+            self.file.append(&self.pending)?;
+            self.pending.clear();
+        }
+        Ok(())
+    }
+
+    /// Forces the ledger to the disk, if it has grown.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.file.is_dirty() { self.file.sync() } else { Ok(()) }
+    }
+}
+
+/// Reads the whole ledger for its last row; a year of hourly reconnects is half a megabyte.
+fn last_row(file: &DiskFile) -> io::Result<LastRow> {
+    use std::io::Seek;
+    let mut file = file.file();
+    file.rewind()?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let mut last = LastRow::default();
+    for record in reader.byte_records() {
+        let record = record.map_err(io::Error::other)?;
+        let time = record.get(0).and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
+        // A row that somebody spoilt by hand says nothing, but must not stop the recording.
+        if let Some(time_ms) = time {
+            last = LastRow {
+                time_ms: last.time_ms.max(time_ms),
+                live: record.get(1) == Some(b"live"),
+            };
+        }
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{AppendFile, DiskFile, HEADER, LastRow, Ledger, Storage, ledger_path};
+
+    fn open(path: &Path) -> Ledger<DiskFile> {
+        let mut file = DiskFile::open(path).unwrap();
+        let length = file.len().unwrap();
+        Ledger::resume(AppendFile::new(file, length)).unwrap()
+    }
+
+    #[test]
+    fn the_ledger_stands_beside_its_recording() {
+        for (out, ledger) in [
+            ("op1.csv", "op1.coverage.csv"),
+            ("/data/a.b.csv", "/data/a.b.coverage.csv"),
+            ("trades", "trades.coverage.csv"),
+        ] {
+            assert_eq!(ledger_path(Path::new(out)), Path::new(ledger));
+        }
+    }
+
+    #[test]
+    fn rows_say_when_and_why_and_time_never_runs_backwards() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, HEADER).unwrap();
+        let mut ledger = open(&path);
+        assert_eq!(*ledger.last(), LastRow::default());
+        ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
+        ledger.down(90, "connection lost: reset, by the server");
+        ledger.live(200, &["A,B".to_owned()]);
+        ledger.hand_over().unwrap();
+        let rows = "100,live,AAPL;IC MARKETS:1,\n\
+            100,down,,\"connection lost: reset, by the server\"\n\
+            200,live,\"A,B\",\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{rows}"));
+
+        let mut again = open(&path);
+        assert_eq!(*again.last(), LastRow { time_ms: 200, live: true });
+        again.down(150, "killed");
+        again.hand_over().unwrap();
+        assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
+        assert_eq!(*open(&path).last(), LastRow { time_ms: 200, live: false });
+    }
+
+    #[test]
+    fn spoilt_rows_are_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, format!("{HEADER}5,live,A,\nx,down\n\n")).unwrap();
+        assert_eq!(*open(&path).last(), LastRow { time_ms: 5, live: true });
+    }
+}

@@ -1,0 +1,171 @@
+//! What a crash left at the end of a file: found, moved aside, never thrown away.
+//!
+//! Called before the first write, and only by the holder of the lock. A row counts as whole only
+//! with its line end: `…,1` without one may have been `…,1;12`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use memchr::{memchr, memchr2_iter, memrchr};
+
+use super::sync_directory;
+
+/// Read at a time while looking for the last row.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// No crash of ours leaves more than one row, and a power cut no more than the system had in
+/// memory. A larger remainder is somebody's file with an odd quote in it, for a person to look at.
+const LARGEST_REMAINDER: u64 = 256 << 20;
+
+/// Where the last whole row ends, looking from `known` on, which must be the end of a row.
+///
+/// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
+/// nothing behind it counts.
+pub(super) fn end_of_rows(file: &mut File, known: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(known))?;
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let (mut position, mut end, mut quoted) = (known, known, false);
+    loop {
+        let read = file.read(&mut chunk)?;
+        let nul = memchr(0, &chunk[..read]);
+        let bytes = &chunk[..nul.unwrap_or(read)];
+        if !quoted && memchr(b'"', bytes).is_none() {
+            if let Some(last) = memrchr(b'\n', bytes) {
+                end = position + last as u64 + 1;
+            }
+        } else {
+            for found in memchr2_iter(b'"', b'\n', bytes) {
+                if bytes[found] == b'"' {
+                    quoted = !quoted;
+                } else if !quoted {
+                    end = position + found as u64 + 1;
+                }
+            }
+        }
+        if read == 0 || nul.is_some() {
+            return Ok(end);
+        }
+        position += read as u64;
+    }
+}
+
+/// Moves everything behind `end` into a file of its own beside `path`; gives its path, or `None`
+/// when there is nothing. A second crash in between leaves the bytes in both places.
+pub(super) fn move_aside(
+    path: &Path,
+    file: &mut File,
+    end: u64,
+    now_ms: i64,
+) -> io::Result<Option<PathBuf>> {
+    let length = file.metadata()?.len();
+    if length <= end {
+        return Ok(None);
+    }
+    if length - end > LARGEST_REMAINDER {
+        return Err(io::Error::other(format!(
+            "no whole row in the last {} bytes, probably an unclosed quote at byte {end}",
+            length - end
+        )));
+    }
+    let (aside, mut copy) = create_beside(path, now_ms)?;
+    file.seek(SeekFrom::Start(end))?;
+    io::copy(file, &mut copy)?;
+    copy.sync_all()?;
+    sync_directory(path)?;
+    file.set_len(end)?;
+    file.sync_all()?;
+    Ok(Some(aside))
+}
+
+fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, File)> {
+    let mut stamp = now_ms;
+    loop {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".torn-{stamp}"));
+        let aside = PathBuf::from(name);
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(file) => return Ok((aside, file)),
+            // Two repairs within a millisecond; the name only has to be free.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use super::{CHUNK_BYTES, end_of_rows, move_aside};
+
+    const HEADER: &str = "ticker,price\n";
+    const ROWS: &str = "AAPL,1.5\n\"A\"\"\n,B\",2\nMSFT,3\n";
+
+    fn check(content: &[u8], known: u64, whole: usize) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.csv");
+        fs::write(&path, content).unwrap();
+        let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let end = end_of_rows(&mut file, known).unwrap();
+        assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
+        let aside = move_aside(&path, &mut file, end, 77).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), content[..whole]);
+        match aside {
+            None => assert_eq!(whole, content.len()),
+            Some(aside) => {
+                assert_eq!(aside, directory.path().join("op1.csv.torn-77"));
+                assert_eq!(fs::read(aside).unwrap(), content[whole..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_keeps_its_whole_rows_and_loses_no_byte() {
+        let content = format!("{HEADER}{ROWS}");
+        let ends: Vec<usize> = [0, 13, 22, 35, 42].to_vec();
+        assert_eq!(*ends.last().unwrap(), content.len());
+        for cut in 0..=content.len() {
+            let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
+            check(&content.as_bytes()[..cut], 0, whole);
+            if cut >= 22 {
+                check(&content.as_bytes()[..cut], 22, whole);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_behind_a_nul_counts() {
+        check(b"h\nA,1\nB,2\0\0\0\0", 0, 6);
+        check(b"h\nA,1\n\0\0\0\0", 0, 6);
+        check(b"h\nA,1\nB,\0\0\0,4\nC,1\n", 0, 6);
+    }
+
+    #[test]
+    fn carriage_returns_and_cut_characters_are_left_to_the_line_end() {
+        check(b"h\r\nA,1\r\nB,2\r", 0, 8);
+        check("h\nA,1\nÆ".as_bytes(), 0, 6);
+        check(&"h\nA,1\nÆ".as_bytes()[..7], 0, 6);
+    }
+
+    #[test]
+    fn rows_are_found_across_chunks() {
+        let mut content = b"h\n".to_vec();
+        content.extend_from_slice("\"x\ny\",1\n".repeat(CHUNK_BYTES / 4).as_bytes());
+        let whole = content.len();
+        content.extend_from_slice(b"\"x\n");
+        check(&content, 0, whole);
+    }
+
+    #[test]
+    fn two_repairs_at_the_same_time_keep_both_remainders() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.csv");
+        for name in ["op1.csv.torn-77", "op1.csv.torn-78"] {
+            fs::write(&path, "h\nA").unwrap();
+            let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+            let aside = move_aside(&path, &mut file, 2, 77).unwrap();
+            assert_eq!(aside, Some(directory.path().join(name)));
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! The session: connect, subscribe, read, hand over; and when the connection is lost, again.
+//!
+//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes into the outbox.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+
+use crate::api_key::ApiKey;
+use crate::backoff::{Backoff, Next, Outcome};
+use crate::clock::now_ms;
+use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, Incoming, Wait, dial};
+use crate::entry::{Entry, Outbox, TradeBatch};
+use crate::error::printable;
+use crate::waiting_room::{Admission, PACE_BYTES, WaitingRoom};
+use crate::watch_list::{Request, WatchList};
+use crate::watchdog::{Patience, Verdict, Watchdog};
+use crate::wire::{self, Decoder, Message};
+
+/// After our Close frame the server may still send what was on its way, for this long.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// While the disk is busy, the socket is looked at again this often …
+const PACE_STEP: Duration = Duration::from_micros(200);
+/// … but a disk that takes nothing for this long is not waited for: the server comes first.
+const PACE_PATIENCE: Duration = Duration::from_millis(50);
+
+/// Unknown message types that are remembered as told; Finnhub has two.
+const TOLD_TYPES: usize = 32;
+
+/// Characters of a server's text that are logged.
+const SHOWN_CHARACTERS: usize = 200;
+
+/// What others ask of the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Close the connection and end.
+    Stop,
+    /// Record these symbols from now on.
+    Watch(Vec<String>),
+}
+
+/// Why the session cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The server refuses the key, and has never accepted it.
+    #[error(
+        "{dial}: the API key in {variable} (from {place}) is refused; compare it with the one on https://finnhub.io/dashboard"
+    )]
+    KeyRefused {
+        /// What the server said.
+        dial: DialError,
+        /// The variable that holds the key.
+        variable: &'static str,
+        /// Where the variable was found.
+        place: String,
+    },
+    /// Nobody writes any more.
+    #[error("the writer thread has ended; nothing can be recorded")]
+    WriterGone,
+}
+
+/// Everything the session needs from one connection to the next.
+pub struct Session {
+    endpoint: Endpoint,
+    key: ApiKey,
+    patience: Patience,
+    watch_list: WatchList,
+    outbox: Outbox,
+    commands: Receiver<Command>,
+    backoff: Backoff,
+    room: WaitingRoom,
+    decoder: Decoder,
+    told_types: HashSet<String>,
+    /// Whether the disk takes nothing although it reports no error, so that pacing is of no use.
+    stalled: bool,
+    /// Whether the ledger knows that nothing is recorded at present, and why.
+    outage_told: bool,
+}
+
+/// What is known of the present connection.
+struct Link {
+    connection: Connection,
+    opened: Instant,
+    watchdog: Watchdog,
+    last_frame_ms: i64,
+    had_trades: bool,
+}
+
+/// How a connection ended.
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+impl Session {
+    /// A session that is not connected yet.
+    pub fn new(
+        endpoint: Endpoint,
+        key: ApiKey,
+        patience: Patience,
+        watch_list: WatchList,
+        outbox: Outbox,
+        commands: Receiver<Command>,
+    ) -> Session {
+        Session {
+            endpoint,
+            key,
+            patience,
+            watch_list,
+            outbox,
+            commands,
+            backoff: Backoff::default(),
+            room: WaitingRoom::default(),
+            decoder: Decoder::default(),
+            told_types: HashSet::new(),
+            stalled: false,
+            outage_told: false,
+        }
+    }
+
+    /// Records until told to stop.
+    ///
+    /// # Errors
+    /// When the server refuses the key at the very first connection.
+    pub fn run(mut self) -> Result<(), SessionError> {
+        loop {
+            self.outbox.send(Entry::Connecting);
+            let outcome = match dial(&self.endpoint, &self.key) {
+                Ok(connection) => match self.stay_connected(connection) {
+                    ControlFlow::Break(()) => return Ok(()),
+                    ControlFlow::Continue(outcome) => outcome,
+                },
+                Err(error) => self.not_connected(error)?,
+            };
+            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+                return Err(SessionError::WriterGone);
+            }
+            if self.wait_for_next_try(outcome).is_break() {
+                self.outbox.send(Entry::Down { at_ms: now_ms(), reason: "stopped".to_owned() });
+                return Ok(());
+            }
+        }
+    }
+
+    fn not_connected(&mut self, error: DialError) -> Result<Outcome, SessionError> {
+        let outcome = if error.is_unauthorized() {
+            Outcome::Unauthorized
+        } else if error.is_too_many_requests() {
+            Outcome::TooManyRequests
+        } else {
+            Outcome::Unreachable
+        };
+        if outcome == Outcome::Unauthorized && !self.backoff.was_accepted() {
+            return Err(SessionError::KeyRefused {
+                dial: error,
+                variable: self.key.variable(),
+                place: self.key.source().to_string(),
+            });
+        }
+        if outcome == Outcome::Unauthorized {
+            error!("{error}: the API key in {} is refused now", self.key.variable());
+        } else {
+            warn!("{error}");
+        }
+        if !self.outage_told {
+            self.tell_down(now_ms(), format!("not connected: {error}"));
+        }
+        Ok(outcome)
+    }
+
+    /// Waits as the back-off says, serving commands meanwhile; breaks on a stop.
+    fn wait_for_next_try(&mut self, outcome: Outcome) -> ControlFlow<()> {
+        let delay = match self.backoff.next(outcome, fastrand::f64()) {
+            Next::Wait(delay) => delay,
+            Next::WaitKeyShared(delay) => {
+                warn!(
+                    "the server accepts and closes at once, again and again: another process is probably using this API key (Finnhub allows one connection per key); stop that one"
+                );
+                delay
+            }
+        };
+        info!("connecting again in {:.1} s", delay.as_secs_f64());
+        let until = Instant::now() + delay;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.commands.recv_timeout(left) {
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    return ControlFlow::Break(());
+                }
+                Ok(Command::Watch(symbols)) => drop(self.watch_list.replace(symbols)),
+                Err(RecvTimeoutError::Timeout) => return ControlFlow::Continue(()),
+            }
+        }
+    }
+
+    /// Serves one connection to its end; breaks on a stop.
+    fn stay_connected(&mut self, connection: Connection) -> ControlFlow<(), Outcome> {
+        let now = Instant::now();
+        let mut link = Link {
+            connection,
+            opened: now,
+            watchdog: Watchdog::new(self.patience, now),
+            last_frame_ms: now_ms(),
+            had_trades: false,
+        };
+        let end = self
+            .serve(&mut link)
+            .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
+        self.watch_list.disconnected();
+        self.tell_loss();
+        match end {
+            End::Stopped => {
+                self.tell_down(link.last_frame_ms, "stopped".to_owned());
+                ControlFlow::Break(())
+            }
+            End::Lost(reason) => {
+                warn!("{reason}");
+                self.tell_down(link.last_frame_ms, reason);
+                let lasted = link.opened.elapsed();
+                ControlFlow::Continue(Outcome::Ended { lasted, had_trades: link.had_trades })
+            }
+        }
+    }
+
+    /// Subscribes, then reads until the connection ends or a stop is asked for.
+    fn serve(&mut self, link: &mut Link) -> Result<End, ConnectionLost> {
+        let requests = self.watch_list.connected();
+        send_all(&mut link.connection, &requests)?;
+        info!("connected to {}, {} symbols subscribed", self.endpoint, requests.len());
+        self.tell_live();
+        loop {
+            while let Ok(command) = self.commands.try_recv() {
+                match command {
+                    Command::Stop => {
+                        self.close(link);
+                        return Ok(End::Stopped);
+                    }
+                    Command::Watch(symbols) => self.change_watch_list(link, symbols)?,
+                }
+            }
+            self.read_burst(link)?;
+            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+                return Ok(End::Lost("the writer thread has ended".to_owned()));
+            }
+            match link.watchdog.check(Instant::now()) {
+                Verdict::Fine => {}
+                Verdict::Ping => link.connection.ping()?,
+                Verdict::Silent => return Ok(End::Lost("silent".to_owned())),
+                Verdict::Unanswered => {
+                    return Ok(End::Lost("silent: a ping was not answered".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn change_watch_list(
+        &mut self,
+        link: &mut Link,
+        symbols: Vec<String>,
+    ) -> Result<(), ConnectionLost> {
+        let requests = self.watch_list.replace(symbols);
+        if requests.is_empty() {
+            return Ok(());
+        }
+        send_all(&mut link.connection, &requests)?;
+        for request in &requests {
+            match request {
+                Request::Subscribe(symbol) => {
+                    info!("subscribed to {}", printable(symbol, SHOWN_CHARACTERS))
+                }
+                Request::Unsubscribe(symbol) => {
+                    info!("unsubscribed from {}", printable(symbol, SHOWN_CHARACTERS))
+                }
+            }
+        }
+        self.tell_live();
+        Ok(())
+    }
+
+    /// Sends the Close frame and takes what was on its way. A server that does not answer is left
+    /// alone after [`CLOSING`].
+    fn close(&mut self, link: &mut Link) {
+        let until = Instant::now() + CLOSING;
+        let mut open = link.connection.close().is_ok();
+        while open && Instant::now() < until {
+            open = self.read_burst(link).is_ok();
+        }
+    }
+
+    /// Reads what one look at the socket gives, and hands its trades over together.
+    fn read_burst(&mut self, link: &mut Link) -> Result<(), ConnectionLost> {
+        let mut batch = TradeBatch::default();
+        let mut wait = Wait::Tick;
+        let result = loop {
+            match link.connection.read(wait) {
+                Ok(Some(incoming)) => {
+                    if wait == Wait::Tick {
+                        link.last_frame_ms = now_ms();
+                        batch.received_ms = link.last_frame_ms;
+                        wait = Wait::Buffered;
+                    }
+                    self.sort(link, &mut batch, incoming);
+                }
+                Ok(None) => break Ok(()),
+                Err(lost) => break Err(lost),
+            }
+        };
+        if !batch.is_empty() {
+            self.hand_over(batch);
+        }
+        result
+    }
+
+    /// Puts what must be recorded into the batch, and deals with the rest.
+    fn sort(&mut self, link: &mut Link, batch: &mut TradeBatch, incoming: Incoming) {
+        match incoming {
+            Incoming::Text(text) => {
+                link.watchdog.text(Instant::now());
+                self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
+                self.sort_text(link, batch, &text);
+            }
+            // Finnhub sends none. If one held trades after all, they would count.
+            Incoming::Binary(bytes) => {
+                link.watchdog.frame(false);
+                self.sort_text(link, batch, &String::from_utf8_lossy(&bytes));
+            }
+            Incoming::NotUtf8 => {
+                link.watchdog.frame(false);
+                batch.push("(a text message that is not UTF-8)");
+            }
+            Incoming::Pong => link.watchdog.frame(true),
+            Incoming::Control => link.watchdog.frame(false),
+        }
+    }
+
+    fn sort_text(&mut self, link: &mut Link, batch: &mut TradeBatch, text: &str) {
+        match wire::classify(text) {
+            Message::Trades => {
+                link.had_trades = true;
+                batch.push(text);
+            }
+            Message::Unreadable => batch.push(text),
+            Message::Ping => {}
+            Message::Error(message) => self.server_error(&message),
+            Message::Other(kind) => {
+                if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.to_string()) {
+                    let kind = printable(&kind, SHOWN_CHARACTERS);
+                    info!("messages of type {kind} are not recorded");
+                }
+            }
+        }
+    }
+
+    fn server_error(&mut self, message: &str) {
+        let shown = printable(message, SHOWN_CHARACTERS);
+        if wire::is_too_many_symbols(message) {
+            warn!(
+                "the server says: {shown}; the others are recorded (the free plan has {} symbols)",
+                crate::watch_list::FREE_PLAN_SYMBOLS
+            );
+            return;
+        }
+        warn!("the server says: {shown}");
+        if let Some(symbol) = wire::refused_symbol(message) {
+            if self.watch_list.refuse(symbol) {
+                self.tell_live();
+            }
+        }
+    }
+
+    fn tell_live(&mut self) {
+        self.outage_told = false;
+        self.outbox.send(Entry::Live {
+            at_ms: now_ms(),
+            tickers: self.watch_list.live(),
+            refused: self.watch_list.refused(),
+        });
+    }
+
+    fn tell_down(&mut self, at_ms: i64, reason: String) {
+        self.outage_told = true;
+        self.outbox.send(Entry::Down { at_ms, reason });
+    }
+
+    fn tell_loss(&mut self) {
+        if let Some((after_ms, trades)) = self.room.close() {
+            self.outbox.send(Entry::Dropped { after_ms, trades });
+        }
+    }
+
+    /// Hands trades to the writer, unless there is no room for them to wait in.
+    fn hand_over(&mut self, batch: TradeBatch) {
+        self.pace();
+        let waiting = self.outbox.gauges().waiting_bytes.load(Ordering::Relaxed);
+        match self.room.admit(waiting, batch.bytes(), batch.received_ms) {
+            Admission::Keep => self.outbox.send(Entry::Trades(batch)),
+            Admission::KeepAfterLoss { after_ms, trades } => {
+                self.outbox.send(Entry::Dropped { after_ms, trades });
+                self.tell_live();
+                self.outbox.send(Entry::Trades(batch));
+            }
+            Admission::Drop => {
+                let mut trades = 0;
+                for message in batch.messages() {
+                    // What is unreadable holds no trades.
+                    let _ = self.decoder.decode(message, |_| trades += 1);
+                }
+                self.room.dropped(trades);
+            }
+        }
+    }
+
+    /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
+    /// than in our memory. A disk that takes nothing is not waited for.
+    fn pace(&mut self) {
+        let gauges = self.outbox.gauges();
+        let waiting = || gauges.waiting_bytes.load(Ordering::Relaxed);
+        let mut least = waiting();
+        if least <= PACE_BYTES {
+            self.stalled = false;
+        }
+        let mut progress = Instant::now();
+        while !self.stalled && waiting() > PACE_BYTES && !gauges.disk_trouble.load(Ordering::Relaxed) {
+            if waiting() < least {
+                least = waiting();
+                progress = Instant::now();
+            }
+            self.stalled = progress.elapsed() > PACE_PATIENCE;
+            std::thread::sleep(PACE_STEP);
+        }
+    }
+}
+
+fn send_all(connection: &mut Connection, requests: &[Request]) -> Result<(), ConnectionLost> {
+    for request in requests {
+        connection.send(&match request {
+            Request::Subscribe(symbol) => wire::subscribe(symbol),
+            Request::Unsubscribe(symbol) => wire::unsubscribe(symbol),
+        })?;
+    }
+    Ok(())
+}

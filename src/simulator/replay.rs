@@ -1,0 +1,281 @@
+//! Playing a recording back: rows of a CSV that this program wrote, at their own pace.
+//!
+//! Runs on the simulator's thread and reads the file row by row, never the whole of it. It knows
+//! no clock: the server says how much time has passed since the replay began.
+
+use super::spelling::{TradeText, is_number, push_string};
+use super::{Replay, SimulatorError};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// No row of a recording comes near this. It stops a stray quote from drawing the rest of a large
+/// file into memory as one field.
+const LONGEST_ROW_BYTES: u64 = 1024 * 1024;
+
+/// One row that is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ReplayedTrade {
+    pub(super) symbol: String,
+    /// The trade as it stands in a message.
+    pub(super) element: String,
+    /// When it was received (else when it was traded), UNIX milliseconds: rows that share it go
+    /// out in one message.
+    pub(super) instant_ms: i64,
+}
+
+/// An open recording and the place reached in it.
+#[derive(Debug)]
+pub(super) struct Recording {
+    path: PathBuf,
+    speed: f64,
+    reader: csv::Reader<MeteredFile>,
+    columns: Columns,
+    first_instant_ms: Option<i64>,
+    next: Option<ReplayedTrade>,
+    ended: bool,
+    played: u64,
+    skipped: u64,
+}
+
+impl Recording {
+    /// Opens the file and finds its columns by their names.
+    ///
+    /// # Errors
+    /// When the file cannot be read, its header lacks a column, or the speed is not above 0.
+    pub(super) fn open(replay: Replay) -> Result<Self, SimulatorError> {
+        let Replay { path, speed } = replay;
+        if !(speed > 0.0 && speed.is_finite()) {
+            return Err(SimulatorError::Speed(speed));
+        }
+        let unreadable =
+            |source: io::Error| SimulatorError::ReplayFile { path: path.clone(), source };
+        let file = File::open(&path).map_err(unreadable)?;
+        let file = MeteredFile { file, left: LONGEST_ROW_BYTES };
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+        let header = reader.byte_headers().map_err(|error| unreadable(error.into()))?;
+        let columns = Columns::find(header)
+            .map_err(|missing| SimulatorError::ReplayColumn { path: path.clone(), missing })?;
+        Ok(Self {
+            path,
+            speed,
+            reader,
+            columns,
+            first_instant_ms: None,
+            next: None,
+            ended: false,
+            played: 0,
+            skipped: 0,
+        })
+    }
+
+    /// The next row, when it is due `elapsed` after the replay began. A row that was received
+    /// before the one above it (the clock had been set back) is due with that one.
+    pub(super) fn next_due(&mut self, elapsed: Duration) -> Option<ReplayedTrade> {
+        if self.next.is_none() {
+            self.next = self.read_trade();
+        }
+        let instant_ms = self.next.as_ref()?.instant_ms;
+        let first_ms = *self.first_instant_ms.get_or_insert(instant_ms);
+        #[expect(clippy::cast_precision_loss, reason = "2^53 ms are 285,000 years")]
+        let after_seconds = instant_ms.saturating_sub(first_ms) as f64 / 1000.0 / self.speed;
+        if after_seconds > elapsed.as_secs_f64() {
+            return None;
+        }
+        self.played += 1;
+        self.next.take()
+    }
+
+    fn read_trade(&mut self) -> Option<ReplayedTrade> {
+        let mut record = csv::ByteRecord::new();
+        while !self.ended {
+            self.reader.get_mut().left = LONGEST_ROW_BYTES;
+            match self.reader.read_byte_record(&mut record) {
+                Ok(true) => match self.columns.trade(&record) {
+                    Some(trade) => return Some(trade),
+                    None => self.skipped += 1,
+                },
+                Ok(false) => self.ended = true,
+                Err(error) => {
+                    log::error!("replay of {} ends early: {error}", self.path.display());
+                    self.ended = true;
+                }
+            }
+            if self.ended {
+                let Self { played, skipped, path, .. } = self;
+                log::info!(
+                    "replay of {} is over: {played} rows played, {skipped} bad rows skipped",
+                    path.display()
+                );
+            }
+        }
+        None
+    }
+}
+
+/// Where in a row each column stands.
+#[derive(Debug)]
+struct Columns {
+    ticker: usize,
+    price: usize,
+    volume: usize,
+    timestamp_ms: Option<usize>,
+    received_ms: Option<usize>,
+    conditions: Option<usize>,
+}
+
+impl Columns {
+    /// The columns of a header, or the name of the one that is missing.
+    fn find(header: &csv::ByteRecord) -> Result<Self, &'static str> {
+        let find = |name: &str| header.iter().position(|field| field == name.as_bytes());
+        let columns = Self {
+            ticker: find("ticker").ok_or("ticker")?,
+            price: find("price").ok_or("price")?,
+            volume: find("volume").ok_or("volume")?,
+            timestamp_ms: find("timestamp_ms"),
+            received_ms: find("received_ms"),
+            conditions: find("conditions"),
+        };
+        if columns.timestamp_ms.is_none() && columns.received_ms.is_none() {
+            return Err("timestamp_ms (or received_ms)");
+        }
+        Ok(columns)
+    }
+
+    /// The row as a trade; `None` when it is torn or says something that no message can say.
+    fn trade(&self, record: &csv::ByteRecord) -> Option<ReplayedTrade> {
+        let field = |column: usize| str::from_utf8(record.get(column)?).ok();
+        let number = |column: usize| field(column).filter(|text| is_number(text));
+        let time = |column: Option<usize>| -> Option<Option<i64>> {
+            column.map_or(Some(None), |column| Some(Some(field(column)?.parse().ok()?)))
+        };
+        let symbol = field(self.ticker).filter(|symbol| !symbol.is_empty())?;
+        let (traded, received) = (time(self.timestamp_ms)?, time(self.received_ms)?);
+        let mut symbol_json = String::new();
+        push_string(&mut symbol_json, symbol);
+        let mut element = String::new();
+        TradeText {
+            conditions: &conditions_json(self.conditions.map_or(Some(""), field)?),
+            price: number(self.price)?,
+            symbol: &symbol_json,
+            timestamp_ms: traded.or(received)?,
+            volume: number(self.volume)?,
+        }
+        .push_to(&mut element);
+        Some(ReplayedTrade { symbol: symbol.to_owned(), element, instant_ms: received.or(traded)? })
+    }
+}
+
+/// `1;12` as `["1","12"]`. Nothing becomes `null`: a recording does not tell null from `[]`.
+fn conditions_json(joined: &str) -> String {
+    if joined.is_empty() {
+        return String::from("null");
+    }
+    let mut text = String::from("[");
+    for (place, code) in joined.split(';').enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        push_string(&mut text, code);
+    }
+    text.push(']');
+    text
+}
+
+/// A file that gives no more than it was allowed to until it is allowed more.
+#[derive(Debug)]
+struct MeteredFile {
+    file: File,
+    left: u64,
+}
+
+impl Read for MeteredFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 && !buffer.is_empty() {
+            let reason = format!("a row is longer than {LONGEST_ROW_BYTES} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        let count = self.file.by_ref().take(self.left).read(buffer)?;
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    const LONG_AFTER: Duration = Duration::from_secs(1_000_000);
+
+    fn recording(text: &str, speed: f64) -> Result<Recording, SimulatorError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        Recording::open(Replay { path: file.path().to_owned(), speed })
+    }
+
+    fn elements(recording: &mut Recording, elapsed: Duration) -> Vec<String> {
+        std::iter::from_fn(|| recording.next_due(elapsed)).map(|trade| trade.element).collect()
+    }
+
+    #[test]
+    fn digits_and_conditions_are_passed_on_as_they_stand() {
+        let text = "ticker,price,volume,timestamp_ms,received_ms,conditions\n\
+                    AAPL,100.10,5,1700000000000,1700000000050,1;12\n\
+                    \"IC MARKETS:1\",1e-07,0,1700000000001,1700000000050,\n";
+        assert_eq!(
+            elements(&mut recording(text, 1.0).unwrap(), LONG_AFTER),
+            [
+                r#"{"c":["1","12"],"p":100.10,"s":"AAPL","t":1700000000000,"v":5}"#,
+                r#"{"c":null,"p":1e-07,"s":"IC MARKETS:1","t":1700000000001,"v":0}"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_keep_their_spacing_divided_by_the_speed() {
+        let text = "received_ms,volume,price,ticker\n\
+                    1000,1,1,A\n1500,2,1,A\n1400,3,1,A\n3000,4,1,A\n";
+        let mut recording = recording(text, 2.0).unwrap();
+        let mut due = |ms| elements(&mut recording, Duration::from_millis(ms)).len();
+        assert_eq!(due(0), 1);
+        assert_eq!(due(249), 0);
+        assert_eq!(due(250), 2, "one that ran back comes with the one before it");
+        assert_eq!(due(999), 0);
+        assert_eq!(due(1000), 1);
+        assert_eq!(due(u64::from(u32::MAX)), 0);
+    }
+
+    #[test]
+    fn bad_rows_are_skipped_and_counted() {
+        let text = "ticker,price,volume,timestamp_ms\n\
+                    A,1.0,1,1000\nA,NaN,1,1000\nA,1.0,1,soon\n,1,1,1000\nA,2.0\nA,3.0,1,1001\nA,4";
+        let mut recording = recording(text, 1.0).unwrap();
+        assert_eq!(elements(&mut recording, LONG_AFTER).len(), 2);
+        assert_eq!((recording.played, recording.skipped), (2, 5));
+    }
+
+    #[test]
+    fn a_stray_quote_ends_the_replay_instead_of_filling_the_memory() {
+        let mut text = String::from("ticker,price,volume,timestamp_ms\nA,1,1,1000\n\"B,1,1,1000\n");
+        text.push_str(&"C,1,1,1000\n".repeat(200_000));
+        let mut recording = recording(&text, 1.0).unwrap();
+        assert_eq!(elements(&mut recording, LONG_AFTER).len(), 1);
+        assert!(recording.ended);
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_said_at_the_start() {
+        fn check(text: &str, speed: f64, expected: &str) {
+            let message = recording(text, speed).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+        check("ticker,price\n", 1.0, "volume");
+        check("ticker,price,volume\n", 1.0, "timestamp_ms");
+        check("ticker,price,volume,timestamp_ms\n", 0.0, "speed 0");
+        let path = PathBuf::from("/nonexistent/recording.csv");
+        let message = Recording::open(Replay { path, speed: 1.0 }).unwrap_err().to_string();
+        assert!(message.contains("/nonexistent/recording.csv"), "{message}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Which symbols are wanted, sent and refused, and what must be asked of the server for it.
+//!
+//! Main thread; no I/O and no clock. Subscriptions die with their connection, so everything that
+//! is wanted is asked for again each time, refused symbols too.
+
+use std::collections::HashSet;
+
+/// Symbols that the free plan delivers; more get a warning at the start.
+/// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
+pub const FREE_PLAN_SYMBOLS: usize = 50;
+
+/// Something to ask of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Begin a symbol's trades.
+    Subscribe(String),
+    /// End a symbol's trades.
+    Unsubscribe(String),
+}
+
+/// The state of the list on the present connection.
+#[derive(Debug, Clone, Default)]
+pub struct WatchList {
+    wanted: Vec<String>,
+    connected: bool,
+    refused: HashSet<String>,
+}
+
+impl WatchList {
+    /// A list of wanted symbols; repeats are dropped, the order is kept.
+    pub fn new(symbols: impl IntoIterator<Item = String>) -> WatchList {
+        let mut list = WatchList::default();
+        for symbol in symbols {
+            if !list.wanted.contains(&symbol) {
+                list.wanted.push(symbol);
+            }
+        }
+        list
+    }
+
+    /// Everything wanted, in order.
+    pub fn wanted(&self) -> &[String] {
+        &self.wanted
+    }
+
+    /// What is being delivered as far as is known: wanted and not refused.
+    pub fn live(&self) -> Vec<String> {
+        self.wanted.iter().filter(|symbol| !self.refused.contains(*symbol)).cloned().collect()
+    }
+
+    /// Wanted but refused on this connection.
+    pub fn refused(&self) -> Vec<String> {
+        self.wanted.iter().filter(|symbol| self.refused.contains(*symbol)).cloned().collect()
+    }
+
+    /// A new connection is open: everything is asked for, with a clean slate.
+    pub fn connected(&mut self) -> Vec<Request> {
+        self.connected = true;
+        self.refused.clear();
+        self.wanted.iter().cloned().map(Request::Subscribe).collect()
+    }
+
+    /// The connection has ended.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+    }
+
+    /// The server refuses `symbol`. `true` when that is news.
+    pub fn refuse(&mut self, symbol: &str) -> bool {
+        self.wanted.iter().any(|wanted| wanted == symbol) && self.refused.insert(symbol.to_owned())
+    }
+
+    /// A new list; gives what must be asked for the difference, what is gone first because that
+    /// frees places.
+    pub fn replace(&mut self, symbols: impl IntoIterator<Item = String>) -> Vec<Request> {
+        let next = WatchList::new(symbols).wanted;
+        let gone = self.wanted.iter().filter(|symbol| !next.contains(symbol));
+        let new = next.iter().filter(|symbol| !self.wanted.contains(symbol));
+        let requests = if self.connected {
+            gone.cloned()
+                .map(Request::Unsubscribe)
+                .chain(new.cloned().map(Request::Subscribe))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        self.refused.retain(|symbol| next.contains(symbol));
+        self.wanted = next;
+        requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Request, WatchList};
+
+    fn names(symbols: &[&str]) -> Vec<String> {
+        symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
+    }
+
+    #[test]
+    fn repeats_are_dropped_and_the_order_is_kept() {
+        let list = WatchList::new(names(&["B", "A", "B", "a"]));
+        assert_eq!(list.wanted(), ["B", "A", "a"]);
+    }
+
+    #[test]
+    fn every_connection_asks_for_everything_again_also_the_refused() {
+        let mut list = WatchList::new(names(&["A", "B"]));
+        let all = [Request::Subscribe("A".into()), Request::Subscribe("B".into())];
+        assert_eq!(list.connected(), all);
+        assert!(list.refuse("B"));
+        assert!(!list.refuse("B"), "no news twice");
+        assert!(!list.refuse("C"), "never asked for");
+        assert_eq!((list.live(), list.refused()), (names(&["A"]), names(&["B"])));
+        list.disconnected();
+        assert_eq!(list.connected(), all);
+        assert_eq!(list.live(), names(&["A", "B"]));
+    }
+
+    #[test]
+    fn a_new_list_asks_only_for_the_difference() {
+        let mut list = WatchList::new(names(&["A", "B"]));
+        list.connected();
+        list.refuse("A");
+        assert_eq!(
+            list.replace(names(&["B", "C"])),
+            [Request::Unsubscribe("A".into()), Request::Subscribe("C".into())]
+        );
+        assert_eq!(list.live(), names(&["B", "C"]));
+        list.disconnected();
+        assert_eq!(list.replace(names(&["D"])), []);
+        assert_eq!(list.connected(), [Request::Subscribe("D".into())]);
+    }
+}

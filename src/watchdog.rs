@@ -1,0 +1,180 @@
+//! Whether a connection still lives.
+//!
+//! Main thread; no I/O and no clock: instants come in as arguments. No trades is never a fault:
+//! Finnhub's own `{"type":"ping"}` comes about once a minute in closed markets too, and a client
+//! with a time-out below that reconnects all night.
+
+use std::time::{Duration, Instant};
+
+/// The limits of patience.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// So long without a text message means a stalled server.
+    pub silence: Duration,
+    /// Our own WebSocket ping goes out this often.
+    pub ping_every: Duration,
+    /// On a connection that has answered a ping before, any frame must come this soon after one.
+    pub answer_within: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            // Two of Finnhub's pings and a half: others found 120 to 150 s to work.
+            silence: Duration::from_secs(150),
+            // Keeps routers on the way from forgetting the connection.
+            ping_every: Duration::from_secs(30),
+            answer_within: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the watchdog asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well.
+    Fine,
+    /// Send a WebSocket ping now.
+    Ping,
+    /// Connect anew: no text message for [`Patience::silence`].
+    Silent,
+    /// Connect anew: a ping was not answered.
+    Unanswered,
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+pub struct Watchdog {
+    patience: Patience,
+    last_text: Instant,
+    last_ping: Instant,
+    waiting_for_answer: bool,
+    answers_pings: bool,
+}
+
+impl Watchdog {
+    /// A connection that was opened at `now`.
+    pub fn new(patience: Patience, now: Instant) -> Watchdog {
+        Watchdog {
+            patience,
+            last_text: now,
+            last_ping: now,
+            waiting_for_answer: false,
+            answers_pings: false,
+        }
+    }
+
+    /// A text message arrived.
+    pub fn text(&mut self, now: Instant) {
+        self.last_text = now;
+        self.waiting_for_answer = false;
+    }
+
+    /// A frame that is no text arrived; `pong` when it answers a ping of ours.
+    pub fn frame(&mut self, pong: bool) {
+        self.answers_pings |= pong;
+        self.waiting_for_answer = false;
+    }
+
+    /// Looks at the clock. A [`Verdict::Ping`] counts as sent.
+    pub fn check(&mut self, now: Instant) -> Verdict {
+        if now.duration_since(self.last_text) >= self.patience.silence {
+            return Verdict::Silent;
+        }
+        let since_ping = now.duration_since(self.last_ping);
+        if self.waiting_for_answer
+            && self.answers_pings
+            && since_ping >= self.patience.answer_within
+        {
+            return Verdict::Unanswered;
+        }
+        if since_ping >= self.patience.ping_every {
+            self.last_ping = now;
+            self.waiting_for_answer = true;
+            return Verdict::Ping;
+        }
+        Verdict::Fine
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Patience, Verdict, Watchdog};
+
+    enum Event {
+        Text,
+        Pong,
+        OtherFrame,
+        Check(Verdict),
+    }
+    use Event::{Check, OtherFrame, Pong, Text};
+
+    /// Events at seconds after the opening.
+    fn check(events: &[(u64, Event)]) {
+        let opened = Instant::now();
+        let mut watchdog = Watchdog::new(Patience::default(), opened);
+        for (second, event) in events {
+            let now = opened + Duration::from_secs(*second);
+            match event {
+                Text => watchdog.text(now),
+                Pong => watchdog.frame(true),
+                OtherFrame => watchdog.frame(false),
+                Check(expected) => assert_eq!(watchdog.check(now), *expected, "at {second} s"),
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_noticed_after_150_seconds_without_text() {
+        check(&[(149, Check(Verdict::Ping)), (150, Check(Verdict::Silent))]);
+        check(&[(100, Text), (249, Check(Verdict::Ping)), (250, Check(Verdict::Silent))]);
+    }
+
+    #[test]
+    fn frames_that_are_no_text_do_not_count_against_silence() {
+        check(&[(100, Pong), (140, OtherFrame), (150, Check(Verdict::Silent))]);
+    }
+
+    #[test]
+    fn a_ping_goes_out_every_30_seconds() {
+        check(&[
+            (29, Check(Verdict::Fine)),
+            (30, Check(Verdict::Ping)),
+            (31, Check(Verdict::Fine)),
+            (59, Check(Verdict::Fine)),
+            (60, Check(Verdict::Ping)),
+        ]);
+    }
+
+    #[test]
+    fn an_unanswered_ping_counts_only_where_one_was_answered_before() {
+        check(&[
+            (30, Check(Verdict::Ping)),
+            (41, Check(Verdict::Fine)),
+            (60, Check(Verdict::Ping)),
+            (71, Check(Verdict::Fine)),
+        ]);
+        check(&[
+            (30, Check(Verdict::Ping)),
+            (31, Pong),
+            (60, Check(Verdict::Ping)),
+            (69, Check(Verdict::Fine)),
+            (70, Check(Verdict::Unanswered)),
+        ]);
+    }
+
+    #[test]
+    fn any_frame_answers_a_ping() {
+        for event in [Text, OtherFrame, Pong] {
+            check(&[
+                (30, Check(Verdict::Ping)),
+                (31, Pong),
+                (60, Check(Verdict::Ping)),
+                (65, event),
+                (70, Check(Verdict::Fine)),
+            ]);
+        }
+    }
+}
