@@ -100,7 +100,7 @@ impl Backoff {
         // 2^7 half seconds is beyond the longest wait.
         let limit = (SHORTEST * 2 * (1 << self.failures.min(7))).min(LONGEST);
         self.failures += 1;
-        SHORTEST + (limit - SHORTEST).mul_f64(random)
+        SHORTEST + limit.saturating_sub(SHORTEST).mul_f64(random)
     }
 
     fn throttle(&mut self) -> Duration {

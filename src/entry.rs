@@ -7,6 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
+use log::Level;
+
+use crate::clock::show_ms;
+
+/// A line of the log file: when, by this machine's clock, how grave, and what.
+pub fn log_line(at_ms: i64, level: Level, text: &str) -> String {
+    format!("{} {level:<5} {text}\n", show_ms(at_ms))
+}
+
 /// Trade messages that were read from the socket in one go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TradeBatch {

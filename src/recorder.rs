@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::{Level, error, info, warn};
 
 pub use append_file::{AppendFile, DiskFile, Storage};
 pub use coverage::ledger_path;
@@ -30,7 +30,7 @@ pub use opening::OpenError;
 
 use crate::clock::{now_ms, show_ms};
 use crate::columns::Column;
-use crate::entry::{Entry, Gauges, TradeBatch};
+use crate::entry::{Entry, Gauges, TradeBatch, log_line};
 use crate::error::printable;
 use crate::market::{Counts, Market, SnapshotSlot};
 use crate::wire::{Decoder, Element};
@@ -468,12 +468,13 @@ impl Recorder {
         });
         self.prove_life();
         self.publish();
-        info!("{}", self.market.counts);
         while let Ok(entry) = inbox.try_recv() {
             if let Entry::Log(line) = entry {
                 self.log.push(&line);
             }
         }
+        // The terminal gets this line from who joins this thread, after everything else.
+        self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
         self.log.hand_over();
         Report { counts: self.market.counts, failure }
     }

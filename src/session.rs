@@ -271,10 +271,10 @@ impl Session {
         for request in &requests {
             match request {
                 Request::Subscribe(symbol) => {
-                    info!("subscribed to {}", printable(symbol, SHOWN_CHARACTERS))
+                    info!("subscribed to {}", printable(symbol, SHOWN_CHARACTERS));
                 }
                 Request::Unsubscribe(symbol) => {
-                    info!("unsubscribed from {}", printable(symbol, SHOWN_CHARACTERS))
+                    info!("unsubscribed from {}", printable(symbol, SHOWN_CHARACTERS));
                 }
             }
         }
@@ -366,10 +366,10 @@ impl Session {
             return;
         }
         warn!("the server says: {shown}");
-        if let Some(symbol) = wire::refused_symbol(message) {
-            if self.watch_list.refuse(symbol) {
-                self.tell_live();
-            }
+        if let Some(symbol) = wire::refused_symbol(message)
+            && self.watch_list.refuse(symbol)
+        {
+            self.tell_live();
         }
     }
 
@@ -425,7 +425,10 @@ impl Session {
             self.stalled = false;
         }
         let mut progress = Instant::now();
-        while !self.stalled && waiting() > PACE_BYTES && !gauges.disk_trouble.load(Ordering::Relaxed) {
+        while !self.stalled
+            && waiting() > PACE_BYTES
+            && !gauges.disk_trouble.load(Ordering::Relaxed)
+        {
             if waiting() < least {
                 least = waiting();
                 progress = Instant::now();

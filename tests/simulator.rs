@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tungstenite::{Error, Message, WebSocket};
 
 /// Far beyond what any of these waits takes on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 struct RunningSimulator {
     address: SocketAddr,

@@ -23,7 +23,7 @@ pub trait Storage {
     ///
     /// # Errors
     /// The system's.
-    fn len(&mut self) -> io::Result<u64>;
+    fn length(&mut self) -> io::Result<u64>;
     /// Forces everything to the disk.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Storage for DiskFile {
         self.file.set_len(length)
     }
 
-    fn len(&mut self) -> io::Result<u64> {
+    fn length(&mut self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 
@@ -167,7 +167,7 @@ impl<S: Storage> AppendFile<S> {
             return Ok(());
         }
         // Somebody else may have emptied the file; cutting must never make it longer.
-        let length = self.storage.len()?;
+        let length = self.storage.length()?;
         if length > self.whole {
             self.storage.set_len(self.whole)?;
         } else {
@@ -229,7 +229,7 @@ mod tests {
             Ok(())
         }
 
-        fn len(&mut self) -> io::Result<u64> {
+        fn length(&mut self) -> io::Result<u64> {
             Ok(self.content.len() as u64)
         }
 

@@ -129,7 +129,7 @@ mod tests {
 
     fn open(path: &Path) -> Ledger<DiskFile> {
         let mut file = DiskFile::open(path).unwrap();
-        let length = file.len().unwrap();
+        let length = file.length().unwrap();
         Ledger::resume(AppendFile::new(file, length)).unwrap()
     }
 

@@ -274,3 +274,77 @@ fn unix_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Replay;
+    use super::*;
+    use std::fmt::Write as _;
+    use std::net::TcpStream;
+    use tungstenite::{Message, WebSocket};
+
+    /// A server replaying `rows` and one client of it. The time is what the test says it is.
+    fn replaying(rows: &str) -> (Server, WebSocket<TcpStream>) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!("ticker,price,volume,timestamp_ms\n{rows}");
+        std::fs::write(file.path(), text).unwrap();
+        let replay = Some(Replay { path: file.path().to_owned(), speed: 1.0 });
+        let options = SimulatorOptions { replay, ..SimulatorOptions::default() };
+        let mut server = Server::new(options).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connecting = std::thread::spawn(move || {
+            let stream = TcpStream::connect(address).unwrap();
+            tungstenite::client(format!("ws://{address}/?token=demo"), stream).unwrap().0
+        });
+        while server.clients.is_empty() {
+            server.let_in(&listener, Duration::ZERO).unwrap();
+        }
+        (server, connecting.join().unwrap())
+    }
+
+    fn subscribe(server: &mut Server, socket: &mut WebSocket<TcpStream>, symbol: &str, ms: u64) {
+        let request = format!(r#"{{"type":"subscribe","symbol":"{symbol}"}}"#);
+        socket.send(Message::text(request)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !server.clients[0].has_symbol(symbol) {
+            assert!(Instant::now() < deadline, "{symbol} is not subscribed");
+            server.take_requests(Duration::from_millis(ms));
+        }
+    }
+
+    #[test]
+    fn a_replay_leaves_time_for_the_other_subscriptions() {
+        let (mut server, mut socket) = replaying("A,1,1,1000\nB,2,1,1000\n");
+        subscribe(&mut server, &mut socket, "A", 1000);
+        server.send_replay(Duration::from_secs(1));
+        subscribe(&mut server, &mut socket, "B", 1100);
+        server.send_replay(Duration::from_millis(1100));
+        server.send_replay(Duration::from_millis(1250));
+        server.ping_flush_and_end(Duration::from_millis(1250));
+        let text = socket.read().unwrap().into_text().unwrap();
+        assert!(text.contains(r#""s":"A""#) && text.contains(r#""s":"B""#), "{text}");
+    }
+
+    #[test]
+    fn a_replay_waits_a_second_for_a_full_socket_and_then_drops_the_client() {
+        let mut rows = String::new();
+        for row in 0..500_000 {
+            let _ = writeln!(rows, "A,{row},1,1000");
+        }
+        let (mut server, mut socket) = replaying(&rows);
+        subscribe(&mut server, &mut socket, "A", 0);
+        let full_at = Duration::from_secs(1);
+        while server.clients[0].blocked_since().is_none() {
+            assert!(server.send_replay(full_at), "the socket takes the whole recording");
+            server.ping_flush_and_end(full_at);
+        }
+        for ms in [1000, 1500, 1999] {
+            assert!(!server.send_replay(Duration::from_millis(ms)), "waits at {ms} ms");
+        }
+        while !server.clients.is_empty() {
+            assert!(server.send_replay(Duration::from_secs(2)), "goes on, to nobody's harm");
+        }
+    }
+}

@@ -5,10 +5,10 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::net;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::Linger;
 
 use crate::frames::{Frame, Opcode, append_frame, take_client_frame, whole_frame};
 use crate::harness::DEADLINE;
@@ -121,8 +121,8 @@ impl Connection {
 
     /// Resets the connection (TCP RST) instead of closing it.
     pub(crate) fn reset(self) {
-        net::sockopt::set_socket_linger(self.socket.as_fd(), Some(Duration::ZERO))
-            .expect("an open socket");
+        let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        setsockopt(&self.socket, Linger, &at_once).expect("an open socket");
         // Both handles of the socket go here, and with the last one the reset goes out.
     }
 

@@ -10,7 +10,7 @@ fn the_demo_needs_no_key_and_marks_its_symbols() {
         let csv = now.csv();
         csv.contains("\nDEMO:AAPL,") && csv.contains("\nDEMO:MSFT,")
     });
-    recorder.signal(Signal::INT);
+    recorder.signal(Signal::SIGINT);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     let csv = recorder.csv();
     let rows: Vec<&str> = csv.lines().skip(1).collect();
@@ -30,6 +30,6 @@ fn the_demo_never_uses_a_key_that_is_there() {
     let run = Run::new().env("FINNHUB_API_KEY", "two words").arg("--demo").tickers("AAPL");
     let mut recorder = run.spawn();
     recorder.wait_for_row_count(1);
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
 }

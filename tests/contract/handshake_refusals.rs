@@ -51,7 +51,7 @@ fn a_key_refused_after_it_was_accepted_is_an_error_to_wait_out() {
     drop(connection);
     server.accept().refuse("401 Unauthorized", "", "");
     recorder.wait_until_it_says("401");
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "it was still trying: {}", recorder.seen());
 }
 
@@ -89,6 +89,6 @@ fn too_many_calls_are_answered_with_patience() {
     recorder.wait_until_it_says("429");
     // The ordinary back-off would call again within half a second; one minute is promised.
     assert!(!server.has_a_caller(Duration::from_secs(2)), "it must wait: {}", recorder.seen());
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
 }

@@ -24,7 +24,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use rustix::process::Signal;
+pub(crate) use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 pub(crate) use crate::recorder::Recorder;

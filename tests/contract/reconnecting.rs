@@ -123,7 +123,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
 fn a_name_that_cannot_be_resolved_is_tried_again_and_named() {
     let mut recorder = start("wss://no-such-host.invalid");
     recorder.wait_until_it_says("no-such-host.invalid");
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "it was still trying: {}", recorder.seen());
 }
 
@@ -163,7 +163,7 @@ fn a_key_that_another_process_uses_is_recognised_by_its_shape() {
         connection.send_close(1000, "");
     }
     recorder.wait_until_it_says("another process");
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
 }
 

@@ -169,8 +169,8 @@ impl Recorder {
     /// Sends a signal to this process alone.
     pub(crate) fn signal(&self, signal: Signal) {
         assert!(self.status.is_none(), "the program has ended\n{}", self.seen());
-        let process = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(process, signal).expect("the signal to be sent");
+        let process = nix::unistd::Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        nix::sys::signal::kill(process, signal).expect("the signal to be sent");
     }
 
     /// Whether the process has not ended yet.
@@ -198,7 +198,7 @@ impl Recorder {
 
     /// Ends the run as a person would: SIGTERM, and a server that answers the Close frame.
     pub(crate) fn stop(&mut self, mut connection: Connection) -> i32 {
-        self.signal(Signal::TERM);
+        self.signal(Signal::SIGTERM);
         connection.answer_close();
         self.wait_exit()
     }

@@ -36,7 +36,7 @@ fn the_key_is_nowhere_after_connecting_failing_and_stopping() {
     drop(connection);
     let port = server.shut_down();
     recorder.wait_until_it_says("refused");
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert_key_is_nowhere(&recorder);
     drop(port);
@@ -83,7 +83,7 @@ fn the_key_is_nowhere_when_tls_or_the_name_or_the_port_fails() {
             server.accept_broken_tls();
         }
         recorder.wait_until_it_says(word);
-        recorder.signal(Signal::TERM);
+        recorder.signal(Signal::SIGTERM);
         assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
         assert_key_is_nowhere(&recorder);
     }

@@ -7,12 +7,17 @@
 //! when a test must send while it looks elsewhere.
 
 use std::io::Read;
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use native_tls::TlsAcceptor;
-use rustix::net::{self, AddressFamily, SocketType};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
+    socket,
+};
 
 use crate::connection::{Connection, ReadWrite};
 use crate::harness::DEADLINE;
@@ -30,7 +35,7 @@ pub(crate) struct Server {
 impl Server {
     /// A plain `ws://` server on a port the system chooses.
     pub(crate) fn plain() -> Self {
-        Self::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        Self::on(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
     }
 
     /// A `wss://` server with this identity, see `certificates.rs`.
@@ -38,14 +43,17 @@ impl Server {
         Self { tls: Some(acceptor), ..Self::plain() }
     }
 
-    fn on(address: SocketAddr) -> Self {
+    fn on(address: SocketAddrV4) -> Self {
         let listener = TcpListener::bind(address).expect("a port of 127.0.0.1");
         Self { listener, tls: None }
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.listener.local_addr().expect("its own address")
+    pub(crate) fn address(&self) -> SocketAddrV4 {
+        match self.listener.local_addr().expect("its own address") {
+            SocketAddr::V4(address) => address,
+            SocketAddr::V6(address) => panic!("bound to {address}"),
+        }
     }
 
     /// The URL to give to the program: by number when plain, `localhost` with TLS.
@@ -60,10 +68,9 @@ impl Server {
 
     /// Whether a client is waiting to be accepted within `patience`.
     pub(crate) fn has_a_caller(&self, patience: Duration) -> bool {
-        use rustix::event::{PollFd, PollFlags, poll};
-        let patience = patience.try_into().expect("a short time");
-        let mut wanted = [PollFd::new(&self.listener, PollFlags::IN)];
-        poll(&mut wanted, Some(&patience)).expect("the state of the port") > 0
+        let patience = PollTimeout::try_from(patience).expect("a short time");
+        let mut wanted = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        poll(&mut wanted, patience).expect("the state of the port") > 0
     }
 
     /// Accepts the TCP connection only.
@@ -121,23 +128,24 @@ impl Server {
 /// A port that is held, so that nobody else gets it, but refuses every connection.
 pub(crate) struct ClosedPort {
     socket: OwnedFd,
-    address: SocketAddr,
+    address: SocketAddrV4,
 }
 
 impl ClosedPort {
     /// A port of 127.0.0.1 that the system chooses.
     pub(crate) fn new() -> Self {
-        Self::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+        Self::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
     }
 
-    fn bind(address: SocketAddr) -> Self {
-        let socket = net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    fn bind(address: SocketAddrV4) -> Self {
+        // Not to be inherited: a program that another test starts meanwhile would hold it, too.
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
         // Connections that the server closed still wait on its port.
-        net::sockopt::set_socket_reuseaddr(&socket, true).expect("a socket");
-        net::bind(&socket, &address).expect("the port");
-        let address = net::getsockname(&socket).expect("its address");
-        let address = address.try_into().expect("an internet address");
-        Self { socket, address }
+        setsockopt(&socket, ReuseAddr, &true).expect("a socket");
+        bind(socket.as_raw_fd(), &SockaddrIn::from(address)).expect("the port");
+        let address = getsockname::<SockaddrIn>(socket.as_raw_fd()).expect("its address");
+        Self { socket, address: address.into() }
     }
 
     /// The URL that [`Self::open`] will serve.
@@ -147,7 +155,7 @@ impl ClosedPort {
 
     /// Starts to listen.
     pub(crate) fn open(self) -> Server {
-        net::listen(&self.socket, 16).expect("the port to open");
+        listen(&self.socket, Backlog::MAXCONN).expect("the port to open");
         Server { listener: TcpListener::from(self.socket), tls: None }
     }
 }

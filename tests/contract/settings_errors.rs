@@ -51,7 +51,7 @@ fn an_unknown_column_is_refused_and_the_known_ones_are_named() {
 #[test]
 fn a_bad_url_is_refused_with_its_value() {
     for url in ["nonsense", "http://127.0.0.1:9", "wss://", "", "ws://127.0.0.1:99999"] {
-        assert_refused(Run::new().tickers("AAPL").url(url), 2, &["--url", url]);
+        assert_refused(Run::new().tickers("AAPL").url(url), 2, &[url, "wss://"]);
     }
 }
 
@@ -62,11 +62,13 @@ fn a_key_is_never_sent_in_clear_to_another_host() {
         "ws://192.0.2.1:80",
         "ws://127.0.0.1.example.com",
         "ws://localhost.example.com",
-        "ws://127.0.0.1@example.com",
-        "ws://localhost:80@example.com",
         "WS://example.com",
     ] {
         assert_refused(Run::new().tickers("AAPL").url(url), 2, &["wss://"]);
+    }
+    // These only look like loopback: what stands before the `@` is a user's name.
+    for url in ["ws://127.0.0.1@example.com", "ws://localhost:80@example.com"] {
+        assert_refused(Run::new().tickers("AAPL").url(url), 2, &["URL"]);
     }
 }
 

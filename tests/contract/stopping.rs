@@ -31,7 +31,7 @@ fn assert_ledger_ends_with_stopped(recorder: &Recorder) {
 
 #[test]
 fn each_polite_signal_closes_writes_sums_up_and_exits_with_0() {
-    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let server = Server::plain();
         let (mut recorder, mut connection) = recording_program(&server);
         recorder.signal(signal);
@@ -48,7 +48,7 @@ fn each_polite_signal_closes_writes_sums_up_and_exits_with_0() {
 fn trades_sent_before_the_answer_to_the_close_frame_are_written() {
     let server = Server::plain();
     let (mut recorder, mut connection) = recording_program(&server);
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     connection.wait_for(Opcode::Close);
     // These were on their way when the program said that it wants to stop.
     for _ in 0..100 {
@@ -67,7 +67,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 fn a_server_that_answers_no_more_holds_it_for_no_more_than_five_seconds() {
     let server = Server::plain();
     let (mut recorder, mut connection) = recording_program(&server);
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     let asked = Instant::now();
     connection.wait_for(Opcode::Close);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
@@ -79,9 +79,9 @@ fn a_server_that_answers_no_more_holds_it_for_no_more_than_five_seconds() {
 fn a_second_ctrl_c_leaves_at_once_with_130() {
     let server = Server::plain();
     let (mut recorder, mut connection) = recording_program(&server);
-    recorder.signal(Signal::INT);
+    recorder.signal(Signal::SIGINT);
     connection.wait_for(Opcode::Close);
-    recorder.signal(Signal::INT);
+    recorder.signal(Signal::SIGINT);
     let asked = Instant::now();
     assert_eq!(recorder.wait_exit(), 130, "{}", recorder.seen());
     assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
@@ -93,7 +93,7 @@ fn it_stops_in_the_middle_of_a_handshake_that_is_never_answered() {
     let server = Server::plain();
     let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
     let handshake = server.accept();
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     let asked = Instant::now();
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
@@ -106,7 +106,7 @@ fn it_stops_while_it_waits_to_try_again() {
     let port = ClosedPort::new();
     let mut recorder = Run::new().url(&port.url()).tickers("AAPL").spawn();
     recorder.wait_until_it_says("refused");
-    recorder.signal(Signal::INT);
+    recorder.signal(Signal::SIGINT);
     let asked = Instant::now();
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());

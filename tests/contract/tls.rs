@@ -17,7 +17,7 @@ fn assert_refused_but_tried_again(server: &Server, mut recorder: Recorder, reaso
     let line = stderr.lines().find(|line| line.contains(REFUSED)).expect("on the terminal");
     assert!(line.contains("localhost") && line.contains(reason), "{reason:?} in {line:?}");
     server.accept_broken_tls();
-    recorder.signal(Signal::TERM);
+    recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
 }
 

@@ -1,0 +1,202 @@
+//! The wiring: the only place that makes threads and channels, listens for signals, joins the
+//! threads and sums up.
+//!
+//! Main thread. `stream` reads as the table of contents of a recording.
+
+mod stopping;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use log::{LevelFilter, info, warn};
+
+use crate::api_key::ApiKey;
+use crate::connection::Endpoint;
+use crate::entry::{Entry, Gauges, Outbox};
+use crate::error::Error;
+use crate::log_lines::LogLines;
+use crate::market::SnapshotSlot;
+use crate::recorder::{Recorder, Report};
+use crate::session::Session;
+use crate::settings::{Settings, Source, Verbosity};
+use crate::simulator::{Simulator, SimulatorOptions};
+use crate::terminal::{self, Line, WAITING_LINES};
+use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
+use crate::watchdog::Patience;
+use stopping::WriterHandle;
+
+/// A terminal that does not take the last lines within this does not get them.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
+/// Records until a signal asks for the end.
+///
+/// # Errors
+/// When the recording cannot begin, or cannot go on, or its end could not be written.
+pub fn stream(settings: Settings) -> Result<(), Error> {
+    let gauges = Arc::new(Gauges::default());
+    let (sender, inbox) = mpsc::channel();
+    let outbox = Outbox::new(sender, Arc::clone(&gauges));
+    let screen = Screen::start()?;
+    start_log(settings.verbosity, &outbox, &screen);
+
+    let result = record(settings, gauges, &outbox, inbox, &screen);
+    screen.end();
+    result
+}
+
+fn record(
+    settings: Settings,
+    gauges: Arc<Gauges>,
+    outbox: &Outbox,
+    inbox: Receiver<Entry>,
+    screen: &Screen,
+) -> Result<(), Error> {
+    let recorder = Recorder::open(settings.recorder.clone(), gauges, SnapshotSlot::default())
+        .map_err(cannot_go_on)?;
+    let simulated = Market::start_if_wanted(&settings.source)?;
+    greet(&settings);
+    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
+    let (command_sender, commands) = mpsc::channel();
+    stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
+        .map_err(cannot_go_on)?;
+
+    let (endpoint, key) = match (&simulated, settings.source) {
+        (Some(market), _) => (market.endpoint.clone(), ApiKey::demo()),
+        (None, Source::Server(endpoint, key)) => (endpoint, key),
+        (None, Source::Demo) => unreachable!("the demo has a market"),
+    };
+    let watch_list = WatchList::new(settings.tickers);
+    let session =
+        Session::new(endpoint, key, Patience::default(), watch_list, outbox.clone(), commands);
+    let ended = session.run();
+
+    outbox.send(Entry::Finish);
+    let report = writer.join();
+    drop(simulated);
+    screen.sum_up(report.as_ref());
+    ended.map_err(cannot_go_on)?;
+    match report {
+        Some(Report { failure: None, .. }) => Ok(()),
+        Some(Report { failure: Some(failure), .. }) => Err(Error::CannotGoOn(failure)),
+        None => Err(Error::CannotGoOn(
+            "the writer thread failed; the file holds everything up to then".to_owned(),
+        )),
+    }
+}
+
+fn cannot_go_on(error: impl std::fmt::Display) -> Error {
+    Error::CannotGoOn(error.to_string())
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map_err(|error| Error::CannotGoOn(format!("cannot start the thread {name}: {error}")))
+}
+
+fn start_log(verbosity: Verbosity, outbox: &Outbox, screen: &Screen) {
+    let level = match verbosity {
+        Verbosity::Verbose => LevelFilter::Debug,
+        Verbosity::Normal | Verbosity::Quiet => LevelFilter::Info,
+    };
+    let terminal_level = match verbosity {
+        Verbosity::Quiet => LevelFilter::Warn,
+        Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
+    };
+    LogLines::new(level, terminal_level, outbox.clone(), screen.sender()).install();
+}
+
+/// Says what will be recorded where, and what is odd about it.
+fn greet(settings: &Settings) {
+    let count = settings.tickers.len();
+    info!(
+        "finnhub-stream {}: recording {count} symbols to {}, log in {}",
+        env!("CARGO_PKG_VERSION"),
+        settings.recorder.out.display(),
+        settings.recorder.log_file.display()
+    );
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    if count > FREE_PLAN_SYMBOLS {
+        warn!(
+            "{count} symbols: Finnhub's free plan delivers {FREE_PLAN_SYMBOLS}; the others may be refused"
+        );
+    }
+}
+
+/// The simulated market of `--demo`, running.
+struct Market {
+    endpoint: Endpoint,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Market {
+    fn start_if_wanted(source: &Source) -> Result<Option<Market>, Error> {
+        if !matches!(source, Source::Demo) {
+            return Ok(None);
+        }
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let options = SimulatorOptions { seed: fastrand::u64(..), ..SimulatorOptions::default() };
+        let simulator = Simulator::bind(any_port, options).map_err(cannot_go_on)?;
+        let endpoint =
+            Endpoint::parse(&format!("ws://{}", simulator.local_addr())).map_err(cannot_go_on)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let thread = spawn("simulator", move || simulator.run(&asked))?;
+        Ok(Some(Market { endpoint, stop, thread: Some(thread) }))
+    }
+}
+
+impl Drop for Market {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // The recording is complete; how the simulation ended changes nothing.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Standard error, behind a thread of its own.
+struct Screen {
+    sender: SyncSender<Line>,
+    thread: JoinHandle<()>,
+}
+
+impl Screen {
+    fn start() -> Result<Screen, Error> {
+        let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
+        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr()))?;
+        Ok(Screen { sender, thread })
+    }
+
+    fn sender(&self) -> SyncSender<Line> {
+        self.sender.clone()
+    }
+
+    fn sum_up(&self, report: Option<&Report>) {
+        if let Some(report) = report {
+            let _ = self.sender.try_send(Line::Plain(report.counts.to_string()));
+        }
+    }
+
+    /// Waits for the last lines to be shown, but not for ever.
+    fn end(self) {
+        let until = Instant::now() + LAST_LINES;
+        let _ = self.sender.try_send(Line::End);
+        while !self.thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The command line: its words, its help, its errors on one line.
+//!
+//! Main thread, at the start.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, Parser};
+
+use crate::error::{EXIT_OK, Error};
+use crate::settings::{Asked, Verbosity};
+
+const EXAMPLES: &str = "\
+Examples:
+  finnhub-stream --demo --tickers AAPL,MSFT --out demo.csv    see it work, without a key
+  finnhub-stream --tickers AAPL,BINANCE:BTCUSDT               record into op1.csv
+
+The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
+here or in a parent directory. Get a free one at https://finnhub.io/register.
+
+Exit codes:
+  0    stopped as asked
+  1    could not go on
+  2    wrong usage or settings
+  130  a second Ctrl-C";
+
+const COLUMNS_HELP: &str = "\
+Which columns, in which order [default: all six:
+ticker,price,volume,timestamp_ms,received_ms,conditions]; ticker,price,volume is the
+original script's file";
+
+/// Record every trade that Finnhub delivers to a CSV file, and say what was missed.
+#[derive(Debug, Parser)]
+#[command(name = "finnhub-stream", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct CommandLine {
+    #[command(flatten)]
+    stream: StreamArguments,
+}
+
+#[derive(Debug, Args)]
+struct StreamArguments {
+    /// Comma-separated Finnhub symbols: AAPL, BINANCE:BTCUSDT, "IC MARKETS:1"
+    #[arg(short, long, value_name = "SYMBOL,...", action = ArgAction::Append)]
+    tickers: Vec<String>,
+
+    /// CSV to append to
+    #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
+    out: PathBuf,
+
+    /// Log to append to
+    #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
+    log_file: PathBuf,
+
+    /// Which columns, in which order [default: all six]
+    #[arg(long, value_name = "NAME,...", long_help = COLUMNS_HELP)]
+    columns: Option<String>,
+
+    /// When rows are forced to the disk
+    #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s")]
+    fsync: String,
+
+    /// Stream from a built-in simulated market; needs no key and no network
+    #[arg(long, conflicts_with = "url")]
+    demo: bool,
+
+    /// Another Finnhub-compatible server; ws:// only on this machine
+    #[arg(long, value_name = "URL", default_value = "wss://ws.finnhub.io")]
+    url: String,
+
+    /// Less on the terminal: warnings and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
+    /// More on the terminal and in the log
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// What the command line asks for.
+pub enum Task {
+    /// Record.
+    Stream(Asked),
+    /// Print this on standard output, and end.
+    Print(String),
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// One line about what is wrong with it.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, Error> {
+    match CommandLine::try_parse_from(arguments) {
+        Ok(line) => Ok(Task::Stream(line.stream.into_asked())),
+        Err(error) if error.exit_code() == i32::from(EXIT_OK) => Ok(Task::Print(error.to_string())),
+        Err(error) => Err(Error::Usage(one_line(&error))),
+    }
+}
+
+impl StreamArguments {
+    fn into_asked(self) -> Asked {
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        Asked {
+            tickers: self.tickers,
+            out: self.out,
+            log_file: self.log_file,
+            columns: self.columns,
+            fsync: self.fsync,
+            url: self.url,
+            demo: self.demo,
+            verbosity,
+        }
+    }
+}
+
+/// clap explains over several lines; its first ones say all, the rest is the usage.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
+    let told = told.join("; ");
+    let told = told
+        .trim_start_matches("error: ")
+        .trim_end_matches("; For more information, try '--help'.");
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => told.to_owned(),
+        _ => format!("{told}; see --help"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::{CommandLine, Task, parse};
+
+    fn words(line: &str) -> impl Iterator<Item = std::ffi::OsString> {
+        std::iter::once("finnhub-stream").chain(line.split_whitespace()).map(Into::into)
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn help_and_version_are_printed() {
+        for (line, expected) in
+            [("--help", "Exit codes:"), ("--version", "finnhub-stream 0."), ("-h", "--tickers")]
+        {
+            let Ok(Task::Print(text)) = parse(words(line)) else { panic!("{line}") };
+            assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_fits_one_line() {
+        for line in ["--tickrs A", "--out", "-q -v", "--demo --url ws://localhost", "--fsync", "x"]
+        {
+            let Err(error) = parse(words(line)) else { panic!("{line}") };
+            let message = error.to_string();
+            assert!(!message.contains('\n') && message.ends_with("see --help"), "{message}");
+            assert!(!message.starts_with("error"), "{message}");
+        }
+    }
+}

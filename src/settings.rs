@@ -1,0 +1,353 @@
+//! What was asked for, resolved and valid. The only type that travels from the command line to the
+//! application.
+//!
+//! Main thread, before anything is started. Reads the environment and `.env`, nothing else.
+
+use std::env;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::api_key::{ApiKey, KeyError, KeySource, VARIABLES};
+use crate::columns::Column;
+use crate::connection::Endpoint;
+use crate::error::{Error, printable};
+use crate::recorder::{Fsync, RecorderOptions, ledger_path};
+
+/// What a demo's symbols begin with, so that simulated rows can never be taken for real ones.
+pub const DEMO_PREFIX: &str = "DEMO:";
+
+/// A symbol is never longer; what is, is a file given in the wrong place.
+const LONGEST_SYMBOL: usize = 100;
+
+/// How much is told on the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Warnings and errors.
+    Quiet,
+    /// And what happens.
+    Normal,
+    /// And details.
+    Verbose,
+}
+
+/// Where trades come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A server, with the key for it.
+    Server(Endpoint, ApiKey),
+    /// The built-in simulated market.
+    Demo,
+}
+
+/// Everything a recording needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where trades come from.
+    pub source: Source,
+    /// The symbols, each once.
+    pub tickers: Vec<String>,
+    /// The files.
+    pub recorder: RecorderOptions,
+    /// How much is told.
+    pub verbosity: Verbosity,
+    /// Lines to warn with at the start.
+    pub warnings: Vec<String>,
+}
+
+/// The words of the command line, not checked yet.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// `--tickers`, each as given.
+    pub tickers: Vec<String>,
+    /// `--out`.
+    pub out: PathBuf,
+    /// `--log-file`.
+    pub log_file: PathBuf,
+    /// `--columns`.
+    pub columns: Option<String>,
+    /// `--fsync`.
+    pub fsync: String,
+    /// `--url`.
+    pub url: String,
+    /// `--demo`.
+    pub demo: bool,
+    /// `--quiet` and `--verbose`.
+    pub verbosity: Verbosity,
+}
+
+fn usage(error: impl Display) -> Error {
+    Error::Usage(error.to_string())
+}
+
+impl Settings {
+    /// Checks everything that can be checked without starting anything.
+    ///
+    /// # Errors
+    /// One line about the first thing that is wrong.
+    pub fn resolve(asked: Asked) -> Result<Settings, Error> {
+        let mut tickers = parse_tickers(&asked.tickers)?;
+        let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
+        let fsync = parse_fsync(&asked.fsync)?;
+        check_files(&asked.out, &asked.log_file)?;
+        let mut warnings = Vec::new();
+        let source = if asked.demo {
+            tickers = WithPrefix::add_to(tickers);
+            Source::Demo
+        } else {
+            let endpoint = Endpoint::parse(&asked.url).map_err(usage)?;
+            let key = find_key(&mut warnings)?;
+            Source::Server(endpoint, key)
+        };
+        let recorder = RecorderOptions { out: asked.out, log_file: asked.log_file, columns, fsync };
+        Ok(Settings { source, tickers, recorder, verbosity: asked.verbosity, warnings })
+    }
+}
+
+/// Names demo symbols.
+struct WithPrefix;
+
+impl WithPrefix {
+    fn add_to(tickers: Vec<String>) -> Vec<String> {
+        let prefixed = tickers.into_iter().map(|ticker| {
+            if ticker.starts_with(DEMO_PREFIX) { ticker } else { format!("{DEMO_PREFIX}{ticker}") }
+        });
+        without_repeats(prefixed)
+    }
+}
+
+/// The symbols of `--tickers`: space around each is cut, space inside and case are kept.
+fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
+    if given.is_empty() {
+        return Err(usage("no symbols: give some with --tickers, for example --tickers AAPL,MSFT"));
+    }
+    let symbols = given.iter().flat_map(|list| list.split(',')).map(str::trim);
+    let mut tickers = Vec::new();
+    for symbol in symbols {
+        check_symbol(symbol).map_err(|fault| {
+            usage(format!("--tickers {:?}: {fault}", printable(&given.join(","), 200)))
+        })?;
+        tickers.push(symbol.to_owned());
+    }
+    Ok(without_repeats(tickers.into_iter()))
+}
+
+/// Whether a symbol can be asked for at all; the server knows whether it exists.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_symbol(symbol: &str) -> Result<(), String> {
+    if symbol.is_empty() {
+        return Err(
+            "a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas"
+                .to_owned(),
+        );
+    }
+    if symbol.chars().any(char::is_control) {
+        return Err(format!(
+            "the symbol {:?} contains a control character",
+            printable(symbol, 200)
+        ));
+    }
+    if symbol.chars().count() > LONGEST_SYMBOL {
+        return Err(format!(
+            "a symbol has more than {LONGEST_SYMBOL} characters: {}",
+            printable(symbol, 20)
+        ));
+    }
+    Ok(())
+}
+
+fn without_repeats(symbols: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    symbols.filter(|symbol| seen.insert(symbol.clone())).collect()
+}
+
+fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
+    let mut columns = Vec::new();
+    for name in given.split(',').map(str::trim) {
+        let column: Column = name.parse().map_err(|error| usage(format!("--columns: {error}")))?;
+        if columns.contains(&column) {
+            return Err(usage(format!(
+                "--columns {given:?}: {name} is there twice; name each column once"
+            )));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+fn parse_fsync(given: &str) -> Result<Fsync, Error> {
+    let wrong =
+        || usage(format!("--fsync {given:?}: give always, never, or an interval like 1s or 500ms"));
+    match given {
+        "always" => Ok(Fsync::Always),
+        "never" => Ok(Fsync::Never),
+        _ => {
+            let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+            let number: u64 = digits.parse().map_err(|_| wrong())?;
+            let milliseconds = match &given[digits.len()..] {
+                "ms" => Some(number),
+                "s" => number.checked_mul(1000),
+                "m" => number.checked_mul(60_000),
+                _ => None,
+            };
+            // A day is longer than anybody can mean, and short enough for every clock.
+            let milliseconds =
+                milliseconds.filter(|ms| (1..=86_400_000).contains(ms)).ok_or_else(wrong)?;
+            Ok(Fsync::Every(Duration::from_millis(milliseconds)))
+        }
+    }
+}
+
+/// The log, the recording and its ledger must be three files.
+fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
+    if out.as_os_str().is_empty() || log_file.as_os_str().is_empty() {
+        return Err(usage("a file name is empty; give --out and --log-file a name"));
+    }
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (out, log_file) = (absolute(out), absolute(log_file));
+    if log_file == out || log_file == ledger_path(&out) {
+        return Err(usage(format!(
+            "--log-file {} is the recording or its ledger; give it another name",
+            log_file.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Finds the key: each variable in the environment first, then in `.env`.
+///
+/// # Errors
+/// When there is none, or none that can be one.
+pub fn find_key(warnings: &mut Vec<String>) -> Result<ApiKey, Error> {
+    let dot_env = DotEnv::find();
+    for variable in VARIABLES {
+        let found = match env::var(variable) {
+            Ok(value) => Some((value, KeySource::Environment)),
+            Err(env::VarError::NotUnicode(_)) => Some((" ".to_owned(), KeySource::Environment)),
+            Err(env::VarError::NotPresent) => dot_env.as_ref().and_then(|file| {
+                let value = file.values.iter().find(|(name, _)| name == variable)?.1.clone();
+                Some((value, KeySource::DotEnv(file.path.clone())))
+            }),
+        };
+        if let Some((value, place)) = found {
+            let key = ApiKey::new(value, variable, place).map_err(usage)?;
+            if let KeySource::DotEnv(path) = key.source() {
+                warnings.extend(readable_by_others(path));
+            }
+            return Ok(key);
+        }
+    }
+    match dot_env.and_then(|file| Some((file.path, file.fault?))) {
+        Some((path, fault)) => Err(usage(KeyError::DotEnv { path, fault })),
+        None => Err(usage(KeyError::Missing)),
+    }
+}
+
+/// The nearest `.env` file, here or in a parent directory.
+struct DotEnv {
+    path: PathBuf,
+    values: Vec<(String, String)>,
+    fault: Option<String>,
+}
+
+impl DotEnv {
+    fn find() -> Option<DotEnv> {
+        let here = env::current_dir().ok()?;
+        let path =
+            here.ancestors().map(|directory| directory.join(".env")).find(|path| path.is_file())?;
+        let mut file = DotEnv { path, values: Vec::new(), fault: None };
+        match dotenvy::from_path_iter(&file.path) {
+            Err(error) => file.fault = Some(dot_env_fault(&error)),
+            Ok(lines) => {
+                for line in lines {
+                    match line {
+                        Ok(pair) => file.values.push(pair),
+                        Err(error) => {
+                            file.fault = Some(dot_env_fault(&error));
+                            // After a read error there would be the same one again and again.
+                            if matches!(error, dotenvy::Error::Io(_)) {
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Some(file)
+    }
+}
+
+/// What is wrong with a `.env` file, without its text: that may be the key.
+fn dot_env_fault(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::Io(error) => format!("cannot be read ({error})"),
+        _ => "has a line that is not NAME=value".to_owned(),
+    }
+}
+
+#[cfg(unix)]
+fn readable_by_others(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o044 != 0).then(|| {
+        format!("{} holds the API key and others can read it; run: chmod 600 {0}", path.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Error, Fsync, WithPrefix, parse_columns, parse_fsync, parse_tickers};
+
+    fn tickers(given: &[&str]) -> Result<Vec<String>, Error> {
+        parse_tickers(&given.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn symbols_are_trimmed_and_repeats_dropped() {
+        assert_eq!(
+            tickers(&[" AAPL ,IC MARKETS:1", "aapl,AAPL"]).unwrap(),
+            ["AAPL", "IC MARKETS:1", "aapl"]
+        );
+        for wrong in
+            [vec![], vec![""], vec!["AAPL,,MSFT"], vec!["AAPL,"], vec!["A\tB"], vec!["A\u{1b}B"]]
+        {
+            let message = tickers(&wrong).expect_err("refused").to_string();
+            assert!(!message.contains(['\n', '\u{1b}', '\t']), "{message}");
+        }
+    }
+
+    #[test]
+    fn demo_symbols_carry_their_prefix_once() {
+        let named = WithPrefix::add_to(vec![
+            "AAPL".to_owned(),
+            "DEMO:AAPL".to_owned(),
+            "DEMO:X".to_owned(),
+        ]);
+        assert_eq!(named, ["DEMO:AAPL", "DEMO:X"]);
+    }
+
+    #[test]
+    fn columns_are_named_once_each() {
+        assert_eq!(parse_columns("price, ticker").unwrap().len(), 2);
+        for wrong in ["", "prize", "price,price", "price,"] {
+            assert!(parse_columns(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fsync_is_a_word_or_an_interval() {
+        assert_eq!(parse_fsync("always").unwrap(), Fsync::Always);
+        assert_eq!(parse_fsync("never").unwrap(), Fsync::Never);
+        for (given, ms) in [("1s", 1000), ("250ms", 250), ("2m", 120_000)] {
+            assert_eq!(parse_fsync(given).unwrap(), Fsync::Every(Duration::from_millis(ms)));
+        }
+        for wrong in ["", "1", "0s", "-1s", "1h", "s", "always ", "99999999999999999999s", "2000m"]
+        {
+            assert!(parse_fsync(wrong).is_err(), "{wrong}");
+        }
+    }
+}

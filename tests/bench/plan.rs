@@ -1,0 +1,59 @@
+//! How much this run does, read once from the environment. Runs on the main thread of the bench.
+
+use std::time::Duration;
+
+use crate::Outcome;
+use crate::recorders::Recorder;
+
+/// The size of the run.
+pub(crate) struct Plan {
+    /// Trades each recorder gets in each round of the throughput part.
+    pub(crate) trades: usize,
+    /// Rounds of each part; the medians are taken over them.
+    pub(crate) rounds: usize,
+    /// How long each recorder is sent paced messages in each round.
+    pub(crate) paced: Duration,
+    /// Who takes part, in the order of the tables.
+    pub(crate) recorders: Vec<Recorder>,
+}
+
+impl Plan {
+    /// A million trades give the fastest recorder over a tenth of a second of work, far above the
+    /// millisecond at which the file is looked at; five rounds give a median that one bad round
+    /// does not move. Started without cargo's `--bench` (by `cargo test --all-targets`) the run is
+    /// a quick one: it then only proves that the benchmark works.
+    ///
+    /// # Errors
+    /// A variable that is set to something other than a positive number, or an unknown recorder.
+    pub(crate) fn from_environment(arguments: &[String]) -> Outcome<Self> {
+        let quick = std::env::var_os("BENCH_QUICK").is_some_and(|value| value != "0")
+            || !arguments.iter().any(|argument| argument == "--bench");
+        let (trades, rounds, paced_seconds) =
+            if quick { (100_000, 2, 0.5) } else { (1_000_000, 5, 2.0) };
+        Ok(Self {
+            trades: number("BENCH_TRADES", trades)?,
+            rounds: number("BENCH_ROUNDS", rounds)?,
+            paced: Duration::from_secs_f64(number("BENCH_PACED_SECONDS", paced_seconds)?),
+            recorders: recorders()?,
+        })
+    }
+}
+
+/// A positive number from the environment, or the default when the variable is not set.
+fn number<N: std::str::FromStr + PartialOrd + Default>(name: &str, default: N) -> Outcome<N> {
+    let Ok(text) = std::env::var(name) else { return Ok(default) };
+    match text.parse() {
+        Ok(value) if value > N::default() => Ok(value),
+        _ => Err(format!("{name}={text}: give a positive number").into()),
+    }
+}
+
+fn recorders() -> Outcome<Vec<Recorder>> {
+    let Ok(asked) = std::env::var("BENCH_RECORDERS") else { return Ok(Recorder::ALL.to_vec()) };
+    let names = || asked.split(',').map(str::trim);
+    if let Some(unknown) = names().find(|name| Recorder::ALL.iter().all(|r| r.name() != *name)) {
+        let known = Recorder::ALL.map(Recorder::name).join(", ");
+        return Err(format!("BENCH_RECORDERS: no recorder {unknown:?}; there are {known}").into());
+    }
+    Ok(Recorder::ALL.into_iter().filter(|r| names().any(|name| name == r.name())).collect())
+}

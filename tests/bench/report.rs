@@ -1,0 +1,137 @@
+//! The tables. Runs on the main thread of the bench; it only writes what it is given.
+//!
+//! Every figure is the median over the rounds, with the lowest and the highest in brackets. A ratio
+//! is taken within each round, against the typical recorder of the same round, and then its median.
+
+use std::io::{self, Write};
+
+use crate::decode::Decoding;
+use crate::latency::Latency;
+use crate::load::Load;
+use crate::measure::Spread;
+use crate::plan::Plan;
+use crate::recorders::Recorder;
+use crate::throughput::{self, Throughput};
+
+const MEBIBYTE: f64 = 1024.0 * 1024.0;
+
+/// What everyone gets.
+pub(crate) fn work(out: &mut impl Write, plan: &Plan, load: &Load) -> io::Result<()> {
+    let (trades, messages) = (load.trades().len(), load.message_count());
+    writeln!(
+        out,
+        "{trades} trades in {messages} messages (mean {:.2}), {:.1} MB; {} rounds, interleaved.\n\
+         Figures: median (lowest to highest). Ratios: median within rounds, to `typical`.",
+        float(trades) / float(messages),
+        float(load.frames().len()) / 1e6,
+        plan.rounds,
+    )
+}
+
+/// Part (a).
+pub(crate) fn decoding(out: &mut impl Write, all: &[Decoding]) -> io::Result<()> {
+    writeln!(out, "\nDecode: messages in memory to rows in memory, million trades a second")?;
+    for Decoding { name, trades_per_second } in all {
+        writeln!(out, "  {name:<16} {}", spread(trades_per_second.iter().map(|n| n / 1e6), 2))?;
+    }
+    Ok(())
+}
+
+/// The ceiling of part (b).
+pub(crate) fn sender_alone(out: &mut impl Write, load: &Load, rates: &[f64]) -> io::Result<()> {
+    let bytes_per_trade = float(load.frames().len()) / float(load.trades().len());
+    writeln!(
+        out,
+        "\nSender alone, its bytes read and thrown away: {} million trades a second, {:.0} MB/s",
+        spread(rates.iter().map(|rate| rate / 1e6), 2),
+        Spread::of(rates.iter().map(|rate| rate * bytes_per_trade / 1e6)).median,
+    )
+}
+
+/// Part (b), with processor time and memory.
+pub(crate) fn throughput(out: &mut impl Write, plan: &Plan, all: &[Throughput]) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nThroughput: first byte sent to last row visible in the file, {} trades a round",
+        plan.trades
+    )?;
+    writeln!(
+        out,
+        "  {:<16} {:>21} {:>8} {:>21} {:>8} {:>20}",
+        "", "million trades/s", "ratio", "CPU s per million", "ratio", "peak memory MiB"
+    )?;
+    let typical = all.iter().find(|other| other.recorder == Recorder::Typical);
+    for one in all {
+        let ratio = |figure: fn(&throughput::Round) -> f64| {
+            typical.map_or_else(String::new, |typical| {
+                let pairs = one.rounds.iter().zip(&typical.rounds);
+                let ratios = pairs.map(|(one, typical)| figure(one) / figure(typical));
+                format!("{:.2} ×", Spread::of(ratios).median)
+            })
+        };
+        let figures = |figure: fn(&throughput::Round) -> f64, places| {
+            spread(one.rounds.iter().map(figure), places)
+        };
+        writeln!(
+            out,
+            "  {:<16} {:>21} {:>8} {:>21} {:>8} {:>20}",
+            one.recorder.name(),
+            figures(|round| round.trades_per_second / 1e6, 2),
+            ratio(|round| round.trades_per_second),
+            figures(|round| round.cpu_seconds_per_million, 3),
+            ratio(|round| round.cpu_seconds_per_million),
+            figures(|round| mebibytes(round.peak_memory_bytes), 1),
+        )?;
+    }
+    Ok(())
+}
+
+/// Part (c), with processor time and memory.
+pub(crate) fn latency(
+    out: &mut impl Write,
+    plan: &Plan,
+    rate: u32,
+    all: &[Latency],
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "\nPaced: {rate} messages a second, {} s a round; milliseconds from send to visible row",
+        plan.paced.as_secs_f64()
+    )?;
+    writeln!(
+        out,
+        "  {:<16} {:>22} {:>22} {:>24} {:>21} {:>20}",
+        "", "p50", "p99", "max", "CPU s per million", "peak memory MiB"
+    )?;
+    for Latency { recorder, rounds } in all {
+        let milliseconds = |figure: fn(&crate::latency::Round) -> f64| {
+            spread(rounds.iter().map(|round| figure(round) * 1e3), 3)
+        };
+        writeln!(
+            out,
+            "  {:<16} {:>22} {:>22} {:>24} {:>21} {:>20}",
+            recorder.name(),
+            milliseconds(|round| round.p50),
+            milliseconds(|round| round.p99),
+            milliseconds(|round| round.max),
+            spread(rounds.iter().map(|round| round.cpu_seconds_per_million), 2),
+            spread(rounds.iter().map(|round| mebibytes(round.peak_memory_bytes)), 1),
+        )?;
+    }
+    Ok(())
+}
+
+fn spread(values: impl IntoIterator<Item = f64>, places: usize) -> String {
+    let Spread { median, low, high } = Spread::of(values);
+    format!("{median:.places$} ({low:.places$}–{high:.places$})")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and sizes here are far below 2^52")]
+fn float(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no process has 2^52 bytes")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / MEBIBYTE
+}
