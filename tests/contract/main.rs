@@ -33,4 +33,5 @@ mod secrets;
 mod settings_errors;
 mod stopping;
 mod tls;
+mod torn_files;
 mod trades;
