@@ -58,6 +58,7 @@ fn record(
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
+    stopping::outlive_file_size_limits().map_err(cannot_go_on)?;
     let recorder = Recorder::open(settings.recorder.clone(), gauges, SnapshotSlot::default())
         .map_err(cannot_go_on)?;
     let simulated = Market::start_if_wanted(&settings.source)?;

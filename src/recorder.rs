@@ -165,7 +165,8 @@ impl Recorder {
             let proved = opened.proof.map_or(0, |proof| proof.time_ms);
             let last_alive = proved.max(opened.last_received_ms.unwrap_or(0));
             ledger.down(last_alive, "killed");
-            ledger.hand_over().map_err(failed("write", &ledger_path))?;
+            // On a full disk it waits like every other row; that is no reason not to record.
+            let _ = ledger.hand_over();
             warn!("the last recording ended without a stop; the ledger says killed");
         }
         let started = Instant::now();
@@ -429,7 +430,7 @@ impl Recorder {
 
     /// Whether everything taken from the channel has been handed to the file.
     fn all_handed_over(&self) -> bool {
-        self.gathered.rows.is_empty() && self.held.is_empty()
+        self.gathered.rows.is_empty() && self.held.is_empty() && !self.ledger.has_pending()
     }
 
     /// Leaves word that everything received until now is in the file, if it is.

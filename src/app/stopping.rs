@@ -67,6 +67,13 @@ impl WriterHandle {
     }
 }
 
+/// Makes a file size limit an error like a full disk, instead of a death. To be called before the
+/// files are opened: their repair writes, too.
+pub(super) fn outlive_file_size_limits() -> io::Result<()> {
+    // The flag itself is of no interest.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
 /// Starts the signal thread.
 pub(super) fn listen(
     commands: Sender<Command>,
@@ -74,9 +81,6 @@ pub(super) fn listen(
     writer: WriterHandle,
     screen: SyncSender<Line>,
 ) -> io::Result<()> {
-    // A file size limit must be an error like a full disk, not a death; the flag itself is of no
-    // interest.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut stopping = false;

@@ -24,6 +24,8 @@ mod api_key_sources;
 mod command_line;
 mod csv_file;
 mod demo;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod handshake_refusals;
 mod kill;
 mod malformed_messages;
