@@ -18,6 +18,10 @@ use super::sync_directory;
 /// Compresses each closed file that comes, until none can come any more.
 pub fn compress_closed_files(closed: &Receiver<PathBuf>) {
     for path in closed {
+        // A file closed at the start is also found among those that a kill has left.
+        if !path.exists() {
+            continue;
+        }
         match compress(&path) {
             Ok(small) => info!("compressed {}", small.display()),
             Err(error) => warn!("cannot compress {}: {error}; it stays as it is", path.display()),
