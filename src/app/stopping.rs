@@ -74,6 +74,12 @@ pub(super) fn outlive_file_size_limits() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
+/// What asks the session to stop.
+pub(super) fn stop_session(commands: Sender<Command>) -> Box<dyn Fn() + Send> {
+    // The session has ended already when nobody listens.
+    Box::new(move || drop(commands.send(Command::Stop)))
+}
+
 /// Starts the signal thread.
 pub(super) fn listen(
     commands: Sender<Command>,

@@ -57,6 +57,11 @@ impl DiskFile {
         Ok(DiskFile { path: path.to_owned(), file })
     }
 
+    /// The file has been given another name.
+    pub fn renamed(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
     /// The file itself, for locking and reading.
     pub fn file(&self) -> &File {
         &self.file
@@ -134,6 +139,11 @@ impl<S: Storage> AppendFile<S> {
     /// The file below.
     pub fn storage(&self) -> &S {
         &self.storage
+    }
+
+    /// The file below, to tell it of its new name.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
     }
 
     /// Appends whole rows: all of them or none.
