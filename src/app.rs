@@ -25,6 +25,7 @@ use crate::log_lines::LogLines;
 use crate::market::SnapshotSlot;
 use crate::recorder::{
     Destination, Links, Recorder, Report, compress_closed_files, left_uncompressed,
+    sync_in_background,
 };
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
@@ -64,14 +65,18 @@ fn record(
     stopping::outlive_file_size_limits().map_err(cannot_go_on)?;
     let (command_sender, commands) = mpsc::channel();
     let (closed, closed_files) = mpsc::channel();
+    let (sync, sync_requests) = mpsc::channel();
+    let syncing = outbox.clone();
+    spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
     let links = Links {
+        sync,
         gauges,
         slot: SnapshotSlot::default(),
         closed: settings.compress.then_some(closed.clone()),
         reader_gone: stopping::stop_session(command_sender.clone()),
     };
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
-    start_compressor(&settings, closed, closed_files)?;
+    start_compressor(&settings, &closed, closed_files)?;
     let simulated = Market::start_if_wanted(&settings.source)?;
     let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
     greet(&settings, desk.wanted().len());
@@ -142,7 +147,7 @@ fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
 /// the next start goes on.
 fn start_compressor(
     settings: &Settings,
-    closed: Sender<PathBuf>,
+    closed: &Sender<PathBuf>,
     files: Receiver<PathBuf>,
 ) -> Result<(), Error> {
     let Destination::File(out) = &settings.recorder.out else { return Ok(()) };

@@ -32,12 +32,13 @@ pub use append_file::{AppendFile, DiskFile, Storage};
 pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
+pub use recording::{SyncRequest, sync_in_background};
 pub use rotation::Rotate;
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
 use crate::columns::Column;
-use crate::entry::{Entry, Gauges, TradeBatch, log_line};
+use crate::entry::{Entry, Gauges, SyncOutcome, TradeBatch, log_line};
 use crate::error::printable;
 use crate::market::{Counts, Market, SnapshotSlot};
 use crate::wire::{Decoder, Element};
@@ -110,6 +111,8 @@ pub struct Links {
     pub slot: SnapshotSlot,
     /// Where closed files are sent to be compressed, if they are.
     pub closed: Option<Sender<PathBuf>>,
+    /// Where files are sent to be forced to the disk.
+    pub sync: Sender<SyncRequest>,
     /// Called once when nobody reads standard output any more.
     pub reader_gone: Box<dyn Fn() + Send>,
 }
@@ -154,6 +157,7 @@ pub struct Recorder {
     last_cause: String,
     last_written_ms: i64,
     loss_from_ms: Option<i64>,
+    sync_under_way: bool,
     timers: Timers,
 }
 
@@ -218,6 +222,7 @@ impl Recorder {
             last_cause: String::new(),
             last_written_ms: now_ms,
             loss_from_ms: None,
+            sync_under_way: false,
             timers: Timers {
                 proof: started,
                 snapshot: started,
@@ -251,6 +256,7 @@ impl Recorder {
         while let Some(entry) = next {
             match entry {
                 Entry::Finish => return true,
+                Entry::Synced(outcome) => self.synced(&outcome),
                 Entry::Log(line) => {
                     self.links.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                     self.log.push(&line);
@@ -292,7 +298,7 @@ impl Recorder {
             }
             Entry::Connecting => self.market.connecting(),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
-            Entry::Log(_) | Entry::Finish => {}
+            Entry::Synced(_) | Entry::Log(_) | Entry::Finish => {}
         }
     }
 
@@ -402,6 +408,7 @@ impl Recorder {
     fn plan_sync(&mut self) {
         let delay = match self.options.fsync {
             Fsync::Always => Duration::ZERO,
+            Fsync::Every(_) if self.sync_under_way => return,
             Fsync::Every(interval) => interval,
             Fsync::Never => return,
         };
@@ -414,6 +421,38 @@ impl Recorder {
         }
         self.timers.sync = None;
         Ok(())
+    }
+
+    /// Has everything forced to the disk by the thread that may wait for it. One request at a time:
+    /// the next one is planned when this one is answered.
+    fn sync_in_background(&mut self) {
+        self.timers.sync = None;
+        let request = self.output.recording().and_then(Recording::sync_request);
+        if let Some(request) = request
+            && self.links.sync.send(request).is_ok()
+        {
+            self.sync_under_way = true;
+        } else {
+            let result = self.sync();
+            self.judge(result);
+        }
+    }
+
+    fn synced(&mut self, outcome: &SyncOutcome) {
+        self.sync_under_way = false;
+        if let Some(recording) = self.output.recording() {
+            recording.synced(outcome);
+        }
+        match &outcome.error {
+            None => self.plan_sync_if_dirty(),
+            Some(reason) => self.judge(Err(io::Error::other(format!("fsync failed: {reason}")))),
+        }
+    }
+
+    fn plan_sync_if_dirty(&mut self) {
+        if self.output.recording().is_some_and(Recording::is_dirty) {
+            self.plan_sync();
+        }
     }
 
     /// Notes a success or a failure of the disk; says so once per change of state.
@@ -453,7 +492,7 @@ impl Recorder {
     /// Tries a refusing disk again, and on success records what has been held.
     fn retry(&mut self) {
         let result = match self.write_rows() {
-            Ok(()) if self.timers.sync.is_some_and(|due| due <= Instant::now()) => self.sync(),
+            Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
             other => other,
         };
         self.judge(result);
@@ -483,8 +522,7 @@ impl Recorder {
             self.retry();
         }
         if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
-            let result = self.sync();
-            self.judge(result);
+            self.sync_in_background();
         }
         if self.trouble.is_none() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
@@ -544,7 +582,7 @@ impl Recorder {
             (trouble.cause != READER_GONE).then_some(failure)
         });
         let last_sync = match failure {
-            None if self.timers.sync.is_some() || self.options.fsync == Fsync::Never => self.sync(),
+            None => self.sync(),
             _ => Ok(()),
         };
         let failure = failure.or_else(|| {

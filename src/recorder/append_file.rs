@@ -186,6 +186,20 @@ impl<S: Storage> AppendFile<S> {
         Ok(())
     }
 
+    /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
+    pub fn synced_elsewhere(&mut self, length: u64, succeeded: bool) {
+        if succeeded {
+            self.synced = self.synced.max(length.min(self.whole));
+        } else {
+            self.must_rewrite = true;
+        }
+    }
+
+    /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
+    pub fn is_in_doubt(&self) -> bool {
+        self.must_rewrite
+    }
+
     /// Forces everything appended to the disk.
     ///
     /// # Errors
@@ -298,6 +312,20 @@ mod tests {
         file.storage.room = 100;
         file.append(b"x\n").unwrap();
         assert_eq!((file.storage.content.as_slice(), file.length()), (b"x\n".as_slice(), 2));
+    }
+
+    #[test]
+    fn a_sync_elsewhere_counts_for_what_was_there_when_it_began() {
+        let mut file = AppendFile::new(SmallDisk { room: 100, ..SmallDisk::default() }, 0);
+        file.append(b"a\n").unwrap();
+        file.append(b"b\n").unwrap();
+        file.synced_elsewhere(2, true);
+        assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
+        file.synced_elsewhere(4, false);
+        assert!(file.is_in_doubt());
+        file.sync().unwrap();
+        assert_eq!(file.storage.rewritten_from, [2]);
+        assert!(!file.is_in_doubt() && !file.is_dirty());
     }
 
     #[test]

@@ -122,6 +122,11 @@ impl<S: Storage> Ledger<S> {
         Ok(())
     }
 
+    /// The file with the rows handed over.
+    pub(super) fn file(&mut self) -> &mut AppendFile<S> {
+        &mut self.file
+    }
+
     /// Forces the ledger to the disk, if it has grown.
     ///
     /// # Errors

@@ -2,10 +2,10 @@
 //!
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, Sender};
 
 use log::{info, warn};
 
@@ -17,12 +17,33 @@ use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
 use super::row::header;
 use super::sync_directory;
 use crate::columns::Column;
+use crate::entry::{Entry, Outbox, SyncOutcome};
 
 /// The reason in the ledger of a closed file: what came next is in another one.
 const ROTATED: &str = "rotated";
 
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;
+
+/// Files to be forced to the disk by a thread that may wait for it.
+#[derive(Debug)]
+pub struct SyncRequest {
+    csv: File,
+    ledger: File,
+    outcome: SyncOutcome,
+}
+
+/// Forces files to the disk as asked, and tells the writer; a busy disk takes a tenth of a second
+/// and more for it, in which rows must go on becoming visible.
+///
+/// Runs on a thread of its own until nobody can ask any more.
+pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
+    for SyncRequest { csv, ledger, mut outcome } in requests {
+        let result = csv.sync_data().and_then(|()| ledger.sync_data());
+        outcome.error = result.err().map(|error| error.to_string());
+        outbox.send(Entry::Synced(outcome));
+    }
+}
 
 /// Open, whole, locked files.
 #[derive(Debug)]
@@ -35,6 +56,8 @@ pub(super) struct Recording {
     rotate: Option<Rotate>,
     /// Rows received from this time on belong to the next file.
     rotate_at_ms: i64,
+    /// Counts the files through rotations.
+    generation: u64,
     /// Where closed files are sent to be compressed.
     closed: Option<Sender<PathBuf>>,
 }
@@ -64,6 +87,7 @@ impl Recording {
             lock: opened.lock,
             rotate,
             rotate_at_ms: rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms)),
+            generation: 0,
             closed,
         };
         if recording.ledger.last().live {
@@ -115,12 +139,52 @@ impl Recording {
         &mut self.ledger
     }
 
+    /// Whether something is not known to be on the disk.
+    pub(super) fn is_dirty(&mut self) -> bool {
+        self.csv.is_dirty() || self.ledger.file().is_dirty()
+    }
+
+    /// Whether forcing to the disk has failed, so that the tail must be written again.
+    pub(super) fn is_in_doubt(&mut self) -> bool {
+        self.csv.is_in_doubt() || self.ledger.file().is_in_doubt()
+    }
+
     /// Forces everything to the disk.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if self.csv.is_dirty() {
             self.csv.sync()?;
         }
         self.ledger.sync()
+    }
+
+    /// What must be forced to the disk now, for another thread to do so; `None` when there is
+    /// nothing, or when a failure asks for [`Recording::sync`].
+    pub(super) fn sync_request(&mut self) -> Option<SyncRequest> {
+        if !self.is_dirty() || self.is_in_doubt() {
+            return None;
+        }
+        let ledger = self.ledger.file();
+        // Without another handle it is simply done here.
+        Some(SyncRequest {
+            csv: self.csv.storage().file().try_clone().ok()?,
+            ledger: ledger.storage().file().try_clone().ok()?,
+            outcome: SyncOutcome {
+                generation: self.generation,
+                csv_length: self.csv.length(),
+                ledger_length: ledger.length(),
+                error: None,
+            },
+        })
+    }
+
+    /// Notes what came of a [`Recording::sync_request`].
+    pub(super) fn synced(&mut self, outcome: &SyncOutcome) {
+        // The files of an earlier generation were forced to the disk when they were closed.
+        if outcome.generation == self.generation {
+            let succeeded = outcome.error.is_none();
+            self.csv.synced_elsewhere(outcome.csv_length, succeeded);
+            self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
+        }
     }
 
     /// Leaves word that everything received until now is in the file.
@@ -184,6 +248,7 @@ impl Recording {
         fs::rename(&next_path, &path)?;
         next.storage_mut().renamed(&path);
         self.ledger = next;
+        self.generation += 1;
         sync_directory(&path)
     }
 }
