@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use log::{LevelFilter, info, warn};
 
 use crate::api_key::ApiKey;
+use crate::backoff::Pauses;
 use crate::connection::Endpoint;
 use crate::entry::{Entry, Gauges, Outbox};
 use crate::error::Error;
@@ -94,8 +95,10 @@ fn record(
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
     let watch_list = WatchList::new(desk.wanted());
+    let (patience, pauses) = (Patience::default(), Pauses::default());
+    let outbox_of_session = outbox.clone();
     let session =
-        Session::new(endpoint, key, Patience::default(), watch_list, outbox.clone(), commands);
+        Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
     let ended = session.run();
 
     outbox.send(Entry::Finish);
