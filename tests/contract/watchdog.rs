@@ -140,7 +140,9 @@ fn a_server_that_stops_reading_is_left() {
     let many: Vec<String> = (0..2_000).map(|number| format!("SYMBOL{number:05000}")).collect();
     inside.commands.send(Command::Watch(many)).expect("a session");
     inside.commands.send(Command::Watch(vec!["AAPL".to_owned()])).expect("a session");
-    inside.wait_until("the loss", |now| now.ledger().contains("read nothing for"));
+    // Five seconds for each write that gets nowhere; the last one that gets a little way counts anew.
+    let patience = Duration::from_secs(30);
+    inside.wait_until_within(patience, "the loss", |now| now.ledger().contains("read nothing for"));
     drop(server.accept());
     let (_, _, ledger) = inside.stop();
     let rows = rows_of_ledger(&ledger);
