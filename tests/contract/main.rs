@@ -25,6 +25,7 @@ mod api_key_sources;
 mod command_line;
 mod csv_file;
 mod demo;
+mod fault_script;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod handshake_refusals;
