@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use log::{LevelFilter, info, warn};
 
 use crate::api_key::ApiKey;
+use crate::backoff::Pauses;
 use crate::connection::Endpoint;
 use crate::entry::{Entry, Gauges, Outbox};
 use crate::error::Error;
@@ -62,6 +63,7 @@ fn record(
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
+    stopping::outlive_file_size_limits().map_err(cannot_go_on)?;
     let (command_sender, commands) = mpsc::channel();
     let (closed, closed_files) = mpsc::channel();
     let (sync, sync_requests) = mpsc::channel();
@@ -93,8 +95,10 @@ fn record(
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
     let watch_list = WatchList::new(desk.wanted());
+    let (patience, pauses) = (Patience::default(), Pauses::default());
+    let outbox_of_session = outbox.clone();
     let session =
-        Session::new(endpoint, key, Patience::default(), watch_list, outbox.clone(), commands);
+        Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
     let ended = session.run();
 
     outbox.send(Entry::Finish);

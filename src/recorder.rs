@@ -546,11 +546,15 @@ impl Recorder {
         self.gathered.rows.is_empty() && self.held.is_empty()
     }
 
-    /// Leaves word that everything received until now is in the file, if it is.
+    /// Leaves word until when everything received is in the files, if it is.
     fn prove_life(&mut self) {
+        // What waits on the channel was received before now, and is not in the file.
+        let waiting = self.links.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
+        let proved_ms = if waiting { self.last_written_ms } else { now_ms() };
         if self.all_handed_over()
             && let Some(recording) = self.output.recording()
-            && let Err(error) = recording.prove_life(now_ms())
+            && !recording.ledger().has_pending()
+            && let Err(error) = recording.prove_life(proved_ms)
         {
             // Without it a kill would be dated earlier than need be; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 
 use crate::api_key::ApiKey;
-use crate::backoff::{Backoff, Next, Outcome};
+use crate::backoff::{Backoff, Next, Outcome, Pauses};
 use crate::clock::now_ms;
 use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, Incoming, Wait, dial};
 use crate::entry::{Entry, Outbox, TradeBatch};
@@ -104,6 +104,7 @@ impl Session {
         endpoint: Endpoint,
         key: ApiKey,
         patience: Patience,
+        pauses: Pauses,
         watch_list: WatchList,
         outbox: Outbox,
         commands: Receiver<Command>,
@@ -115,7 +116,7 @@ impl Session {
             watch_list,
             outbox,
             commands,
-            backoff: Backoff::default(),
+            backoff: Backoff::new(pauses),
             room: WaitingRoom::default(),
             decoder: Decoder::default(),
             told_types: HashSet::new(),

@@ -67,6 +67,13 @@ impl WriterHandle {
     }
 }
 
+/// Makes a file size limit an error like a full disk, instead of a death. To be called before the
+/// files are opened: their repair writes, too.
+pub(super) fn outlive_file_size_limits() -> io::Result<()> {
+    // The flag itself is of no interest.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
 /// What asks the session to stop.
 pub(super) fn stop_session(commands: Sender<Command>) -> Box<dyn Fn() + Send> {
     // The session has ended already when nobody listens.
@@ -80,9 +87,6 @@ pub(super) fn listen(
     writer: WriterHandle,
     screen: SyncSender<Line>,
 ) -> io::Result<()> {
-    // A file size limit must be an error like a full disk, not a death; the flag itself is of no
-    // interest.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut stopping = false;

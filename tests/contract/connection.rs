@@ -43,8 +43,13 @@ impl Connection {
 
     /// Sends bytes as they are, in as few writes as the system allows.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the program to read");
-        self.stream.flush().expect("the program to read");
+        self.try_send_raw(bytes).expect("the program to read");
+    }
+
+    /// The same to a program that may be gone.
+    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Sends one text message.

@@ -19,7 +19,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,7 @@ pub(crate) struct Run {
     working_directory: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    file_size_limit: Option<u64>,
 }
 
 impl Run {
@@ -62,7 +63,8 @@ impl Run {
 
     fn inside(home: Arc<TempDir>) -> Self {
         let working_directory = home.path().to_owned();
-        Self { home, working_directory, arguments: Vec::new(), environment: Vec::new() }
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        Self { home, working_directory, arguments, environment, file_size_limit: None }
     }
 
     /// Streams from the server at `url`.
@@ -127,9 +129,30 @@ impl Run {
         run
     }
 
+    /// Lets the program make no file longer than this, as a full disk would, until
+    /// [`Recorder::lift_file_size_limit`]. Linux only.
+    pub(crate) fn file_size_limit(mut self, bytes: u64) -> Self {
+        self.file_size_limit = Some(bytes);
+        self
+    }
+
+    /// The directory it will be started in.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.working_directory
+    }
+
     /// Starts the program.
     pub(crate) fn spawn(self) -> Recorder {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"));
+        let binary = env!("CARGO_BIN_EXE_finnhub-stream");
+        let mut command = match self.file_size_limit {
+            None => Command::new(binary),
+            Some(bytes) => {
+                // It takes the place of `prlimit`, and so has the number of the process.
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--fsize={bytes}:unlimited")).arg(binary);
+                limited
+            }
+        };
         command
             .args(&self.arguments)
             .current_dir(&self.working_directory)

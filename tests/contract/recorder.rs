@@ -173,6 +173,29 @@ impl Recorder {
         nix::sys::signal::kill(process, signal).expect("the signal to be sent");
     }
 
+    /// Makes room on the disk that [`crate::harness::Run::file_size_limit`] filled.
+    pub(crate) fn lift_file_size_limit(&self) {
+        let process = self.child.id().to_string();
+        let arguments = ["--fsize=unlimited", "--pid", &process];
+        let status = Command::new("prlimit").args(arguments).status().expect("prlimit");
+        assert!(status.success(), "the limit to be lifted");
+    }
+
+    /// A number from `/proc/<process>/status`, such as `VmRSS` in KiB. Linux only.
+    pub(crate) fn status_number(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the state of the process");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("{name} in {status}"))
+    }
+
+    /// How many file descriptors the process has open. Linux only.
+    pub(crate) fn open_files(&self) -> usize {
+        let listed = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        listed.expect("the open files of the process").count()
+    }
+
     /// Whether the process has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         if self.status.is_none() {
