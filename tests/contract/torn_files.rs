@@ -46,7 +46,8 @@ fn continue_with_one_trade(directory: &Path) -> Result<(), String> {
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let slot = SnapshotSlot::default();
-    let links = Links { gauges, slot, closed: None, reader_gone: Box::new(|| ()) };
+    let sync = std::sync::mpsc::channel().0;
+    let links = Links { gauges, slot, closed: None, sync, reader_gone: Box::new(|| ()) };
     let recorder = Recorder::open(options, links);
     let recorder = recorder.map_err(|error| error.to_string())?;
     let mut batch = TradeBatch::new(1_700_000_000_000);
