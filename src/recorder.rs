@@ -40,7 +40,7 @@ use crate::clock::{now_ms, show_ms};
 use crate::columns::Column;
 use crate::entry::{Entry, Gauges, SyncOutcome, TradeBatch, log_line};
 use crate::error::printable;
-use crate::market::{Counts, Market, SnapshotSlot};
+use crate::market::{Counts, Market, Snapshot, SnapshotSlot};
 use crate::wire::{Decoder, Element};
 use log_file::LogFile;
 use log_limit::{LogLimit, Permission};
@@ -506,12 +506,15 @@ impl Recorder {
     }
 
     fn time_to_next_duty(&self, now: Instant) -> Duration {
-        let mut next = self.timers.proof.min(self.timers.snapshot).min(self.timers.summary);
-        if let Some(due) = self.timers.sync {
+        // The hourly summary needs no alarm of its own.
+        let mut next = self.timers.proof.min(self.timers.snapshot);
+        // While the disk refuses, forcing rows to it has to wait for the retry.
+        let disk = match &self.trouble {
+            Some(trouble) => Some(trouble.retry_at),
+            None => self.timers.sync,
+        };
+        if let Some(due) = disk {
             next = next.min(due);
-        }
-        if let Some(trouble) = &self.trouble {
-            next = next.min(trouble.retry_at);
         }
         next.saturating_duration_since(now)
     }
@@ -535,7 +538,8 @@ impl Recorder {
             self.timers.snapshot = now + SNAPSHOT_EVERY;
             self.publish();
         }
-        if self.timers.summary <= now {
+        // Rows that wait are counted as received only; the sums are right when they are through.
+        if self.timers.summary <= now && self.gathered.rows.is_empty() {
             self.timers.summary = now + SUMMARY_EVERY;
             info!("{}", self.market.counts);
         }
@@ -563,12 +567,16 @@ impl Recorder {
 
     /// Renews the snapshot. What it counts has been handed to the file.
     fn publish(&mut self) {
-        if self.gathered.rows.is_empty() {
-            let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
+        let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
+        let snapshot = if self.gathered.rows.is_empty() {
             let out = self.options.out.to_string();
-            let snapshot = self.market.snapshot(now_ms(), &out, self.output.length(), trouble);
-            self.links.slot.publish(snapshot);
-        }
+            self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
+        } else {
+            // The numbers stand still, but why must be seen.
+            let last = self.links.slot.latest();
+            Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
+        };
+        self.links.slot.publish(snapshot);
     }
 
     /// The end: one last try, then what is still waiting is lost and said to be.

@@ -378,9 +378,13 @@ impl Session {
     }
 
     fn tell_live(&mut self) {
+        self.tell_live_from(now_ms());
+    }
+
+    fn tell_live_from(&mut self, at_ms: i64) {
         self.outage_told = false;
         self.outbox.send(Entry::Live {
-            at_ms: now_ms(),
+            at_ms,
             tickers: self.watch_list.live(),
             refused: self.watch_list.refused(),
         });
@@ -407,7 +411,7 @@ impl Session {
             Admission::Keep => self.outbox.send(Entry::Trades(batch)),
             Admission::KeepAfterLoss { after_ms, trades } => {
                 self.outbox.send(Entry::Dropped { after_ms, trades });
-                self.tell_live();
+                self.tell_live_from(batch.received_ms);
                 self.outbox.send(Entry::Trades(batch));
             }
             Admission::Drop => {
