@@ -115,6 +115,11 @@ impl Connection {
         }
     }
 
+    /// Reads one frame, answering it when it is a ping.
+    pub(crate) fn try_answer_pings(&mut self) -> io::Result<()> {
+        self.read_frame().map(drop)
+    }
+
     /// Waits for the program's Close frame, answers it and closes the socket.
     pub(crate) fn answer_close(&mut self) {
         let payload = self.wait_for(Opcode::Close);
@@ -148,7 +153,7 @@ impl Connection {
             }
         };
         match frame.opcode {
-            Opcode::Ping => self.send_raw(&whole_frame(Opcode::Pong, &frame.payload)),
+            Opcode::Ping => self.try_send_raw(&whole_frame(Opcode::Pong, &frame.payload))?,
             Opcode::Text => self.note_subscription(&frame.payload),
             _ => {}
         }

@@ -102,7 +102,11 @@ pub(crate) struct LedgerRow {
 
 /// The ledger's rows. Fails when it is malformed anywhere, or its times run backwards.
 pub(crate) fn ledger_rows(recorder: &Recorder) -> Vec<LedgerRow> {
-    let ledger = recorder.ledger();
+    rows_of_ledger(&recorder.ledger())
+}
+
+/// The same for a ledger's text.
+pub(crate) fn rows_of_ledger(ledger: &str) -> Vec<LedgerRow> {
     assert!(ledger.ends_with('\n'), "it ends with a whole row: {ledger}");
     let mut reader = csv::Reader::from_reader(ledger.as_bytes());
     let header = reader.headers().expect("a header").clone();

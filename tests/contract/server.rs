@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use native_tls::TlsAcceptor;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::sockopt::{RcvBuf, ReuseAddr};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
     socket,
@@ -64,6 +64,12 @@ impl Server {
         } else {
             format!("ws://{address}")
         }
+    }
+
+    /// Gives the connections to come the smallest buffer there is, so that what a client sends to a
+    /// server that does not read is soon stuck.
+    pub(crate) fn take_little_at_a_time(&self) {
+        setsockopt(&self.listener, RcvBuf, &1).expect("a socket");
     }
 
     /// Whether a client is waiting to be accepted within `patience`.

@@ -5,15 +5,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc;
 
 use finnhub_stream::columns::Column;
-use finnhub_stream::entry::{Entry, Gauges, Outbox, TradeBatch};
-use finnhub_stream::market::SnapshotSlot;
-use finnhub_stream::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
+use finnhub_stream::entry::{Entry, TradeBatch};
 
 use crate::harness::Run;
+use crate::inside::open_recorder;
 use crate::recording::{ledger_rows, trade_message};
 use crate::server::Server;
 
@@ -35,21 +32,8 @@ const NEW_ROW: &str = "NEW,100.10,1\n";
 
 /// Continues whatever is at `directory` with one trade, and stops.
 fn continue_with_one_trade(directory: &Path) -> Result<(), String> {
-    let options = RecorderOptions {
-        out: Destination::File(directory.join("op1.csv")),
-        log_file: directory.join("log"),
-        columns: COLUMNS.to_vec(),
-        fsync: Fsync::Never,
-        rotate: None,
-    };
-    let gauges = Arc::new(Gauges::default());
-    let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let slot = SnapshotSlot::default();
-    let sync = std::sync::mpsc::channel().0;
-    let links = Links { gauges, slot, closed: None, sync, reader_gone: Box::new(|| ()) };
-    let recorder = Recorder::open(options, links);
-    let recorder = recorder.map_err(|error| error.to_string())?;
+    let (recorder, outbox, inbox) =
+        open_recorder(directory, &COLUMNS).map_err(|error| error.to_string())?;
     let mut batch = TradeBatch::new(1_700_000_000_000);
     batch.push(&trade_message(&[TRADE]));
     outbox.send(Entry::Trades(batch));
