@@ -80,6 +80,16 @@ impl ApiKey {
         &self.source
     }
 
+    /// `text` from a server without the key in it: one that says the request back must not bring
+    /// the key into a log. A key too short to be real is left alone, it would stand in any word.
+    pub fn redact(&self, text: &str) -> String {
+        const SHORTEST_REAL_KEY: usize = 8;
+        if self.secret.len() < SHORTEST_REAL_KEY {
+            return text.to_owned();
+        }
+        text.replace(&self.secret, "<key>").replace(&self.reveal_to_server(), "<key>")
+    }
+
     /// The key as the value of a URL query parameter, percent-encoded. For the handshake alone.
     pub(crate) fn reveal_to_server(&self) -> String {
         let mut encoded = String::with_capacity(self.secret.len());
@@ -165,6 +175,13 @@ mod tests {
     #[test]
     fn the_key_is_not_in_its_debug_text() {
         assert!(!format!("{:?}", key("c0ffee").unwrap()).contains("c0ffee"));
+    }
+
+    #[test]
+    fn a_text_that_says_the_key_back_is_redacted() {
+        let key = key("c0ffee&c0ffee").unwrap();
+        assert_eq!(key.redact("a c0ffee&c0ffee, c0ffee%26c0ffee"), "a <key>, <key>");
+        assert_eq!(super::ApiKey::demo().redact("a demo"), "a demo");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Main thread. `stream` reads as the table of contents of a recording.
 
+mod desk;
 mod stopping;
 
 use std::io;
@@ -28,6 +29,7 @@ use crate::simulator::{Simulator, SimulatorOptions};
 use crate::terminal::{self, Line, WAITING_LINES};
 use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
 use crate::watchdog::Patience;
+use desk::Desk;
 use stopping::WriterHandle;
 
 /// A terminal that does not take the last lines within this does not get them.
@@ -42,7 +44,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let screen = Screen::start()?;
-    start_log(settings.verbosity, &outbox, &screen);
+    start_log(&settings, &outbox, &screen);
 
     let result = record(settings, gauges, &outbox, inbox, &screen);
     screen.end();
@@ -59,18 +61,23 @@ fn record(
     let recorder = Recorder::open(settings.recorder.clone(), gauges, SnapshotSlot::default())
         .map_err(cannot_go_on)?;
     let simulated = Market::start_if_wanted(&settings.source)?;
-    greet(&settings);
-    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
     let (command_sender, commands) = mpsc::channel();
+    let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
+    greet(&settings, desk.wanted().len());
+    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
     stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
         .map_err(cannot_go_on)?;
 
+    if let Some((path, _)) = settings.tickers_file {
+        let desk = Arc::clone(&desk);
+        spawn("tickers-file", move || desk.watch_file(&path))?;
+    }
     let (endpoint, key) = match (&simulated, settings.source) {
         (Some(market), _) => (market.endpoint.clone(), ApiKey::demo()),
         (None, Source::Server(endpoint, key)) => (endpoint, key),
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
-    let watch_list = WatchList::new(settings.tickers);
+    let watch_list = WatchList::new(desk.wanted());
     let session =
         Session::new(endpoint, key, Patience::default(), watch_list, outbox.clone(), commands);
     let ended = session.run();
@@ -103,21 +110,24 @@ fn spawn<T: Send + 'static>(
         .map_err(|error| Error::CannotGoOn(format!("cannot start the thread {name}: {error}")))
 }
 
-fn start_log(verbosity: Verbosity, outbox: &Outbox, screen: &Screen) {
-    let level = match verbosity {
+fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
+    let level = match settings.verbosity {
         Verbosity::Verbose => LevelFilter::Debug,
         Verbosity::Normal | Verbosity::Quiet => LevelFilter::Info,
     };
-    let terminal_level = match verbosity {
+    let terminal_level = match settings.verbosity {
         Verbosity::Quiet => LevelFilter::Warn,
         Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
     };
-    LogLines::new(level, terminal_level, outbox.clone(), screen.sender()).install();
+    let key = match &settings.source {
+        Source::Server(_, key) => key.clone(),
+        Source::Demo => ApiKey::demo(),
+    };
+    LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
 }
 
 /// Says what will be recorded where, and what is odd about it.
-fn greet(settings: &Settings) {
-    let count = settings.tickers.len();
+fn greet(settings: &Settings, count: usize) {
     info!(
         "finnhub-stream {}: recording {count} symbols to {}, log in {}",
         env!("CARGO_PKG_VERSION"),

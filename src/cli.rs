@@ -44,6 +44,10 @@ struct StreamArguments {
     #[arg(short, long, value_name = "SYMBOL,...", action = ArgAction::Append)]
     tickers: Vec<String>,
 
+    /// One symbol per line, # starts a comment; read again whenever it changes
+    #[arg(short = 'f', long, value_name = "FILE")]
+    tickers_file: Option<PathBuf>,
+
     /// CSV to append to
     #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
     out: PathBuf,
@@ -106,6 +110,7 @@ impl StreamArguments {
         };
         Asked {
             tickers: self.tickers,
+            tickers_file: self.tickers_file,
             out: self.out,
             log_file: self.log_file,
             columns: self.columns,

@@ -9,6 +9,7 @@ use std::sync::mpsc::SyncSender;
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::api_key::ApiKey;
 use crate::clock::now_ms;
 use crate::entry::{Entry, Outbox, log_line};
 use crate::terminal::Line;
@@ -24,6 +25,7 @@ const WAITING_BYTES: usize = 2 << 20;
 pub struct LogLines {
     filter: Logger,
     terminal_level: LevelFilter,
+    key: ApiKey,
     outbox: Outbox,
     terminal: SyncSender<Line>,
     left_out: AtomicU64,
@@ -31,10 +33,12 @@ pub struct LogLines {
 
 impl LogLines {
     /// Takes the level from `RUST_LOG` or, without it, `level`; the terminal shows at most
-    /// `terminal_level`.
+    /// `terminal_level`. Should a line hold the `key`, because the server said it back, it is taken
+    /// out.
     pub fn new(
         level: LevelFilter,
         terminal_level: LevelFilter,
+        key: ApiKey,
         outbox: Outbox,
         terminal: SyncSender<Line>,
     ) -> LogLines {
@@ -44,7 +48,7 @@ impl LogLines {
             builder.parse_filters(&wanted);
         }
         let left_out = AtomicU64::new(0);
-        LogLines { filter: builder.build(), terminal_level, outbox, terminal, left_out }
+        LogLines { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
     }
 
     /// Makes this the logger of the process. A second one in the same process is not installed,
@@ -80,7 +84,7 @@ impl Log for LogLines {
         if !self.enabled(record.metadata()) || !self.filter.matches(record) {
             return;
         }
-        let text = record.args().to_string();
+        let text = self.key.redact(&record.args().to_string());
         let level: Level = record.level();
         self.to_log_file(log_line(now_ms(), level, &text));
         if level <= self.terminal_level {

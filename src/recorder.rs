@@ -27,6 +27,7 @@ use log::{Level, error, info, warn};
 pub use append_file::{AppendFile, DiskFile, Storage};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
+pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
 use crate::columns::Column;

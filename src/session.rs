@@ -141,7 +141,7 @@ impl Session {
                 return Err(SessionError::WriterGone);
             }
             if self.wait_for_next_try(outcome).is_break() {
-                self.outbox.send(Entry::Down { at_ms: now_ms(), reason: "stopped".to_owned() });
+                self.tell_down(now_ms(), "stopped");
                 return Ok(());
             }
         }
@@ -168,7 +168,7 @@ impl Session {
             warn!("{error}");
         }
         if !self.outage_told {
-            self.tell_down(now_ms(), format!("not connected: {error}"));
+            self.tell_down(now_ms(), &format!("not connected: {error}"));
         }
         Ok(outcome)
     }
@@ -215,12 +215,12 @@ impl Session {
         self.tell_loss();
         match end {
             End::Stopped => {
-                self.tell_down(link.last_frame_ms, "stopped".to_owned());
+                self.tell_down(link.last_frame_ms, "stopped");
                 ControlFlow::Break(())
             }
             End::Lost(reason) => {
                 warn!("{reason}");
-                self.tell_down(link.last_frame_ms, reason);
+                self.tell_down(link.last_frame_ms, &reason);
                 let lasted = link.opened.elapsed();
                 ControlFlow::Continue(Outcome::Ended { lasted, had_trades: link.had_trades })
             }
@@ -382,8 +382,10 @@ impl Session {
         });
     }
 
-    fn tell_down(&mut self, at_ms: i64, reason: String) {
+    fn tell_down(&mut self, at_ms: i64, reason: &str) {
         self.outage_told = true;
+        // It may quote the server, and the server knows the key.
+        let reason = self.key.redact(reason);
         self.outbox.send(Entry::Down { at_ms, reason });
     }
 

@@ -13,12 +13,8 @@ use crate::columns::Column;
 use crate::connection::Endpoint;
 use crate::error::{Error, printable};
 use crate::recorder::{Fsync, RecorderOptions, ledger_path};
-
-/// What a demo's symbols begin with, so that simulated rows can never be taken for real ones.
-pub const DEMO_PREFIX: &str = "DEMO:";
-
-/// A symbol is never longer; what is, is a file given in the wrong place.
-const LONGEST_SYMBOL: usize = 100;
+use crate::tickers_file;
+use crate::watch_list::{check_symbol, without_repeats};
 
 /// How much is told on the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +41,10 @@ pub enum Source {
 pub struct Settings {
     /// Where trades come from.
     pub source: Source,
-    /// The symbols, each once.
+    /// The symbols of `--tickers`, each once.
     pub tickers: Vec<String>,
+    /// `--tickers-file`, and the symbols in it now; none when it cannot be read yet.
+    pub tickers_file: Option<(PathBuf, Vec<String>)>,
     /// The files.
     pub recorder: RecorderOptions,
     /// How much is told.
@@ -60,6 +58,8 @@ pub struct Settings {
 pub struct Asked {
     /// `--tickers`, each as given.
     pub tickers: Vec<String>,
+    /// `--tickers-file`.
+    pub tickers_file: Option<PathBuf>,
     /// `--out`.
     pub out: PathBuf,
     /// `--log-file`.
@@ -86,13 +86,12 @@ impl Settings {
     /// # Errors
     /// One line about the first thing that is wrong.
     pub fn resolve(asked: Asked) -> Result<Settings, Error> {
-        let mut tickers = parse_tickers(&asked.tickers)?;
+        let mut warnings = Vec::new();
+        let (tickers, tickers_file) = wanted(&asked, &mut warnings)?;
         let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
         let fsync = parse_fsync(&asked.fsync)?;
         check_files(&asked.out, &asked.log_file)?;
-        let mut warnings = Vec::new();
         let source = if asked.demo {
-            tickers = WithPrefix::add_to(tickers);
             Source::Demo
         } else {
             let endpoint = Endpoint::parse(&asked.url).map_err(usage)?;
@@ -100,67 +99,50 @@ impl Settings {
             Source::Server(endpoint, key)
         };
         let recorder = RecorderOptions { out: asked.out, log_file: asked.log_file, columns, fsync };
-        Ok(Settings { source, tickers, recorder, verbosity: asked.verbosity, warnings })
+        Ok(Settings {
+            source,
+            tickers,
+            tickers_file,
+            recorder,
+            verbosity: asked.verbosity,
+            warnings,
+        })
     }
 }
 
-/// Names demo symbols.
-struct WithPrefix;
+/// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
+type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
 
-impl WithPrefix {
-    fn add_to(tickers: Vec<String>) -> Vec<String> {
-        let prefixed = tickers.into_iter().map(|ticker| {
-            if ticker.starts_with(DEMO_PREFIX) { ticker } else { format!("{DEMO_PREFIX}{ticker}") }
-        });
-        without_repeats(prefixed)
+fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
+    let tickers = parse_tickers(&asked.tickers)?;
+    let Some(path) = &asked.tickers_file else {
+        if tickers.is_empty() {
+            return Err(usage(
+                "no symbols: give some with --tickers, for example --tickers AAPL,MSFT, or a --tickers-file",
+            ));
+        }
+        return Ok((tickers, None));
+    };
+    match tickers_file::read(path) {
+        Ok(listed) => Ok((tickers, Some((path.clone(), listed)))),
+        Err(error) if tickers.is_empty() => Err(usage(error)),
+        Err(error) => {
+            warnings.push(format!("{error}; recording what --tickers names until then"));
+            Ok((tickers, Some((path.clone(), Vec::new()))))
+        }
     }
 }
 
 /// The symbols of `--tickers`: space around each is cut, space inside and case are kept.
 fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
-    if given.is_empty() {
-        return Err(usage("no symbols: give some with --tickers, for example --tickers AAPL,MSFT"));
-    }
-    let symbols = given.iter().flat_map(|list| list.split(',')).map(str::trim);
     let mut tickers = Vec::new();
-    for symbol in symbols {
+    for symbol in given.iter().flat_map(|list| list.split(',')).map(str::trim) {
         check_symbol(symbol).map_err(|fault| {
             usage(format!("--tickers {:?}: {fault}", printable(&given.join(","), 200)))
         })?;
         tickers.push(symbol.to_owned());
     }
-    Ok(without_repeats(tickers.into_iter()))
-}
-
-/// Whether a symbol can be asked for at all; the server knows whether it exists.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_symbol(symbol: &str) -> Result<(), String> {
-    if symbol.is_empty() {
-        return Err(
-            "a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas"
-                .to_owned(),
-        );
-    }
-    if symbol.chars().any(char::is_control) {
-        return Err(format!(
-            "the symbol {:?} contains a control character",
-            printable(symbol, 200)
-        ));
-    }
-    if symbol.chars().count() > LONGEST_SYMBOL {
-        return Err(format!(
-            "a symbol has more than {LONGEST_SYMBOL} characters: {}",
-            printable(symbol, 20)
-        ));
-    }
-    Ok(())
-}
-
-fn without_repeats(symbols: impl Iterator<Item = String>) -> Vec<String> {
-    let mut seen = std::collections::HashSet::new();
-    symbols.filter(|symbol| seen.insert(symbol.clone())).collect()
+    Ok(without_repeats(tickers))
 }
 
 fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
@@ -300,7 +282,7 @@ fn readable_by_others(path: &Path) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Error, Fsync, WithPrefix, parse_columns, parse_fsync, parse_tickers};
+    use super::{Error, Fsync, parse_columns, parse_fsync, parse_tickers};
 
     fn tickers(given: &[&str]) -> Result<Vec<String>, Error> {
         parse_tickers(&given.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>())
@@ -312,22 +294,10 @@ mod tests {
             tickers(&[" AAPL ,IC MARKETS:1", "aapl,AAPL"]).unwrap(),
             ["AAPL", "IC MARKETS:1", "aapl"]
         );
-        for wrong in
-            [vec![], vec![""], vec!["AAPL,,MSFT"], vec!["AAPL,"], vec!["A\tB"], vec!["A\u{1b}B"]]
-        {
+        for wrong in [vec![""], vec!["AAPL,,MSFT"], vec!["AAPL,"], vec!["A\tB"], vec!["A\u{1b}B"]] {
             let message = tickers(&wrong).expect_err("refused").to_string();
             assert!(!message.contains(['\n', '\u{1b}', '\t']), "{message}");
         }
-    }
-
-    #[test]
-    fn demo_symbols_carry_their_prefix_once() {
-        let named = WithPrefix::add_to(vec![
-            "AAPL".to_owned(),
-            "DEMO:AAPL".to_owned(),
-            "DEMO:X".to_owned(),
-        ]);
-        assert_eq!(named, ["DEMO:AAPL", "DEMO:X"]);
     }
 
     #[test]

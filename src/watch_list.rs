@@ -5,9 +5,46 @@
 
 use std::collections::HashSet;
 
+use crate::error::printable;
+
 /// Symbols that the free plan delivers; more get a warning at the start.
 /// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
 pub const FREE_PLAN_SYMBOLS: usize = 50;
+
+/// A symbol is never longer; what is, is a file given in the wrong place.
+const LONGEST_SYMBOL: usize = 100;
+
+/// Whether a symbol can be asked for at all; the server knows whether it exists.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_symbol(symbol: &str) -> Result<(), String> {
+    if symbol.is_empty() {
+        return Err(
+            "a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas"
+                .to_owned(),
+        );
+    }
+    if symbol.chars().any(char::is_control) {
+        return Err(format!(
+            "the symbol {:?} contains a control character",
+            printable(symbol, 200)
+        ));
+    }
+    if symbol.chars().count() > LONGEST_SYMBOL {
+        return Err(format!(
+            "a symbol has more than {LONGEST_SYMBOL} characters: {}",
+            printable(symbol, 20)
+        ));
+    }
+    Ok(())
+}
+
+/// Keeps the first of each.
+pub fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
+}
 
 /// Something to ask of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +66,7 @@ pub struct WatchList {
 impl WatchList {
     /// A list of wanted symbols; repeats are dropped, the order is kept.
     pub fn new(symbols: impl IntoIterator<Item = String>) -> WatchList {
-        let mut list = WatchList::default();
-        for symbol in symbols {
-            if !list.wanted.contains(&symbol) {
-                list.wanted.push(symbol);
-            }
-        }
-        list
+        WatchList { wanted: without_repeats(symbols), ..WatchList::default() }
     }
 
     /// Everything wanted, in order.
@@ -73,7 +104,7 @@ impl WatchList {
     /// A new list; gives what must be asked for the difference, what is gone first because that
     /// frees places.
     pub fn replace(&mut self, symbols: impl IntoIterator<Item = String>) -> Vec<Request> {
-        let next = WatchList::new(symbols).wanted;
+        let next = without_repeats(symbols);
         let gone = self.wanted.iter().filter(|symbol| !next.contains(symbol));
         let new = next.iter().filter(|symbol| !self.wanted.contains(symbol));
         let requests = if self.connected {

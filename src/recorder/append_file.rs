@@ -105,14 +105,15 @@ pub struct AppendFile<S> {
     whole: u64,
     /// Up to here every byte is known to be on the disk.
     synced: u64,
-    must_cut: bool,
+    /// Bytes behind the whole rows that a failed write has left.
+    torn: u64,
     must_rewrite: bool,
 }
 
 impl<S: Storage> AppendFile<S> {
     /// A file whose present `length` ends with a whole row.
     pub fn new(storage: S, length: u64) -> AppendFile<S> {
-        AppendFile { storage, whole: length, synced: 0, must_cut: false, must_rewrite: false }
+        AppendFile { storage, whole: length, synced: 0, torn: 0, must_rewrite: false }
     }
 
     /// The bytes of whole rows.
@@ -151,7 +152,7 @@ impl<S: Storage> AppendFile<S> {
             match written {
                 Ok(written) => rest = &rest[written..],
                 Err(error) => {
-                    self.must_cut = true;
+                    self.torn = (rows.len() - rest.len()) as u64;
                     // If this fails too, it is done before the next append.
                     let _ = self.cut_back();
                     return Err(error);
@@ -163,18 +164,15 @@ impl<S: Storage> AppendFile<S> {
     }
 
     fn cut_back(&mut self) -> io::Result<()> {
-        if !self.must_cut {
-            return Ok(());
+        if self.torn > 0 {
+            // From the end rather than to the length remembered: somebody else may have emptied
+            // the file, and cutting must never make it longer.
+            let whole = self.storage.length()?.saturating_sub(self.torn);
+            self.storage.set_len(whole)?;
+            self.whole = whole;
+            self.synced = self.synced.min(whole);
+            self.torn = 0;
         }
-        // Somebody else may have emptied the file; cutting must never make it longer.
-        let length = self.storage.length()?;
-        if length > self.whole {
-            self.storage.set_len(self.whole)?;
-        } else {
-            self.whole = length;
-            self.synced = self.synced.min(length);
-        }
-        self.must_cut = false;
         Ok(())
     }
 

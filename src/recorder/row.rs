@@ -6,18 +6,13 @@ use crate::columns::Column;
 use crate::trade::{Conditions, Trade};
 
 /// The header line for `columns`, with its line end.
-pub(super) fn header(columns: &[Column]) -> String {
+pub fn header(columns: &[Column]) -> String {
     let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
     names.join(",") + "\n"
 }
 
 /// Appends one row to `rows`. `received_ms` is the digits of this machine's clock.
-pub(super) fn push_row(
-    rows: &mut Vec<u8>,
-    columns: &[Column],
-    trade: &Trade<'_>,
-    received_ms: &str,
-) {
+pub fn push_row(rows: &mut Vec<u8>, columns: &[Column], trade: &Trade<'_>, received_ms: &str) {
     for column in columns {
         match column {
             Column::Ticker => push_text(rows, trade.ticker.as_bytes()),

@@ -5,6 +5,10 @@
 
 use std::time::Instant;
 
+use finnhub_stream::columns::Column;
+use finnhub_stream::recorder::{header, push_row};
+use finnhub_stream::wire::{Decoder, Element};
+
 use crate::Outcome;
 use crate::load::Load;
 use crate::plan::Plan;
@@ -15,7 +19,8 @@ use crate::typical;
 type Decode = fn(messages: &[&str], rows: Vec<u8>) -> Outcome<Vec<u8>>;
 
 /// Who takes part: a name for the table, what its rows look like, and the function.
-const DECODERS: &[(&str, Format, Decode)] = &[("typical", Format::Floats, typical_rows)];
+const DECODERS: &[(&str, Format, Decode)] =
+    &[("finnhub-stream", Format::Digits, product_rows), ("typical", Format::Floats, typical_rows)];
 
 /// What one decoder did in each round.
 pub(crate) struct Decoding {
@@ -51,6 +56,20 @@ pub(crate) fn compare(plan: &Plan, load: &Load) -> Outcome<Vec<Decoding>> {
         }
     }
     Ok(decodings)
+}
+
+fn product_rows(messages: &[&str], mut rows: Vec<u8>) -> Outcome<Vec<u8>> {
+    let mut decoder = Decoder::default();
+    rows.extend_from_slice(header(&Column::ALL).as_bytes());
+    for message in messages {
+        decoder.decode(message, |element| {
+            // The check afterwards finds what is missing.
+            if let Element::Trade(trade) = element {
+                push_row(&mut rows, &Column::ALL, &trade, "1680286537580");
+            }
+        })?;
+    }
+    Ok(rows)
 }
 
 fn typical_rows(messages: &[&str], rows: Vec<u8>) -> Outcome<Vec<u8>> {

@@ -1,0 +1,392 @@
+//! The coverage ledger beside a recording: how long trades were recorded, and how long not.
+//!
+//! Runs on the main thread, for `verify`. Reads the ledger row by row and keeps the longest gaps
+//! only. It must not change the ledger, nor fail for a torn or damaged row: it counts those.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{
+    check::{Shown, parse_integer},
+    rows::RowReader,
+    source,
+};
+
+/// The header of every ledger.
+pub(super) const LEDGER_HEADER: &[u8] = b"time_ms,state,tickers,reason";
+
+/// Gaps that are listed: what a person reads at a glance.
+const GAPS_LISTED: usize = 5;
+
+/// The reason of a gap that somebody asked for.
+const STOPPED: &str = "stopped";
+
+/// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// The ledger that was read.
+    pub ledger: String,
+    /// Its first row; `null` when it has none.
+    pub from_ms: Option<i64>,
+    /// Its last row, or the last `received_ms` of the recording when that is later and the ledger
+    /// ends `live`.
+    pub to_ms: Option<i64>,
+    /// Milliseconds in which trades were being recorded.
+    pub covered_ms: i64,
+    /// Milliseconds in which they were not, between the first row of the ledger and the last.
+    pub missing_ms: i64,
+    /// The part of `missing_ms` in which the recorder had been stopped on purpose.
+    pub stopped_ms: i64,
+    /// The last state; `null` when the ledger has no rows.
+    pub end: Option<End>,
+    /// How many gaps were faults.
+    pub gap_count: u64,
+    /// The longest of them, the longest first.
+    pub gaps: Vec<Gap>,
+    /// How many gaps lay between runs, after a stop on purpose.
+    pub stop_count: u64,
+    /// The longest of them, the longest first.
+    pub stops: Vec<Gap>,
+    /// Ledger rows that could not be understood and were passed over.
+    pub malformed: u64,
+}
+
+/// The state in which a ledger ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct End {
+    /// `live` or `down`.
+    pub state: State,
+    /// Since when, UNIX milliseconds.
+    pub since_ms: i64,
+    /// Why it is down; empty when live.
+    pub reason: String,
+}
+
+/// One time without recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// The last frame before it, UNIX milliseconds.
+    pub from_ms: i64,
+    /// The first moment recorded again, UNIX milliseconds.
+    pub to_ms: i64,
+    /// Its length in milliseconds.
+    pub missing_ms: i64,
+    /// What the ledger says about it.
+    pub reason: String,
+}
+
+/// Whether trades were being recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// They were.
+    Live,
+    /// They were not.
+    Down,
+}
+
+/// Why a ledger that is there says nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LedgerError {
+    #[error("cannot read it: {0}")]
+    Read(#[from] io::Error),
+    #[error("it has no whole header line yet")]
+    NoHeader,
+    #[error(
+        "its header is {}, not \"time_ms,state,tickers,reason\": it is no ledger",
+        Shown(.0)
+    )]
+    OtherHeader(Vec<u8>),
+}
+
+/// Reads the ledger beside `recording`; `None` when there is none. `last_received_ms` is the
+/// latest in the recording: an open `live` reaches to it.
+pub(super) fn read_beside(
+    recording: &Path,
+    last_received_ms: Option<i64>,
+) -> Option<(PathBuf, Result<Coverage, LedgerError>)> {
+    for path in ledger_paths(recording) {
+        let answer = match source::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => Err(error.into()),
+            Ok(text) => read_ledger(text, &path, last_received_ms),
+        };
+        return Some((path, answer));
+    }
+    None
+}
+
+/// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed.
+pub(super) fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
+    let without = |path: &Path, extension: &str| match path.extension() {
+        Some(found) if found == OsStr::new(extension) => path.with_extension(""),
+        _ => path.to_owned(),
+    };
+    let mut name: OsString = without(&without(recording, "gz"), "csv").into_os_string();
+    name.push(".coverage.csv");
+    let mut compressed = name.clone();
+    compressed.push(".gz");
+    [name.into(), compressed.into()]
+}
+
+fn read_ledger(
+    text: impl Read,
+    path: &Path,
+    last_received_ms: Option<i64>,
+) -> Result<Coverage, LedgerError> {
+    let mut rows = RowReader::new(text)?;
+    match rows.next_row()? {
+        None => return Err(LedgerError::NoHeader),
+        Some(row) if row.text == LEDGER_HEADER => {}
+        Some(row) => return Err(LedgerError::OtherHeader(row.text.to_vec())),
+    }
+    let mut sum = CoverageSum::default();
+    while let Some(row) = rows.next_row()? {
+        let entry = row.fields.ok().filter(|fields| fields.count() == 4).and_then(|fields| {
+            let state = match &*fields.get(1) {
+                b"live" => State::Live,
+                b"down" => State::Down,
+                _ => return None,
+            };
+            let reason = String::from_utf8(fields.get(3).into_owned()).ok()?;
+            Some((parse_integer(&fields.get(0))?, state, reason))
+        });
+        match entry {
+            Some((time_ms, state, reason)) => sum.enter(time_ms, state, reason),
+            None => sum.malformed += 1,
+        }
+    }
+    Ok(sum.finish(path, last_received_ms))
+}
+
+/// Adds up a ledger, row by row.
+#[derive(Default)]
+struct CoverageSum {
+    first_ms: Option<i64>,
+    /// The time of the last row. The ledger never runs backwards; a row that does all the same
+    /// counts as written at the time of the one before.
+    last_ms: i64,
+    current: Option<End>,
+    covered_ms: i64,
+    missing_ms: i64,
+    stopped_ms: i64,
+    gaps: LongestGaps,
+    stops: LongestGaps,
+    malformed: u64,
+}
+
+impl CoverageSum {
+    fn enter(&mut self, time_ms: i64, state: State, reason: String) {
+        let time_ms = if self.first_ms.is_some() { time_ms.max(self.last_ms) } else { time_ms };
+        self.first_ms.get_or_insert(time_ms);
+        self.last_ms = time_ms;
+        // A new list of tickers, or the same fault said twice, goes on with what was.
+        let goes_on = self.current.as_ref().is_some_and(|current| {
+            current.state == state && (state == State::Live || current.reason == reason)
+        });
+        if !goes_on {
+            self.close(time_ms);
+            self.current = Some(End { state, since_ms: time_ms, reason });
+        }
+    }
+
+    /// Adds the span of the current state, which ends at `to_ms`.
+    fn close(&mut self, to_ms: i64) {
+        let Some(End { state, since_ms, reason }) = self.current.clone() else { return };
+        let span_ms = to_ms.saturating_sub(since_ms);
+        if state == State::Live {
+            self.covered_ms = self.covered_ms.saturating_add(span_ms);
+            return;
+        }
+        self.missing_ms = self.missing_ms.saturating_add(span_ms);
+        let gap = Gap { from_ms: since_ms, to_ms, missing_ms: span_ms, reason };
+        if is_stop(&gap.reason) {
+            self.stopped_ms = self.stopped_ms.saturating_add(span_ms);
+            self.stops.add(gap);
+        } else {
+            self.gaps.add(gap);
+        }
+    }
+
+    fn finish(mut self, path: &Path, last_received_ms: Option<i64>) -> Coverage {
+        let mut to_ms = self.last_ms;
+        match self.current.as_ref().map(|end| (end.state, end.since_ms)) {
+            Some((State::Live, _)) => {
+                to_ms = last_received_ms.map_or(to_ms, |last| last.max(to_ms));
+                self.close(to_ms);
+            }
+            // An open gap has no length yet, unless the ledger spoke of it twice.
+            Some((State::Down, since_ms)) if since_ms < to_ms => self.close(to_ms),
+            _ => {}
+        }
+        Coverage {
+            ledger: path.display().to_string(),
+            from_ms: self.first_ms,
+            to_ms: self.first_ms.map(|_| to_ms),
+            covered_ms: self.covered_ms,
+            missing_ms: self.missing_ms,
+            stopped_ms: self.stopped_ms,
+            end: self.current,
+            gap_count: self.gaps.count,
+            gaps: self.gaps.longest,
+            stop_count: self.stops.count,
+            stops: self.stops.longest,
+            malformed: self.malformed,
+        }
+    }
+}
+
+/// `stopped`, also with more said after a colon.
+fn is_stop(reason: &str) -> bool {
+    reason.split(':').next() == Some(STOPPED)
+}
+
+/// Counts gaps and keeps the longest, the longest first and the earlier where equal.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LongestGaps {
+    pub(super) count: u64,
+    pub(super) longest: Vec<Gap>,
+}
+
+impl LongestGaps {
+    fn add(&mut self, gap: Gap) {
+        self.count += 1;
+        self.keep(gap);
+    }
+
+    /// Takes over what another sum kept.
+    pub(super) fn merge(&mut self, count: u64, longest: &[Gap]) {
+        self.count += count;
+        for gap in longest {
+            self.keep(gap.clone());
+        }
+    }
+
+    fn keep(&mut self, gap: Gap) {
+        let place = self.longest.partition_point(|kept| kept.missing_ms >= gap.missing_ms);
+        if place < GAPS_LISTED {
+            self.longest.truncate(GAPS_LISTED - 1);
+            self.longest.insert(place, gap);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rows: &str, last_received_ms: Option<i64>) -> Coverage {
+        let text = format!("time_ms,state,tickers,reason\n{rows}");
+        read_ledger(text.as_bytes(), Path::new("l"), last_received_ms).unwrap()
+    }
+
+    /// Covered, missing and stopped milliseconds.
+    fn check(rows: &str, last_received_ms: Option<i64>, expected: (i64, i64, i64)) -> Coverage {
+        let coverage = read(rows, last_received_ms);
+        let found = (coverage.covered_ms, coverage.missing_ms, coverage.stopped_ms);
+        assert_eq!(found, expected, "{rows}");
+        coverage
+    }
+
+    #[test]
+    fn the_ledger_lies_beside_the_recording() {
+        for (recording, ledger) in [
+            ("op1.csv", "op1.coverage.csv"),
+            ("d/op1.csv.gz", "d/op1.coverage.csv"),
+            ("op1-2026-11-23.csv", "op1-2026-11-23.coverage.csv"),
+            ("op1-2026-11-23T14.csv.gz", "op1-2026-11-23T14.coverage.csv"),
+            ("a.b.csv", "a.b.coverage.csv"),
+            ("trades.txt", "trades.txt.coverage.csv"),
+            ("trades", "trades.coverage.csv"),
+        ] {
+            let [plain, compressed] = ledger_paths(Path::new(recording));
+            assert_eq!(plain, Path::new(ledger));
+            assert_eq!(compressed, Path::new(&format!("{ledger}.gz")));
+        }
+    }
+
+    #[test]
+    fn covered_and_missing_are_the_sums_of_their_spans() {
+        check("", None, (0, 0, 0));
+        check("1000,live,A,\n", None, (0, 0, 0));
+        check("1000,live,A,\n", Some(1700), (700, 0, 0));
+        check("1000,live,A,\n", Some(400), (0, 0, 0));
+        check("1000,live,A,\n2000,live,A;B,\n", Some(2500), (1500, 0, 0));
+        check("1000,down,,silent\n", Some(9000), (0, 0, 0));
+        check("1000,live,A,\n3000,down,,silent\n3500,live,A,\n", Some(4000), (2500, 500, 0));
+        check("0,live,A,\n10,down,,stopped\n70,live,A,\n90,down,,stopped\n", None, (30, 60, 60));
+    }
+
+    #[test]
+    fn stops_and_faults_are_listed_apart() {
+        let coverage = check(
+            "0,live,A,\n10,down,,killed\n30,live,A,\n40,down,,stopped\n140,live,A,\n",
+            None,
+            (20, 120, 100),
+        );
+        let gap = |from_ms, to_ms, reason: &str| Gap {
+            from_ms,
+            to_ms,
+            missing_ms: to_ms - from_ms,
+            reason: reason.to_owned(),
+        };
+        assert_eq!(coverage.gaps, [gap(10, 30, "killed")]);
+        assert_eq!(coverage.stops, [gap(40, 140, "stopped")]);
+    }
+
+    #[test]
+    fn the_same_fault_said_twice_is_one_gap_and_another_fault_is_another() {
+        let coverage = check(
+            "0,live,A,\n10,down,,x\n20,down,,x\n30,down,,y\n45,live,A,\n50,down,,z\n60,down,,z\n",
+            None,
+            (15, 45, 0),
+        );
+        let gaps: Vec<_> =
+            coverage.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms, &*gap.reason)).collect();
+        assert_eq!(gaps, [(10, 30, "x"), (30, 45, "y"), (50, 60, "z")]);
+        assert_eq!(coverage.end.unwrap().since_ms, 50);
+    }
+
+    #[test]
+    fn the_five_longest_gaps_are_kept_and_all_are_counted() {
+        let lengths = [3, 9, 1, 7, 5, 9, 2];
+        let gaps: Vec<String> = lengths
+            .into_iter()
+            .zip(1..)
+            .map(|(length, n)| format!("{n}00,down,,r{n}\n{},live,A,\n", n * 100 + length))
+            .collect();
+        let rows = format!("0,live,A,\n{}", gaps.concat());
+        let coverage = read(&rows, None);
+        let kept: Vec<_> = coverage.gaps.iter().map(|gap| &*gap.reason).collect();
+        assert_eq!(kept, ["r2", "r6", "r4", "r5", "r1"]);
+        assert_eq!(coverage.gap_count, 7);
+        assert_eq!(coverage.missing_ms, 36);
+    }
+
+    #[test]
+    fn torn_damaged_and_backward_rows_do_not_spoil_the_sum() {
+        let coverage = check(
+            "0,live,\"A;B\",\n10,down,,\"x, \"\"y\"\"\"\nrubbish\n12,up,,\n5,live,A,\n30,dow",
+            Some(40),
+            (40, 0, 0),
+        );
+        assert_eq!(coverage.malformed, 2);
+        assert_eq!(coverage.gaps[0].reason, "x, \"y\"");
+    }
+
+    #[test]
+    fn what_is_no_ledger_is_said_to_be_none() {
+        let check = |text: &str, expected: &str| {
+            let error = read_ledger(text.as_bytes(), Path::new("l"), None).unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        };
+        check("", "no whole header line yet");
+        check("time_ms,st", "no whole header line yet");
+        check("a,b\n", "\"a,b\"");
+    }
+}

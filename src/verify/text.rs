@@ -1,0 +1,276 @@
+//! The report of `verify` for people: plain lines, one block per file.
+//!
+//! Runs on the main thread. Formats only. Nothing from a file reaches the terminal unescaped.
+
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+
+use super::{
+    ledger::{Coverage, Gap, State},
+    report::{Counts, FileAnswer, FileReport, MalformedRow, Total},
+    symbols::SymbolRows,
+};
+use crate::market_hours::human_duration;
+
+/// Symbols shown: Finnhub's free plan has as many.
+const SYMBOLS_SHOWN: usize = 50;
+
+/// Malformed rows shown: enough to see what they have in common. `--json` lists more.
+const MALFORMED_SHOWN: usize = 20;
+
+/// Width of the names on the left, so that what they say begins in one column.
+const NAME_WIDTH: usize = 22;
+
+/// Writes the block of one file.
+///
+/// # Errors
+/// What `out` answers.
+pub(super) fn write_file(answer: &FileAnswer, out: &mut dyn Write) -> io::Result<()> {
+    let file = match answer {
+        FileAnswer::Read(file) => file,
+        FileAnswer::Failed { file, error } => {
+            return writeln!(out, "{}: {error}", Escaped(file));
+        }
+    };
+    writeln!(out, "{}", Escaped(&file.file))?;
+    line(out, "columns", &file.columns.join(", "))?;
+    write_counts(&file.counts, &file.malformed_rows, Some(&file.columns), out)?;
+    if file.unfinished_bytes > 0 {
+        let bytes = grouped(file.unfinished_bytes);
+        line(out, "at the end", &format!("last row still being written ({bytes} bytes)"))?;
+    }
+    write_coverage(file, out)?;
+    if file.columns.contains(&"ticker") {
+        write_symbols(&file.symbols, file.other_symbols_rows, out)?;
+    }
+    Ok(())
+}
+
+/// Writes the sum over several files.
+///
+/// # Errors
+/// What `out` answers.
+pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "total")?;
+    let failed = match total.failed_files {
+        0 => String::new(),
+        count => format!(", {} of them not readable", grouped(count)),
+    };
+    line(out, "files", &format!("{}{failed}", grouped(total.files)))?;
+    write_counts(&total.counts, &[], None, out)?;
+    if total.unfinished_files > 0 {
+        line(out, "unfinished last row", &format!("{} files", grouped(total.unfinished_files)))?;
+    }
+    if total.files_without_ledger > 0 {
+        let count = grouped(total.files_without_ledger);
+        line(out, "without a ledger", &format!("{count} files, not in the times below"))?;
+    }
+    line(out, "covered", &duration(total.covered_ms))?;
+    write_missing(total.missing_ms, total.stopped_ms, out)?;
+    write_gaps("gaps by faults", total.gap_count, &total.gaps, out)?;
+    write_gaps("gaps between runs", total.stop_count, &total.stops, out)?;
+    write_symbols(&total.symbols, total.other_symbols_rows, out)
+}
+
+/// Counts that need no column, and those whose column is there. Under the malformed rows stand
+/// those that are listed.
+fn write_counts(
+    counts: &Counts,
+    malformed: &[MalformedRow],
+    columns: Option<&[&'static str]>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let has = |column| columns.is_none_or(|columns| columns.contains(&column));
+    line(out, "rows", &grouped(counts.rows))?;
+    line(out, "malformed rows", &grouped(counts.malformed))?;
+    if !malformed.is_empty() {
+        write_malformed(malformed, counts.malformed, out)?;
+    }
+    if let Some((first, last)) = counts.first_timestamp_ms.zip(counts.last_timestamp_ms) {
+        line(out, "exchange time", &format!("{} to {}", utc(first), utc(last)))?;
+    }
+    if let Some((first, last)) = counts.first_received_ms.zip(counts.last_received_ms) {
+        line(out, "received", &format!("{} to {}", utc(first), utc(last)))?;
+    }
+    let note = |count| format!("{} rows (no error)", grouped(count));
+    if has("timestamp_ms") {
+        line(out, "exchange time back", &note(counts.timestamp_ms_backwards))?;
+    }
+    if has("received_ms") {
+        line(out, "received time back", &note(counts.received_ms_backwards))?;
+    }
+    line(out, "same as row above", &note(counts.repeats))
+}
+
+fn write_malformed(rows: &[MalformedRow], count: u64, out: &mut dyn Write) -> io::Result<()> {
+    let shown = &rows[..rows.len().min(MALFORMED_SHOWN)];
+    for row in shown {
+        writeln!(out, "    line {}: {}", row.line, row.reason)?;
+    }
+    write_more(count - shown.len() as u64, out)
+}
+
+fn write_coverage(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
+    let Some(coverage) = &file.coverage else {
+        return match &file.ledger_error {
+            Some(error) => line(out, "ledger", &Escaped(error).to_string()),
+            None => {
+                line(out, "ledger", "no ledger beside it: quiet and missing cannot be told apart")
+            }
+        };
+    };
+    line(out, "ledger", &Escaped(&coverage.ledger).to_string())?;
+    if coverage.malformed > 0 {
+        let count = grouped(coverage.malformed);
+        line(out, "", &format!("{count} rows of it cannot be read and were passed over"))?;
+    }
+    if let Some((from, to)) = coverage.from_ms.zip(coverage.to_ms) {
+        line(out, "ledger time", &format!("{} to {}", utc(from), utc(to)))?;
+    }
+    line(out, "covered", &duration(coverage.covered_ms))?;
+    write_missing(coverage.missing_ms, coverage.stopped_ms, out)?;
+    write_end(coverage, out)?;
+    write_gaps("gaps by faults", coverage.gap_count, &coverage.gaps, out)?;
+    write_gaps("gaps between runs", coverage.stop_count, &coverage.stops, out)
+}
+
+fn write_missing(missing_ms: i64, stopped_ms: i64, out: &mut dyn Write) -> io::Result<()> {
+    let stopped = match stopped_ms {
+        0 => String::new(),
+        ms => format!(", of which {} between runs", duration(ms)),
+    };
+    line(out, "missing", &format!("{}{stopped}", duration(missing_ms)))
+}
+
+/// A ledger that ends `down` has a gap whose length nobody knows yet.
+fn write_end(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
+    match &coverage.end {
+        Some(end) if end.state == State::Down => {
+            let since = utc(end.since_ms);
+            line(out, "not recorded since", &format!("{since}  {}", Escaped(&end.reason)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_gaps(name: &str, count: u64, gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let only = if count > gaps.len() as u64 { ", the longest" } else { "" };
+    line(out, name, &format!("{}{only}", grouped(count)))?;
+    let width = gaps.iter().map(|gap| duration(gap.missing_ms).len()).max().unwrap_or(0);
+    for gap in gaps {
+        let (from, to) = (utc(gap.from_ms), utc(gap.to_ms));
+        let length = duration(gap.missing_ms);
+        writeln!(out, "    {from} to {to}  {length:>width$}  {}", Escaped(&gap.reason))?;
+    }
+    Ok(())
+}
+
+fn write_symbols(symbols: &[SymbolRows], other_rows: u64, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "symbols", &grouped(symbols.len() as u64))?;
+    let shown: Vec<(String, String)> = symbols
+        .iter()
+        .take(SYMBOLS_SHOWN)
+        .map(|symbol| (Escaped(&symbol.ticker).to_string(), grouped(symbol.rows)))
+        .collect();
+    let name_width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let rows_width = shown.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
+    for (name, rows) in &shown {
+        writeln!(out, "    {name:<name_width$}  {rows:>rows_width$}")?;
+    }
+    write_more((symbols.len() - shown.len()) as u64, out)?;
+    if other_rows > 0 {
+        writeln!(out, "    {} rows of symbols beyond those", grouped(other_rows))?;
+    }
+    Ok(())
+}
+
+fn write_more(count: u64, out: &mut dyn Write) -> io::Result<()> {
+    if count == 0 { Ok(()) } else { writeln!(out, "    … and {} more", grouped(count)) }
+}
+
+fn line(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
+    writeln!(out, "  {name:<NAME_WIDTH$}{value}")
+}
+
+/// An instant for people, in UTC; the bare number where no calendar holds it.
+fn utc(ms: i64) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => ms.to_string(),
+    }
+}
+
+/// A span for people; below a second in milliseconds, since such gaps exist.
+fn duration(ms: i64) -> String {
+    if (1..1000).contains(&ms) { format!("{ms} ms") } else { human_duration(ms) }
+}
+
+/// `1234567` as `1,234,567`.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Text from outside, of which nothing moves the cursor of a terminal.
+struct Escaped<'a>(&'a str);
+
+impl std::fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for character in self.0.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (123_456, "123,456"),
+            (1_234_567, "1,234,567"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_utc_to_the_millisecond() {
+        for (ms, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_680_286_537_580, "2023-03-31T18:15:37.580Z"),
+            (i64::MAX, "9223372036854775807"),
+        ] {
+            assert_eq!(utc(ms), expected);
+        }
+    }
+
+    #[test]
+    fn short_gaps_are_shown_in_milliseconds() {
+        for (ms, expected) in [(0, "0 s"), (1, "1 ms"), (999, "999 ms"), (1000, "1 s")] {
+            assert_eq!(duration(ms), expected);
+        }
+    }
+}

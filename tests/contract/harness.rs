@@ -1,0 +1,159 @@
+//! Runs the built binary in a directory and an environment of its own, and watches what it does.
+//!
+//! [`Run`] says how to start it; what it starts is a [`Recorder`] (in `recorder.rs`), whose files
+//! and terminal can be read at any time. The test's thread calls everything.
+//!
+//! Nothing here sleeps to be right: every wait is for something that can be seen, has a deadline,
+//! and says on failure what was seen instead. A process is ended by its own id, also when a test
+//! fails.
+//!
+//! ```text
+//! let server = Server::plain();
+//! let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+//! let mut connection = server.connect();
+//! connection.wait_for_subscriptions(1);
+//! connection.send_text(r#"{"data":[{"p":1.5,"s":"AAPL","t":1680286537580,"v":5}],"type":"trade"}"#);
+//! recorder.wait_for_row_count(1);
+//! assert_eq!(recorder.stop(connection), 0);
+//! ```
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+pub(crate) use crate::recorder::Recorder;
+
+/// The key every run has unless it is told otherwise: long and odd enough to be found in any text.
+pub(crate) const KEY: &str = "c0ntr4ct7estk3y0n1yf0r7h15";
+
+/// How long any wait may take before the test fails. Far more than needed, so that a busy machine
+/// does not fail a test, and short enough that a hanging program is reported soon.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How the binary is to be started. Every method that takes `self` gives it back.
+pub(crate) struct Run {
+    home: Arc<TempDir>,
+    working_directory: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Run {
+    /// A run in a new empty directory, with [`KEY`] in `FINNHUB_API_KEY` and no other setting.
+    pub(crate) fn new() -> Self {
+        Self::without_key().env("FINNHUB_API_KEY", KEY)
+    }
+
+    /// A run in a new empty directory, with no key anywhere.
+    pub(crate) fn without_key() -> Self {
+        Self::inside(Arc::new(tempfile::tempdir().expect("a temporary directory")))
+    }
+
+    /// A run in the directory of another one, which may still be going on or have been killed.
+    pub(crate) fn beside(other: &Recorder) -> Self {
+        Self::inside(other.home()).env("FINNHUB_API_KEY", KEY)
+    }
+
+    fn inside(home: Arc<TempDir>) -> Self {
+        let working_directory = home.path().to_owned();
+        Self { home, working_directory, arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// Streams from the server at `url`.
+    pub(crate) fn url(self, url: &str) -> Self {
+        self.arg("--url").arg(url)
+    }
+
+    /// Asks for these comma-separated symbols.
+    pub(crate) fn tickers(self, tickers: &str) -> Self {
+        self.arg("--tickers").arg(tickers)
+    }
+
+    /// Records these columns only.
+    pub(crate) fn columns(self, columns: &str) -> Self {
+        self.arg("--columns").arg(columns)
+    }
+
+    /// Adds one argument.
+    pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable of the environment; the last value given for a name counts.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Writes `content` as `.env` into the first directory, readable by its owner alone.
+    pub(crate) fn dotenv(self, content: &str) -> Self {
+        let run = self.file(".env", content);
+        run.restrict(".env", 0o600)
+    }
+
+    /// Writes a file into the first directory before the start. Folders in its name are created.
+    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder for the file");
+        fs::write(path, content).expect("the file to be written");
+        self
+    }
+
+    /// Sets the permission bits of a file in the first directory.
+    pub(crate) fn restrict(self, name: &str, mode: u32) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(self.home.path().join(name), permissions).expect("permissions");
+        self
+    }
+
+    /// Creates a folder inside the first directory.
+    pub(crate) fn folder(self, name: &str) -> Self {
+        fs::create_dir_all(self.home.path().join(name)).expect("a folder");
+        self
+    }
+
+    /// Starts inside this folder of the first directory (created when missing).
+    pub(crate) fn working_directory(self, name: &str) -> Self {
+        let mut run = self.folder(name);
+        run.working_directory = run.home.path().join(name);
+        run
+    }
+
+    /// Starts the program.
+    pub(crate) fn spawn(self) -> Recorder {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"));
+        command
+            .args(&self.arguments)
+            .current_dir(&self.working_directory)
+            .env_clear()
+            // A name that cannot be resolved is to fail at once, not to wait for a far-away server.
+            .env("RES_OPTIONS", "timeout:1 attempts:1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // Coverage tools leave word in the environment of where to write.
+        for kept in ["PATH", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(kept) {
+                command.env(kept, value);
+            }
+        }
+        command.envs(self.environment);
+        let child = command.spawn().expect("the binary to start");
+        Recorder::new(child, self.home, self.working_directory)
+    }
+
+    /// Starts the program, waits for its end and gives what is left.
+    pub(crate) fn run_to_its_end(self) -> (i32, Recorder) {
+        let mut recorder = self.spawn();
+        let code = recorder.wait_exit();
+        (code, recorder)
+    }
+}

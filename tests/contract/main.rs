@@ -1,0 +1,34 @@
+//! The built binary against scripted servers, from outside: what `finnhub-stream` promises to the
+//! people who use it, section by section.
+//!
+//! * `harness`, `recorder`, `recording`: how a test runs the program and looks at it
+//! * `server`, `connection`, `frames`, `certificates`: how a test plays Finnhub
+//! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
+//! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
+//! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
+//! * `secrets`, `demo`: the key is nowhere; the built-in market
+//!
+//! Unix only: the tests send signals, set permissions and reset connections.
+#![cfg(all(test, unix))]
+
+mod certificates;
+mod connection;
+mod frames;
+mod harness;
+mod recorder;
+mod recording;
+mod server;
+
+mod api_key_sources;
+mod command_line;
+mod csv_file;
+mod demo;
+mod handshake_refusals;
+mod malformed_messages;
+mod million_trades;
+mod reconnecting;
+mod secrets;
+mod settings_errors;
+mod stopping;
+mod tls;
+mod trades;

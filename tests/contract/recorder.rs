@@ -1,0 +1,296 @@
+//! The running (or ended) program: its files, its terminal, its end.
+//!
+//! The test's thread calls everything here; two small threads per process collect its standard
+//! output and standard error, so that a full pipe never stops it. It is ended by its own id when
+//! the test is over, however the test ends.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::connection::Connection;
+use crate::harness::{DEADLINE, Signal};
+
+/// Pause between two looks at a file or a process.
+const LOOK_AGAIN: Duration = Duration::from_millis(4);
+
+/// The running (or ended) program.
+pub(crate) struct Recorder {
+    child: Child,
+    status: Option<ExitStatus>,
+    home: Arc<TempDir>,
+    working_directory: PathBuf,
+    stdout: Collected,
+    stderr: Collected,
+}
+
+impl Recorder {
+    /// Takes over a program that was just started with pipes for both its outputs.
+    pub(crate) fn new(mut child: Child, home: Arc<TempDir>, working_directory: PathBuf) -> Self {
+        let stdout = Collected::from(child.stdout.take().expect("a pipe"));
+        let stderr = Collected::from(child.stderr.take().expect("a pipe"));
+        Self { child, status: None, home, working_directory, stdout, stderr }
+    }
+
+    /// The directory that everything of this run is in, for another run beside it.
+    pub(crate) fn home(&self) -> Arc<TempDir> {
+        Arc::clone(&self.home)
+    }
+
+    /// The path of a file in the working directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.working_directory.join(name)
+    }
+
+    /// What a file in the working directory holds now; empty when there is none.
+    pub(crate) fn bytes_of(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_default()
+    }
+
+    /// The same as text; what is not UTF-8 is replaced.
+    pub(crate) fn text_of(&self, name: &str) -> String {
+        String::from_utf8_lossy(&self.bytes_of(name)).into_owned()
+    }
+
+    /// The recording `op1.csv`.
+    pub(crate) fn csv(&self) -> String {
+        self.text_of("op1.csv")
+    }
+
+    /// The log `websocket_data.log`.
+    pub(crate) fn log(&self) -> String {
+        self.text_of("websocket_data.log")
+    }
+
+    /// The coverage ledger `op1.coverage.csv`.
+    pub(crate) fn ledger(&self) -> String {
+        self.text_of("op1.coverage.csv")
+    }
+
+    /// What has come on standard error.
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// What has come on standard output.
+    pub(crate) fn stdout(&self) -> String {
+        self.stdout.text()
+    }
+
+    /// Every file below the first directory with what it holds, sorted by name.
+    pub(crate) fn all_files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.home.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("the folder").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let content = fs::read(&path).unwrap_or_default();
+                    found.push((path, content));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// Waits until `observable` is true of this process and its files.
+    pub(crate) fn wait_until(&mut self, what: &str, observable: impl FnMut(&Self) -> bool) {
+        self.wait_until_within(DEADLINE, what, observable);
+    }
+
+    /// The same with a deadline of its own.
+    pub(crate) fn wait_until_within(
+        &mut self,
+        deadline: Duration,
+        what: &str,
+        mut observable: impl FnMut(&Self) -> bool,
+    ) {
+        let start = Instant::now();
+        loop {
+            // Asked before the look: what a process that has ended left behind is all there is.
+            let ended = !self.is_running();
+            if observable(self) {
+                return;
+            }
+            assert!(!ended, "the program ended before {what}\n{}", self.seen());
+            assert!(start.elapsed() < deadline, "waited {deadline:?} for {what}\n{}", self.seen());
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Waits until standard error or the log holds `text`.
+    pub(crate) fn wait_until_it_says(&mut self, text: &str) {
+        self.wait_until(&format!("it says {text:?}"), |recorder| {
+            recorder.stderr().contains(text) || recorder.log().contains(text)
+        });
+    }
+
+    /// Waits until the recording holds at least this many rows (line ends, the header's not
+    /// counted).
+    pub(crate) fn wait_for_row_count(&mut self, rows: usize) {
+        self.wait_for_row_count_within(DEADLINE, rows);
+    }
+
+    /// The same with a deadline of its own. Reads only what is new at each look, so that it can
+    /// follow a large file.
+    pub(crate) fn wait_for_row_count_within(&mut self, deadline: Duration, rows: usize) {
+        let mut line_ends = 0_usize;
+        let mut file = None;
+        let mut chunk = vec![0; 1 << 16];
+        self.wait_until_within(deadline, &format!("{rows} rows"), |recorder| {
+            if file.is_none() {
+                file = File::open(recorder.path("op1.csv")).ok();
+            }
+            if let Some(file) = &mut file {
+                while let Ok(count @ 1..) = file.read(&mut chunk) {
+                    line_ends += memchr::memchr_iter(b'\n', &chunk[..count]).count();
+                }
+            }
+            line_ends > rows
+        });
+    }
+
+    /// The arguments of the process as `ps` shows them.
+    pub(crate) fn arguments(&self) -> String {
+        let arguments = ["-o", "args=", "-p", &self.child.id().to_string()];
+        let output = Command::new("ps").args(arguments).output().expect("ps");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Sends a signal to this process alone.
+    pub(crate) fn signal(&self, signal: Signal) {
+        assert!(self.status.is_none(), "the program has ended\n{}", self.seen());
+        let process = nix::unistd::Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        nix::sys::signal::kill(process, signal).expect("the signal to be sent");
+    }
+
+    /// Whether the process has not ended yet.
+    pub(crate) fn is_running(&mut self) -> bool {
+        if self.status.is_none() {
+            self.status = self.child.try_wait().expect("the state of the process");
+        }
+        self.status.is_none()
+    }
+
+    /// Waits for the end. The exit code, or the signal's number below zero (`-9`).
+    pub(crate) fn wait_exit(&mut self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let start = Instant::now();
+        while self.is_running() {
+            let late = start.elapsed() > DEADLINE;
+            assert!(!late, "waited {DEADLINE:?} for the program to end\n{}", self.seen());
+            thread::sleep(LOOK_AGAIN);
+        }
+        self.stdout.finish();
+        self.stderr.finish();
+        let status = self.status.expect("it has ended");
+        status.code().unwrap_or_else(|| -status.signal().expect("a code or a signal"))
+    }
+
+    /// Ends the run as a person would: SIGTERM, and a server that answers the Close frame.
+    pub(crate) fn stop(&mut self, mut connection: Connection) -> i32 {
+        self.signal(Signal::SIGTERM);
+        connection.answer_close();
+        self.wait_exit()
+    }
+
+    /// The one line of standard error of a program that refused to start; fails when there are
+    /// more lines or none, or when standard output holds anything.
+    pub(crate) fn only_error_line(&self) -> String {
+        let stderr = self.stderr();
+        let whole_line = stderr.ends_with('\n') && stderr.lines().count() == 1;
+        assert!(whole_line, "one line on standard error\n{}", self.seen());
+        assert_eq!(self.stdout(), "", "standard output carries nothing but data");
+        stderr.trim_end().to_owned()
+    }
+
+    /// All that was seen, for the message of a failure. Long files are cut to their end.
+    pub(crate) fn seen(&self) -> String {
+        format!(
+            "--- exit: {:?}\n--- standard error:\n{}\n--- standard output:\n{}\n--- log:\n{}\n\
+             --- op1.csv:\n{}\n--- ledger:\n{}\n---",
+            self.status,
+            last_part(&self.stderr()),
+            last_part(&self.stdout()),
+            last_part_of_file(&self.path("websocket_data.log")),
+            last_part_of_file(&self.path("op1.csv")),
+            last_part_of_file(&self.path("op1.coverage.csv")),
+        )
+    }
+}
+
+impl Drop for Recorder {
+    #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
+    fn drop(&mut self) {
+        // A server that waits in vain cannot know what the program was doing meanwhile.
+        if thread::panicking() {
+            eprintln!("{}", self.seen());
+        }
+        if self.is_running() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Bytes of a pipe, collected by a thread until the other end closes it.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Collected {
+    fn from(mut pipe: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&bytes);
+        let thread = thread::spawn(move || {
+            let mut chunk = [0; 8192];
+            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+                shared.lock().expect("the bytes").extend_from_slice(&chunk[..count]);
+            }
+        });
+        Self { bytes, thread: Some(thread) }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("the bytes")).into_owned()
+    }
+
+    /// Waits for the rest. Only after the process has ended: its end closes the pipe.
+    fn finish(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the collecting thread");
+        }
+    }
+}
+
+/// How much of a text a failure shows.
+const SHOWN_BYTES: usize = 6_000;
+
+fn last_part(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(SHOWN_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}
+
+fn last_part_of_file(path: &Path) -> String {
+    let Ok(mut file) = File::open(path) else {
+        return "(no such file)".to_owned();
+    };
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut end = Vec::new();
+    let _ = file.seek(SeekFrom::Start(length.saturating_sub(SHOWN_BYTES as u64)));
+    let _ = file.read_to_end(&mut end);
+    String::from_utf8_lossy(&end).into_owned()
+}

@@ -1,0 +1,114 @@
+//! Asked to stop, it closes, writes what it has, says what it did, and goes.
+
+use std::time::{Duration, Instant};
+
+use crate::connection::Connection;
+use crate::frames::Opcode;
+use crate::harness::{Recorder, Run, Signal};
+use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line, trade_message};
+use crate::server::{ClosedPort, Server};
+
+const TRADE: &str = r#"{"p":1.5,"s":"AAPL","t":1680300000123,"v":5}"#;
+const ROW: &str = "AAPL,1.5,5,1680300000123,\n";
+
+/// A program that has recorded one trade, and its connection.
+fn recording_program(server: &Server) -> (Recorder, Connection) {
+    let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+    let mut recorder = run.spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&trade_message(&[TRADE]));
+    recorder.wait_for_row_count(1);
+    (recorder, connection)
+}
+
+/// Fails unless the last row of the ledger is `down`, because the program was stopped.
+fn assert_ledger_ends_with_stopped(recorder: &Recorder) {
+    let ledger = recorder.ledger();
+    let last = ledger.lines().last().unwrap_or_default();
+    let time = last.strip_suffix(",down,,stopped").expect("a last row `down,,stopped`");
+    time.parse::<u64>().expect("milliseconds");
+}
+
+#[test]
+fn each_polite_signal_closes_writes_sums_up_and_exits_with_0() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let server = Server::plain();
+        let (mut recorder, mut connection) = recording_program(&server);
+        recorder.signal(signal);
+        connection.answer_close();
+        assert_eq!(recorder.wait_exit(), 0, "{signal:?}: {}", recorder.seen());
+        assert_says(&recorder, &summary_line(1, 0));
+        assert_ledger_ends_with_stopped(&recorder);
+        assert_eq!(recorder.csv(), format!("{FORETOLD_COLUMNS}\n{ROW}"));
+        assert_eq!(recorder.stdout(), "");
+    }
+}
+
+#[test]
+fn trades_sent_before_the_answer_to_the_close_frame_are_written() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recording_program(&server);
+    recorder.signal(Signal::SIGTERM);
+    connection.wait_for(Opcode::Close);
+    // These were on their way when the program said that it wants to stop.
+    for _ in 0..100 {
+        connection.send_text(&trade_message(&[TRADE, TRADE]));
+    }
+    connection.send_close(1000, "");
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert_eq!(recorder.csv(), format!("{FORETOLD_COLUMNS}\n{}", ROW.repeat(201)));
+    assert_says(&recorder, &summary_line(201, 0));
+}
+
+/// The contract's bound for leaving when the server no longer answers.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+#[test]
+fn a_server_that_answers_no_more_holds_it_for_no_more_than_five_seconds() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recording_program(&server);
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    connection.wait_for(Opcode::Close);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
+    assert_ledger_ends_with_stopped(&recorder);
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_at_once_with_130() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recording_program(&server);
+    recorder.signal(Signal::SIGINT);
+    connection.wait_for(Opcode::Close);
+    recorder.signal(Signal::SIGINT);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 130, "{}", recorder.seen());
+    assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
+    assert_eq!(recorder.csv(), format!("{FORETOLD_COLUMNS}\n{ROW}"));
+}
+
+#[test]
+fn it_stops_in_the_middle_of_a_handshake_that_is_never_answered() {
+    let server = Server::plain();
+    let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+    let handshake = server.accept();
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
+    assert_says(&recorder, &summary_line(0, 0));
+    drop(handshake);
+}
+
+#[test]
+fn it_stops_while_it_waits_to_try_again() {
+    let port = ClosedPort::new();
+    let mut recorder = Run::new().url(&port.url()).tickers("AAPL").spawn();
+    recorder.wait_until_it_says("refused");
+    recorder.signal(Signal::SIGINT);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
+    assert_says(&recorder, &summary_line(0, 0));
+}
