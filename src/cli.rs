@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   finnhub-stream --demo --tickers AAPL,MSFT --out demo.csv    see it work, without a key
   finnhub-stream --tickers AAPL,BINANCE:BTCUSDT               record into op1.csv
+  finnhub-stream --demo --tickers AAPL,MSFT --dashboard       watch it in the browser
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.
@@ -63,6 +64,16 @@ struct StreamArguments {
     /// When rows are forced to the disk
     #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s")]
     fsync: String,
+
+    /// Live page in the browser [default address: 127.0.0.1:8787]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:8787"
+    )]
+    dashboard: Option<String>,
 
     /// Stream from a built-in simulated market; needs no key and no network
     #[arg(long, conflicts_with = "url")]
@@ -115,6 +126,7 @@ impl StreamArguments {
             log_file: self.log_file,
             columns: self.columns,
             fsync: self.fsync,
+            dashboard: self.dashboard,
             url: self.url,
             demo: self.demo,
             verbosity,

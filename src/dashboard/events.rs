@@ -147,12 +147,15 @@ pub(super) async fn sample_for_ever(shared: Arc<Shared>, mut stop: StopSign) {
 
 #[cfg(test)]
 mod tests {
-    use super::Update;
     use std::sync::OnceLock;
+
+    use axum::body::Bytes;
+
+    use super::Update;
 
     #[test]
     fn who_missed_an_update_gets_the_whole_state() {
-        let whole = OnceLock::from("whole".into());
+        let whole = OnceLock::from(Bytes::from("whole"));
         let update =
             Update { number: 7, change: Some("change".into()), whole, ..Update::default() };
         for (seen, expected) in
