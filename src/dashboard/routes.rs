@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -17,6 +17,7 @@ use axum::routing::{get, put};
 use axum::{Json, Router, middleware};
 use futures_util::stream::{self, Stream};
 use log::info;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::events::Shared;
@@ -148,19 +149,30 @@ async fn sparks(State(desk): State<Desk>) -> Json<Value> {
 async fn history(
     State(desk): State<Desk>,
     symbol: Result<Path<String>, PathRejection>,
+    from: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Response, (StatusCode, Json<Value>)> {
     let symbol = read_symbol(symbol)?;
+    let Query(HistoryQuery { after }) =
+        from.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after must be a time in UNIX seconds"))?;
     if desk.shared.history().bars_after(&symbol, 0, 1).is_none() {
         return Err(refusal(StatusCode::NOT_FOUND, "this symbol is not on the list"));
     }
-    let pieces = Body::from_stream(history_pieces(desk.shared, symbol));
+    let pieces = Body::from_stream(history_pieces(desk.shared, symbol, after));
     Ok(([(CONTENT_TYPE, "application/json")], pieces).into_response())
+}
+
+/// What part of a history is asked for.
+#[derive(Debug, Deserialize)]
+struct HistoryQuery {
+    /// Only bars later than this second.
+    #[serde(default)]
+    after: u32,
 }
 
 /// Where the answer with a history has got to.
 enum Piece {
     Beginning,
-    BarsAfter(u32),
+    Bars { after: u32, are_first: bool },
     End,
 }
 
@@ -169,19 +181,21 @@ enum Piece {
 fn history_pieces(
     shared: Arc<Shared>,
     symbol: String,
+    after: u32,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::unfold(Piece::Beginning, move |piece| {
         let (text, next) = match piece {
             Piece::Beginning => {
                 let head = json!({ "symbol": symbol, "gaps": shared.history().gaps() }).to_string();
                 let head = format!("{},\"bars\":[", head.trim_end_matches('}'));
-                (Some(head), Piece::BarsAfter(0))
+                (Some(head), Piece::Bars { after, are_first: true })
             }
-            Piece::BarsAfter(after) => {
+            Piece::Bars { after, are_first } => {
                 let bars = shared.history().bars_after(&symbol, after, BARS_A_PIECE);
                 match bars.as_deref() {
                     Some(bars @ [.., last]) => {
-                        (Some(bars_json(bars, after == 0)), Piece::BarsAfter(last.second))
+                        let next = Piece::Bars { after: last.second, are_first: false };
+                        (Some(bars_json(bars, are_first)), next)
                     }
                     _ => (Some("]}".to_owned()), Piece::End),
                 }
