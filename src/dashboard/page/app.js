@@ -207,7 +207,7 @@ function showNumbers() {
   say(byId('n-trades'), whole.format(status.written));
   byId('n-trades').title =
     `received ${status.received} = written ${status.written} + rejected ${status.rejected} + dropped ${status.dropped}`;
-  say(byId('n-rate'), rateFormat.format(status.trades_per_second));
+  say(byId('n-rate'), `${rateFormat.format(status.trades_per_second)} /s`);
   say(byId('n-missing'), duration(status.missing_ms));
   byId('n-missing').classList.toggle('warned', status.missing_ms >= 1000);
   byId('n-missing').title = `${status.reconnects} reconnects`;
@@ -242,8 +242,6 @@ function element(tag, className, text) {
 function makeRow(symbol) {
   const node = element('tr');
   node.dataset.symbol = symbol;
-  const head = element('th');
-  head.scope = 'row';
   const cells = ['trend', 'number last', 'number', 'number wide quiet', 'number wide quiet', 'number wide quiet', 'wide quiet', 'end']
     .map((className) => element('td', className));
   const [trend, price, change, trades, volume, age, word, end] = cells;
@@ -254,7 +252,11 @@ function makeRow(symbol) {
   const dot = element('span', 'dot');
   dot.setAttribute('aria-hidden', 'true');
   const spoken = element('span', 'hidden');
-  pick.append(dot, element('span', 'name', symbol), spoken);
+  // The venue is small print, but the whole text stays the symbol.
+  const venue = symbol.slice(0, symbol.lastIndexOf(':') + 1);
+  const name = element('span', 'name');
+  name.append(element('span', 'venue', venue), element('span', '', symbol.slice(venue.length)));
+  pick.append(dot, name, spoken);
   symbolCell.append(pick);
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
   svg.setAttribute('viewBox', '0 0 116 28');
@@ -362,9 +364,11 @@ function showSparks(sparks) {
     const [low, high] = [Math.min(...known), Math.max(...known)];
     const range = Math.max(high - low, Math.abs(high) * 0.0002, 1e-12);
     const middle = (low + high) / 2;
+    // A beginning is shown large here too; a minute is the least.
+    const begun = Math.min(prices.findIndex((price) => price !== null), prices.length - 12);
     const points = prices.flatMap((price, index) => {
       if (price === null) return [];
-      const x = (index / (prices.length - 1)) * 116;
+      const x = ((index - begun) / (prices.length - 1 - begun)) * 116;
       return [`${x.toFixed(1)},${(14 - ((price - middle) / range) * 22).toFixed(1)}`];
     });
     row.line.setAttribute('points', points.join(' '));

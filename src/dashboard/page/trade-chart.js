@@ -12,7 +12,7 @@
  *
  * Attributes
  *   label   What is shown, for screen readers: usually the symbol.
- *   span    How many seconds are shown, or "all" for everything there is. Default: 900.
+ *   span    How many seconds are shown at most, or "all" for everything there is. Default: 900.
  *   stale   Present when the data have stopped: the line then ends at its last trade.
  *
  * Properties
@@ -221,12 +221,14 @@ class TradeChart extends HTMLElement {
     const end = Math.max((this.#now || 0) / 1000, last ? last[0] : 0);
     const span = this.getAttribute('span') ?? '900';
     const all = this.#bars.length ? end - this.#bars[0][0] : 0;
-    const shown = span === 'all' ? Math.max(60, all) : Number(span) || 900;
+    // A beginning is shown large, and fills the span as it grows.
+    const shown = Math.min(span === 'all' ? Infinity : Number(span) || 900, Math.max(60, all));
     const start = end - shown;
     const first = positionOf(this.#bars, start);
     const visible = this.#bars.slice(Math.max(0, first - 1));
     const prices = visible.map((bar) => bar[1]);
     if (Number.isFinite(latest) && visible.length) prices.push(latest);
+    if (!prices.length) prices.push(1); // an empty chart has axes too
     let low = Math.min(...prices);
     let high = Math.max(...prices);
     const middle = (low + high) / 2;
@@ -241,9 +243,9 @@ class TradeChart extends HTMLElement {
       minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits,
     });
     const tag = Number.isFinite(latest) ? latest : last?.[1];
-    // As many decimals as the axis has, and one more.
+    // As many decimals as the axis has, and two more.
     const tagText = tag === undefined ? '' : new Intl.NumberFormat(undefined, {
-      minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits + 1,
+      minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits + 2,
     }).format(tag);
     const widest = visible.length
       ? Math.max(...[format.format(low), format.format(high), tagText].map((text) => context.measureText(text).width))
@@ -438,8 +440,10 @@ class TradeChart extends HTMLElement {
   #drawLine(context, view) {
     const colour = this.#colour('line', '#2f5bea');
     const shade = context.createLinearGradient(0, TOP, 0, view.floor + 8);
+    // Canvas spells any colour as #rrggbb; "transparent" would fade through grey.
+    context.fillStyle = colour;
     shade.addColorStop(0, colour);
-    shade.addColorStop(1, 'transparent');
+    shade.addColorStop(1, `${context.fillStyle.slice(0, 7)}00`);
     context.save();
     context.beginPath();
     context.rect(0, 0, view.right, view.bottom);
@@ -453,7 +457,7 @@ class TradeChart extends HTMLElement {
       const area = new Path2D(line);
       area.lineTo(view.x(piece.at(-1)[0]), view.floor + 8);
       area.lineTo(view.x(piece[0][0]), view.floor + 8);
-      context.globalAlpha = 0.16;
+      context.globalAlpha = 0.24;
       context.fillStyle = shade;
       context.fill(area);
       context.globalAlpha = 1;
