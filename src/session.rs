@@ -87,6 +87,7 @@ struct Link {
     connection: Connection,
     opened: Instant,
     watchdog: Watchdog,
+    last_frame: Instant,
     last_frame_ms: i64,
     had_trades: bool,
 }
@@ -205,6 +206,7 @@ impl Session {
             connection,
             opened: now,
             watchdog: Watchdog::new(self.patience, now),
+            last_frame: now,
             last_frame_ms: now_ms(),
             had_trades: false,
         };
@@ -300,6 +302,7 @@ impl Session {
             match link.connection.read(wait) {
                 Ok(Some(incoming)) => {
                     if wait == Wait::Tick {
+                        link.last_frame = Instant::now();
                         link.last_frame_ms = now_ms();
                         batch.received_ms = link.last_frame_ms;
                         wait = Wait::Buffered;
@@ -320,7 +323,7 @@ impl Session {
     fn sort(&mut self, link: &mut Link, batch: &mut TradeBatch, incoming: Incoming) {
         match incoming {
             Incoming::Text(text) => {
-                link.watchdog.text(Instant::now());
+                link.watchdog.text(link.last_frame);
                 self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
                 self.sort_text(link, batch, &text);
             }

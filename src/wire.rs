@@ -1,7 +1,7 @@
 //! Finnhub's JSON. The only room that knows its field names.
 //!
 //! Any thread; no I/O, no clock. Messages as in <https://finnhub.io/docs/api/websocket-trades>.
-//! A trade message is decoded by [`canonical`] when it is spelled the way Finnhub spells it, and
+//! A trade message is decoded by `canonical` when it is spelled the way Finnhub spells it, and
 //! by serde when it is not; both give the same trades.
 
 mod canonical;
@@ -31,7 +31,8 @@ pub enum Message<'a> {
 /// Tells what `text` is, with no more work than that takes.
 pub fn classify(text: &str) -> Message<'_> {
     // All but a few messages a minute are spelled exactly so, and the decoder checks them whole.
-    if text.starts_with(canonical::OPENING) && text.ends_with(canonical::CLOSING) {
+    let bytes = text.as_bytes();
+    if bytes.starts_with(canonical::OPENING) && bytes.ends_with(canonical::CLOSING) {
         return Message::Trades;
     }
     let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(text) else {
