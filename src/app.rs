@@ -3,7 +3,11 @@
 //!
 //! Main thread. `stream` reads as the table of contents of a recording.
 
+// Without the page, only the tickers file changes the list.
+#[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod desk;
+#[cfg(feature = "dashboard")]
+mod live_page;
 mod stopping;
 
 use std::io;
@@ -35,6 +39,8 @@ use crate::terminal::{self, Line, WAITING_LINES};
 use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
 use crate::watchdog::Patience;
 use desk::Desk;
+#[cfg(feature = "dashboard")]
+use live_page::LivePage;
 use stopping::WriterHandle;
 
 /// A terminal that does not take the last lines within this does not get them.
@@ -51,19 +57,22 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let screen = Screen::start()?;
     start_log(&settings, &outbox, &screen);
 
-    let result = record(settings, gauges, &outbox, inbox, &screen);
+    let result = record(settings, &gauges, &outbox, inbox, &screen);
     screen.end();
     result
 }
 
 fn record(
     settings: Settings,
-    gauges: Arc<Gauges>,
+    gauges: &Arc<Gauges>,
     outbox: &Outbox,
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
     stopping::outlive_file_size_limits().map_err(cannot_go_on)?;
+    #[cfg(feature = "dashboard")]
+    let dashboard = live_page::bind_if_wanted(settings.dashboard)?;
+    let slot = SnapshotSlot::default();
     let (command_sender, commands) = mpsc::channel();
     let (closed, closed_files) = mpsc::channel();
     let (sync, sync_requests) = mpsc::channel();
@@ -71,8 +80,8 @@ fn record(
     spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
     let links = Links {
         sync,
-        gauges,
-        slot: SnapshotSlot::default(),
+        gauges: Arc::clone(gauges),
+        slot: slot.clone(),
         closed: settings.compress.then_some(closed.clone()),
         reader_gone: stopping::stop_session(command_sender.clone()),
     };
@@ -85,6 +94,10 @@ fn record(
     stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
         .map_err(cannot_go_on)?;
 
+    #[cfg(feature = "dashboard")]
+    let live_page = dashboard
+        .map(|dashboard| LivePage::start(dashboard, slot, Arc::clone(gauges), Arc::clone(&desk)))
+        .transpose()?;
     if let Some((path, _)) = settings.tickers_file {
         let desk = Arc::clone(&desk);
         spawn("tickers-file", move || desk.watch_file(&path))?;
@@ -104,6 +117,8 @@ fn record(
     outbox.send(Entry::Finish);
     let report = writer.join();
     drop(simulated);
+    #[cfg(feature = "dashboard")]
+    drop(live_page);
     screen.sum_up(report.as_ref());
     ended.map_err(cannot_go_on)?;
     match report {

@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   finnhub-stream --demo --tickers AAPL,MSFT --out demo.csv    see it work, without a key
   finnhub-stream --tickers AAPL,BINANCE:BTCUSDT               record into op1.csv
+  finnhub-stream --demo --tickers AAPL,MSFT --dashboard       watch it in the browser
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.
@@ -65,6 +66,16 @@ struct StreamArguments {
     /// When rows are forced to the disk
     #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s")]
     fsync: String,
+
+    /// Live page in the browser [default address: 127.0.0.1:8787]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:8787"
+    )]
+    dashboard: Option<String>,
 
     /// At each UTC hour or day, close the file and start a new one
     #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = parse_rotate)]
@@ -138,6 +149,7 @@ impl StreamArguments {
             log_file: self.log_file,
             columns: self.columns,
             fsync: self.fsync,
+            dashboard: self.dashboard,
             rotate: self.rotate.0,
             compress: self.compress,
             url: self.url,

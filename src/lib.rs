@@ -42,6 +42,8 @@ pub mod cli;
 pub mod clock;
 pub mod columns;
 pub mod connection;
+#[cfg(feature = "dashboard")]
+pub mod dashboard;
 pub mod entry;
 pub mod error;
 pub mod log_lines;
