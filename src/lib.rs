@@ -12,6 +12,7 @@ pub mod error;
 pub mod log_lines;
 pub mod market;
 pub mod market_hours;
+pub mod quiet;
 pub mod recorder;
 pub mod session;
 pub mod settings;
