@@ -4,6 +4,7 @@
 //! Main thread. `stream` reads as the table of contents of a recording.
 
 mod desk;
+mod simulating;
 mod stopping;
 
 use std::io;
@@ -30,6 +31,7 @@ use crate::terminal::{self, Line, WAITING_LINES};
 use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
 use crate::watchdog::Patience;
 use desk::Desk;
+pub use simulating::simulate;
 use stopping::WriterHandle;
 
 /// A terminal that does not take the last lines within this does not get them.

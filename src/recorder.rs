@@ -10,6 +10,7 @@ mod lock_file;
 mod log_file;
 mod log_limit;
 mod opening;
+mod rehearsal;
 mod repair;
 mod row;
 
@@ -27,6 +28,7 @@ use log::{Level, error, info, warn};
 pub use append_file::{AppendFile, DiskFile, Storage};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
+pub use rehearsal::{Found, try_header, try_log, try_out};
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
