@@ -4,10 +4,11 @@
 //! Main thread. `stream` reads as the table of contents of a recording.
 
 mod desk;
+mod quiet_watch;
 mod simulating;
 mod stopping;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +28,7 @@ use crate::recorder::{Recorder, Report};
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
 use crate::simulator::{Simulator, SimulatorOptions};
-use crate::terminal::{self, Line, WAITING_LINES};
+use crate::terminal::{self, Line, LiveLine, Look, WAITING_LINES};
 use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
 use crate::watchdog::Patience;
 use desk::Desk;
@@ -45,10 +46,11 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let screen = Screen::start()?;
+    let slot = SnapshotSlot::default();
+    let screen = Screen::start(look(settings.verbosity, &slot, &gauges))?;
     start_log(&settings, &outbox, &screen);
 
-    let result = record(settings, gauges, &outbox, inbox, &screen);
+    let result = record(settings, gauges, slot, &outbox, inbox, &screen);
     screen.end();
     result
 }
@@ -56,12 +58,13 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
 fn record(
     settings: Settings,
     gauges: Arc<Gauges>,
+    slot: SnapshotSlot,
     outbox: &Outbox,
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
-    let recorder = Recorder::open(settings.recorder.clone(), gauges, SnapshotSlot::default())
-        .map_err(cannot_go_on)?;
+    let recorder =
+        Recorder::open(settings.recorder.clone(), gauges, slot.clone()).map_err(cannot_go_on)?;
     let simulated = Market::start_if_wanted(&settings.source)?;
     let (command_sender, commands) = mpsc::channel();
     let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
@@ -70,6 +73,7 @@ fn record(
     stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
         .map_err(cannot_go_on)?;
 
+    spawn("quiet", move || quiet_watch::run(&slot))?;
     if let Some((path, _)) = settings.tickers_file {
         let desk = Arc::clone(&desk);
         spawn("tickers-file", move || desk.watch_file(&path))?;
@@ -180,6 +184,17 @@ impl Drop for Market {
     }
 }
 
+/// How the terminal is to look: a live line and colours only where somebody sees them.
+fn look(verbosity: Verbosity, slot: &SnapshotSlot, gauges: &Arc<Gauges>) -> Look {
+    let terminal = io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
+    // https://no-color.org: any value but an empty one.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let live_line = (terminal && verbosity != Verbosity::Quiet)
+        .then(|| LiveLine::new(slot.clone(), Arc::clone(gauges)));
+    Look { colours: terminal && !no_color, live_line }
+}
+
 /// Standard error, behind a thread of its own.
 struct Screen {
     sender: SyncSender<Line>,
@@ -187,9 +202,9 @@ struct Screen {
 }
 
 impl Screen {
-    fn start() -> Result<Screen, Error> {
+    fn start(look: Look) -> Result<Screen, Error> {
         let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
-        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr()))?;
+        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr(), look))?;
         Ok(Screen { sender, thread })
     }
 

@@ -244,6 +244,12 @@ impl Market {
         reason.clone_into(&mut self.reason);
     }
 
+    /// Another try has failed in an outage that is known already.
+    pub fn not_connected(&mut self, reason: &str) {
+        self.state = FeedState::Down;
+        reason.clone_into(&mut self.reason);
+    }
+
     /// A span in which trades were dropped although the connection was up.
     pub fn lost(&mut self, from_ms: i64, to_ms: i64) {
         self.missing_ms += (to_ms - from_ms).max(0);
@@ -376,6 +382,8 @@ mod tests {
         market.down(150, "refused");
         assert_eq!(market.snapshot(200, "", 0, None).missing_ms, 100);
         market.connecting();
+        market.not_connected("refused again");
+        assert_eq!(market.snapshot(200, "", 0, None).reason, "refused again");
         market.live(300, &names(&["A"]), &[]);
         let snapshot = market.snapshot(400, "", 0, None);
         assert_eq!((snapshot.missing_ms, snapshot.reconnects), (200, 1));

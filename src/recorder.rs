@@ -251,6 +251,7 @@ impl Recorder {
                 self.market.down(at_ms, &reason);
             }
             Entry::Connecting => self.market.connecting(),
+            Entry::NotConnected { reason } => self.market.not_connected(&reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
             Entry::Log(_) | Entry::Finish => {}
         }
