@@ -1,7 +1,7 @@
 //! The Finnhub API key: checked once, shown never.
 //!
 //! Any thread. The key travels in the URL of the handshake and nowhere else, so this type has no
-//! `Display`, its `Debug` is redacted, and only [`ApiKey::reveal_to_server`] gives the text.
+//! `Display`, its `Debug` is redacted, and only `reveal_to_server` gives the text.
 
 use std::fmt;
 use std::path::PathBuf;

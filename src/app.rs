@@ -10,9 +10,10 @@ mod stopping;
 
 use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,10 @@ use crate::entry::{Entry, Gauges, Outbox};
 use crate::error::Error;
 use crate::log_lines::LogLines;
 use crate::market::SnapshotSlot;
-use crate::recorder::{Recorder, Report};
+use crate::recorder::{
+    Destination, Links, Recorder, Report, compress_closed_files, left_uncompressed,
+    sync_in_background,
+};
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
 use crate::simulator::{Simulator, SimulatorOptions};
@@ -63,10 +67,21 @@ fn record(
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
-    let recorder =
-        Recorder::open(settings.recorder.clone(), gauges, slot.clone()).map_err(cannot_go_on)?;
-    let simulated = Market::start_if_wanted(&settings.source)?;
     let (command_sender, commands) = mpsc::channel();
+    let (closed, closed_files) = mpsc::channel();
+    let (sync, sync_requests) = mpsc::channel();
+    let syncing = outbox.clone();
+    spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
+    let links = Links {
+        sync,
+        gauges,
+        slot: slot.clone(),
+        closed: settings.compress.then_some(closed.clone()),
+        reader_gone: stopping::stop_session(command_sender.clone()),
+    };
+    let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
+    start_compressor(&settings, &closed, closed_files)?;
+    let simulated = Market::start_if_wanted(&settings.source)?;
     let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
     greet(&settings, desk.wanted().len());
     let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
@@ -132,12 +147,32 @@ fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
     LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
 }
 
+/// Starts the thread that compresses closed files, beginning with what a kill has left. Only now,
+/// with the recording's lock held, are those files ours. Nobody waits for the thread at the end:
+/// the next start goes on.
+fn start_compressor(
+    settings: &Settings,
+    closed: &Sender<PathBuf>,
+    files: Receiver<PathBuf>,
+) -> Result<(), Error> {
+    let Destination::File(out) = &settings.recorder.out else { return Ok(()) };
+    if settings.compress {
+        match left_uncompressed(out) {
+            // The receiver is here.
+            Ok(left) => left.into_iter().for_each(|path| drop(closed.send(path))),
+            Err(error) => warn!("cannot look for closed files beside {}: {error}", out.display()),
+        }
+        spawn("compressor", move || compress_closed_files(&files))?;
+    }
+    Ok(())
+}
+
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
     info!(
         "finnhub-stream {}: recording {count} symbols to {}, log in {}",
         env!("CARGO_PKG_VERSION"),
-        settings.recorder.out.display(),
+        settings.recorder.out,
         settings.recorder.log_file.display()
     );
     for warning in &settings.warnings {

@@ -13,6 +13,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser};
 
 use crate::check::Plan;
 use crate::error::{EXIT_OK, Error};
+use crate::recorder::Rotate;
 use crate::settings::{Asked, Verbosity};
 use crate::simulator::SimulatorOptions;
 use subcommands::Subcommands;
@@ -56,6 +57,7 @@ pub struct CommandLine {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct StreamArguments {
     /// Comma-separated Finnhub symbols: AAPL, BINANCE:BTCUSDT, "IC MARKETS:1"
     #[arg(short, long, value_name = "SYMBOL,...", action = ArgAction::Append)]
@@ -65,7 +67,7 @@ struct StreamArguments {
     #[arg(short = 'f', long, value_name = "FILE")]
     tickers_file: Option<PathBuf>,
 
-    /// CSV to append to
+    /// CSV to append to; - is standard output
     #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
     out: PathBuf,
 
@@ -80,6 +82,14 @@ struct StreamArguments {
     /// When rows are forced to the disk
     #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s")]
     fsync: String,
+
+    /// At each UTC hour or day, close the file and start a new one
+    #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = parse_rotate)]
+    rotate: RotateArgument,
+
+    /// gzip each closed file
+    #[arg(long)]
+    compress: bool,
 
     /// Stream from a built-in simulated market; needs no key and no network
     #[arg(long, conflicts_with = "url")]
@@ -96,6 +106,19 @@ struct StreamArguments {
     /// More on the terminal and in the log
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// `--rotate`; a type of its own, because clap takes an `Option` for an option left out.
+#[derive(Debug, Clone, Copy)]
+struct RotateArgument(Option<Rotate>);
+
+fn parse_rotate(word: &str) -> Result<RotateArgument, String> {
+    match word {
+        "never" => Ok(RotateArgument(None)),
+        "hourly" => Ok(RotateArgument(Some(Rotate::Hourly))),
+        "daily" => Ok(RotateArgument(Some(Rotate::Daily))),
+        _ => Err("give never, hourly or daily".to_owned()),
+    }
 }
 
 /// What the command line asks for.
@@ -153,6 +176,8 @@ impl StreamArguments {
             log_file: self.log_file,
             columns: self.columns,
             fsync: self.fsync,
+            rotate: self.rotate.0,
+            compress: self.compress,
             url: self.url,
             demo: self.demo,
             verbosity,

@@ -90,10 +90,25 @@ pub enum Entry {
         /// Elements of trade messages that are lost.
         trades: u64,
     },
+    /// The system has forced files to the disk, or could not.
+    Synced(SyncOutcome),
     /// A finished line for the log file.
     Log(String),
     /// Nothing comes after this: write everything, force it to the disk, and end.
     Finish,
+}
+
+/// What became of forcing a recording to the disk in the background.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncOutcome {
+    /// Which of the recording's files it was about, counted through rotations.
+    pub generation: u64,
+    /// Bytes of the CSV that were there when it began.
+    pub csv_length: u64,
+    /// Bytes of the ledger that were there when it began.
+    pub ledger_length: u64,
+    /// The system's error, if any.
+    pub error: Option<String>,
 }
 
 /// Numbers that the session and the writer share without waiting for each other.

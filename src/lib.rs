@@ -1,4 +1,40 @@
-//! finnhub-stream records every trade that Finnhub's WebSocket delivers.
+//! finnhub-stream records every trade that Finnhub's WebSocket delivers: once, digit for digit, in
+//! order; and where nothing was recorded, a ledger says from when to when and why.
+//!
+//! # Two threads and a channel
+//!
+//! ```text
+//! main thread                                   writer thread
+//! session: connect → subscribe → read ──mpsc──▶ recorder: CSV rows, ledger, log file
+//! ```
+//!
+//! The main thread owns the blocking socket and never waits for a disk. Trade messages go over the
+//! channel as they came, the ones of one read together; the writer decodes them, appends whole rows
+//! and alone touches the output files. The terminal and the page read a snapshot of what the writer
+//! has handed to the file.
+//!
+//! # The floors
+//!
+//! A room imports only from lower floors; only [`app`] starts threads and makes channels.
+//!
+//! | floor | rooms |
+//! |---|---|
+//! | 6 edge | `main.rs` |
+//! | 5 wiring | [`app`] (threads, channels, signals, the end), [`cli`], [`tasks`] (who does what the command line asks for), [`check`], [`verify`] |
+//! | 4 choices | [`settings`] |
+//! | 3 loop | [`session`] |
+//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], [`simulator`] |
+//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`market_hours`], [`quiet`] (closed or broken?), [`entry`] (what travels on the channel) |
+//! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`] |
+//!
+//! # Where a behaviour lives
+//!
+//! How digits survive: [`wire`]. What is a row: [`recorder`]'s `row`. What a crash leaves and how it
+//! is repaired: `recorder/repair`, `recorder/opening`. A full disk: `recorder/append_file` (nothing
+//! torn), [`recorder`] (holding and retrying), [`waiting_room`] (the bound). Rotation:
+//! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
+//! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
+//! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;
 pub mod app;

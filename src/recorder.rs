@@ -5,13 +5,17 @@
 //! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
 
 mod append_file;
+mod compress;
 mod coverage;
 mod lock_file;
 mod log_file;
 mod log_limit;
 mod opening;
+mod output;
+mod recording;
 mod rehearsal;
 mod repair;
+mod rotation;
 mod row;
 
 use std::collections::VecDeque;
@@ -20,28 +24,31 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use log::{Level, error, info, warn};
 
 pub use append_file::{AppendFile, DiskFile, Storage};
+pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
+pub use recording::{SyncRequest, sync_in_background};
 pub use rehearsal::{Found, try_header, try_log, try_out};
+pub use rotation::Rotate;
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
 use crate::columns::Column;
-use crate::entry::{Entry, Gauges, TradeBatch, log_line};
+use crate::entry::{Entry, Gauges, SyncOutcome, TradeBatch, log_line};
 use crate::error::printable;
 use crate::market::{Counts, Market, SnapshotSlot};
 use crate::wire::{Decoder, Element};
-use coverage::Ledger;
-use lock_file::{LockFile, ProofOfLife};
 use log_file::LogFile;
 use log_limit::{LogLimit, Permission};
-use opening::{failed, open_ledger, open_recording};
+use opening::failed;
+use output::{Output, Pipe};
+use recording::Recording;
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
 /// system call costs nothing, small enough to stay in the processor's cache.
@@ -59,8 +66,15 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// How often the sums go to the log.
 const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
 
+/// Without trades a new file begins this much late, so that what was received just before the hour
+/// and is still on the channel finds the old file open.
+const ROTATION_GRACE_MS: i64 = 1_000;
+
 /// Characters of a malformed element that are logged: more than any trade has.
 const SHOWN_CHARACTERS: usize = 300;
+
+/// The trouble of a pipe that nobody reads.
+const READER_GONE: &str = "the reader has gone away";
 
 /// When rows are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,17 +87,51 @@ pub enum Fsync {
     Never,
 }
 
+/// Where rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A CSV to append to, with a ledger and a lock beside it.
+    File(PathBuf),
+    /// Standard output, for another program to read.
+    StandardOutput,
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Destination::File(path) => path.display().fmt(formatter),
+            Destination::StandardOutput => formatter.write_str("standard output"),
+        }
+    }
+}
+
+/// How the writer reaches others.
+pub struct Links {
+    /// Numbers shared with the session.
+    pub gauges: Arc<Gauges>,
+    /// Where the latest snapshot is left.
+    pub slot: SnapshotSlot,
+    /// Where closed files are sent to be compressed, if they are.
+    pub closed: Option<Sender<PathBuf>>,
+    /// Where files are sent to be forced to the disk.
+    pub sync: Sender<SyncRequest>,
+    /// Called once when nobody reads standard output any more.
+    pub reader_gone: Box<dyn Fn() + Send>,
+}
+
 /// What to record to, and how.
 #[derive(Debug, Clone)]
 pub struct RecorderOptions {
-    /// The CSV to append to.
-    pub out: PathBuf,
+    /// Where rows go.
+    pub out: Destination,
     /// The log to append to.
     pub log_file: PathBuf,
     /// The columns, in their order.
     pub columns: Vec<Column>,
     /// When rows are forced to the disk.
     pub fsync: Fsync,
+    /// When the file is closed and a new one begun, if ever.
+    pub rotate: Option<Rotate>,
 }
 
 /// What the writer thread says when it ends.
@@ -98,12 +146,9 @@ pub struct Report {
 /// The open files and everything on its way to them.
 pub struct Recorder {
     options: RecorderOptions,
-    csv: AppendFile<DiskFile>,
-    ledger: Ledger<DiskFile>,
+    output: Output,
     log: LogFile,
-    lock: LockFile,
-    gauges: Arc<Gauges>,
-    slot: SnapshotSlot,
+    links: Links,
     decoder: Decoder,
     market: Market,
     log_limit: LogLimit,
@@ -114,6 +159,7 @@ pub struct Recorder {
     last_cause: String,
     last_written_ms: i64,
     loss_from_ms: Option<i64>,
+    sync_under_way: bool,
     timers: Timers,
 }
 
@@ -149,35 +195,26 @@ impl Recorder {
     ///
     /// # Errors
     /// When a file cannot be used; then nothing was changed, except repairs already made.
-    pub fn open(
-        options: RecorderOptions,
-        gauges: Arc<Gauges>,
-        slot: SnapshotSlot,
-    ) -> Result<Recorder, OpenError> {
+    pub fn open(options: RecorderOptions, links: Links) -> Result<Recorder, OpenError> {
         let now_ms = now_ms();
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
-        let opened = open_recording(&options.out, &options.columns, now_ms)?;
-        let ledger_path = ledger_path(&options.out);
-        let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
-        let mut ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
-        for note in opened.notes.iter().chain(&ledger_notes) {
-            warn!("{note}");
-        }
-        if ledger.last().live {
-            let proved = opened.proof.map_or(0, |proof| proof.time_ms);
-            let last_alive = proved.max(opened.last_received_ms.unwrap_or(0));
-            ledger.down(last_alive, "killed");
-            ledger.hand_over().map_err(failed("write", &ledger_path))?;
-            warn!("the last recording ended without a stop; the ledger says killed");
-        }
+        let output = match &options.out {
+            Destination::File(path) => {
+                let closed = links.closed.clone();
+                let recording =
+                    Recording::open(path, &options.columns, options.rotate, closed, now_ms)?;
+                Output::Files(Box::new(recording))
+            }
+            Destination::StandardOutput => {
+                let pipe = Pipe::open(&options.columns);
+                Output::Pipe(pipe.map_err(failed("write to", Path::new("standard output")))?)
+            }
+        };
         let started = Instant::now();
         Ok(Recorder {
-            csv: opened.csv,
-            ledger,
+            output,
             log,
-            lock: opened.lock,
-            gauges,
-            slot,
+            links,
             decoder: Decoder::default(),
             market: Market::new(now_ms),
             log_limit: LogLimit::default(),
@@ -187,6 +224,7 @@ impl Recorder {
             last_cause: String::new(),
             last_written_ms: now_ms,
             loss_from_ms: None,
+            sync_under_way: false,
             timers: Timers {
                 proof: started,
                 snapshot: started,
@@ -220,8 +258,9 @@ impl Recorder {
         while let Some(entry) = next {
             match entry {
                 Entry::Finish => return true,
+                Entry::Synced(outcome) => self.synced(&outcome),
                 Entry::Log(line) => {
-                    self.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                    self.links.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                     self.log.push(&line);
                 }
                 // What came first is written first, also after trouble.
@@ -237,24 +276,48 @@ impl Recorder {
     }
 
     fn record(&mut self, entry: Entry) {
+        if let Entry::Trades(TradeBatch { received_ms: at_ms, .. }) | Entry::Live { at_ms, .. } =
+            entry
+            && !self.rotate_before(at_ms)
+        {
+            self.held.push_front(entry);
+            return;
+        }
         match entry {
             Entry::Trades(batch) => self.gather(&batch),
             Entry::Live { at_ms, tickers, refused } => {
-                self.ledger.live(at_ms, &tickers);
+                if let Some(recording) = self.output.recording() {
+                    recording.ledger().live(at_ms, &tickers);
+                }
                 if let Some(from_ms) = self.loss_from_ms.take() {
                     self.market.lost(from_ms, at_ms);
                 }
                 self.market.live(at_ms, &tickers, &refused);
             }
             Entry::Down { at_ms, reason } => {
-                self.ledger.down(at_ms, &reason);
+                self.ledger_down(at_ms, &reason);
                 self.market.down(at_ms, &reason);
             }
             Entry::Connecting => self.market.connecting(),
             Entry::NotConnected { reason } => self.market.not_connected(&reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
-            Entry::Log(_) | Entry::Finish => {}
+            Entry::Synced(_) | Entry::Log(_) | Entry::Finish => {}
         }
+    }
+
+    /// Begins a new file when what comes at `at_ms` belongs there; `false` when the disk does not
+    /// take what belongs to the old one.
+    fn rotate_before(&mut self, at_ms: i64) -> bool {
+        if self.output.recording().is_some_and(|recording| recording.rotation_is_due(at_ms)) {
+            self.hand_over();
+            if self.trouble.is_some() {
+                return false;
+            }
+            if let Some(recording) = self.output.recording() {
+                recording.rotate(at_ms);
+            }
+        }
+        true
     }
 
     /// Turns a batch of messages into rows.
@@ -293,13 +356,19 @@ impl Recorder {
         self.gathered.received_ms = received_ms;
     }
 
+    fn ledger_down(&mut self, at_ms: i64, reason: &str) {
+        if let Some(recording) = self.output.recording() {
+            recording.ledger().down(at_ms, reason);
+        }
+    }
+
     fn count_dropped(&mut self, after_ms: i64, trades: u64) {
         self.market.counts.received += trades;
         self.market.counts.dropped += trades;
         let cause = if self.last_cause.is_empty() { "disk too slow" } else { &self.last_cause };
         let reason = format!("{cause}: {trades} trades dropped");
         error!("{reason} after {}", show_ms(after_ms));
-        self.ledger.down(after_ms, &reason);
+        self.ledger_down(after_ms, &reason);
         self.loss_from_ms = Some(after_ms);
     }
 
@@ -314,7 +383,7 @@ impl Recorder {
 
     fn write_rows(&mut self) -> io::Result<()> {
         if !self.gathered.rows.is_empty() {
-            self.csv.append(&self.gathered.rows)?;
+            self.output.append(&self.gathered.rows)?;
             self.gathered.rows.clear();
             // One message of many megabytes must not hold its memory for weeks.
             self.gathered.rows.shrink_to(2 * BATCH_BYTES);
@@ -325,10 +394,12 @@ impl Recorder {
         }
         let bytes = std::mem::take(&mut self.gathered.waiting_bytes);
         if bytes > 0 {
-            self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.links.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        if self.ledger.has_pending() {
-            self.ledger.hand_over()?;
+        if let Some(recording) = self.output.recording()
+            && recording.ledger().has_pending()
+        {
+            recording.ledger().hand_over()?;
             self.plan_sync();
         }
         if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
@@ -340,6 +411,7 @@ impl Recorder {
     fn plan_sync(&mut self) {
         let delay = match self.options.fsync {
             Fsync::Always => Duration::ZERO,
+            Fsync::Every(_) if self.sync_under_way => return,
             Fsync::Every(interval) => interval,
             Fsync::Never => return,
         };
@@ -347,12 +419,43 @@ impl Recorder {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        if self.csv.is_dirty() {
-            self.csv.sync()?;
+        if let Some(recording) = self.output.recording() {
+            recording.sync()?;
         }
-        self.ledger.sync()?;
         self.timers.sync = None;
         Ok(())
+    }
+
+    /// Has everything forced to the disk by the thread that may wait for it. One request at a time:
+    /// the next one is planned when this one is answered.
+    fn sync_in_background(&mut self) {
+        self.timers.sync = None;
+        let request = self.output.recording().and_then(Recording::sync_request);
+        if let Some(request) = request
+            && self.links.sync.send(request).is_ok()
+        {
+            self.sync_under_way = true;
+        } else {
+            let result = self.sync();
+            self.judge(result);
+        }
+    }
+
+    fn synced(&mut self, outcome: &SyncOutcome) {
+        self.sync_under_way = false;
+        if let Some(recording) = self.output.recording() {
+            recording.synced(outcome);
+        }
+        match &outcome.error {
+            None => self.plan_sync_if_dirty(),
+            Some(reason) => self.judge(Err(io::Error::other(format!("fsync failed: {reason}")))),
+        }
+    }
+
+    fn plan_sync_if_dirty(&mut self) {
+        if self.output.recording().is_some_and(Recording::is_dirty) {
+            self.plan_sync();
+        }
     }
 
     /// Notes a success or a failure of the disk; says so once per change of state.
@@ -362,28 +465,37 @@ impl Recorder {
             (Ok(()), None) => {}
             (Ok(()), Some(trouble)) => {
                 let seconds = now.duration_since(trouble.since).as_secs();
-                info!("{}: writing again after {seconds} s", self.options.out.display());
+                info!("{}: writing again after {seconds} s", self.options.out);
                 self.trouble = None;
-                self.gauges.disk_trouble.store(false, Ordering::Relaxed);
+                self.links.gauges.disk_trouble.store(false, Ordering::Relaxed);
             }
             (Err(_), Some(trouble)) => trouble.retry_at = now + RETRY_EVERY,
             (Err(error), None) => {
                 let cause = cause_of(&error);
-                error!(
-                    "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
-                    self.options.out.display()
-                );
+                if cause == READER_GONE {
+                    warn!("{}: {cause}; stopping", self.options.out);
+                    (self.links.reader_gone)();
+                } else {
+                    self.say_trouble(&cause, &error);
+                }
                 self.last_cause.clone_from(&cause);
                 self.trouble = Some(Trouble { cause, since: now, retry_at: now + RETRY_EVERY });
-                self.gauges.disk_trouble.store(true, Ordering::Relaxed);
+                self.links.gauges.disk_trouble.store(true, Ordering::Relaxed);
             }
         }
+    }
+
+    fn say_trouble(&self, cause: &str, error: &io::Error) {
+        error!(
+            "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
+            self.options.out
+        );
     }
 
     /// Tries a refusing disk again, and on success records what has been held.
     fn retry(&mut self) {
         let result = match self.write_rows() {
-            Ok(()) if self.timers.sync.is_some_and(|due| due <= Instant::now()) => self.sync(),
+            Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
             other => other,
         };
         self.judge(result);
@@ -413,8 +525,10 @@ impl Recorder {
             self.retry();
         }
         if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
-            let result = self.sync();
-            self.judge(result);
+            self.sync_in_background();
+        }
+        if self.trouble.is_none() {
+            self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
         if self.timers.proof <= now {
             self.timers.proof = now + PROOF_EVERY;
@@ -437,12 +551,12 @@ impl Recorder {
 
     /// Leaves word that everything received until now is in the file, if it is.
     fn prove_life(&mut self) {
-        if self.all_handed_over() {
-            let proof = ProofOfLife { time_ms: now_ms(), synced_length: self.csv.synced_length() };
+        if self.all_handed_over()
+            && let Some(recording) = self.output.recording()
+            && let Err(error) = recording.prove_life(now_ms())
+        {
             // Without it a kill would be dated earlier than need be; nothing else is lost.
-            if let Err(error) = self.lock.prove(proof) {
-                log::debug!("cannot write the lock file: {error}");
-            }
+            log::debug!("cannot write the lock file: {error}");
         }
     }
 
@@ -450,9 +564,9 @@ impl Recorder {
     fn publish(&mut self) {
         if self.gathered.rows.is_empty() {
             let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
-            let out = self.options.out.display().to_string();
-            let snapshot = self.market.snapshot(now_ms(), &out, self.csv.length(), trouble);
-            self.slot.publish(snapshot);
+            let out = self.options.out.to_string();
+            let snapshot = self.market.snapshot(now_ms(), &out, self.output.length(), trouble);
+            self.links.slot.publish(snapshot);
         }
     }
 
@@ -461,9 +575,13 @@ impl Recorder {
         if self.trouble.is_some() {
             self.retry();
         }
-        let failure = self.trouble.take().map(|trouble| self.give_up(&trouble.cause));
+        let failure = self.trouble.take().and_then(|trouble| {
+            let failure = self.give_up(&trouble.cause);
+            // A reader that had enough, as in `| head`, has ended the recording, not broken it.
+            (trouble.cause != READER_GONE).then_some(failure)
+        });
         let last_sync = match failure {
-            None if self.timers.sync.is_some() || self.options.fsync == Fsync::Never => self.sync(),
+            None => self.sync(),
             _ => Ok(()),
         };
         let failure = failure.or_else(|| {
@@ -503,13 +621,15 @@ impl Recorder {
         let failure = format!("{cause}: {lost} trades could not be written before the end");
         error!("{failure}");
         if lost > 0 {
-            self.ledger.down(written, &format!("{cause}: {lost} trades dropped"));
+            self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
         }
         for entry in later {
             self.record(entry);
         }
-        // The disk may refuse this too; the next start then finds the last proof of life.
-        let _ = self.ledger.hand_over();
+        if let Some(recording) = self.output.recording() {
+            // The disk may refuse this too; the next start then finds the last proof of life.
+            let _ = recording.ledger().hand_over();
+        }
         failure
     }
 }
@@ -534,6 +654,7 @@ fn cause_of(error: &io::Error) -> String {
         io::ErrorKind::StorageFull => "disk full".to_owned(),
         io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
         io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
+        io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
         _ => format!("write error: {error}"),
     }
 }

@@ -12,7 +12,7 @@ use crate::api_key::{ApiKey, KeyError, KeySource, VARIABLES};
 use crate::columns::Column;
 use crate::connection::Endpoint;
 use crate::error::{Error, printable};
-use crate::recorder::{Fsync, RecorderOptions, ledger_path};
+use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, ledger_path};
 use crate::tickers_file;
 use crate::watch_list::{check_symbol, without_repeats};
 
@@ -47,6 +47,8 @@ pub struct Settings {
     pub tickers_file: Option<(PathBuf, Vec<String>)>,
     /// The files.
     pub recorder: RecorderOptions,
+    /// Whether closed files are compressed.
+    pub compress: bool,
     /// How much is told.
     pub verbosity: Verbosity,
     /// Lines to warn with at the start.
@@ -68,6 +70,10 @@ pub struct Asked {
     pub columns: Option<String>,
     /// `--fsync`.
     pub fsync: String,
+    /// `--rotate`.
+    pub rotate: Option<Rotate>,
+    /// `--compress`.
+    pub compress: bool,
     /// `--url`.
     pub url: String,
     /// `--demo`.
@@ -90,7 +96,7 @@ impl Settings {
         let (tickers, tickers_file) = wanted(&asked, &mut warnings)?;
         let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
         let fsync = parse_fsync(&asked.fsync)?;
-        check_files(&asked.out, &asked.log_file)?;
+        let out = destination(&asked)?;
         let source = if asked.demo {
             Source::Demo
         } else {
@@ -98,12 +104,14 @@ impl Settings {
             let key = find_key(&mut warnings)?;
             Source::Server(endpoint, key)
         };
-        let recorder = RecorderOptions { out: asked.out, log_file: asked.log_file, columns, fsync };
+        let recorder =
+            RecorderOptions { out, log_file: asked.log_file, columns, fsync, rotate: asked.rotate };
         Ok(Settings {
             source,
             tickers,
             tickers_file,
             recorder,
+            compress: asked.compress,
             verbosity: asked.verbosity,
             warnings,
         })
@@ -180,6 +188,25 @@ fn parse_fsync(given: &str) -> Result<Fsync, Error> {
             Ok(Fsync::Every(Duration::from_millis(milliseconds)))
         }
     }
+}
+
+/// Where rows go, and whether that can be rotated and compressed.
+fn destination(asked: &Asked) -> Result<Destination, Error> {
+    if asked.compress && asked.rotate.is_none() {
+        return Err(usage(
+            "--compress: only closed files are compressed; add --rotate daily or --rotate hourly",
+        ));
+    }
+    if asked.out.as_os_str() != "-" {
+        check_files(&asked.out, &asked.log_file)?;
+        return Ok(Destination::File(asked.out.clone()));
+    }
+    if asked.rotate.is_some() {
+        return Err(usage(
+            "--rotate: standard output cannot be rotated; give --out the name of a file",
+        ));
+    }
+    Ok(Destination::StandardOutput)
 }
 
 /// The log, the recording and its ledger must be three files.

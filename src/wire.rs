@@ -1,7 +1,7 @@
 //! Finnhub's JSON. The only room that knows its field names.
 //!
 //! Any thread; no I/O, no clock. Messages as in <https://finnhub.io/docs/api/websocket-trades>.
-//! A trade message is decoded by [`canonical`] when it is spelled the way Finnhub spells it, and
+//! A trade message is decoded by `canonical` when it is spelled the way Finnhub spells it, and
 //! by serde when it is not; both give the same trades.
 
 mod canonical;

@@ -67,6 +67,12 @@ impl WriterHandle {
     }
 }
 
+/// What asks the session to stop.
+pub(super) fn stop_session(commands: Sender<Command>) -> Box<dyn Fn() + Send> {
+    // The session has ended already when nobody listens.
+    Box::new(move || drop(commands.send(Command::Stop)))
+}
+
 /// Starts the signal thread.
 pub(super) fn listen(
     commands: Sender<Command>,

@@ -76,7 +76,7 @@ pub(super) struct CheckArguments {
     #[arg(short = 'f', long, value_name = "FILE")]
     tickers_file: Option<PathBuf>,
 
-    /// The CSV that will be appended to
+    /// The CSV that will be appended to; - is standard output
     #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
     out: PathBuf,
 

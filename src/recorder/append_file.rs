@@ -57,6 +57,11 @@ impl DiskFile {
         Ok(DiskFile { path: path.to_owned(), file })
     }
 
+    /// The file has been given another name.
+    pub fn renamed(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
     /// The file itself, for locking and reading.
     pub fn file(&self) -> &File {
         &self.file
@@ -136,6 +141,11 @@ impl<S: Storage> AppendFile<S> {
         &self.storage
     }
 
+    /// The file below, to tell it of its new name.
+    pub fn storage_mut(&mut self) -> &mut S {
+        &mut self.storage
+    }
+
     /// Appends whole rows: all of them or none.
     ///
     /// # Errors
@@ -174,6 +184,20 @@ impl<S: Storage> AppendFile<S> {
             self.torn = 0;
         }
         Ok(())
+    }
+
+    /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
+    pub fn synced_elsewhere(&mut self, length: u64, succeeded: bool) {
+        if succeeded {
+            self.synced = self.synced.max(length.min(self.whole));
+        } else {
+            self.must_rewrite = true;
+        }
+    }
+
+    /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
+    pub fn is_in_doubt(&self) -> bool {
+        self.must_rewrite
     }
 
     /// Forces everything appended to the disk.
@@ -288,6 +312,20 @@ mod tests {
         file.storage.room = 100;
         file.append(b"x\n").unwrap();
         assert_eq!((file.storage.content.as_slice(), file.length()), (b"x\n".as_slice(), 2));
+    }
+
+    #[test]
+    fn a_sync_elsewhere_counts_for_what_was_there_when_it_began() {
+        let mut file = AppendFile::new(SmallDisk { room: 100, ..SmallDisk::default() }, 0);
+        file.append(b"a\n").unwrap();
+        file.append(b"b\n").unwrap();
+        file.synced_elsewhere(2, true);
+        assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
+        file.synced_elsewhere(4, false);
+        assert!(file.is_in_doubt());
+        file.sync().unwrap();
+        assert_eq!(file.storage.rewritten_from, [2]);
+        assert!(!file.is_in_doubt() && !file.is_dirty());
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub fn ledger_path(out: &Path) -> PathBuf {
 pub(super) struct Ledger<S> {
     file: AppendFile<S>,
     last: LastRow,
+    /// The tickers that were live when the ledger was closed.
+    before_closing: String,
     pending: Vec<u8>,
 }
 
@@ -36,13 +38,17 @@ pub(super) struct LastRow {
     pub(super) time_ms: i64,
     /// Whether it says `live`.
     pub(super) live: bool,
+    /// Its tickers, joined.
+    pub(super) tickers: String,
+    /// Its reason.
+    pub(super) reason: String,
 }
 
 impl Ledger<DiskFile> {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile<DiskFile>) -> io::Result<Ledger<DiskFile>> {
         let last = last_row(file.storage())?;
-        Ok(Ledger { file, last, pending: Vec::new() })
+        Ok(Ledger { file, last, before_closing: String::new(), pending: Vec::new() })
     }
 }
 
@@ -64,13 +70,39 @@ impl<S: Storage> Ledger<S> {
 
     fn push(&mut self, at_ms: i64, live: bool, tickers: &str, reason: &str) {
         let time_ms = at_ms.max(self.last.time_ms);
-        self.last = LastRow { time_ms, live };
+        let (last_tickers, last_reason) = (tickers.to_owned(), reason.to_owned());
+        self.last = LastRow { time_ms, live, tickers: last_tickers, reason: last_reason };
         let state = if live { "live" } else { "down" };
         self.pending.extend_from_slice(format!("{time_ms},{state},").as_bytes());
         push_text(&mut self.pending, tickers.as_bytes());
         self.pending.push(b',');
         push_text(&mut self.pending, reason.as_bytes());
         self.pending.push(b'\n');
+    }
+
+    /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
+    /// sake of the new one was live until then.
+    pub(super) fn carry_over(&mut self, old: &Ledger<S>, closing: &str) {
+        let LastRow { time_ms, live, tickers, reason } = &old.last;
+        if *live || (reason == closing && !old.before_closing.is_empty()) {
+            let tickers = if *live { tickers } else { &old.before_closing };
+            self.push(*time_ms, true, &tickers.clone(), "");
+        } else if *time_ms > 0 {
+            self.push(*time_ms, false, "", &reason.clone());
+        }
+    }
+
+    /// Closes the ledger at `at_ms` because the recording goes on in another file.
+    pub(super) fn close(&mut self, at_ms: i64, reason: &str) {
+        if self.last.live {
+            self.before_closing.clone_from(&self.last.tickers);
+            self.down(at_ms, reason);
+        }
+    }
+
+    /// The file below, to tell it of its new name.
+    pub(super) fn storage_mut(&mut self) -> &mut S {
+        self.file.storage_mut()
     }
 
     /// Whether rows still wait for the disk.
@@ -88,6 +120,11 @@ impl<S: Storage> Ledger<S> {
             self.pending.clear();
         }
         Ok(())
+    }
+
+    /// The file with the rows handed over.
+    pub(super) fn file(&mut self) -> &mut AppendFile<S> {
+        &mut self.file
     }
 
     /// Forces the ledger to the disk, if it has grown.
@@ -111,9 +148,13 @@ fn last_row(file: &DiskFile) -> io::Result<LastRow> {
         let time = record.get(0).and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
         // A row that somebody spoilt by hand says nothing, but must not stop the recording.
         if let Some(time_ms) = time {
+            let text =
+                |index| String::from_utf8_lossy(record.get(index).unwrap_or_default()).into_owned();
             last = LastRow {
                 time_ms: last.time_ms.max(time_ms),
                 live: record.get(1) == Some(b"live"),
+                tickers: text(2),
+                reason: text(3),
             };
         }
     }
@@ -161,11 +202,12 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{rows}"));
 
         let mut again = open(&path);
-        assert_eq!(*again.last(), LastRow { time_ms: 200, live: true });
+        assert_eq!((again.last().time_ms, again.last().live), (200, true));
+        assert_eq!(again.last().tickers, "A,B");
         again.down(150, "killed");
         again.hand_over().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
-        assert_eq!(*open(&path).last(), LastRow { time_ms: 200, live: false });
+        assert_eq!((open(&path).last().time_ms, open(&path).last().live), (200, false));
     }
 
     #[test]
@@ -173,6 +215,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
         fs::write(&path, format!("{HEADER}5,live,A,\nx,down\n\n")).unwrap();
-        assert_eq!(*open(&path).last(), LastRow { time_ms: 5, live: true });
+        assert_eq!((open(&path).last().time_ms, open(&path).last().live), (5, true));
     }
 }

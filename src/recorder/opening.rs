@@ -81,16 +81,20 @@ pub(super) fn open_recording(
         LockError::Io(error) => failed("create", &lock_path(out))(error),
     })?;
     let disk = DiskFile::open(out).map_err(failed("open", out))?;
-    // The recording may have other names than ours (links), each with a lock file of its own.
-    match disk.file().try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(out.to_owned(), None)),
-        Err(TryLockError::Error(error)) => return Err(failed("lock", out)(error)),
-    }
+    lock_rows(out, &disk)?;
     let known = proof.map_or(0, |proof| proof.synced_length);
     let (csv, notes) = open_rows(out, disk, &header(columns), known, now_ms)?;
     let last_received_ms = last_received(&csv, columns).map_err(failed("read", out))?;
     Ok(Opened { lock, csv, proof, last_received_ms, notes })
+}
+
+/// Locks the file itself: a recording may have other names than ours (links), each with a lock file
+/// of its own.
+pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
+    disk.file().try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
+        TryLockError::Error(error) => failed("lock", path)(error),
+    })
 }
 
 /// Opens a file of rows under `header`: checks the header, moves a torn tail aside, or begins the

@@ -141,12 +141,11 @@ impl Drop for Probe {
 mod tests {
     use std::fs;
     use std::path::Path;
-    use std::sync::Arc;
 
     use super::{Found, OpenError, try_header, try_log, try_out};
     use crate::columns::Column;
-    use crate::market::SnapshotSlot;
-    use crate::recorder::{Fsync, Recorder, RecorderOptions};
+    use crate::recorder::header;
+    use crate::recorder::lock_file::LockFile;
 
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap().flatten();
@@ -154,16 +153,6 @@ mod tests {
             entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
         names.sort();
         names
-    }
-
-    fn recorder(directory: &Path) -> Recorder {
-        let options = RecorderOptions {
-            out: directory.join("op1.csv"),
-            log_file: directory.join("log"),
-            columns: Column::ALL.to_vec(),
-            fsync: Fsync::Never,
-        };
-        Recorder::open(options, Arc::default(), SnapshotSlot::default()).unwrap()
     }
 
     #[test]
@@ -180,9 +169,14 @@ mod tests {
     fn a_recording_in_progress_is_in_use_and_a_finished_one_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        let running = recorder(directory.path());
-        assert!(matches!(try_out(&out), Err(OpenError::InUse(..))));
+        fs::write(&out, header(&Column::ALL)).unwrap();
+        let running = LockFile::take(&out).unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
         drop(running);
+        let linked = fs::File::open(&out).unwrap();
+        linked.try_lock().unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        drop(linked);
         let before = fs::metadata(&out).unwrap();
         assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
         assert!(try_header(&out, &Column::ALL).unwrap());
@@ -190,11 +184,7 @@ mod tests {
         assert!(other.contains("--columns ticker,price"), "{other}");
         let after = fs::metadata(&out).unwrap();
         assert_eq!(before.modified().unwrap(), after.modified().unwrap());
-        assert_eq!(
-            names(directory.path()),
-            ["log", "op1.coverage.csv", "op1.csv", "op1.csv.lock"],
-            "nothing was left behind"
-        );
+        assert_eq!(names(directory.path()), ["op1.csv", "op1.csv.lock"], "nothing was left behind");
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! Closed files made small, off the writer's way.
+//!
+//! A thread of its own. The compressed file appears whole or not at all, and only then does the
+//! plain one go: a kill at any instant leaves at least one of them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use log::{info, warn};
+
+use super::rotation::{compressed_name, is_archive_of};
+use super::sync_directory;
+
+/// Compresses each closed file that comes, until none can come any more.
+pub fn compress_closed_files(closed: &Receiver<PathBuf>) {
+    for path in closed {
+        // A file closed at the start is also found among those that a kill has left.
+        if !path.exists() {
+            continue;
+        }
+        match compress(&path) {
+            Ok(small) => info!("compressed {}", small.display()),
+            Err(error) => warn!("cannot compress {}: {error}; it stays as it is", path.display()),
+        }
+    }
+}
+
+fn compress(path: &Path) -> io::Result<PathBuf> {
+    let small = compressed_name(path);
+    let part = part_name(&small);
+    let result = write_compressed(path, &part).and_then(|()| {
+        fs::rename(&part, &small)?;
+        sync_directory(&small)?;
+        fs::remove_file(path)
+    });
+    if result.is_err() {
+        let _ = fs::remove_file(&part);
+    }
+    result.map(|()| small)
+}
+
+fn write_compressed(from: &Path, to: &Path) -> io::Result<()> {
+    let mut from = File::open(from)?;
+    let mut encoder = GzEncoder::new(File::create(to)?, Compression::default());
+    io::copy(&mut from, &mut encoder)?;
+    let file = encoder.finish()?;
+    file.set_permissions(from.metadata()?.permissions())?;
+    file.sync_all()
+}
+
+fn part_name(small: &Path) -> PathBuf {
+    let mut name = small.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+/// Closed files of `out` that a kill has left uncompressed, oldest first; halves of compressed ones
+/// are removed.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut left = Vec::new();
+    for entry in fs::read_dir(parent.unwrap_or(Path::new(".")))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_archive_of(out, &name) {
+            left.push(entry.path());
+        } else if name.strip_suffix(".gz.part").is_some_and(|plain| is_archive_of(out, plain)) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    left.sort();
+    Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+
+    use super::{compress, left_uncompressed};
+
+    #[test]
+    fn the_plain_file_goes_when_the_compressed_one_is_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1-2026-11-23.csv");
+        let text = "ticker,price\nAAPL,1\n".repeat(1000);
+        fs::write(&path, &text).unwrap();
+        let small = compress(&path).unwrap();
+        assert!(!path.exists());
+        let mut read = String::new();
+        flate2::read::GzDecoder::new(fs::File::open(small).unwrap())
+            .read_to_string(&mut read)
+            .unwrap();
+        assert_eq!(read, text);
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1-2026-11-23.csv");
+        fs::write(&path, "x").unwrap();
+        // A directory in the way of the temporary name.
+        fs::create_dir(directory.path().join("op1-2026-11-23.csv.gz.part")).unwrap();
+        assert!(compress(&path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+    }
+
+    #[test]
+    fn what_a_kill_left_is_found_and_halves_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        for name in [
+            "op1.csv",
+            "op1-2026-11-24.csv",
+            "op1-2026-11-23.csv",
+            "op1-2026-11-23.csv.gz.part",
+            "other.gz.part",
+        ] {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+        let left = left_uncompressed(&out).unwrap();
+        let names: Vec<_> =
+            left.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["op1-2026-11-23.csv", "op1-2026-11-24.csv"]);
+        assert!(!directory.path().join("op1-2026-11-23.csv.gz.part").exists());
+        assert!(directory.path().join("other.gz.part").exists());
+    }
+}

@@ -1,0 +1,283 @@
+//! The files of a recording as one thing: the CSV, its ledger and its lock, through rotation too.
+//!
+//! Opened on the main thread before any connection, then used by the writer thread alone.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender};
+
+use log::{info, warn};
+
+use super::append_file::{AppendFile, DiskFile};
+use super::coverage::{Ledger, ledger_path};
+use super::lock_file::{LockFile, ProofOfLife};
+use super::opening::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
+use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
+use super::row::header;
+use super::sync_directory;
+use crate::columns::Column;
+use crate::entry::{Entry, Outbox, SyncOutcome};
+
+/// The reason in the ledger of a closed file: what came next is in another one.
+const ROTATED: &str = "rotated";
+
+/// After a rotation that failed, rows go on into the old file for this long before another try.
+const ROTATE_AGAIN_MS: i64 = 60_000;
+
+/// Files to be forced to the disk by a thread that may wait for it.
+#[derive(Debug)]
+pub struct SyncRequest {
+    csv: File,
+    ledger: File,
+    outcome: SyncOutcome,
+}
+
+/// Forces files to the disk as asked, and tells the writer; a busy disk takes a tenth of a second
+/// and more for it, in which rows must go on becoming visible.
+///
+/// Runs on a thread of its own until nobody can ask any more.
+pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
+    for SyncRequest { csv, ledger, mut outcome } in requests {
+        let result = csv.sync_data().and_then(|()| ledger.sync_data());
+        outcome.error = result.err().map(|error| error.to_string());
+        outbox.send(Entry::Synced(outcome));
+    }
+}
+
+/// Open, whole, locked files.
+#[derive(Debug)]
+pub(super) struct Recording {
+    out: PathBuf,
+    header: String,
+    csv: AppendFile<DiskFile>,
+    ledger: Ledger<DiskFile>,
+    lock: LockFile,
+    rotate: Option<Rotate>,
+    /// Rows received from this time on belong to the next file.
+    rotate_at_ms: i64,
+    /// Counts the files through rotations.
+    generation: u64,
+    /// Where closed files are sent to be compressed.
+    closed: Option<Sender<PathBuf>>,
+}
+
+impl Recording {
+    /// Opens the files at `out`, repairs what a crash left, closes the ledger of a process that was
+    /// killed and a file of an earlier period.
+    pub(super) fn open(
+        out: &Path,
+        columns: &[Column],
+        rotate: Option<Rotate>,
+        closed: Option<Sender<PathBuf>>,
+        now_ms: i64,
+    ) -> Result<Recording, OpenError> {
+        let opened = open_recording(out, columns, now_ms)?;
+        let ledger_path = ledger_path(out);
+        let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
+        let ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
+        for note in opened.notes.iter().chain(&ledger_notes) {
+            warn!("{note}");
+        }
+        let mut recording = Recording {
+            out: out.to_owned(),
+            header: header(columns),
+            csv: opened.csv,
+            ledger,
+            lock: opened.lock,
+            rotate,
+            rotate_at_ms: rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms)),
+            generation: 0,
+            closed,
+        };
+        if recording.ledger.last().live {
+            let proved = opened.proof.map_or(0, |proof| proof.time_ms);
+            let last_alive = proved.max(opened.last_received_ms.unwrap_or(0));
+            recording.ledger.down(last_alive, "killed");
+            recording.ledger.hand_over().map_err(failed("write", &ledger_path))?;
+            warn!("the last recording ended without a stop; the ledger says killed");
+        }
+        recording.catch_up(opened.last_received_ms, now_ms).map_err(failed("rotate", out))?;
+        Ok(recording)
+    }
+
+    /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
+    fn catch_up(&mut self, last_received_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
+        let Some(rotate) = self.rotate else { return Ok(()) };
+        let last = self.ledger.last();
+        if last.reason == ROTATED
+            && let Some(archive) = archive_without_ledger(&self.out, rotate, last.time_ms - 1)
+        {
+            self.replace_ledger(&archive, now_ms)?;
+        }
+        if self.csv.length() <= self.header.len() as u64 {
+            return Ok(());
+        }
+        let last_row_ms = match last_received_ms {
+            Some(time_ms) => time_ms,
+            None => modified_ms(&self.out)?,
+        };
+        if rotate.period_end(last_row_ms) <= now_ms {
+            self.rotate_file(rotate, last_row_ms, now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Appends whole rows: all of them or none.
+    pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
+        self.csv.append(rows)
+    }
+
+    /// The size of the CSV in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.csv.length()
+    }
+
+    /// The ledger.
+    pub(super) fn ledger(&mut self) -> &mut Ledger<DiskFile> {
+        &mut self.ledger
+    }
+
+    /// Whether something is not known to be on the disk.
+    pub(super) fn is_dirty(&mut self) -> bool {
+        self.csv.is_dirty() || self.ledger.file().is_dirty()
+    }
+
+    /// Whether forcing to the disk has failed, so that the tail must be written again.
+    pub(super) fn is_in_doubt(&mut self) -> bool {
+        self.csv.is_in_doubt() || self.ledger.file().is_in_doubt()
+    }
+
+    /// Forces everything to the disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.csv.is_dirty() {
+            self.csv.sync()?;
+        }
+        self.ledger.sync()
+    }
+
+    /// What must be forced to the disk now, for another thread to do so; `None` when there is
+    /// nothing, or when a failure asks for [`Recording::sync`].
+    pub(super) fn sync_request(&mut self) -> Option<SyncRequest> {
+        if !self.is_dirty() || self.is_in_doubt() {
+            return None;
+        }
+        let ledger = self.ledger.file();
+        // Without another handle it is simply done here.
+        Some(SyncRequest {
+            csv: self.csv.storage().file().try_clone().ok()?,
+            ledger: ledger.storage().file().try_clone().ok()?,
+            outcome: SyncOutcome {
+                generation: self.generation,
+                csv_length: self.csv.length(),
+                ledger_length: ledger.length(),
+                error: None,
+            },
+        })
+    }
+
+    /// Notes what came of a [`Recording::sync_request`].
+    pub(super) fn synced(&mut self, outcome: &SyncOutcome) {
+        // The files of an earlier generation were forced to the disk when they were closed.
+        if outcome.generation == self.generation {
+            let succeeded = outcome.error.is_none();
+            self.csv.synced_elsewhere(outcome.csv_length, succeeded);
+            self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
+        }
+    }
+
+    /// Leaves word that everything received until now is in the file.
+    pub(super) fn prove_life(&mut self, now_ms: i64) -> io::Result<()> {
+        self.lock.prove(ProofOfLife { time_ms: now_ms, synced_length: self.csv.synced_length() })
+    }
+
+    /// Whether what was received at `time_ms` belongs to the next file.
+    pub(super) fn rotation_is_due(&self, time_ms: i64) -> bool {
+        time_ms >= self.rotate_at_ms
+    }
+
+    /// Closes the file and begins the next one. Everything must have been handed over before.
+    /// When that fails the old file goes on, and it is tried again a minute later.
+    pub(super) fn rotate(&mut self, now_ms: i64) {
+        let Some(rotate) = self.rotate else { return };
+        let last_of_period = self.rotate_at_ms - 1;
+        if let Err(error) = self.rotate_file(rotate, last_of_period, now_ms) {
+            warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
+            self.rotate_at_ms = now_ms + ROTATE_AGAIN_MS;
+        }
+    }
+
+    /// The order makes a kill harmless at any step: the next file exists before the old one is
+    /// renamed, the recording is renamed before its ledger, and the ledger says `rotated` before.
+    fn rotate_file(&mut self, rotate: Rotate, period_ms: i64, now_ms: i64) -> io::Result<()> {
+        let archive = free_archive(&self.out, rotate, period_ms)?;
+        self.csv.sync()?;
+        let next_path = beside(&self.out, ".next");
+        let next = begin_file(&next_path, &self.header, now_ms)?;
+        self.ledger.close(rotate.period_end(period_ms), ROTATED);
+        self.ledger.hand_over()?;
+        self.ledger.sync()?;
+        fs::rename(&self.out, &archive.csv)?;
+        fs::rename(&next_path, &self.out)?;
+        let mut next = next;
+        next.storage_mut().renamed(&self.out);
+        self.csv = next;
+        self.rotate_at_ms = rotate.period_end(now_ms);
+        sync_directory(&self.out)?;
+        self.prove_life(now_ms)?;
+        info!("closed {}", archive.csv.display());
+        self.replace_ledger(&archive, now_ms)?;
+        if let Some(closed) = &self.closed {
+            // Nobody listens only while the program ends; the next start finds the file.
+            let _ = closed.send(archive.csv);
+        }
+        Ok(())
+    }
+
+    /// Renames the ledger and begins a new one with the state that holds.
+    fn replace_ledger(&mut self, archive: &Archive, now_ms: i64) -> io::Result<()> {
+        let path = ledger_path(&self.out);
+        let next_path = beside(&path, ".next");
+        let next = begin_file(&next_path, super::coverage::HEADER, now_ms)?;
+        let mut next = Ledger::resume(next)?;
+        next.carry_over(&self.ledger, ROTATED);
+        next.hand_over()?;
+        next.sync()?;
+        fs::rename(&path, &archive.ledger)?;
+        fs::rename(&next_path, &path)?;
+        next.storage_mut().renamed(&path);
+        self.ledger = next;
+        self.generation += 1;
+        sync_directory(&path)
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// A new file with nothing but its header, locked as the recording is.
+fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<DiskFile>> {
+    // A kill may have left one; it holds no more than a header.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let disk = DiskFile::open(path)?;
+    lock_rows(path, &disk).map_err(io::Error::other)?;
+    let (mut file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
+    file.sync()?;
+    Ok(file)
+}
+
+/// When the file was last written: the best guess for rows without `received_ms`.
+fn modified_ms(path: &Path) -> io::Result<i64> {
+    let modified = fs::metadata(path)?.modified()?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

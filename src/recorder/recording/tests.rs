@@ -1,0 +1,223 @@
+//! Rotation with the clock as an argument, and with kills between its steps.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use super::{Recording, Rotate};
+use crate::clock::now_ms;
+use crate::columns::Column;
+use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
+use crate::market::SnapshotSlot;
+use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
+
+/// 2026-11-23T14:30:00Z
+const HALF_PAST: i64 = 1_795_444_200_000;
+const HOUR: i64 = 3_600_000;
+const COLUMNS: [Column; 2] = [Column::Ticker, Column::ReceivedMs];
+const HEADER: &str = "ticker,received_ms\n";
+
+fn open(directory: &Path, rotate: Option<Rotate>, now_ms: i64) -> Recording {
+    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, None, now_ms).unwrap()
+}
+
+/// Every file but the lock, by name.
+fn files(directory: &Path) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.path()));
+    named
+        .filter(|(name, _)| name != "op1.csv.lock")
+        .map(|(name, path)| (name, fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+fn check(directory: &Path, expected: &[(&str, &str)]) {
+    let expected: BTreeMap<String, String> =
+        expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    assert_eq!(files(directory), expected);
+}
+
+fn ledger(rows: &str) -> String {
+    format!("time_ms,state,tickers,reason\n{rows}")
+}
+
+#[test]
+fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    recording.ledger().live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
+    recording.append(b"A,1\n").unwrap();
+    let hour = HALF_PAST + HOUR / 2;
+    assert!(!recording.rotation_is_due(hour - 1));
+    assert!(recording.rotation_is_due(hour));
+    recording.rotate(hour + 5);
+    recording.append(b"B,2\n").unwrap();
+    check(
+        directory.path(),
+        &[
+            ("op1-2026-11-23T14.csv", &format!("{HEADER}A,1\n")),
+            (
+                "op1-2026-11-23T14.coverage.csv",
+                &ledger(&format!("{HALF_PAST},live,A;B,\n{hour},down,,rotated\n")),
+            ),
+            ("op1.csv", &format!("{HEADER}B,2\n")),
+            ("op1.coverage.csv", &ledger(&format!("{hour},live,A;B,\n"))),
+        ],
+    );
+    assert!(!recording.rotation_is_due(hour + HOUR - 1));
+    assert!(recording.rotation_is_due(hour + HOUR));
+}
+
+#[test]
+fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Daily), HALF_PAST);
+    recording.ledger().down(HALF_PAST, "silent");
+    recording.rotate(HALF_PAST + 24 * HOUR);
+    let told = ledger(&format!("{HALF_PAST},down,,silent\n"));
+    let found = files(directory.path());
+    assert_eq!(found["op1.coverage.csv"], told);
+    assert_eq!(found["op1-2026-11-23.coverage.csv"], told);
+}
+
+#[test]
+fn the_next_file_is_locked_like_the_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    recording.rotate(HALF_PAST + HOUR);
+    let out = directory.path().join("op1.csv");
+    assert!(fs::File::open(&out).unwrap().try_lock().is_err());
+    assert!(Recording::open(&out, &COLUMNS, None, None, HALF_PAST).is_err());
+}
+
+#[test]
+fn a_start_after_days_away_closes_the_old_file_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = format!("{HEADER}A,{HALF_PAST}\n");
+    fs::write(directory.path().join("op1.csv"), format!("{rows}torn")).unwrap();
+    let told = ledger(&format!("{HALF_PAST},live,A,\n"));
+    fs::write(directory.path().join("op1.coverage.csv"), told).unwrap();
+    let now = HALF_PAST + 72 * HOUR;
+    drop(open(directory.path(), Some(Rotate::Daily), now));
+    let killed = ledger(&format!("{HALF_PAST},live,A,\n{HALF_PAST},down,,killed\n"));
+    check(
+        directory.path(),
+        &[
+            ("op1-2026-11-23.csv", &rows),
+            ("op1-2026-11-23.coverage.csv", &killed),
+            ("op1.csv", HEADER),
+            ("op1.coverage.csv", &ledger(&format!("{HALF_PAST},down,,killed\n"))),
+            (&format!("op1.csv.torn-{now}"), "torn"),
+        ],
+    );
+}
+
+#[test]
+fn a_start_within_the_period_goes_on_with_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = format!("{HEADER}A,{HALF_PAST}\n");
+    fs::write(directory.path().join("op1.csv"), &rows).unwrap();
+    drop(open(directory.path(), Some(Rotate::Hourly), HALF_PAST + HOUR / 2 - 1));
+    assert_eq!(files(directory.path())["op1.csv"], rows);
+    assert_eq!(files(directory.path()).len(), 2);
+}
+
+/// The state on the disk after each step of a rotation, made by hand; the next start must end in
+/// the same files, with every row there once.
+#[test]
+fn a_kill_between_any_two_steps_is_mended_by_the_next_start() {
+    let rows = format!("{HEADER}A,{HALF_PAST}\n");
+    let hour = HALF_PAST + HOUR / 2;
+    let live = ledger(&format!("{HALF_PAST},live,A,\n"));
+    let closed = ledger(&format!("{HALF_PAST},live,A,\n{hour},down,,rotated\n"));
+    let (archive, archived_ledger) = ("op1-2026-11-23T14.csv", "op1-2026-11-23T14.coverage.csv");
+    let (out, out_ledger, next) = ("op1.csv", "op1.coverage.csv", "op1.csv.next");
+    let steps: [&[(&str, &str)]; 5] = [
+        &[(out, &rows), (next, HEADER), (out_ledger, &live)],
+        &[(out, &rows), (next, HEADER), (out_ledger, &closed)],
+        &[(archive, &rows), (next, HEADER), (out_ledger, &closed)],
+        &[(archive, &rows), (out, HEADER), (out_ledger, &closed)],
+        &[(archive, &rows), (out, HEADER), (archived_ledger, &closed)],
+    ];
+    for (step, content) in steps.iter().enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in *content {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        drop(open(directory.path(), Some(Rotate::Hourly), hour + 10));
+        let found = files(directory.path());
+        assert_eq!(found[archive], rows, "step {step}");
+        assert_eq!(found[out], HEADER, "step {step}");
+        assert!(found.contains_key(archived_ledger), "step {step}: {found:?}");
+        assert!(!found[out_ledger].contains("live"), "step {step}: {found:?}");
+    }
+}
+
+/// The writer itself, through a hundred hours: nothing lost, nothing doubled, each row in the file
+/// of its own hour.
+#[test]
+fn a_hundred_rotations_under_load_lose_and_double_nothing() {
+    const HOURS: i64 = 120;
+    const BATCHES_AN_HOUR: i64 = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let options = RecorderOptions {
+        out: Destination::File(directory.path().join("op1.csv")),
+        log_file: directory.path().join("log"),
+        columns: vec![Column::Price, Column::ReceivedMs],
+        fsync: Fsync::Never,
+        rotate: Some(Rotate::Hourly),
+    };
+    let gauges = Arc::new(Gauges::default());
+    let links = Links {
+        gauges: Arc::clone(&gauges),
+        slot: SnapshotSlot::default(),
+        closed: None,
+        sync: mpsc::channel().0,
+        reader_gone: Box::new(|| ()),
+    };
+    let (sender, inbox) = mpsc::channel();
+    let outbox = Outbox::new(sender, gauges);
+    let recorder = Recorder::open(options, links).unwrap();
+    let writer = std::thread::spawn(move || recorder.run(&inbox));
+    let first_hour = Rotate::Hourly.period_end(now_ms());
+    outbox.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
+    let mut journal = BTreeMap::<i64, Vec<String>>::new();
+    for batch in 0..HOURS * BATCHES_AN_HOUR {
+        let received_ms = first_hour + batch * (HOUR / BATCHES_AN_HOUR);
+        let mut trades = TradeBatch::new(received_ms);
+        for trade in 0..10 {
+            let price = batch * 10 + trade;
+            trades.push(&format!(
+                r#"{{"data":[{{"p":{price},"s":"A","t":1,"v":1}}],"type":"trade"}}"#
+            ));
+            let hour = Rotate::Hourly.period_start(received_ms);
+            journal.entry(hour).or_default().push(format!("{price},{received_ms}"));
+        }
+        outbox.send(Entry::Trades(trades));
+    }
+    outbox.send(Entry::Finish);
+    let report = writer.join().unwrap();
+    assert_eq!(report.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
+    let last = *journal.keys().last().unwrap();
+    for (hour, rows) in &journal {
+        let path = if *hour == last {
+            directory.path().join("op1.csv")
+        } else {
+            closed_at(directory.path(), *hour)
+        };
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let found: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(found, *rows, "{}", path.display());
+    }
+    // Each hour's two files, the first file without rows, and the live ones; the lock and the log.
+    assert_eq!(files(directory.path()).len(), 2 * journal.len() + 2 + 1);
+}
+
+fn closed_at(directory: &Path, hour: i64) -> PathBuf {
+    let label =
+        jiff::Timestamp::from_millisecond(hour).unwrap().strftime("%Y-%m-%dT%H").to_string();
+    directory.join(format!("op1-{label}.csv"))
+}

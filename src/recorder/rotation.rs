@@ -1,0 +1,195 @@
+//! When a file is closed and what it is called then.
+//!
+//! Writer thread. Periods are UTC hours or days of `received_ms`. A closed file is never put over
+//! an existing one: a number is added, the same for the recording and its ledger.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::coverage::ledger_path;
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Archives of one period: more means that something starts the program in a loop.
+const MOST_NUMBERS: u32 = 10_000;
+
+/// How often a new file is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotate {
+    /// At each full hour, UTC.
+    Hourly,
+    /// At each midnight, UTC.
+    Daily,
+}
+
+impl Rotate {
+    fn length_ms(self) -> i64 {
+        match self {
+            Rotate::Hourly => HOUR_MS,
+            Rotate::Daily => DAY_MS,
+        }
+    }
+
+    /// When the period that `time_ms` lies in began, UNIX milliseconds.
+    pub(super) fn period_start(self, time_ms: i64) -> i64 {
+        time_ms.div_euclid(self.length_ms()) * self.length_ms()
+    }
+
+    /// When the period that `time_ms` lies in ends and the next one begins.
+    pub(super) fn period_end(self, time_ms: i64) -> i64 {
+        self.period_start(time_ms) + self.length_ms()
+    }
+
+    /// `2026-11-23` or `2026-11-23T14`.
+    fn label(self, time_ms: i64) -> String {
+        let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default();
+        let format = match self {
+            Rotate::Hourly => "%Y-%m-%dT%H",
+            Rotate::Daily => "%Y-%m-%d",
+        };
+        time.strftime(format).to_string()
+    }
+}
+
+/// The names of a closed recording and its ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Archive {
+    pub(super) csv: PathBuf,
+    pub(super) ledger: PathBuf,
+}
+
+impl Archive {
+    fn numbered(out: &Path, label: &str, number: u32) -> Archive {
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let (stem, ending) = name.strip_suffix(".csv").map_or((&*name, ""), |stem| (stem, ".csv"));
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let csv = out.with_file_name(format!("{stem}-{label}{number}{ending}"));
+        Archive { ledger: ledger_path(&csv), csv }
+    }
+
+    fn has_csv(&self) -> bool {
+        exists(&self.csv)
+    }
+
+    fn has_ledger(&self) -> bool {
+        exists(&self.ledger)
+    }
+}
+
+/// Whether there is such a file, compressed or not.
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
+}
+
+/// `op1-2026-11-23.csv.gz` for `op1-2026-11-23.csv`.
+pub(super) fn compressed_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".gz");
+    PathBuf::from(name)
+}
+
+/// Free names for a recording whose last row was received at `time_ms`.
+pub(super) fn free_archive(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<Archive> {
+    find_archive(out, rotate, time_ms, |archive| !archive.has_csv() && !archive.has_ledger())
+        .ok_or_else(|| io::Error::other("too many files of the same period"))
+}
+
+/// The archive of that period whose ledger is still missing, because the program was killed between
+/// the two renames.
+pub(super) fn archive_without_ledger(out: &Path, rotate: Rotate, time_ms: i64) -> Option<Archive> {
+    find_archive(out, rotate, time_ms, |archive| archive.has_csv() && !archive.has_ledger())
+}
+
+fn find_archive(
+    out: &Path,
+    rotate: Rotate,
+    time_ms: i64,
+    suits: impl Fn(&Archive) -> bool,
+) -> Option<Archive> {
+    let label = rotate.label(time_ms);
+    (1..=MOST_NUMBERS).map(|number| Archive::numbered(out, &label, number)).find(suits)
+}
+
+/// Whether `name` is what [`free_archive`] may call a closed file of `out`, not compressed.
+pub(super) fn is_archive_of(out: &Path, name: &str) -> bool {
+    let own = out.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, ending) = own.strip_suffix(".csv").map_or((&*own, ""), |stem| (stem, ".csv"));
+    let label = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-'));
+    let Some(label) = label.and_then(|rest| rest.strip_suffix(ending)) else { return false };
+    let shape: String = label.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let rest =
+        shape.strip_prefix("0000-00-00").map(|rest| rest.strip_prefix("T00").unwrap_or(rest));
+    rest.is_some_and(|rest| {
+        rest.is_empty()
+            || rest
+                .strip_prefix('-')
+                .is_some_and(|number| !number.is_empty() && number.chars().all(|c| c == '0'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Archive, Rotate, archive_without_ledger, free_archive, is_archive_of};
+
+    /// 2026-11-23T14:59:59.999Z
+    const TIME: i64 = 1_795_445_999_999;
+
+    #[test]
+    fn periods_are_utc_hours_and_days() {
+        assert_eq!(Rotate::Hourly.label(TIME), "2026-11-23T14");
+        assert_eq!(Rotate::Hourly.label(TIME + 1), "2026-11-23T15");
+        assert_eq!(Rotate::Hourly.period_end(TIME), TIME + 1);
+        assert_eq!(Rotate::Hourly.period_end(TIME + 1), TIME + 1 + 3_600_000);
+        assert_eq!(Rotate::Daily.label(TIME), "2026-11-23");
+        assert_eq!(Rotate::Daily.label(Rotate::Daily.period_end(TIME)), "2026-11-24");
+        assert_eq!(Rotate::Daily.label(Rotate::Daily.period_end(TIME) - 1), "2026-11-23");
+    }
+
+    #[test]
+    fn a_closed_file_is_never_put_over_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        let name = |archive: &Archive| {
+            let (csv, ledger) = (archive.csv.file_name(), archive.ledger.file_name());
+            (csv.unwrap().to_owned(), ledger.unwrap().to_owned())
+        };
+        let next = || name(&free_archive(&out, Rotate::Daily, TIME).unwrap());
+        assert_eq!(next(), ("op1-2026-11-23.csv".into(), "op1-2026-11-23.coverage.csv".into()));
+        assert_eq!(archive_without_ledger(&out, Rotate::Daily, TIME), None);
+
+        fs::write(directory.path().join("op1-2026-11-23.csv.gz"), "").unwrap();
+        assert_eq!(next(), ("op1-2026-11-23-2.csv".into(), "op1-2026-11-23-2.coverage.csv".into()));
+        let waiting = archive_without_ledger(&out, Rotate::Daily, TIME).unwrap();
+        assert_eq!(name(&waiting).1, "op1-2026-11-23.coverage.csv");
+        fs::write(directory.path().join("op1-2026-11-23-2.coverage.csv"), "").unwrap();
+        assert_eq!(next().0, "op1-2026-11-23-3.csv");
+    }
+
+    #[test]
+    fn closed_files_are_known_by_their_names() {
+        let out = Path::new("/data/op1.csv");
+        for name in [
+            "op1-2026-11-23.csv",
+            "op1-2026-11-23T14.csv",
+            "op1-2026-11-23-2.csv",
+            "op1-2026-11-23T14-12.csv",
+        ] {
+            assert!(is_archive_of(out, name), "{name}");
+        }
+        for name in [
+            "op1.csv",
+            "op1-2026-11-23.csv.gz",
+            "op1-2026-11-23.coverage.csv",
+            "op1-old.csv",
+            "op1-2026-11-23-.csv",
+            "op1-2026-11-23x.csv",
+            "op2-2026-11-23.csv",
+        ] {
+            assert!(!is_archive_of(out, name), "{name}");
+        }
+    }
+}
