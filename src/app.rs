@@ -33,7 +33,7 @@ use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
 use crate::simulator::{Simulator, SimulatorOptions};
 use crate::terminal::{self, Line, LiveLine, Look, WAITING_LINES};
-use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
+use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
 use desk::Desk;
 pub use simulating::simulate;
@@ -178,11 +178,7 @@ fn greet(settings: &Settings, count: usize) {
     for warning in &settings.warnings {
         warn!("{warning}");
     }
-    if count > FREE_PLAN_SYMBOLS {
-        warn!(
-            "{count} symbols: Finnhub's free plan delivers {FREE_PLAN_SYMBOLS}; the others may be refused"
-        );
-    }
+    desk::warn_of_many(count);
 }
 
 /// The simulated market of `--demo`, running.

@@ -67,7 +67,8 @@ impl LiveLine {
 fn text(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> String {
     let mut line = snapshot.state.name().to_owned();
     if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
-        let _ = write!(line, ": {}", printable(&snapshot.reason, REASON_CHARACTERS));
+        let reason = snapshot.reason.trim_start_matches("not connected: ");
+        let _ = write!(line, ": {}", printable(reason, REASON_CHARACTERS));
     }
     let mut part = |text: String| {
         line.push_str(" · ");
