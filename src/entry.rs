@@ -83,6 +83,11 @@ pub enum Entry {
     },
     /// A connection is being tried; for the terminal and the page only.
     Connecting,
+    /// It failed, and there will be another; for the terminal and the page only.
+    NotConnected {
+        /// Why.
+        reason: String,
+    },
     /// Trades that found no room to wait in after `after_ms`.
     Dropped {
         /// When the last trade that was kept had been received.

@@ -75,9 +75,14 @@ impl LogLines {
     }
 }
 
+/// Whether a record comes from this program, not from a library.
+pub(crate) fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OUR_TARGET)
+}
+
 impl Log for LogLines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with(OUR_TARGET) && self.filter.enabled(metadata)
+        is_ours(metadata) && self.filter.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {

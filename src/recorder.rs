@@ -13,6 +13,7 @@ mod log_limit;
 mod opening;
 mod output;
 mod recording;
+mod rehearsal;
 mod repair;
 mod rotation;
 mod row;
@@ -33,6 +34,7 @@ pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
 pub use recording::{SyncRequest, sync_in_background};
+pub use rehearsal::{Found, try_header, try_log, try_out};
 pub use rotation::Rotate;
 pub use row::{header, push_row};
 
@@ -297,6 +299,7 @@ impl Recorder {
                 self.market.down(at_ms, &reason);
             }
             Entry::Connecting => self.market.connecting(),
+            Entry::NotConnected { reason } => self.market.not_connected(&reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
             Entry::Synced(_) | Entry::Log(_) | Entry::Finish => {}
         }

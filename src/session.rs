@@ -169,8 +169,12 @@ impl Session {
         } else {
             warn!("{error}");
         }
-        if !self.outage_told {
-            self.tell_down(now_ms(), &format!("not connected: {error}"));
+        let reason = format!("not connected: {error}");
+        if self.outage_told {
+            let reason = self.key.redact(&reason);
+            self.outbox.send(Entry::NotConnected { reason });
+        } else {
+            self.tell_down(now_ms(), &reason);
         }
         Ok(outcome)
     }

@@ -98,6 +98,7 @@ pub(super) fn listen(
             if !stopping {
                 stopping = true;
                 info!("stopping (Ctrl-C again leaves at once)");
+                let _ = screen.try_send(Line::Stopping);
                 // The session has ended already when nobody listens.
                 let _ = commands.send(Command::Stop);
                 let (outbox, writer, screen) = (outbox.clone(), writer.clone(), screen.clone());
