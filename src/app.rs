@@ -26,7 +26,7 @@ use log::{LevelFilter, info, warn};
 use crate::api_key::ApiKey;
 use crate::backoff::Pauses;
 use crate::connection::Endpoint;
-use crate::entry::{Entry, Gauges, Outbox};
+use crate::entry::{Entry, Gauges, Line, Outbox};
 use crate::error::Error;
 use crate::log_lines::LogLines;
 use crate::market::SnapshotSlot;
@@ -37,7 +37,7 @@ use crate::recorder::{
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
 use crate::simulator::{Simulator, SimulatorOptions};
-use crate::terminal::{self, Line, LiveLine, Look, WAITING_LINES};
+use crate::terminal::{self, LiveLine, Look, WAITING_LINES};
 use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
 use desk::Desk;
