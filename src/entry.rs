@@ -1,4 +1,5 @@
-//! What travels on the channel to the writer thread, and what is known of the channel itself.
+//! What travels on the channels to the writer thread and to the terminal, and what is known of the
+//! first one.
 //!
 //! Made on any thread, read by the writer. No I/O, no clock: times are arguments, all of them this
 //! machine's clock in UNIX milliseconds.
@@ -83,6 +84,11 @@ pub enum Entry {
     },
     /// A connection is being tried; for the terminal and the page only.
     Connecting,
+    /// It failed, and there will be another; for the terminal and the page only.
+    NotConnected {
+        /// Why.
+        reason: String,
+    },
     /// Trades that found no room to wait in after `after_ms`.
     Dropped {
         /// When the last trade that was kept had been received.
@@ -96,6 +102,20 @@ pub enum Entry {
     Log(String),
     /// Nothing comes after this: write everything, force it to the disk, and end.
     Finish,
+}
+
+/// One thing for the terminal to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A log line.
+    Log(Level, String),
+    /// The end has begun: no live line from here on, so that none is left behind when the program
+    /// leaves at once.
+    Stopping,
+    /// A line as it is, at the end; the live line is gone before it.
+    Plain(String),
+    /// Nothing comes after this.
+    End,
 }
 
 /// What became of forcing a recording to the disk in the background.

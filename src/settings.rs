@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub tickers_file: Option<(PathBuf, Vec<String>)>,
     /// The files.
     pub recorder: RecorderOptions,
+    /// Where the live page is served, if at all.
+    pub dashboard: Option<SocketAddr>,
     /// Whether closed files are compressed.
     pub compress: bool,
     /// How much is told.
@@ -70,6 +73,8 @@ pub struct Asked {
     pub columns: Option<String>,
     /// `--fsync`.
     pub fsync: String,
+    /// `--dashboard`, with its address.
+    pub dashboard: Option<String>,
     /// `--rotate`.
     pub rotate: Option<Rotate>,
     /// `--compress`.
@@ -96,6 +101,12 @@ impl Settings {
         let (tickers, tickers_file) = wanted(&asked, &mut warnings)?;
         let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
         let fsync = parse_fsync(&asked.fsync)?;
+        let dashboard = asked.dashboard.as_deref().map(parse_dashboard).transpose()?;
+        if let Some(address) = dashboard.filter(|address| !address.ip().is_loopback()) {
+            warnings.push(format!(
+                "--dashboard={address}: anyone on that network can see the page and change the list of symbols"
+            ));
+        }
         let out = destination(&asked)?;
         let source = if asked.demo {
             Source::Demo
@@ -111,6 +122,7 @@ impl Settings {
             tickers,
             tickers_file,
             recorder,
+            dashboard,
             compress: asked.compress,
             verbosity: asked.verbosity,
             warnings,
@@ -142,7 +154,7 @@ fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
 }
 
 /// The symbols of `--tickers`: space around each is cut, space inside and case are kept.
-fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
+pub(crate) fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
     let mut tickers = Vec::new();
     for symbol in given.iter().flat_map(|list| list.split(',')).map(str::trim) {
         check_symbol(symbol).map_err(|fault| {
@@ -153,7 +165,7 @@ fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
     Ok(without_repeats(tickers))
 }
 
-fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
+pub(crate) fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
     let mut columns = Vec::new();
     for name in given.split(',').map(str::trim) {
         let column: Column = name.parse().map_err(|error| usage(format!("--columns: {error}")))?;
@@ -165,6 +177,22 @@ fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
         columns.push(column);
     }
     Ok(columns)
+}
+
+/// An address and a port; `localhost` is understood too.
+fn parse_dashboard(given: &str) -> Result<SocketAddr, Error> {
+    if !cfg!(feature = "dashboard") {
+        return Err(usage(
+            "--dashboard: this program was built without the dashboard; build it with the feature `dashboard`",
+        ));
+    }
+    let number = given.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    number.as_deref().unwrap_or(given).parse().map_err(|_| {
+        usage(format!(
+            "--dashboard={}: give an address and a port, like --dashboard=127.0.0.1:8787",
+            printable(given, 100)
+        ))
+    })
 }
 
 fn parse_fsync(given: &str) -> Result<Fsync, Error> {
@@ -210,7 +238,7 @@ fn destination(asked: &Asked) -> Result<Destination, Error> {
 }
 
 /// The log, the recording and its ledger must be three files.
-fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
+pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
     if out.as_os_str().is_empty() || log_file.as_os_str().is_empty() {
         return Err(usage("a file name is empty; give --out and --log-file a name"));
     }
@@ -309,7 +337,7 @@ fn readable_by_others(path: &Path) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Error, Fsync, parse_columns, parse_fsync, parse_tickers};
+    use super::{Error, Fsync, parse_columns, parse_dashboard, parse_fsync, parse_tickers};
 
     fn tickers(given: &[&str]) -> Result<Vec<String>, Error> {
         parse_tickers(&given.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>())
@@ -324,6 +352,22 @@ mod tests {
         for wrong in [vec![""], vec!["AAPL,,MSFT"], vec!["AAPL,"], vec!["A\tB"], vec!["A\u{1b}B"]] {
             let message = tickers(&wrong).expect_err("refused").to_string();
             assert!(!message.contains(['\n', '\u{1b}', '\t']), "{message}");
+        }
+    }
+
+    #[cfg(feature = "dashboard")]
+    #[test]
+    fn the_dashboard_has_an_address_and_a_port() {
+        for (given, shown) in [
+            ("127.0.0.1:8787", "127.0.0.1:8787"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:9000", "[::1]:9000"),
+        ] {
+            assert_eq!(parse_dashboard(given).unwrap().to_string(), shown);
+        }
+        for wrong in ["", "8787", ":8787", "localhost", "127.0.0.1", "example.com:80", "1:99999"] {
+            assert!(parse_dashboard(wrong).is_err(), "{wrong}");
         }
     }
 

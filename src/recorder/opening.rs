@@ -132,7 +132,7 @@ pub(super) fn open_rows(
 }
 
 /// Whether the file has its header; an empty file, or one with only the beginning of it, has not.
-fn check_header(path: &Path, file: &mut File, header: &str) -> Result<bool, OpenError> {
+pub(super) fn check_header(path: &Path, file: &mut File, header: &str) -> Result<bool, OpenError> {
     file.rewind().map_err(failed("read", path))?;
     let mut line = Vec::new();
     BufReader::new(file.take(LONGEST_HEADER))

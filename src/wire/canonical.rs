@@ -11,9 +11,9 @@ use std::ops::Range;
 use crate::trade::{Conditions, Trade};
 
 /// How a trade message begins.
-pub(super) const OPENING: &str = r#"{"data":["#;
+pub(super) const OPENING: &[u8; 9] = br#"{"data":["#;
 /// How a trade message ends.
-pub(super) const CLOSING: &str = r#"],"type":"trade"}"#;
+pub(super) const CLOSING: &[u8; 17] = br#"],"type":"trade"}"#;
 
 /// Where the parts of one trade lie in the message's text.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub(super) fn scan(text: &str, spans: &mut Vec<Spans>) -> bool {
         return false;
     }
     let mut cursor = Cursor { bytes: text.as_bytes(), at: 0 };
-    if !cursor.skip(OPENING.as_bytes()) {
+    if !cursor.skip(OPENING) {
         return false;
     }
     loop {
@@ -55,7 +55,7 @@ pub(super) fn scan(text: &str, spans: &mut Vec<Spans>) -> bool {
             break;
         }
     }
-    cursor.skip(CLOSING.as_bytes()) && cursor.at == text.len()
+    cursor.skip(CLOSING) && cursor.at == text.len()
 }
 
 struct Cursor<'a> {
@@ -64,10 +64,12 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    fn skip(&mut self, expected: &[u8]) -> bool {
-        let found = self.bytes[self.at..].starts_with(expected);
+    /// Of a known length, so that the comparison is a few instructions and no call.
+    #[inline]
+    fn skip<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
+        let found = self.bytes.get(self.at..self.at + LENGTH).is_some_and(|next| next == expected);
         if found {
-            self.at += expected.len();
+            self.at += LENGTH;
         }
         found
     }

@@ -27,6 +27,7 @@ use std::time::Duration;
 pub(crate) use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::pseudo_terminal::PseudoTerminal;
 pub(crate) use crate::recorder::Recorder;
 
 /// The key every run has unless it is told otherwise: long and odd enough to be found in any text.
@@ -143,6 +144,36 @@ impl Run {
 
     /// Starts the program.
     pub(crate) fn spawn(self) -> Recorder {
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary to start");
+        let stderr = child.stderr.take().expect("a pipe");
+        Recorder::new(child, stderr, self.home, self.working_directory)
+    }
+
+    /// Starts the program with its standard error on a terminal; what it writes there is read.
+    pub(crate) fn spawn_on(self, terminal: &PseudoTerminal) -> Recorder {
+        let child = self.command().stderr(terminal.for_program()).spawn();
+        let child = child.expect("the binary to start");
+        Recorder::new(child, terminal.for_reader(), self.home, self.working_directory)
+    }
+
+    /// The same, but nobody reads what it writes there: like a terminal after Ctrl-S.
+    pub(crate) fn spawn_on_stopped(self, terminal: &PseudoTerminal) -> Recorder {
+        let child = self.command().stderr(terminal.for_program()).spawn();
+        let child = child.expect("the binary to start");
+        Recorder::new(child, std::io::empty(), self.home, self.working_directory)
+    }
+
+    /// The same with nobody to read its standard output.
+    pub(crate) fn run_with_closed_stdout(self) -> (i32, Recorder) {
+        let mut command = self.command();
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary to start");
+        drop(child.stdout.take());
+        let stderr = child.stderr.take().expect("a pipe");
+        let mut recorder = Recorder::new(child, stderr, self.home, self.working_directory);
+        (recorder.wait_exit(), recorder)
+    }
+
+    fn command(&self) -> Command {
         let binary = env!("CARGO_BIN_EXE_finnhub-stream");
         let mut command = match self.file_size_limit {
             None => Command::new(binary),
@@ -160,17 +191,15 @@ impl Run {
             // A name that cannot be resolved is to fail at once, not to wait for a far-away server.
             .env("RES_OPTIONS", "timeout:1 attempts:1")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::piped());
         // Coverage tools leave word in the environment of where to write.
         for kept in ["PATH", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(kept) {
                 command.env(kept, value);
             }
         }
-        command.envs(self.environment);
-        let child = command.spawn().expect("the binary to start");
-        Recorder::new(child, self.home, self.working_directory)
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Starts the program, waits for its end and gives what is left.

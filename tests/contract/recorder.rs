@@ -31,10 +31,18 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes over a program that was just started with pipes for both its outputs.
-    pub(crate) fn new(mut child: Child, home: Arc<TempDir>, working_directory: PathBuf) -> Self {
-        let stdout = Collected::from(child.stdout.take().expect("a pipe"));
-        let stderr = Collected::from(child.stderr.take().expect("a pipe"));
+    /// Takes over a program that was just started; `stderr` is where its standard error can be read.
+    pub(crate) fn new(
+        mut child: Child,
+        stderr: impl Read + Send + 'static,
+        home: Arc<TempDir>,
+        working_directory: PathBuf,
+    ) -> Self {
+        let stdout = match child.stdout.take() {
+            Some(stdout) => Collected::from(stdout),
+            None => Collected::from(std::io::empty()),
+        };
+        let stderr = Collected::from(stderr);
         Self { child, status: None, home, working_directory, stdout, stderr }
     }
 

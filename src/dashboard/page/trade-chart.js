@@ -1,0 +1,612 @@
+/**
+ * <trade-chart>: trades of one symbol over time. The price as a line, the volume as bars, and the
+ * spans in which nothing was recorded as hatched gaps with their reason. It needs nothing but this
+ * file, works under a content security policy without 'unsafe-inline', and fits any page:
+ *
+ *   <script type="module" src="trade-chart.js"></script>
+ *   <trade-chart label="AAPL" span="900" style="display: block; height: 300px"></trade-chart>
+ *
+ * In React 19 it is used like any other element; `bars`, `gaps`, `now` and `price` are properties:
+ *
+ *   <trade-chart label="AAPL" span="900" bars={bars} gaps={gaps} now={Date.now()} />
+ *
+ * Attributes
+ *   label   What is shown, for screen readers: usually the symbol.
+ *   span    How many seconds are shown at most, or "all" for everything there is. Default: 900.
+ *   stale   Present when the data have stopped: the line then ends at its last trade.
+ *
+ * Properties
+ *   bars    Array of [second, price, volume, trades], ascending: the UNIX second, the last price
+ *           in it, and the sums of volume and trades. Longer bars carry their last second.
+ *   gaps    Array of {from_ms, to_ms, reason}: UNIX milliseconds, and why nothing was recorded.
+ *   now     UNIX milliseconds at the right edge. Without it, the time of the last bar.
+ *   price   The latest price as a string of digits, when it is newer than the last bar.
+ *
+ * Method
+ *   merge(bars)   Replaces the bars from the first given second on, and adds the later ones.
+ *
+ * Event
+ *   trade-chart-point   The crosshair has moved; `detail` is {second, price, volume, trades}, or
+ *                       null when it is gone.
+ *
+ * Keyboard: left and right move the crosshair, Home and End go to the ends, Escape hides it.
+ *
+ * Style: --trade-chart-line, -volume, -grid, -text, -gap, -card and -ink are CSS colours.
+ */
+
+const PRICE_SHARE = 0.78; // of the height; the rest is for volume
+const TIME_AXIS = 24; // pixels
+const TOP = 14; // pixels, for the labels of gaps
+const HOLD_SECONDS = 3; // a price is drawn as holding when the next trade came later than this
+const STEPS = [
+  1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400,
+  172800, 604800, 1209600, 2419200,
+];
+
+const STYLE = `
+  :host { display: block; position: relative; min-height: 120px; }
+  canvas { display: block; width: 100%; height: 100%; border-radius: 6px; touch-action: pan-y; cursor: crosshair; }
+  canvas:focus-visible { outline: 2px solid var(--trade-chart-line, #2f5bea); outline-offset: 2px; }
+  .tip { position: absolute; top: 18px; left: 0; padding: 7px 11px; border-radius: 9px; pointer-events: none;
+    background: var(--trade-chart-card, #fff); color: var(--trade-chart-ink, #111);
+    border: 1px solid var(--trade-chart-volume, #ccc); box-shadow: 0 4px 18px rgb(0 0 0 / 14%);
+    font-size: 13px; line-height: 1.45; white-space: nowrap; font-variant-numeric: tabular-nums; }
+  .tip[hidden] { display: none; }
+  .tip b { font-size: 15px; }
+  .tip div:first-child, .tip div:last-child { color: var(--trade-chart-text, #666); }
+  .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+`;
+
+const clock = (options) => new Intl.DateTimeFormat(undefined, { hourCycle: 'h23', ...options });
+const WITH_SECONDS = clock({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const WITH_MINUTES = clock({ hour: '2-digit', minute: '2-digit' });
+const WITH_DAY = clock({ day: 'numeric', month: 'short' });
+const WITH_ALL = clock({
+  day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit',
+});
+const AMOUNT = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 });
+
+/** The first position in sorted `bars` whose second is not below `second`. */
+function positionOf(bars, second) {
+  let low = 0;
+  let high = bars.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (bars[middle][0] < second) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The smallest step that is not below `least`. */
+function stepOf(least) {
+  return STEPS.find((step) => step >= least) ?? STEPS.at(-1);
+}
+
+/** A round distance between about `count` lines over `range`, and the decimals to write it. */
+function gridOf(range, count) {
+  const raw = range / count;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= raw) * power;
+  const digits = Math.max(0, -Math.floor(Math.log10(step)) + (Math.abs(step / power - 2.5) < 1e-6 ? 1 : 0));
+  return { step, digits: Math.min(digits, 12) };
+}
+
+function seconds(duration) {
+  const whole = Math.round(duration);
+  if (whole < 1) return `${Math.round(duration * 1000)} ms`;
+  if (whole < 120) return `${whole} s`;
+  if (whole < 7200) return `${Math.round(whole / 60)} min`;
+  return `${(whole / 3600).toFixed(1)} h`;
+}
+
+class TradeChart extends HTMLElement {
+  static observedAttributes = ['label', 'span', 'stale'];
+
+  #bars = [];
+  #gaps = [];
+  #now = 0;
+  #price = null;
+  #point = null; // second under the crosshair
+  #scheduled = false;
+  #described = 0;
+  #look = null; // the computed style
+  #canvas = document.createElement('canvas');
+  #tip = document.createElement('div');
+  #tipLines = ['div', 'b', 'div'].map((tag) => this.#tip.appendChild(document.createElement(tag)));
+  #spoken = document.createElement('div');
+  #observer = new ResizeObserver(() => this.#draw());
+  #scheme = matchMedia('(prefers-color-scheme: dark)');
+  #redraw = () => this.#schedule();
+  #view = null; // how the last drawing maps seconds to pixels
+
+  constructor() {
+    super();
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    const root = this.attachShadow({ mode: 'open' });
+    root.adoptedStyleSheets = [sheet];
+    this.#canvas.tabIndex = 0;
+    this.#canvas.setAttribute('role', 'img');
+    this.#tip.className = 'tip';
+    this.#tip.hidden = true;
+    this.#tip.setAttribute('aria-hidden', 'true');
+    this.#spoken.className = 'spoken';
+    this.#spoken.setAttribute('aria-live', 'polite');
+    root.append(this.#canvas, this.#tip, this.#spoken);
+    this.#canvas.addEventListener('pointermove', (event) => this.#pointAt(event));
+    this.#canvas.addEventListener('pointerdown', (event) => this.#pointAt(event));
+    this.#canvas.addEventListener('pointerleave', () => this.#show(null));
+    this.#canvas.addEventListener('blur', () => this.#show(null));
+    this.#canvas.addEventListener('keydown', (event) => this.#key(event));
+  }
+
+  connectedCallback() {
+    this.#observer.observe(this);
+    this.#scheme.addEventListener('change', this.#redraw);
+    this.#schedule();
+  }
+
+  disconnectedCallback() {
+    this.#observer.disconnect();
+    this.#scheme.removeEventListener('change', this.#redraw);
+  }
+
+  attributeChangedCallback() {
+    this.#described = 0;
+    this.#schedule();
+  }
+
+  get bars() {
+    return this.#bars;
+  }
+
+  set bars(bars) {
+    this.#bars = Array.isArray(bars) ? bars : [];
+    this.#described = 0;
+    this.#schedule();
+  }
+
+  get gaps() {
+    return this.#gaps;
+  }
+
+  set gaps(gaps) {
+    this.#gaps = Array.isArray(gaps) ? gaps : [];
+    this.#schedule();
+  }
+
+  get now() {
+    return this.#now;
+  }
+
+  set now(now) {
+    this.#now = Number(now) || 0;
+    this.#schedule();
+  }
+
+  get price() {
+    return this.#price;
+  }
+
+  set price(price) {
+    this.#price = price ?? null;
+    this.#schedule();
+  }
+
+  merge(bars) {
+    if (!bars.length) return;
+    const from = positionOf(this.#bars, bars[0][0]);
+    this.#bars = this.#bars.slice(0, from).concat(bars);
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#scheduled || !this.isConnected) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => {
+      this.#scheduled = false;
+      this.#draw();
+    });
+  }
+
+  #colour(name, otherwise) {
+    return this.#look.getPropertyValue(`--trade-chart-${name}`).trim() || otherwise;
+  }
+
+  /** Everything that the drawing needs to know, from the data and the size. */
+  #measure(context, width, height) {
+    const last = this.#bars.at(-1);
+    const latest = Number(this.#price ?? NaN);
+    const end = Math.max((this.#now || 0) / 1000, last ? last[0] : 0);
+    const span = this.getAttribute('span') ?? '900';
+    const all = this.#bars.length ? end - this.#bars[0][0] : 0;
+    // A beginning is shown large, and fills the span as it grows.
+    const shown = Math.min(span === 'all' ? Infinity : Number(span) || 900, Math.max(60, all));
+    const start = end - shown;
+    const first = positionOf(this.#bars, start);
+    const visible = this.#bars.slice(Math.max(0, first - 1));
+    const prices = visible.map((bar) => bar[1]);
+    if (Number.isFinite(latest) && visible.length) prices.push(latest);
+    if (!prices.length) prices.push(1); // an empty chart has axes too
+    let low = Math.min(...prices);
+    let high = Math.max(...prices);
+    const middle = (low + high) / 2;
+    // A price that hardly moves is not blown up to fill the height.
+    const range = Math.max(high - low, Math.abs(middle) * 0.0004, 1e-12);
+    low = middle - range * 0.58;
+    high = middle + range * 0.58;
+    const bottom = height - TIME_AXIS;
+    const floor = TOP + (bottom - TOP) * PRICE_SHARE;
+    const grid = gridOf(high - low, Math.max(2, Math.floor((floor - TOP) / 52)));
+    const format = new Intl.NumberFormat(undefined, {
+      minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits,
+    });
+    const tag = Number.isFinite(latest) ? latest : last?.[1];
+    // As many decimals as the axis has, and two more.
+    const tagText = tag === undefined ? '' : new Intl.NumberFormat(undefined, {
+      minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits + 2,
+    }).format(tag);
+    const widest = visible.length
+      ? Math.max(...[format.format(low), format.format(high), tagText].map((text) => context.measureText(text).width))
+      : 40;
+    const right = width - Math.ceil(widest) - 16;
+    return {
+      start, end, shown, visible, low, high, grid, format, bottom, floor, right, tag, tagText,
+      x: (second) => ((second - start) / shown) * right,
+      y: (price) => floor - ((price - low) / (high - low)) * (floor - TOP),
+    };
+  }
+
+  #draw() {
+    const box = this.#canvas.getBoundingClientRect();
+    const { clientWidth: width, clientHeight: height } = this.#canvas;
+    if (!box.width || !box.height) return;
+    const scale = devicePixelRatio || 1;
+    const [pixelWidth, pixelHeight] = [Math.round(width * scale), Math.round(height * scale)];
+    if (this.#canvas.width !== pixelWidth || this.#canvas.height !== pixelHeight) {
+      this.#canvas.width = pixelWidth;
+      this.#canvas.height = pixelHeight;
+    }
+    this.#look = getComputedStyle(this);
+    const context = this.#canvas.getContext('2d');
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.font = `12px ${this.#look.fontFamily}`;
+    context.textBaseline = 'middle';
+    const view = this.#measure(context, width, height);
+    this.#view = view;
+    this.#drawTimes(context, view);
+    if (!view.visible.length) {
+      context.fillStyle = this.#colour('text', '#666');
+      context.textAlign = 'center';
+      context.fillText('No trade yet', width / 2, height / 2);
+      this.#drawGaps(context, view);
+      this.#show(null);
+      return;
+    }
+    this.#drawPrices(context, view, width);
+    this.#drawVolume(context, view);
+    this.#drawGaps(context, view);
+    this.#drawLine(context, view);
+    this.#drawTag(context, view, width);
+    this.#drawCrosshair(context, view, width);
+    this.#describe(view);
+  }
+
+  #drawTimes(context, view) {
+    const step = stepOf((view.shown / Math.max(view.right, 1)) * 92);
+    const offset = new Date(view.end * 1000).getTimezoneOffset() * 60;
+    const format = step < 60 ? WITH_SECONDS : step < 86400 ? WITH_MINUTES : WITH_DAY;
+    context.textAlign = 'center';
+    context.fillStyle = this.#colour('text', '#666');
+    context.strokeStyle = this.#colour('grid', '#eee');
+    context.lineWidth = 1;
+    const first = Math.ceil((view.start - offset) / step) * step + offset;
+    for (let second = first; second <= view.end; second += step) {
+      const x = Math.round(view.x(second)) + 0.5;
+      context.beginPath();
+      context.moveTo(x, TOP);
+      context.lineTo(x, view.bottom);
+      context.stroke();
+      if (x > 22 && x < view.right - 8) {
+        context.fillText(format.format(second * 1000), x, view.bottom + TIME_AXIS / 2 + 2);
+      }
+    }
+    context.beginPath();
+    context.moveTo(0, view.bottom + 0.5);
+    context.lineTo(view.right, view.bottom + 0.5);
+    context.stroke();
+  }
+
+  #drawPrices(context, view, width) {
+    const { step } = view.grid;
+    context.textAlign = 'right';
+    context.fillStyle = this.#colour('text', '#666');
+    context.strokeStyle = this.#colour('grid', '#eee');
+    for (let price = Math.ceil(view.low / step) * step; price <= view.high; price += step) {
+      const y = Math.round(view.y(price)) + 0.5;
+      context.beginPath();
+      context.moveTo(0, y);
+      context.lineTo(view.right, y);
+      context.stroke();
+      // The tag of the latest price has its place.
+      if (Math.abs(y - view.y(view.tag)) > 16) {
+        context.fillText(view.format.format(price), width - 6, y);
+      }
+    }
+  }
+
+  #drawVolume(context, view) {
+    const step = stepOf((view.shown / Math.max(view.right, 1)) * 6);
+    const sums = new Map();
+    for (const [second, , volume] of view.visible) {
+      if (second < view.start) continue;
+      const slot = Math.floor(second / step);
+      sums.set(slot, (sums.get(slot) ?? 0) + volume);
+    }
+    const most = Math.max(...sums.values(), 1e-12);
+    const room = view.bottom - view.floor - 10;
+    const wide = Math.max(1, (step / view.shown) * view.right - 1.5);
+    context.fillStyle = this.#colour('volume', '#bbb');
+    for (const [slot, volume] of sums) {
+      const x = Math.max(0, view.x(slot * step));
+      const tall = Math.max(volume > 0 ? 1 : 0, (volume / most) * room);
+      context.beginPath();
+      context.roundRect(x, view.bottom - tall, Math.min(wide, view.right - x), tall, [Math.min(2, wide / 3), Math.min(2, wide / 3), 0, 0]);
+      context.fill();
+    }
+  }
+
+  #visibleGaps(view) {
+    return this.#gaps.filter((gap) => gap.to_ms / 1000 > view.start && gap.from_ms / 1000 < view.end);
+  }
+
+  #drawGaps(context, view) {
+    const colour = this.#colour('gap', '#c90');
+    for (const gap of this.#visibleGaps(view)) {
+      const left = Math.max(0, view.x(gap.from_ms / 1000));
+      const right = Math.min(view.right, Math.max(left + 3, view.x(gap.to_ms / 1000)));
+      context.save();
+      context.beginPath();
+      context.rect(left, TOP, right - left, view.bottom - TOP);
+      context.clip();
+      context.fillStyle = colour;
+      context.globalAlpha = 0.1;
+      context.fillRect(left, TOP, right - left, view.bottom - TOP);
+      context.globalAlpha = 0.3;
+      context.strokeStyle = colour;
+      context.beginPath();
+      const tall = view.bottom - TOP;
+      for (let x = left - tall - ((left - tall) % 9); x < right; x += 9) {
+        context.moveTo(x, view.bottom);
+        context.lineTo(x + tall, TOP);
+      }
+      context.stroke();
+      context.globalAlpha = 1;
+      const text = `${gap.reason} · ${seconds((gap.to_ms - gap.from_ms) / 1000)}`;
+      if (right - left > 70) {
+        context.fillStyle = this.#colour('card', '#fff');
+        const room = right - left - 16;
+        const wide = Math.min(room, context.measureText(text).width);
+        const x = left + (right - left - wide) / 2;
+        context.globalAlpha = 0.88;
+        context.fillRect(x - 5, TOP + 6, wide + 10, 20);
+        context.globalAlpha = 1;
+        context.fillStyle = this.#colour('ink', '#111');
+        context.textAlign = 'left';
+        context.fillText(this.#fit(context, text, room), x, TOP + 16.5);
+      }
+      context.restore();
+    }
+  }
+
+  /** As much of a text as fits. */
+  #fit(context, text, room) {
+    if (context.measureText(text).width <= room) return text;
+    let length = text.length;
+    while (length > 1 && context.measureText(`${text.slice(0, length)}…`).width > room) length -= 1;
+    return `${text.slice(0, length)}…`;
+  }
+
+  /** The line in pieces, each without a gap in it; points in seconds and prices. */
+  #pieces(view) {
+    const pieces = [];
+    let piece = [];
+    let gap = 0;
+    const gaps = this.#gaps;
+    const { visible } = view;
+    visible.forEach(([second, price], index) => {
+      const before = visible[index - 1];
+      while (before && gap < gaps.length && gaps[gap].to_ms / 1000 < before[0]) gap += 1;
+      const isGap = before && gap < gaps.length && gaps[gap].from_ms / 1000 <= second;
+      if (isGap) {
+        piece.push([Math.max(before[0], gaps[gap].from_ms / 1000), before[1]]);
+        pieces.push(piece);
+        piece = [];
+      } else if (before && second - before[0] > HOLD_SECONDS) {
+        // Until the next trade the price was this one.
+        piece.push([second - 1, before[1]]);
+      }
+      piece.push([second, price]);
+    });
+    const open = gaps.at(-1);
+    const lost = open && open.to_ms / 1000 > visible.at(-1)[0] ? open.from_ms / 1000 : Infinity;
+    if (!this.hasAttribute('stale')) piece.push([Math.max(visible.at(-1)[0], Math.min(view.end, lost)), view.tag]);
+    pieces.push(piece);
+    return pieces;
+  }
+
+  #drawLine(context, view) {
+    const colour = this.#colour('line', '#2f5bea');
+    const shade = context.createLinearGradient(0, TOP, 0, view.floor + 8);
+    // Canvas spells any colour as #rrggbb; "transparent" would fade through grey.
+    context.fillStyle = colour;
+    shade.addColorStop(0, colour);
+    shade.addColorStop(1, `${context.fillStyle.slice(0, 7)}00`);
+    context.save();
+    context.beginPath();
+    context.rect(0, 0, view.right, view.bottom);
+    context.clip();
+    for (const piece of this.#pieces(view)) {
+      const line = new Path2D();
+      piece.forEach(([second, price], index) => {
+        if (index === 0) line.moveTo(view.x(second), view.y(price));
+        else line.lineTo(view.x(second), view.y(price));
+      });
+      const area = new Path2D(line);
+      area.lineTo(view.x(piece.at(-1)[0]), view.floor + 8);
+      area.lineTo(view.x(piece[0][0]), view.floor + 8);
+      context.globalAlpha = 0.24;
+      context.fillStyle = shade;
+      context.fill(area);
+      context.globalAlpha = 1;
+      context.strokeStyle = colour;
+      context.lineWidth = 1.75;
+      context.lineJoin = 'round';
+      context.stroke(line);
+    }
+    context.restore();
+  }
+
+  #drawTag(context, view, width) {
+    const y = view.y(view.tag);
+    const colour = this.#colour('line', '#2f5bea');
+    context.save();
+    context.strokeStyle = colour;
+    context.globalAlpha = 0.55;
+    context.lineWidth = 1;
+    context.setLineDash([2, 4]);
+    context.beginPath();
+    context.moveTo(0, Math.round(y) + 0.5);
+    context.lineTo(view.right, Math.round(y) + 0.5);
+    context.stroke();
+    context.restore();
+    context.fillStyle = colour;
+    context.beginPath();
+    context.roundRect(view.right + 2, y - 11, width - view.right - 2, 22, 6);
+    context.fill();
+    context.fillStyle = this.#colour('card', '#fff');
+    context.textAlign = 'right';
+    context.fillText(view.tagText, width - 6, y + 0.5);
+  }
+
+  #drawCrosshair(context, view, width) {
+    const bar = this.#barAt(this.#point);
+    const gap = this.#gapAt(this.#point);
+    this.#tip.hidden = !bar && !gap;
+    if (this.#tip.hidden) return;
+    const x = Math.min(view.right, Math.max(0, view.x(gap ? this.#point : bar[0])));
+    context.strokeStyle = this.#colour('text', '#666');
+    context.lineWidth = 1;
+    context.setLineDash([3, 3]);
+    context.beginPath();
+    context.moveTo(Math.round(x) + 0.5, TOP);
+    context.lineTo(Math.round(x) + 0.5, view.bottom);
+    if (!gap) {
+      context.moveTo(0, Math.round(view.y(bar[1])) + 0.5);
+      context.lineTo(view.right, Math.round(view.y(bar[1])) + 0.5);
+    }
+    context.stroke();
+    context.setLineDash([]);
+    if (!gap) {
+      context.fillStyle = this.#colour('line', '#2f5bea');
+      context.strokeStyle = this.#colour('card', '#fff');
+      context.lineWidth = 2;
+      context.beginPath();
+      context.arc(x, view.y(bar[1]), 4.5, 0, 2 * Math.PI);
+      context.fill();
+      context.stroke();
+    }
+    this.#words(bar, gap).forEach((text, index) => {
+      if (this.#tipLines[index].textContent !== text) this.#tipLines[index].textContent = text;
+    });
+    const wide = this.#tip.offsetWidth;
+    const left = x + 14 + wide > Math.min(width, view.right) ? x - 14 - wide : x + 14;
+    this.#tip.style.left = `${Math.max(0, left)}px`;
+  }
+
+  #words(bar, gap) {
+    if (gap) {
+      return [
+        WITH_ALL.format(gap.from_ms), gap.reason,
+        `nothing recorded for ${seconds((gap.to_ms - gap.from_ms) / 1000)}`,
+      ];
+    }
+    const trades = bar[3] === 1 ? '1 trade' : `${AMOUNT.format(bar[3])} trades`;
+    return [WITH_ALL.format(bar[0] * 1000), String(bar[1]), `volume ${AMOUNT.format(bar[2])} · ${trades}`];
+  }
+
+  #barAt(second) {
+    if (second === null || !this.#view?.visible.length) return null;
+    const bars = this.#view.visible;
+    const after = positionOf(bars, second);
+    const candidates = [bars[after - 1], bars[after]].filter((bar) => bar && bar[0] >= this.#view.start);
+    if (!candidates.length) return null;
+    return candidates.reduce((one, other) => (Math.abs(other[0] - second) < Math.abs(one[0] - second) ? other : one));
+  }
+
+  #gapAt(second) {
+    if (second === null) return null;
+    // Three pixels, because that is how a very short one is drawn.
+    const least = this.#view ? (3 / Math.max(1, this.#view.right)) * this.#view.shown : 0;
+    return this.#gaps.find((gap) => {
+      const from = gap.from_ms / 1000;
+      return from <= second && second <= Math.max(gap.to_ms / 1000, from + least);
+    }) ?? null;
+  }
+
+  #pointAt(event) {
+    const view = this.#view;
+    if (!view?.right) return;
+    const x = event.clientX - this.#canvas.getBoundingClientRect().left;
+    this.#show(view.start + (Math.min(x, view.right) / view.right) * view.shown);
+  }
+
+  #key(event) {
+    const view = this.#view;
+    if (!view?.visible.length) return;
+    const bars = view.visible.filter((bar) => bar[0] >= view.start);
+    const here = this.#point === null ? -1 : bars.indexOf(this.#barAt(this.#point));
+    const moves = {
+      ArrowLeft: here < 0 ? bars.length - 1 : here - 1,
+      ArrowRight: here < 0 ? bars.length - 1 : here + 1,
+      Home: 0,
+      End: bars.length - 1,
+    };
+    if (event.key === 'Escape') this.#show(null);
+    else if (event.key in moves && bars.length) {
+      const bar = bars[Math.min(bars.length - 1, Math.max(0, moves[event.key]))];
+      this.#show(bar[0]);
+      this.#spoken.textContent = this.#words(bar, this.#gapAt(bar[0])).join(', ');
+    } else return;
+    event.preventDefault();
+  }
+
+  #show(second) {
+    if (second === null && this.#point === null) return;
+    this.#point = second;
+    const bar = this.#barAt(second);
+    const detail = bar && { second: bar[0], price: bar[1], volume: bar[2], trades: bar[3] };
+    this.dispatchEvent(new CustomEvent('trade-chart-point', { detail, bubbles: true }));
+    if (second === null) this.#tip.hidden = true;
+    this.#schedule();
+  }
+
+  /** The picture in words, renewed now and then. */
+  #describe(view) {
+    if (performance.now() - this.#described < 10000 && this.#described) return;
+    this.#described = performance.now();
+    const prices = view.visible.map((bar) => bar[1]);
+    const gaps = this.#visibleGaps(view).length;
+    this.#canvas.setAttribute('aria-label', [
+      `Chart of ${this.getAttribute('label') || 'trades'}, ${seconds(view.shown)}`,
+      `last price ${view.tag}`,
+      `lowest ${Math.min(...prices)}, highest ${Math.max(...prices)}`,
+      gaps ? `${gaps} ${gaps === 1 ? 'gap' : 'gaps'} in the recording` : 'no gaps in the recording',
+      'arrow keys move through the values',
+    ].join('; '));
+  }
+}
+
+customElements.define('trade-chart', TradeChart);

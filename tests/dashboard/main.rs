@@ -1,0 +1,22 @@
+//! The live page from outside: its addresses, what it refuses, what it costs the recording, and
+//! the page itself in a real browser.
+//!
+//! * `program`, `feed`, `http`, `waiting`: the recorder as a process, a server for it to record,
+//!   and plain HTTP
+//! * `served`: the page's server alone, fed by the test
+//! * `addresses`, `hostile`, `crowd`: what is promised
+//! * `webdriver`, `page`: the same in Chromium; ignored unless asked for, because it must be there
+//!
+//! Nothing sleeps to be right: every wait is for something that can be seen, and has a deadline.
+#![cfg(all(test, unix, feature = "dashboard"))]
+
+mod addresses;
+mod crowd;
+mod feed;
+mod hostile;
+mod http;
+mod page;
+mod program;
+mod served;
+mod waiting;
+mod webdriver;

@@ -1,0 +1,36 @@
+//! Waiting for something that can be seen.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long any wait may take before the test fails: far more than needed on a busy machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Looks until there is something to give; on failure says what was seen last.
+pub(crate) fn wait_for<T, S: std::fmt::Debug>(
+    what: &str,
+    mut look: impl FnMut() -> Result<T, S>,
+) -> T {
+    let until = Instant::now() + DEADLINE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > until => {
+                panic!("waited {DEADLINE:?} for {what}; seen last: {seen:?}")
+            }
+            Err(_) => thread::sleep(Duration::from_millis(10)),
+        }
+    }
+}
+
+/// Waits until `look` says yes about what it gives.
+pub(crate) fn wait_until<S: std::fmt::Debug>(
+    what: &str,
+    mut look: impl FnMut() -> S,
+    is_right: impl Fn(&S) -> bool,
+) -> S {
+    wait_for(what, || {
+        let seen = look();
+        if is_right(&seen) { Ok(seen) } else { Err(seen) }
+    })
+}
