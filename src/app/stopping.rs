@@ -5,6 +5,7 @@
 
 use std::io;
 use std::process::exit;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -115,7 +116,12 @@ pub(super) fn listen(
 /// Ends the program in the place of a main thread that is stuck.
 fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>) {
     thread::sleep(MAIN_THREAD_TIME);
-    outbox.send(Entry::Down { at_ms: now_ms(), reason: "stopped".to_owned() });
+    // The ledger does not let it be earlier than its last row, should there be no later message.
+    let at_ms = match outbox.gauges().last_message_ms.load(Ordering::Relaxed) {
+        0 => now_ms(),
+        last_message_ms => last_message_ms,
+    };
+    outbox.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
     outbox.send(Entry::Finish);
     let report = writer.join_until(Instant::now() + WRITER_TIME);
     let (text, code) = match report {

@@ -203,5 +203,7 @@ pub(super) fn open_ledger(
     now_ms: i64,
 ) -> Result<(AppendFile<DiskFile>, Vec<String>), OpenError> {
     let disk = DiskFile::open(path).map_err(failed("open", path))?;
+    // `--out op1` and `--out op1.csv` are two recordings with one ledger.
+    lock_rows(path, &disk)?;
     open_rows(path, disk, super::coverage::HEADER, 0, now_ms)
 }

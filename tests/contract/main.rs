@@ -35,6 +35,8 @@ mod full_disk;
 mod generate_command;
 mod handshake_refusals;
 mod kill;
+mod ledger;
+mod locks;
 mod malformed_messages;
 mod million_trades;
 mod reconnecting;
@@ -42,6 +44,8 @@ mod rotation;
 mod secrets;
 mod settings_errors;
 mod simulate_command;
+#[cfg(target_os = "linux")]
+mod soak;
 mod standard_output;
 mod stopping;
 mod terminal;

@@ -66,6 +66,15 @@ impl Recorder {
         String::from_utf8_lossy(&self.bytes_of(name)).into_owned()
     }
 
+    /// Whether a file ends with `text`; reads no more of it than that.
+    pub(crate) fn ends_with(&self, name: &str, text: &str) -> bool {
+        let Ok(mut file) = File::open(self.path(name)) else { return false };
+        let mut end = Vec::new();
+        let place = i64::try_from(text.len()).expect("a short text");
+        file.seek(SeekFrom::End(-place)).and_then(|_| file.read_to_end(&mut end)).is_ok()
+            && end == text.as_bytes()
+    }
+
     /// The recording `op1.csv`.
     pub(crate) fn csv(&self) -> String {
         self.text_of("op1.csv")

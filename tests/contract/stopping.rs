@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::connection::Connection;
 use crate::frames::Opcode;
 use crate::harness::{Recorder, Run, Signal};
-use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line, trade_message};
+use crate::recording::{
+    FORETOLD_COLUMNS, assert_says, ledger_rows, now_ms, summary_line, trade_message,
+};
 use crate::server::{ClosedPort, Server};
 
 const TRADE: &str = r#"{"p":1.5,"s":"AAPL","t":1680300000123,"v":5}"#;
@@ -98,7 +100,56 @@ fn it_stops_in_the_middle_of_a_handshake_that_is_never_answered() {
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+    let before_ms = now_ms() - 10_000;
+    let rows = ledger_rows(&recorder);
+    assert!(rows.iter().all(|row| row.time_ms > before_ms), "{}", recorder.seen());
+    assert_ledger_ends_with_stopped(&recorder);
     drop(handshake);
+}
+
+#[test]
+fn it_stops_in_the_middle_of_a_reconnection_and_the_loss_keeps_its_time() {
+    let server = Server::plain();
+    let (mut recorder, connection) = recording_program(&server);
+    drop(connection);
+    let handshake = server.accept();
+    let again_ms = now_ms();
+    recorder.signal(Signal::SIGTERM);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    let rows = ledger_rows(&recorder);
+    let reasons: Vec<&str> = rows.iter().map(|row| row.reason.as_str()).collect();
+    assert!(matches!(reasons[..], ["", _, .., "stopped"]), "{}", recorder.seen());
+    assert!(rows[1].time_ms <= again_ms, "nothing was heard after that: {}", recorder.seen());
+    drop(handshake);
+}
+
+/// A closing terminal sends SIGHUP to everything in it, some of them twice.
+#[test]
+fn signals_that_are_not_ctrl_c_may_come_twice() {
+    for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+        let server = Server::plain();
+        let (mut recorder, mut connection) = recording_program(&server);
+        recorder.signal(signal);
+        recorder.wait_until_it_says("stopping");
+        recorder.signal(signal);
+        recorder.signal(Signal::SIGHUP);
+        connection.answer_close();
+        assert_eq!(recorder.wait_exit(), 0, "{signal:?}: {}", recorder.seen());
+        assert_says(&recorder, &summary_line(1, 0));
+        assert_ledger_ends_with_stopped(&recorder);
+    }
+}
+
+#[test]
+fn it_stops_while_the_server_neither_reads_nor_answers() {
+    let server = Server::plain();
+    let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+    // Accepted by the system alone: nobody answers the request for an upgrade.
+    assert!(server.has_a_caller(LEAVE_WITHIN), "{}", recorder.seen());
+    recorder.signal(Signal::SIGINT);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
 }
 
 #[test]
