@@ -89,6 +89,8 @@ pub struct Recorder {
     last_written_ms: i64,
     loss_from_ms: Option<i64>,
     sync_under_way: bool,
+    /// Whether rows go to a file that is not found under its name.
+    misplaced: bool,
     timers: Timers,
 }
 
@@ -146,6 +148,7 @@ impl Recorder {
             last_written_ms: now_ms,
             loss_from_ms: None,
             sync_under_way: false,
+            misplaced: false,
             timers: Timers {
                 proof: started,
                 snapshot: started,
@@ -407,6 +410,7 @@ impl Recorder {
         if self.timers.proof <= now {
             self.timers.proof = now + PROOF_EVERY;
             self.prove_life();
+            self.look_after_files();
         }
         if self.timers.snapshot <= now {
             self.timers.snapshot = now + SNAPSHOT_EVERY;
@@ -437,6 +441,28 @@ impl Recorder {
             // Without it a kill would be dated earlier than need be; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
+    }
+
+    /// Notices files that somebody has moved, removed or emptied; says so once per change of state.
+    fn look_after_files(&mut self) {
+        self.log.look_after_file();
+        if !self.all_handed_over() {
+            return;
+        }
+        let Some(recording) = self.output.recording() else { return };
+        if recording.ledger().has_pending() {
+            return;
+        }
+        let result = recording.look_after_files(now_ms());
+        if let Err(error) = &result
+            && !self.misplaced
+        {
+            let out = &self.options.out;
+            error!(
+                "{out} is not where it was, and cannot be begun anew: {error}; rows go to the old file"
+            );
+        }
+        self.misplaced = result.is_err();
     }
 
     /// Renews the snapshot. What it counts has been handed to the file.

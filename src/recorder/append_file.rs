@@ -186,6 +186,22 @@ impl<S: Storage> AppendFile<S> {
         Ok(())
     }
 
+    /// Somebody else has cut the file; it ends at `length` now.
+    pub fn was_cut_to(&mut self, length: u64) {
+        self.whole = length;
+        self.synced = 0;
+    }
+
+    /// Empties the file.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn begin_again(&mut self) -> io::Result<()> {
+        self.storage.set_len(0)?;
+        self.was_cut_to(0);
+        Ok(())
+    }
+
     /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
     pub fn synced_elsewhere(&mut self, length: u64, succeeded: bool) {
         if succeeded {

@@ -2,9 +2,10 @@
 //!
 //! Writer thread.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
@@ -12,6 +13,7 @@ const WAITING_BYTES: usize = 1 << 20;
 /// The open log file.
 #[derive(Debug)]
 pub(super) struct LogFile {
+    path: PathBuf,
     file: File,
     waiting: Vec<u8>,
     lost: u64,
@@ -19,8 +21,20 @@ pub(super) struct LogFile {
 
 impl LogFile {
     pub(super) fn open(path: &Path) -> io::Result<LogFile> {
-        let file = OpenOptions::new().append(true).create(true).open(path)?;
-        Ok(LogFile { file, waiting: Vec::new(), lost: 0 })
+        let file = open(path)?;
+        Ok(LogFile { path: path.to_owned(), file, waiting: Vec::new(), lost: 0 })
+    }
+
+    /// Goes on in a new file when somebody has moved the old one away or removed it.
+    pub(super) fn look_after_file(&mut self) {
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        let ours = self.file.metadata().map(identity).ok();
+        // A name that leads nowhere is another file, too. One that cannot be opened is tried again.
+        if fs::metadata(&self.path).map(identity).ok() != ours
+            && let Ok(file) = open(&self.path)
+        {
+            self.file = file;
+        }
     }
 
     /// Takes a line, with its line end.
@@ -47,6 +61,10 @@ impl LogFile {
             self.push(&format!("({lost} lines are missing here: the disk did not take them)\n"));
         }
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
+mod moved;
+
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};

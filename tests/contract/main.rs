@@ -39,6 +39,7 @@ mod ledger;
 mod locks;
 mod malformed_messages;
 mod million_trades;
+mod moved_files;
 mod reconnecting;
 mod rotation;
 mod secrets;
