@@ -100,3 +100,36 @@ fn the_key_is_not_among_the_arguments_of_the_process() {
     assert_eq!(recorder.stop(handshake.upgrade()), 0, "{}", recorder.seen());
     assert_key_is_nowhere(&recorder);
 }
+
+/// Everything else that can go wrong on the way, one after the other, in one directory.
+#[test]
+fn the_key_is_nowhere_after_every_other_failure() {
+    let server = Server::plain();
+    let mut recorder = talkative(&server.url());
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    connection.reset();
+    // A switch of protocols that is none, with the key in it.
+    let headers = format!("Upgrade: {KEY}\r\nSec-WebSocket-Accept: {KEY}\r\n");
+    server.accept().refuse("101 Switching Protocols", &headers, KEY);
+    server.accept().refuse("524 A Timeout Occurred", "", KEY);
+    server.accept().refuse("403 Forbidden", "", KEY);
+    recorder.wait_until_it_says("403");
+    recorder.signal(Signal::SIGKILL);
+    assert_eq!(recorder.wait_exit(), -9);
+    assert_key_is_nowhere(&recorder);
+
+    let run = Run::beside(&recorder).url(&server.url()).tickers("AAPL").arg("--verbose");
+    let mut recorder = run.env("RUST_LOG", "trace").spawn();
+    let second = Run::beside(&recorder).tickers("AAPL").env("RUST_LOG", "trace");
+    let (code, second) = second.url(&server.url()).run_to_its_end();
+    assert_eq!(code, 1, "{}", second.seen());
+    assert_key_is_nowhere(&second);
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_raw(&[0xf1, 1, b'x']);
+    drop(connection);
+    server.accept().refuse("429 Too Many Requests", "", KEY);
+    recorder.wait_until_it_says("429");
+    recorder.signal(Signal::SIGINT);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert_key_is_nowhere(&recorder);
+}
