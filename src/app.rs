@@ -8,9 +8,11 @@
 mod desk;
 #[cfg(feature = "dashboard")]
 mod live_page;
+mod quiet_watch;
+mod simulating;
 mod stopping;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +24,9 @@ use std::time::{Duration, Instant};
 use log::{LevelFilter, info, warn};
 
 use crate::api_key::ApiKey;
+use crate::backoff::Pauses;
 use crate::connection::Endpoint;
-use crate::entry::{Entry, Gauges, Outbox};
+use crate::entry::{Entry, Gauges, Line, Outbox};
 use crate::error::Error;
 use crate::log_lines::LogLines;
 use crate::market::SnapshotSlot;
@@ -34,12 +37,13 @@ use crate::recorder::{
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
 use crate::simulator::{Simulator, SimulatorOptions};
-use crate::terminal::{self, Line, WAITING_LINES};
-use crate::watch_list::{FREE_PLAN_SYMBOLS, WatchList};
+use crate::terminal::{self, LiveLine, Look, WAITING_LINES};
+use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
 use desk::Desk;
 #[cfg(feature = "dashboard")]
 use live_page::LivePage;
+pub use simulating::simulate;
 use stopping::WriterHandle;
 
 /// A terminal that does not take the last lines within this does not get them.
@@ -53,10 +57,11 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let screen = Screen::start()?;
+    let slot = SnapshotSlot::default();
+    let screen = Screen::start(look(settings.verbosity, &slot, &gauges))?;
     start_log(&settings, &outbox, &screen);
 
-    let result = record(settings, &gauges, &outbox, inbox, &screen);
+    let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
     screen.end();
     result
 }
@@ -64,13 +69,14 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
 fn record(
     settings: Settings,
     gauges: &Arc<Gauges>,
+    slot: &SnapshotSlot,
     outbox: &Outbox,
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
+    stopping::outlive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
     let dashboard = live_page::bind_if_wanted(settings.dashboard)?;
-    let slot = SnapshotSlot::default();
     let (command_sender, commands) = mpsc::channel();
     let (closed, closed_files) = mpsc::channel();
     let (sync, sync_requests) = mpsc::channel();
@@ -92,9 +98,13 @@ fn record(
     stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
         .map_err(cannot_go_on)?;
 
+    let quiet_slot = slot.clone();
+    spawn("quiet", move || quiet_watch::run(&quiet_slot))?;
     #[cfg(feature = "dashboard")]
     let live_page = dashboard
-        .map(|dashboard| LivePage::start(dashboard, slot, Arc::clone(gauges), Arc::clone(&desk)))
+        .map(|dashboard| {
+            LivePage::start(dashboard, slot.clone(), Arc::clone(gauges), Arc::clone(&desk))
+        })
         .transpose()?;
     if let Some((path, _)) = settings.tickers_file {
         let desk = Arc::clone(&desk);
@@ -106,8 +116,10 @@ fn record(
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
     let watch_list = WatchList::new(desk.wanted());
+    let (patience, pauses) = (Patience::default(), Pauses::default());
+    let outbox_of_session = outbox.clone();
     let session =
-        Session::new(endpoint, key, Patience::default(), watch_list, outbox.clone(), commands);
+        Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
     let ended = session.run();
 
     outbox.send(Entry::Finish);
@@ -187,11 +199,7 @@ fn greet(settings: &Settings, count: usize) {
     for warning in &settings.warnings {
         warn!("{warning}");
     }
-    if count > FREE_PLAN_SYMBOLS {
-        warn!(
-            "{count} symbols: Finnhub's free plan delivers {FREE_PLAN_SYMBOLS}; the others may be refused"
-        );
-    }
+    desk::warn_of_many(count);
 }
 
 /// The simulated market of `--demo`, running.
@@ -228,6 +236,17 @@ impl Drop for Market {
     }
 }
 
+/// How the terminal is to look: a live line and colours only where somebody sees them.
+fn look(verbosity: Verbosity, slot: &SnapshotSlot, gauges: &Arc<Gauges>) -> Look {
+    let terminal = io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
+    // https://no-color.org: any value but an empty one.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let live_line = (terminal && verbosity != Verbosity::Quiet)
+        .then(|| LiveLine::new(slot.clone(), Arc::clone(gauges)));
+    Look { colours: terminal && !no_color, live_line }
+}
+
 /// Standard error, behind a thread of its own.
 struct Screen {
     sender: SyncSender<Line>,
@@ -235,9 +254,9 @@ struct Screen {
 }
 
 impl Screen {
-    fn start() -> Result<Screen, Error> {
+    fn start(look: Look) -> Result<Screen, Error> {
         let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
-        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr()))?;
+        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr(), look))?;
         Ok(Screen { sender, thread })
     }
 

@@ -6,22 +6,45 @@
 
 use std::time::Duration;
 
-/// The shortest wait: a server that restarts is back within a second.
-const SHORTEST: Duration = Duration::from_millis(500);
-/// The longest ordinary wait.
-const LONGEST: Duration = Duration::from_secs(60);
-/// A connection that has lasted this long was a good one; the back-off starts anew.
-const GOOD_CONNECTION: Duration = Duration::from_secs(30);
-/// A connection that ended within this was kicked rather than lost.
-const KICKED_WITHIN: Duration = Duration::from_secs(10);
 /// So many kicks running mean that somebody else is using the key.
 const KICKS_THAT_TELL: u32 = 3;
-/// HTTP 429: projects that use Finnhub found that a minute is enough at first …
-const THROTTLED_FIRST: Duration = Duration::from_secs(60);
-/// … and five minutes in the end.
-const THROTTLED_LONGEST: Duration = Duration::from_secs(300);
-/// A key that worked before and is refused now: perhaps it comes back.
-const UNAUTHORIZED_AGAIN: Duration = Duration::from_secs(300);
+
+/// The lengths of the waits, and what a connection's length says. The defaults are the promised
+/// ones; tests have no time for them.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// The shortest wait.
+    pub shortest: Duration,
+    /// The longest ordinary wait.
+    pub longest: Duration,
+    /// A connection that has lasted this long was a good one; the back-off starts anew.
+    pub good_connection: Duration,
+    /// A connection that ended within this was kicked rather than lost.
+    pub kicked_within: Duration,
+    /// After HTTP 429, at first …
+    pub throttled_first: Duration,
+    /// … and in the end.
+    pub throttled_longest: Duration,
+    /// After a refusal of a key that worked before.
+    pub unauthorized_again: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Pauses {
+        Pauses {
+            // A server that restarts is back within a second.
+            shortest: Duration::from_millis(500),
+            longest: Duration::from_secs(60),
+            good_connection: Duration::from_secs(30),
+            kicked_within: Duration::from_secs(10),
+            // Projects that use Finnhub found that a minute is enough at first.
+            throttled_first: Duration::from_secs(60),
+            throttled_longest: Duration::from_secs(300),
+            // Perhaps it comes back.
+            unauthorized_again: Duration::from_secs(300),
+        }
+    }
+}
 
 /// How an attempt or a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +76,7 @@ pub enum Next {
 /// What is remembered from one attempt to the next.
 #[derive(Debug, Default)]
 pub struct Backoff {
+    pauses: Pauses,
     was_accepted: bool,
     failures: u32,
     throttled: u32,
@@ -60,6 +84,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Nothing has been tried yet.
+    pub fn new(pauses: Pauses) -> Backoff {
+        Backoff { pauses, ..Backoff::default() }
+    }
+
     /// Whether the server has ever accepted the key. If not, a refused key is simply a wrong one.
     pub fn was_accepted(&self) -> bool {
         self.was_accepted
@@ -72,7 +101,7 @@ impl Backoff {
                 self.kicks = 0;
                 Next::Wait(self.jittered(random))
             }
-            Outcome::Unauthorized => Next::Wait(UNAUTHORIZED_AGAIN),
+            Outcome::Unauthorized => Next::Wait(self.pauses.unauthorized_again),
             Outcome::TooManyRequests => Next::Wait(self.throttle()),
             Outcome::Ended { lasted, had_trades } => {
                 self.after_connection(lasted, had_trades, random)
@@ -82,10 +111,10 @@ impl Backoff {
 
     fn after_connection(&mut self, lasted: Duration, had_trades: bool, random: f64) -> Next {
         self.was_accepted = true;
-        if lasted >= GOOD_CONNECTION {
-            *self = Backoff { was_accepted: true, ..Backoff::default() };
+        if lasted >= self.pauses.good_connection {
+            *self = Backoff { was_accepted: true, ..Backoff::new(self.pauses) };
         }
-        self.kicks = if lasted < KICKED_WITHIN { self.kicks + 1 } else { 0 };
+        self.kicks = if lasted < self.pauses.kicked_within { self.kicks + 1 } else { 0 };
         if self.kicks < KICKS_THAT_TELL {
             return Next::Wait(self.jittered(random));
         }
@@ -97,14 +126,16 @@ impl Backoff {
 
     /// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
     fn jittered(&mut self, random: f64) -> Duration {
+        let Pauses { shortest, longest, .. } = self.pauses;
         // 2^7 half seconds is beyond the longest wait.
-        let limit = (SHORTEST * 2 * (1 << self.failures.min(7))).min(LONGEST);
+        let limit = (shortest * 2 * (1 << self.failures.min(7))).min(longest);
         self.failures += 1;
-        SHORTEST + limit.saturating_sub(SHORTEST).mul_f64(random)
+        shortest + limit.saturating_sub(shortest).mul_f64(random)
     }
 
     fn throttle(&mut self) -> Duration {
-        let wait = (THROTTLED_FIRST * (1 << self.throttled.min(3))).min(THROTTLED_LONGEST);
+        let Pauses { throttled_first, throttled_longest, .. } = self.pauses;
+        let wait = (throttled_first * (1 << self.throttled.min(3))).min(throttled_longest);
         self.throttled += 1;
         wait
     }

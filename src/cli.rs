@@ -2,21 +2,29 @@
 //!
 //! Main thread, at the start.
 
+mod subcommands;
+
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Args, CommandFactory, Parser};
 
+use crate::check::Plan;
 use crate::error::{EXIT_OK, Error};
 use crate::recorder::Rotate;
 use crate::settings::{Asked, Verbosity};
+use crate::simulator::SimulatorOptions;
+use subcommands::Subcommands;
 
 const EXAMPLES: &str = "\
 Examples:
   finnhub-stream --demo --tickers AAPL,MSFT --out demo.csv    see it work, without a key
   finnhub-stream --tickers AAPL,BINANCE:BTCUSDT               record into op1.csv
   finnhub-stream --demo --tickers AAPL,MSFT --dashboard       watch it in the browser
+  finnhub-stream check                                        is everything ready for that?
+  finnhub-stream verify op1.csv                               is the recording whole?
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.
@@ -34,10 +42,19 @@ original script's file";
 
 /// Record every trade that Finnhub delivers to a CSV file, and say what was missed.
 #[derive(Debug, Parser)]
-#[command(name = "finnhub-stream", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(
+    name = "finnhub-stream",
+    version,
+    after_help = EXAMPLES,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
 pub struct CommandLine {
     #[command(flatten)]
     stream: StreamArguments,
+    #[command(subcommand)]
+    instead: Option<Subcommands>,
 }
 
 #[derive(Debug, Args)]
@@ -119,8 +136,24 @@ fn parse_rotate(word: &str) -> Result<RotateArgument, String> {
 pub enum Task {
     /// Record.
     Stream(Asked),
+    /// Read recordings and say whether they are whole.
+    Verify {
+        /// The recordings.
+        files: Vec<PathBuf>,
+        /// As JSON.
+        json: bool,
+    },
+    /// Try everything that recording needs.
+    Check(Plan),
+    /// Be a server like Finnhub's.
+    Simulate {
+        /// Where to listen.
+        listen: SocketAddr,
+        /// What to do.
+        options: SimulatorOptions,
+    },
     /// Print this on standard output, and end.
-    Print(String),
+    Print(Vec<u8>),
 }
 
 /// Reads the command line.
@@ -129,8 +162,13 @@ pub enum Task {
 /// One line about what is wrong with it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Task, Error> {
     match CommandLine::try_parse_from(arguments) {
-        Ok(line) => Ok(Task::Stream(line.stream.into_asked())),
-        Err(error) if error.exit_code() == i32::from(EXIT_OK) => Ok(Task::Print(error.to_string())),
+        Ok(CommandLine { instead: Some(subcommand), .. }) => {
+            subcommand.into_task(&mut CommandLine::command())
+        }
+        Ok(CommandLine { stream, instead: None }) => Ok(Task::Stream(stream.into_asked())),
+        Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
+            Ok(Task::Print(error.to_string().into_bytes()))
+        }
         Err(error) => Err(Error::Usage(one_line(&error))),
     }
 }
@@ -195,14 +233,31 @@ mod tests {
             [("--help", "Exit codes:"), ("--version", "finnhub-stream 0."), ("-h", "--tickers")]
         {
             let Ok(Task::Print(text)) = parse(words(line)) else { panic!("{line}") };
+            let text = String::from_utf8(text).unwrap();
             assert!(text.contains(expected), "{text}");
         }
     }
 
     #[test]
     fn what_is_wrong_fits_one_line() {
-        for line in ["--tickrs A", "--out", "-q -v", "--demo --url ws://localhost", "--fsync", "x"]
-        {
+        for line in [
+            "--tickrs A",
+            "--out",
+            "-q -v",
+            "--demo --url ws://localhost",
+            "--fsync",
+            "x",
+            "verify",
+            "-t A verify x.csv",
+            "simulate --listen nowhere",
+            "simulate --faults rest",
+            "simulate --speed 2",
+            "simulate --replay x.csv --rate 1",
+            "simulate --rate x",
+            "simulate --ping-every 0",
+            "simulate --max-symbols 0",
+            "generate tcsh",
+        ] {
             let Err(error) = parse(words(line)) else { panic!("{line}") };
             let message = error.to_string();
             assert!(!message.contains('\n') && message.ends_with("see --help"), "{message}");

@@ -16,6 +16,7 @@ use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
 
 pub use dial::{DIAL_TIMEOUT, DialError, dial};
+pub(crate) use dial::{open_stream, resolve, upgrade};
 pub use endpoint::{Endpoint, EndpointError};
 use socket::Socket;
 

@@ -1,4 +1,5 @@
-//! What travels on the channel to the writer thread, and what is known of the channel itself.
+//! What travels on the channels to the writer thread and to the terminal, and what is known of the
+//! first one.
 //!
 //! Made on any thread, read by the writer. No I/O, no clock: times are arguments, all of them this
 //! machine's clock in UNIX milliseconds.
@@ -15,6 +16,10 @@ use crate::clock::show_ms;
 pub fn log_line(at_ms: i64, level: Level, text: &str) -> String {
     format!("{} {level:<5} {text}\n", show_ms(at_ms))
 }
+
+/// What an entry takes beside its texts: its place in a queue, which may just have doubled, and
+/// what the allocator keeps beside each of its two pieces of memory.
+const ENTRY_BYTES: usize = 2 * size_of::<Entry>() + 2 * 16;
 
 /// Trade messages that were read from the socket in one go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,9 +49,10 @@ impl TradeBatch {
         starts.zip(&self.ends).map(|(start, end)| &self.texts[start..*end as usize])
     }
 
-    /// What the batch takes of the waiting room.
+    /// What the batch takes of the waiting room: the memory it holds, not only its text, which for
+    /// messages of one trade is the smaller part.
     pub fn bytes(&self) -> usize {
-        self.texts.len() + self.ends.len() * size_of::<u32>()
+        ENTRY_BYTES + self.texts.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
     /// Whether there is no message in it.
@@ -78,6 +84,11 @@ pub enum Entry {
     },
     /// A connection is being tried; for the terminal and the page only.
     Connecting,
+    /// It failed, and there will be another; for the terminal and the page only.
+    NotConnected {
+        /// Why.
+        reason: String,
+    },
     /// Trades that found no room to wait in after `after_ms`.
     Dropped {
         /// When the last trade that was kept had been received.
@@ -91,6 +102,20 @@ pub enum Entry {
     Log(String),
     /// Nothing comes after this: write everything, force it to the disk, and end.
     Finish,
+}
+
+/// One thing for the terminal to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A log line.
+    Log(Level, String),
+    /// The end has begun: no live line from here on, so that none is left behind when the program
+    /// leaves at once.
+    Stopping,
+    /// A line as it is, at the end; the live line is gone before it.
+    Plain(String),
+    /// Nothing comes after this.
+    End,
 }
 
 /// What became of forcing a recording to the disk in the background.
@@ -153,7 +178,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::TradeBatch;
+    use super::{Entry, TradeBatch};
 
     #[test]
     fn a_batch_gives_its_messages_back_in_order() {
@@ -163,6 +188,15 @@ mod tests {
             batch.push(message);
         }
         assert_eq!(batch.messages().collect::<Vec<_>>(), ["a", "", "bcd"]);
-        assert_eq!(batch.bytes(), 4 + 12);
+    }
+
+    #[test]
+    fn a_batch_takes_room_for_all_the_memory_it_holds() {
+        let mut batch = TradeBatch::new(7);
+        batch.push("a");
+        let held = batch.texts.capacity() + 4 * batch.ends.capacity();
+        assert!(batch.bytes() > held + size_of::<Entry>(), "{} for {held}", batch.bytes());
+        batch.push(&"b".repeat(100_000));
+        assert!(batch.bytes() > 100_000);
     }
 }

@@ -20,12 +20,12 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 6 edge | `main.rs` |
-//! | 5 wiring | [`app`] (threads, channels, signals, the end), [`cli`], [`verify`] |
+//! | 5 wiring | [`app`] (threads, channels, signals, the end), [`cli`], [`tasks`] (who does what the command line asks for), [`check`], [`verify`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
 //! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], [`simulator`] |
-//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`market_hours`], [`entry`] (what travels on the channel) |
-//! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`] |
+//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`market_hours`], [`quiet`] (closed or broken?), [`entry`] (what travels on the channel) |
+//! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`] |
 //!
 //! # Where a behaviour lives
 //!
@@ -33,11 +33,13 @@
 //! is repaired: `recorder/repair`, `recorder/opening`. A full disk: `recorder/append_file` (nothing
 //! torn), [`recorder`] (holding and retrying), [`waiting_room`] (the bound). Rotation:
 //! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
-//! within five seconds: `app/stopping`. That the key is nowhere: [`api_key`], [`log_lines`].
+//! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
+//! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;
 pub mod app;
 pub mod backoff;
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod columns;
@@ -46,13 +48,16 @@ pub mod connection;
 pub mod dashboard;
 pub mod entry;
 pub mod error;
+pub mod figures;
 pub mod log_lines;
 pub mod market;
 pub mod market_hours;
+pub mod quiet;
 pub mod recorder;
 pub mod session;
 pub mod settings;
 pub mod simulator;
+pub mod tasks;
 pub mod terminal;
 pub mod tickers_file;
 pub mod trade;

@@ -11,8 +11,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::api_key::ApiKey;
 use crate::clock::now_ms;
-use crate::entry::{Entry, Outbox, log_line};
-use crate::terminal::Line;
+use crate::entry::{Entry, Line, Outbox, log_line};
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";
@@ -75,9 +74,14 @@ impl LogLines {
     }
 }
 
+/// Whether a record comes from this program, not from a library.
+pub(crate) fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OUR_TARGET)
+}
+
 impl Log for LogLines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with(OUR_TARGET) && self.filter.enabled(metadata)
+        is_ours(metadata) && self.filter.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {

@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use finnhub_stream::app;
-use finnhub_stream::cli::{self, Task};
-use finnhub_stream::error::{EXIT_OK, Error};
-use finnhub_stream::settings::Settings;
+use finnhub_stream::error::Error;
+use finnhub_stream::{cli, tasks};
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::from(EXIT_OK),
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Standard error may be gone; the exit code still tells.
             let _ = writeln!(std::io::stderr(), "error: {error}");
@@ -19,13 +17,6 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Error> {
-    match cli::parse(std::env::args_os())? {
-        Task::Print(text) => {
-            // `--help | head -1` closes the pipe early, and that is fine.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            Ok(())
-        }
-        Task::Stream(asked) => app::stream(Settings::resolve(asked)?),
-    }
+fn run() -> Result<u8, Error> {
+    tasks::perform(cli::parse(std::env::args_os())?)
 }

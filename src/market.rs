@@ -87,6 +87,9 @@ pub struct TickerSnapshot {
     pub last_trade_ms: Option<i64>,
     /// This machine's clock when the last trade was received, UNIX milliseconds.
     pub last_received_ms: Option<i64>,
+    /// Since when it is on the watch list, this machine's clock, UNIX milliseconds; `None` when it
+    /// is not, and trades come all the same.
+    pub wanted_since_ms: Option<i64>,
 }
 
 impl TickerSnapshot {
@@ -109,6 +112,9 @@ pub struct Snapshot {
     pub published_ms: i64,
     /// Whether trades are being recorded.
     pub state: FeedState,
+    /// Since when the present connection is live, UNIX milliseconds of this machine; `None` before
+    /// the first one.
+    pub live_since_ms: Option<i64>,
     /// Why not; empty while live.
     pub reason: String,
     /// What is wrong with the disk, if anything.
@@ -160,6 +166,7 @@ pub struct Market {
     state: FeedState,
     reason: String,
     connections: u64,
+    live_since_ms: Option<i64>,
     down_since_ms: Option<i64>,
     missing_ms: i64,
     wanted: usize,
@@ -220,11 +227,12 @@ impl Market {
     pub fn live(&mut self, at_ms: i64, tickers: &[String], refused: &[String]) {
         if self.state != FeedState::Live {
             self.connections += 1;
+            self.live_since_ms = Some(at_ms);
         }
         self.resume(at_ms);
         self.state = FeedState::Live;
         self.reason.clear();
-        self.follow(tickers, refused);
+        self.follow(tickers, refused, at_ms);
     }
 
     /// Nothing is recorded from `at_ms` on.
@@ -232,6 +240,12 @@ impl Market {
         if self.connections > 0 {
             self.down_since_ms.get_or_insert(at_ms);
         }
+        self.state = FeedState::Down;
+        reason.clone_into(&mut self.reason);
+    }
+
+    /// Another try has failed in an outage that is known already.
+    pub fn not_connected(&mut self, reason: &str) {
         self.state = FeedState::Down;
         reason.clone_into(&mut self.reason);
     }
@@ -248,7 +262,7 @@ impl Market {
     }
 
     /// Puts the watch list first, in its order, and forgets symbols that are no longer on it.
-    fn follow(&mut self, tickers: &[String], refused: &[String]) {
+    fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
         let mut old = std::mem::take(&mut self.tickers);
         self.by_symbol.clear();
         for symbol in tickers.iter().chain(refused) {
@@ -256,6 +270,7 @@ impl Market {
             let mut ticker = known.map(|position| old.swap_remove(position)).unwrap_or_default();
             symbol.clone_into(&mut ticker.symbol);
             ticker.refused = refused.contains(symbol);
+            ticker.wanted_since_ms.get_or_insert(at_ms);
             self.by_symbol.insert(symbol.clone(), self.tickers.len());
             self.tickers.push(ticker);
         }
@@ -276,6 +291,7 @@ impl Market {
             started_ms: self.started_ms,
             published_ms: now_ms,
             state: self.state,
+            live_since_ms: self.live_since_ms,
             reason: self.reason.clone(),
             disk_trouble,
             counts: self.counts,
@@ -352,6 +368,8 @@ mod tests {
         let shown: Vec<_> =
             snapshot.tickers.iter().map(|t| (t.symbol.as_str(), t.trades)).collect();
         assert_eq!(shown, [("B", 1), ("C", 0)]);
+        let since: Vec<_> = snapshot.tickers.iter().map(|t| t.wanted_since_ms).collect();
+        assert_eq!((since, snapshot.live_since_ms), (vec![Some(10), Some(30)], Some(10)));
         assert_eq!(snapshot.reconnects, 0, "a changed list is no new connection");
     }
 
@@ -364,6 +382,8 @@ mod tests {
         market.down(150, "refused");
         assert_eq!(market.snapshot(200, "", 0, None).missing_ms, 100);
         market.connecting();
+        market.not_connected("refused again");
+        assert_eq!(market.snapshot(200, "", 0, None).reason, "refused again");
         market.live(300, &names(&["A"]), &[]);
         let snapshot = market.snapshot(400, "", 0, None);
         assert_eq!((snapshot.missing_ms, snapshot.reconnects), (200, 1));

@@ -154,7 +154,7 @@ fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
 }
 
 /// The symbols of `--tickers`: space around each is cut, space inside and case are kept.
-fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
+pub(crate) fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
     let mut tickers = Vec::new();
     for symbol in given.iter().flat_map(|list| list.split(',')).map(str::trim) {
         check_symbol(symbol).map_err(|fault| {
@@ -165,7 +165,7 @@ fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
     Ok(without_repeats(tickers))
 }
 
-fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
+pub(crate) fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
     let mut columns = Vec::new();
     for name in given.split(',').map(str::trim) {
         let column: Column = name.parse().map_err(|error| usage(format!("--columns: {error}")))?;
@@ -238,7 +238,7 @@ fn destination(asked: &Asked) -> Result<Destination, Error> {
 }
 
 /// The log, the recording and its ledger must be three files.
-fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
+pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
     if out.as_os_str().is_empty() || log_file.as_os_str().is_empty() {
         return Err(usage("a file name is empty; give --out and --log-file a name"));
     }

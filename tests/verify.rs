@@ -45,7 +45,7 @@ fn gzip(content: &str) -> Vec<u8> {
 /// The answer as JSON, with `ok` checked against what `run` returned.
 fn verify_json(files: &[PathBuf]) -> Value {
     let mut out = Vec::new();
-    let ok = verify::run(files, true, &mut out).unwrap();
+    let ok = verify::run(files, true, &mut out, &mut Vec::new()).unwrap();
     let report: Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(report["ok"], json!(ok));
     report
@@ -53,7 +53,7 @@ fn verify_json(files: &[PathBuf]) -> Value {
 
 fn verify_text(files: &[PathBuf]) -> (bool, String) {
     let mut out = Vec::new();
-    let ok = verify::run(files, false, &mut out).unwrap();
+    let ok = verify::run(files, false, &mut out, &mut Vec::new()).unwrap();
     (ok, String::from_utf8(out).unwrap())
 }
 

@@ -13,7 +13,7 @@ use crate::error::printable;
 use crate::session::Command;
 use crate::settings::Settings;
 use crate::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
-use crate::watch_list::{check_symbol, without_repeats};
+use crate::watch_list::{FREE_PLAN_SYMBOLS, check_symbol, without_repeats};
 
 /// What a demo's symbols begin with, so that simulated rows can never be taken for real ones.
 const DEMO_PREFIX: &str = "DEMO:";
@@ -70,6 +70,7 @@ impl Desk {
     /// Tells the session; gives the list.
     fn announce(&self, lists: &Lists) -> Vec<String> {
         let wanted = self.wanted_of(lists);
+        warn_of_many(wanted.len());
         // The session has ended when nobody listens.
         let _ = self.commands.send(Command::Watch(wanted.clone()));
         wanted
@@ -148,6 +149,15 @@ impl Desk {
                 Some(Finding::Recovered) => info!("{shown} can be read again"),
             }
         }
+    }
+}
+
+/// Says when a list is longer than the free plan allows.
+pub(super) fn warn_of_many(count: usize) {
+    if count > FREE_PLAN_SYMBOLS {
+        warn!(
+            "{count} symbols: Finnhub's free plan delivers {FREE_PLAN_SYMBOLS}; the others may be refused"
+        );
     }
 }
 

@@ -15,11 +15,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::clock::now_ms;
-use crate::entry::{Entry, Outbox};
+use crate::entry::{Entry, Line, Outbox};
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
 use crate::recorder::Report;
 use crate::session::Command;
-use crate::terminal::Line;
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_millis(3500);
@@ -67,6 +66,13 @@ impl WriterHandle {
     }
 }
 
+/// Makes a file size limit an error like a full disk, instead of a death. To be called before the
+/// files are opened: their repair writes, too.
+pub(super) fn outlive_file_size_limits() -> io::Result<()> {
+    // The flag itself is of no interest.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
+}
+
 /// What asks the session to stop.
 pub(super) fn stop_session(commands: Sender<Command>) -> Box<dyn Fn() + Send> {
     // The session has ended already when nobody listens.
@@ -80,9 +86,6 @@ pub(super) fn listen(
     writer: WriterHandle,
     screen: SyncSender<Line>,
 ) -> io::Result<()> {
-    // A file size limit must be an error like a full disk, not a death; the flag itself is of no
-    // interest.
-    signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut stopping = false;
@@ -94,6 +97,7 @@ pub(super) fn listen(
             if !stopping {
                 stopping = true;
                 info!("stopping (Ctrl-C again leaves at once)");
+                let _ = screen.try_send(Line::Stopping);
                 // The session has ended already when nobody listens.
                 let _ = commands.send(Command::Stop);
                 let (outbox, writer, screen) = (outbox.clone(), writer.clone(), screen.clone());

@@ -88,10 +88,31 @@ impl DialError {
 /// The step that failed, and why.
 pub fn dial(endpoint: &Endpoint, key: &ApiKey) -> Result<Connection, DialError> {
     let addresses = resolve(endpoint)?;
-    let deadline = Instant::now() + DIAL_TIMEOUT;
-    let tcp = connect_tcp(endpoint, &addresses, deadline)?;
-    let stream = start_tls(endpoint, tcp, deadline)?;
-    let mut connection = upgrade(endpoint, key, stream)?;
+    let stream = open_stream(endpoint, &addresses, Instant::now() + DIAL_TIMEOUT)?;
+    upgrade(endpoint, key, stream)
+}
+
+/// A TCP connection, with TLS on it unless the server is on this machine; nothing was said on it
+/// yet.
+pub(crate) struct OpenStream(MaybeTlsStream<Socket>);
+
+/// Connects, and starts TLS; this and the upgrade must be over at `deadline`.
+pub(crate) fn open_stream(
+    endpoint: &Endpoint,
+    addresses: &[SocketAddr],
+    deadline: Instant,
+) -> Result<OpenStream, DialError> {
+    let tcp = connect_tcp(endpoint, addresses, deadline)?;
+    start_tls(endpoint, tcp, deadline).map(OpenStream)
+}
+
+/// Asks for the upgrade, with the key.
+pub(crate) fn upgrade(
+    endpoint: &Endpoint,
+    key: &ApiKey,
+    OpenStream(stream): OpenStream,
+) -> Result<Connection, DialError> {
+    let mut connection = upgrade_stream(endpoint, key, stream)?;
     connection.socket().connected().map_err(|error| DialError::Tcp {
         endpoint: endpoint.to_string(),
         reason: io_reason(&error),
@@ -121,7 +142,7 @@ fn resolver_reason(error: &io::Error) -> String {
     text.rsplit(": ").next().unwrap_or(&text).to_owned()
 }
 
-pub(crate) fn connect_tcp(
+fn connect_tcp(
     endpoint: &Endpoint,
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -177,7 +198,7 @@ fn tls_reason(error: &native_tls::Error) -> String {
     printable(&reason, 300)
 }
 
-fn upgrade(
+fn upgrade_stream(
     endpoint: &Endpoint,
     key: &ApiKey,
     stream: MaybeTlsStream<Socket>,

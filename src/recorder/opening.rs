@@ -7,6 +7,8 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use memchr::memchr;
+
 use super::append_file::{AppendFile, DiskFile};
 use super::lock_file::{LockError, LockFile, ProofOfLife, lock_path};
 use super::repair::{end_of_rows, move_aside};
@@ -130,12 +132,14 @@ pub(super) fn open_rows(
 }
 
 /// Whether the file has its header; an empty file, or one with only the beginning of it, has not.
-fn check_header(path: &Path, file: &mut File, header: &str) -> Result<bool, OpenError> {
+pub(super) fn check_header(path: &Path, file: &mut File, header: &str) -> Result<bool, OpenError> {
     file.rewind().map_err(failed("read", path))?;
     let mut line = Vec::new();
     BufReader::new(file.take(LONGEST_HEADER))
         .read_until(b'\n', &mut line)
         .map_err(failed("read", path))?;
+    // Nothing behind a NUL counts: a power cut left the file longer than what was written.
+    line.truncate(memchr(0, &line).unwrap_or(line.len()));
     let complete = line.last() == Some(&b'\n');
     // Spreadsheets put a byte order mark in front, and end lines in two characters.
     let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&line);
@@ -143,11 +147,6 @@ fn check_header(path: &Path, file: &mut File, header: &str) -> Result<bool, Open
     let wanted = header.trim_end().as_bytes();
     if (complete && names(found) == names(wanted)) || (!complete && wanted.starts_with(found)) {
         return Ok(complete);
-    }
-    let zeros = line.iter().all(|byte| *byte == 0);
-    if !complete && zeros {
-        // A file that a power cut left with nothing written in it.
-        return Ok(false);
     }
     Err(other_columns(path, &String::from_utf8_lossy(found)))
 }

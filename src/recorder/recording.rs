@@ -94,7 +94,8 @@ impl Recording {
             let proved = opened.proof.map_or(0, |proof| proof.time_ms);
             let last_alive = proved.max(opened.last_received_ms.unwrap_or(0));
             recording.ledger.down(last_alive, "killed");
-            recording.ledger.hand_over().map_err(failed("write", &ledger_path))?;
+            // On a full disk it waits like every other row; that is no reason not to record.
+            let _ = recording.ledger.hand_over();
             warn!("the last recording ended without a stop; the ledger says killed");
         }
         recording.catch_up(opened.last_received_ms, now_ms).map_err(failed("rotate", out))?;

@@ -22,6 +22,7 @@ use std::{
     path::PathBuf,
 };
 
+use crate::error::printable;
 use report::{FileAnswer, Report, TotalSum};
 
 /// Why `verify` could not answer. Trouble with a file is part of the answer, not one of these.
@@ -33,20 +34,28 @@ pub enum VerifyError {
 }
 
 /// Verifies `files` and writes what it finds to `out`: text for people, or one JSON object (a
-/// [`Report`]) when `json`. A file that cannot be read gets a line of its own, and the others are
-/// read all the same. Answers whether every file could be read and every row is well-formed.
+/// [`Report`]) when `json`. A file that cannot be read gets a line of its own, there and in
+/// `trouble` (standard error), and the others are read all the same. Answers whether every file
+/// could be read and every row is well-formed.
 ///
 /// # Errors
 /// When `out` cannot be written to.
-pub fn run(files: &[PathBuf], json: bool, out: &mut dyn Write) -> Result<bool, VerifyError> {
+pub fn run(
+    files: &[PathBuf],
+    json: bool,
+    out: &mut dyn Write,
+    trouble: &mut dyn Write,
+) -> Result<bool, VerifyError> {
     let mut total = TotalSum::default();
     let mut answers = Vec::new();
     for (index, path) in files.iter().enumerate() {
         let answer = match recording::verify_file(path) {
             Ok(file) => FileAnswer::Read(file),
             Err(error) => {
-                let file = path.display().to_string();
-                FileAnswer::Failed { file, error: error.to_string() }
+                let (file, error) = (path.display().to_string(), error.to_string());
+                // The report says it too, should standard error be gone.
+                let _ = writeln!(trouble, "error: {}: {error}", printable(&file, usize::MAX));
+                FileAnswer::Failed { file, error }
             }
         };
         total.add(&answer);

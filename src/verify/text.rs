@@ -11,6 +11,7 @@ use super::{
     report::{Counts, FileAnswer, FileReport, MalformedRow, Total},
     symbols::SymbolRows,
 };
+use crate::figures::grouped;
 use crate::market_hours::human_duration;
 
 /// Symbols shown: Finnhub's free plan has as many.
@@ -209,19 +210,6 @@ fn duration(ms: i64) -> String {
     if (1..1000).contains(&ms) { format!("{ms} ms") } else { human_duration(ms) }
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Text from outside, of which nothing moves the cursor of a terminal.
 struct Escaped<'a>(&'a str);
 
@@ -241,20 +229,6 @@ impl std::fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        for (number, expected) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (123_456, "123,456"),
-            (1_234_567, "1,234,567"),
-            (u64::MAX, "18,446,744,073,709,551,615"),
-        ] {
-            assert_eq!(grouped(number), expected);
-        }
-    }
 
     #[test]
     fn times_are_utc_to_the_millisecond() {

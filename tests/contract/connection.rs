@@ -43,8 +43,13 @@ impl Connection {
 
     /// Sends bytes as they are, in as few writes as the system allows.
     pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the program to read");
-        self.stream.flush().expect("the program to read");
+        self.try_send_raw(bytes).expect("the program to read");
+    }
+
+    /// The same to a program that may be gone.
+    pub(crate) fn try_send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Sends one text message.
@@ -110,6 +115,11 @@ impl Connection {
         }
     }
 
+    /// Reads one frame, answering it when it is a ping.
+    pub(crate) fn try_answer_pings(&mut self) -> io::Result<()> {
+        self.read_frame().map(drop)
+    }
+
     /// Waits for the program's Close frame, answers it and closes the socket.
     pub(crate) fn answer_close(&mut self) {
         let payload = self.wait_for(Opcode::Close);
@@ -143,7 +153,7 @@ impl Connection {
             }
         };
         match frame.opcode {
-            Opcode::Ping => self.send_raw(&whole_frame(Opcode::Pong, &frame.payload)),
+            Opcode::Ping => self.try_send_raw(&whole_frame(Opcode::Pong, &frame.payload))?,
             Opcode::Text => self.note_subscription(&frame.payload),
             _ => {}
         }

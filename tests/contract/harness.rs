@@ -19,7 +19,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use std::time::Duration;
 pub(crate) use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
+use crate::pseudo_terminal::PseudoTerminal;
 pub(crate) use crate::recorder::Recorder;
 
 /// The key every run has unless it is told otherwise: long and odd enough to be found in any text.
@@ -42,6 +43,7 @@ pub(crate) struct Run {
     working_directory: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    file_size_limit: Option<u64>,
 }
 
 impl Run {
@@ -62,7 +64,8 @@ impl Run {
 
     fn inside(home: Arc<TempDir>) -> Self {
         let working_directory = home.path().to_owned();
-        Self { home, working_directory, arguments: Vec::new(), environment: Vec::new() }
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        Self { home, working_directory, arguments, environment, file_size_limit: None }
     }
 
     /// Streams from the server at `url`.
@@ -127,9 +130,60 @@ impl Run {
         run
     }
 
+    /// Lets the program make no file longer than this, as a full disk would, until
+    /// [`Recorder::lift_file_size_limit`]. Linux only.
+    pub(crate) fn file_size_limit(mut self, bytes: u64) -> Self {
+        self.file_size_limit = Some(bytes);
+        self
+    }
+
+    /// The directory it will be started in.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.working_directory
+    }
+
     /// Starts the program.
     pub(crate) fn spawn(self) -> Recorder {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"));
+        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary to start");
+        let stderr = child.stderr.take().expect("a pipe");
+        Recorder::new(child, stderr, self.home, self.working_directory)
+    }
+
+    /// Starts the program with its standard error on a terminal; what it writes there is read.
+    pub(crate) fn spawn_on(self, terminal: &PseudoTerminal) -> Recorder {
+        let child = self.command().stderr(terminal.for_program()).spawn();
+        let child = child.expect("the binary to start");
+        Recorder::new(child, terminal.for_reader(), self.home, self.working_directory)
+    }
+
+    /// The same, but nobody reads what it writes there: like a terminal after Ctrl-S.
+    pub(crate) fn spawn_on_stopped(self, terminal: &PseudoTerminal) -> Recorder {
+        let child = self.command().stderr(terminal.for_program()).spawn();
+        let child = child.expect("the binary to start");
+        Recorder::new(child, std::io::empty(), self.home, self.working_directory)
+    }
+
+    /// The same with nobody to read its standard output.
+    pub(crate) fn run_with_closed_stdout(self) -> (i32, Recorder) {
+        let mut command = self.command();
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary to start");
+        drop(child.stdout.take());
+        let stderr = child.stderr.take().expect("a pipe");
+        let mut recorder = Recorder::new(child, stderr, self.home, self.working_directory);
+        (recorder.wait_exit(), recorder)
+    }
+
+    fn command(&self) -> Command {
+        let binary = env!("CARGO_BIN_EXE_finnhub-stream");
+        let mut command = match self.file_size_limit {
+            None => Command::new(binary),
+            Some(bytes) => {
+                // It takes the place of `prlimit`, and so has the number of the process.
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--fsize={bytes}:unlimited")).arg(binary);
+                limited
+            }
+        };
         command
             .args(&self.arguments)
             .current_dir(&self.working_directory)
@@ -137,17 +191,15 @@ impl Run {
             // A name that cannot be resolved is to fail at once, not to wait for a far-away server.
             .env("RES_OPTIONS", "timeout:1 attempts:1")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::piped());
         // Coverage tools leave word in the environment of where to write.
         for kept in ["PATH", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(kept) {
                 command.env(kept, value);
             }
         }
-        command.envs(self.environment);
-        let child = command.spawn().expect("the binary to start");
-        Recorder::new(child, self.home, self.working_directory)
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Starts the program, waits for its end and gives what is left.

@@ -1,11 +1,13 @@
 //! The built binary against scripted servers, from outside: what `finnhub-stream` promises to the
 //! people who use it, section by section.
 //!
-//! * `harness`, `recorder`, `recording`: how a test runs the program and looks at it
+//! * `harness`, `recorder`, `recording`, `pseudo_terminal`: how a test runs the program and looks at it
 //! * `server`, `connection`, `frames`, `certificates`: how a test plays Finnhub
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
+//! * `terminal`, `tickers_file`: what a person sees, and changes while it runs
+//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
 //! Unix only: the tests send signals, set permissions and reset connections.
@@ -15,20 +17,36 @@ mod certificates;
 mod connection;
 mod frames;
 mod harness;
+mod inside;
+mod journal;
+mod pseudo_terminal;
 mod recorder;
 mod recording;
 mod server;
 
 mod api_key_sources;
+mod check_command;
 mod command_line;
 mod csv_file;
 mod demo;
+#[cfg(target_os = "linux")]
+mod full_disk;
+mod generate_command;
 mod handshake_refusals;
+mod kill;
 mod malformed_messages;
 mod million_trades;
 mod reconnecting;
+mod rotation;
 mod secrets;
 mod settings_errors;
+mod simulate_command;
+mod standard_output;
 mod stopping;
+mod terminal;
+mod tickers_file;
 mod tls;
+mod torn_files;
 mod trades;
+mod verify_command;
+mod watchdog;

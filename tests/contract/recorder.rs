@@ -31,10 +31,18 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes over a program that was just started with pipes for both its outputs.
-    pub(crate) fn new(mut child: Child, home: Arc<TempDir>, working_directory: PathBuf) -> Self {
-        let stdout = Collected::from(child.stdout.take().expect("a pipe"));
-        let stderr = Collected::from(child.stderr.take().expect("a pipe"));
+    /// Takes over a program that was just started; `stderr` is where its standard error can be read.
+    pub(crate) fn new(
+        mut child: Child,
+        stderr: impl Read + Send + 'static,
+        home: Arc<TempDir>,
+        working_directory: PathBuf,
+    ) -> Self {
+        let stdout = match child.stdout.take() {
+            Some(stdout) => Collected::from(stdout),
+            None => Collected::from(std::io::empty()),
+        };
+        let stderr = Collected::from(stderr);
         Self { child, status: None, home, working_directory, stdout, stderr }
     }
 
@@ -171,6 +179,29 @@ impl Recorder {
         assert!(self.status.is_none(), "the program has ended\n{}", self.seen());
         let process = nix::unistd::Pid::from_raw(self.child.id().try_into().expect("a process id"));
         nix::sys::signal::kill(process, signal).expect("the signal to be sent");
+    }
+
+    /// Makes room on the disk that [`crate::harness::Run::file_size_limit`] filled.
+    pub(crate) fn lift_file_size_limit(&self) {
+        let process = self.child.id().to_string();
+        let arguments = ["--fsize=unlimited", "--pid", &process];
+        let status = Command::new("prlimit").args(arguments).status().expect("prlimit");
+        assert!(status.success(), "the limit to be lifted");
+    }
+
+    /// A number from `/proc/<process>/status`, such as `VmRSS` in KiB. Linux only.
+    pub(crate) fn status_number(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("the state of the process");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.unwrap_or_else(|| panic!("{name} in {status}"))
+    }
+
+    /// How many file descriptors the process has open. Linux only.
+    pub(crate) fn open_files(&self) -> usize {
+        let listed = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        listed.expect("the open files of the process").count()
     }
 
     /// Whether the process has not ended yet.

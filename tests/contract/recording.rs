@@ -1,5 +1,7 @@
 //! The short way for tests of what is recorded: messages in, rows out.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::connection::Connection;
 use crate::harness::{Recorder, Run};
 use crate::server::Server;
@@ -83,4 +85,48 @@ pub(crate) fn check(cases: &[(&str, &str)]) -> Recording {
 /// A trade message around these elements.
 pub(crate) fn trade_message(elements: &[&str]) -> String {
     format!(r#"{{"data":[{}],"type":"trade"}}"#, elements.join(","))
+}
+
+/// A row of the coverage ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LedgerRow {
+    /// This machine's clock, UNIX milliseconds.
+    pub(crate) time_ms: i64,
+    /// `live` or `down`.
+    pub(crate) state: String,
+    /// Joined with `;`.
+    pub(crate) tickers: String,
+    /// Empty when live.
+    pub(crate) reason: String,
+}
+
+/// The ledger's rows. Fails when it is malformed anywhere, or its times run backwards.
+pub(crate) fn ledger_rows(recorder: &Recorder) -> Vec<LedgerRow> {
+    rows_of_ledger(&recorder.ledger())
+}
+
+/// The same for a ledger's text.
+pub(crate) fn rows_of_ledger(ledger: &str) -> Vec<LedgerRow> {
+    assert!(ledger.ends_with('\n'), "it ends with a whole row: {ledger}");
+    let mut reader = csv::Reader::from_reader(ledger.as_bytes());
+    let header = reader.headers().expect("a header").clone();
+    assert_eq!(header, vec!["time_ms", "state", "tickers", "reason"], "{ledger}");
+    let rows: Vec<LedgerRow> = reader
+        .into_records()
+        .map(|record| {
+            let record = record.unwrap_or_else(|error| panic!("{error}: {ledger}"));
+            let time_ms = record[0].parse().unwrap_or_else(|_| panic!("a time in {ledger}"));
+            assert!(matches!(&record[1], "live" | "down"), "a state in {ledger}");
+            let [state, tickers, reason] = [1, 2, 3].map(|field| record[field].to_owned());
+            LedgerRow { time_ms, state, tickers, reason }
+        })
+        .collect();
+    assert!(rows.is_sorted_by_key(|row| row.time_ms), "times run backwards: {ledger}");
+    rows
+}
+
+/// The machine's clock, UNIX milliseconds.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(since.as_millis()).expect("a time of our age")
 }

@@ -6,14 +6,14 @@
 //! stall, do nothing. Every wait has the harness's deadline. All of them can be moved to a thread
 //! when a test must send while it looks elsewhere.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use native_tls::TlsAcceptor;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::ReuseAddr;
+use nix::sys::socket::sockopt::{RcvBuf, ReuseAddr};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
     socket,
@@ -66,6 +66,12 @@ impl Server {
         }
     }
 
+    /// Gives the connections to come the smallest buffer there is, so that what a client sends to a
+    /// server that does not read is soon stuck.
+    pub(crate) fn take_little_at_a_time(&self) {
+        setsockopt(&self.listener, RcvBuf, &1).expect("a socket");
+    }
+
     /// Whether a client is waiting to be accepted within `patience`.
     pub(crate) fn has_a_caller(&self, patience: Duration) -> bool {
         let patience = PollTimeout::try_from(patience).expect("a short time");
@@ -91,7 +97,21 @@ impl Server {
             Some(acceptor) => Box::new(acceptor.accept(tcp).expect("the TLS handshake")),
             None => Box::new(tcp),
         };
-        Handshake::read(stream, socket)
+        Handshake::read(stream, socket).expect("the request for an upgrade")
+    }
+
+    /// Accepts a client and reads its request, if one comes within `patience` and lives that long.
+    /// For servers whose clients are killed at any instant.
+    pub(crate) fn try_accept(&self, patience: Duration) -> Option<Handshake> {
+        if !self.has_a_caller(patience) {
+            return None;
+        }
+        let tcp = self.listener.accept().ok()?.0;
+        tcp.set_nodelay(true).ok()?;
+        tcp.set_read_timeout(Some(DEADLINE)).ok()?;
+        tcp.set_write_timeout(Some(WRITE_DEADLINE)).ok()?;
+        let socket = tcp.try_clone().ok()?;
+        Handshake::read(Box::new(tcp), socket).ok()
     }
 
     /// Accepts TCP and expects the client to break off the TLS handshake.
@@ -169,17 +189,18 @@ pub(crate) struct Handshake {
 }
 
 impl Handshake {
-    fn read(mut stream: Box<dyn ReadWrite>, socket: TcpStream) -> Self {
+    fn read(mut stream: Box<dyn ReadWrite>, socket: TcpStream) -> io::Result<Self> {
         let mut request = Vec::new();
         let mut byte = [0; 1];
         // Byte by byte, because what follows the empty line would be frames.
         while !request.ends_with(b"\r\n\r\n") {
-            let count = stream.read(&mut byte).expect("the request for an upgrade");
-            assert_eq!(count, 1, "closed after {:?}", String::from_utf8_lossy(&request));
+            if stream.read(&mut byte)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
             request.push(byte[0]);
             assert!(request.len() < 16_384, "a request without an end");
         }
-        Self { stream, socket, request: String::from_utf8(request).expect("text") }
+        Ok(Self { stream, socket, request: String::from_utf8(request).expect("text") })
     }
 
     /// What stands between `GET` and `HTTP/1.1`.
@@ -206,7 +227,12 @@ impl Handshake {
     }
 
     /// The same, with the first frames in the same write.
-    pub(crate) fn upgrade_with(mut self, frames: &[u8]) -> Connection {
+    pub(crate) fn upgrade_with(self, frames: &[u8]) -> Connection {
+        self.try_upgrade_with(frames).expect("the answer to go out")
+    }
+
+    /// The same for a client that may be gone already.
+    pub(crate) fn try_upgrade_with(mut self, frames: &[u8]) -> io::Result<Connection> {
         let key = self.header("Sec-WebSocket-Key").expect("a WebSocket client");
         let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
         let answer = format!(
@@ -214,9 +240,9 @@ impl Handshake {
              Sec-WebSocket-Accept: {accept}\r\n\r\n"
         );
         let bytes = [answer.as_bytes(), frames].concat();
-        self.stream.write_all(&bytes).expect("the answer to go out");
-        self.stream.flush().expect("the answer to go out");
-        Connection::new(self.stream, self.socket)
+        self.stream.write_all(&bytes)?;
+        self.stream.flush()?;
+        Ok(Connection::new(self.stream, self.socket))
     }
 
     /// Answers with another status (`"401 Unauthorized"`), more header lines (each with its line

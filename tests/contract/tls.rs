@@ -12,7 +12,9 @@ const REFUSED: &str = "certificate verify failed";
 /// on trying.
 fn assert_refused_but_tried_again(server: &Server, mut recorder: Recorder, reason: &str) {
     server.accept_broken_tls();
-    recorder.wait_until_it_says(REFUSED);
+    recorder.wait_until("the refusal on the terminal", |recorder| {
+        recorder.stderr().lines().any(|line| line.contains(REFUSED))
+    });
     let stderr = recorder.stderr();
     let line = stderr.lines().find(|line| line.contains(REFUSED)).expect("on the terminal");
     assert!(line.contains("localhost") && line.contains(reason), "{reason:?} in {line:?}");

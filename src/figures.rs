@@ -1,0 +1,78 @@
+//! Numbers for people: thousands set apart, sizes in few digits.
+//!
+//! Any thread. No I/O, no clock.
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes in the largest unit that leaves a whole number: `12.3 MB`. The units are thousands, as
+/// `ls --si` and disk makers count.
+pub fn file_size(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] =
+        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
+    for (unit, size) in UNITS {
+        if bytes >= size {
+            let tenths = bytes % size / (size / 10);
+            return format!("{}.{tenths} {unit}", bytes / size);
+        }
+    }
+    format!("{bytes} B")
+}
+
+/// A rate per second: to a tenth while it is small, whole when it is not.
+pub fn per_second(rate: f64) -> String {
+    if rate < 9.95 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{file_size, grouped, per_second};
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (123_456, "123,456"),
+            (1_234_567, "1,234,567"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(grouped(number), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_have_one_decimal_and_are_rounded_down() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (999_999, "999.9 kB"),
+            (12_345_678, "12.3 MB"),
+            (10_000_000_000, "10.0 GB"),
+            (u64::MAX, "18446744.0 TB"),
+        ] {
+            assert_eq!(file_size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn rates_are_whole_when_they_are_large() {
+        for (rate, expected) in
+            [(0.0, "0.0/s"), (0.25, "0.2/s"), (9.94, "9.9/s"), (9.96, "10/s"), (8123.7, "8124/s")]
+        {
+            assert_eq!(per_second(rate), expected);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! What a start would find, tried without changing anything: for the subcommand `check`.
+//!
+//! Main thread. Existing files are opened for appending and nothing is appended; where files would
+//! have to be created, one of another name is, and removed at once.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::coverage::{self, ledger_path};
+use super::lock_file::lock_path;
+use super::opening::{OpenError, check_header, failed};
+use super::row::header;
+use crate::columns::Column;
+
+/// Written to the probe: a full disk still takes an empty file.
+const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing yet, and it can be created.
+    Nothing,
+    /// A file of this many bytes, which can be appended to.
+    File(u64),
+}
+
+/// Whether a recording to `out` could begin: the file, its ledger and its lock.
+///
+/// # Errors
+/// Why not, as the start itself would say it.
+pub fn try_out(out: &Path) -> Result<Found, OpenError> {
+    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
+        return Err(OpenError::NotAFile(out.to_owned()));
+    }
+    let (lock, ledger) = (lock_path(out), ledger_path(out));
+    let lock_file = open_existing(&lock)?;
+    if let Some(mut file) = lock_file.as_ref() {
+        let mut content = String::new();
+        // A lock file of nonsense names no process; the lock itself is what counts.
+        let _ = file.read_to_string(&mut content);
+        let holder = content.split_whitespace().nth(2).and_then(|pid| pid.parse().ok());
+        try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder))?;
+    }
+    let file = open_existing(out)?;
+    if let Some(file) = &file {
+        try_lock(file, out, || OpenError::InUse(out.to_owned(), None))?;
+    }
+    let ledger_file = open_existing(&ledger)?;
+    if let Some(mut file) = ledger_file.as_ref().map(File::try_clone).transpose().ok().flatten() {
+        check_header(&ledger, &mut file, coverage::HEADER)?;
+    }
+    let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
+    try_directory(out, must_create)?;
+    Ok(found(file.as_ref()))
+}
+
+/// Whether the recording at `out` has these columns; `false` when it has no header yet.
+///
+/// # Errors
+/// When it has others; the error says which, and how to match them.
+pub fn try_header(out: &Path, columns: &[Column]) -> Result<bool, OpenError> {
+    match File::open(out) {
+        Ok(mut file) => check_header(out, &mut file, &header(columns)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("open", out)(error)),
+    }
+}
+
+/// Whether `log_file` can be appended to.
+///
+/// # Errors
+/// Why not.
+pub fn try_log(log_file: &Path) -> Result<Found, OpenError> {
+    let file = open_existing(log_file)?;
+    if file.is_none() {
+        try_directory(log_file, true)?;
+    }
+    Ok(found(file.as_ref()))
+}
+
+fn found(file: Option<&File>) -> Found {
+    file.map_or(Found::Nothing, |file| Found::File(file.metadata().map_or(0, |data| data.len())))
+}
+
+fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
+    match OpenOptions::new().read(true).append(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("open", path)(error)),
+    }
+}
+
+/// Takes the lock for the moment that `file` stays open.
+fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Result<(), OpenError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(held()),
+        Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
+    }
+}
+
+/// Whether the directory of `path` takes a new file, and its disk a few more bytes.
+fn try_directory(path: &Path, must_create: bool) -> Result<(), OpenError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let probe = Probe(
+        parent
+            .unwrap_or(Path::new("."))
+            .join(format!(".finnhub-stream-check-{}", std::process::id())),
+    );
+    match probe.write() {
+        Err(error) if must_create || is_full(&error) => Err(failed("create", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// A file that is gone as soon as it goes out of scope.
+struct Probe(PathBuf);
+
+impl Probe {
+    fn write(&self) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.0)?;
+        file.write_all(&PROBE_BYTES)?;
+        // Some disks find out only now that they are full.
+        file.sync_all()
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        // There is none when it could not be created.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Found, OpenError, try_header, try_log, try_out};
+    use crate::columns::Column;
+    use crate::recorder::header;
+    use crate::recorder::lock_file::LockFile;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_empty_directory_is_left_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        assert_eq!(try_out(&out).unwrap(), Found::Nothing);
+        assert_eq!(try_log(&directory.path().join("log")).unwrap(), Found::Nothing);
+        assert!(!try_header(&out, &Column::ALL).unwrap());
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_recording_in_progress_is_in_use_and_a_finished_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        fs::write(&out, header(&Column::ALL)).unwrap();
+        let running = LockFile::take(&out).unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        drop(running);
+        let linked = fs::File::open(&out).unwrap();
+        linked.try_lock().unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        drop(linked);
+        let before = fs::metadata(&out).unwrap();
+        assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
+        assert!(try_header(&out, &Column::ALL).unwrap());
+        let other = try_header(&out, &[Column::Price]).unwrap_err().to_string();
+        assert!(other.contains("--columns ticker,price"), "{other}");
+        let after = fs::metadata(&out).unwrap();
+        assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+        assert_eq!(names(directory.path()), ["op1.csv", "op1.csv.lock"], "nothing was left behind");
+    }
+
+    #[test]
+    fn what_a_start_would_refuse_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(try_out(directory.path()), Err(OpenError::NotAFile(_))));
+        assert!(try_out(&directory.path().join("missing/op1.csv")).is_err());
+        assert!(try_log(&directory.path().join("missing/log")).is_err());
+        assert!(try_log(directory.path()).is_err());
+        let out = directory.path().join("op1.csv");
+        fs::write(directory.path().join("op1.coverage.csv"), "something else\n").unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::OtherColumns { .. })));
+    }
+}

@@ -1,0 +1,234 @@
+//! The live line: what is going on, in one line below the log.
+//!
+//! Terminal thread. It is written by hand and not with a progress bar's library because of
+//! resizing: a line that has become too long is wrapped by the terminal, and the pieces stay. Here
+//! the cursor waits at its beginning, so that everything from there on can be erased, however the
+//! terminal has wrapped it; and automatic wrapping is off while it is drawn.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::{GREEN, PLAIN, RED, YELLOW};
+use crate::clock::now_ms;
+use crate::entry::Gauges;
+use crate::error::printable;
+use crate::figures::{file_size, grouped, per_second};
+use crate::market::{FeedState, Snapshot, SnapshotSlot};
+use crate::market_hours::human_duration;
+use crate::quiet::Silence;
+
+/// From the cursor, which is at the line's beginning, to the end of the screen.
+pub(super) const ERASE: &str = "\r\x1b[J";
+
+const NO_WRAPPING: &str = "\x1b[?7l";
+const WRAPPING: &str = "\x1b[?7h";
+
+/// How wide a terminal is taken to be that does not say.
+const USUAL_WIDTH: usize = 80;
+
+/// Characters of a reason that are shown: the counters behind it matter, too.
+const REASON_CHARACTERS: usize = 60;
+
+/// A snapshot is renewed five times a second; one that is this old means a writer that waits for
+/// the disk.
+const STUCK_AFTER_MS: i64 = 3_000;
+
+/// Where the line takes its numbers from.
+#[derive(Debug)]
+pub struct LiveLine {
+    slot: SnapshotSlot,
+    gauges: Arc<Gauges>,
+}
+
+impl LiveLine {
+    /// A line that shows the latest snapshot.
+    pub fn new(slot: SnapshotSlot, gauges: Arc<Gauges>) -> LiveLine {
+        LiveLine { slot, gauges }
+    }
+
+    /// The bytes that draw it over the one before; `None` as long as nothing is known.
+    pub(super) fn draw(&self, colours: bool) -> Option<String> {
+        let snapshot = self.slot.latest();
+        if snapshot.started_ms == 0 {
+            return None;
+        }
+        let last_message_ms = self.gauges.last_message_ms.load(Ordering::Relaxed);
+        let width = terminal_size::terminal_size_of(std::io::stderr())
+            .map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0));
+        // The last column is left free: some terminals wrap there all the same.
+        let line = cut(&text(&snapshot, last_message_ms, now_ms()), width.saturating_sub(1));
+        let line = if colours { coloured(&line, snapshot.state) } else { line };
+        Some(format!("\r{NO_WRAPPING}{line}{WRAPPING}\x1b[J\r"))
+    }
+}
+
+/// Everything worth a glance, the most important first because the end may not fit.
+fn text(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> String {
+    let mut line = snapshot.state.name().to_owned();
+    if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
+        let reason = snapshot.reason.trim_start_matches("not connected: ");
+        let _ = write!(line, ": {}", printable(reason, REASON_CHARACTERS));
+    }
+    let mut part = |text: String| {
+        line.push_str(" · ");
+        line.push_str(&text);
+    };
+    let stuck_ms = now_ms - snapshot.published_ms;
+    if let Some(trouble) = &snapshot.disk_trouble {
+        part(format!("{trouble}, trades wait in memory"));
+    } else if stuck_ms >= STUCK_AFTER_MS {
+        part(format!("the disk has not answered for {}", human_duration(stuck_ms)));
+    }
+    if let Some(notice) = Silence::of(snapshot, now_ms).and_then(|silence| silence.notice()) {
+        part(notice);
+    }
+    part(symbols(snapshot));
+    part(counted(snapshot.counts.written, "trade"));
+    if snapshot.counts.dropped > 0 {
+        part(format!("{} dropped", grouped(snapshot.counts.dropped)));
+    }
+    part(per_second(snapshot.trades_per_second));
+    part(match last_message_ms {
+        0 => "no message yet".to_owned(),
+        at_ms => format!("last {} ago", human_duration(now_ms - at_ms)),
+    });
+    part(format!("{} missing", human_duration(snapshot.missing_ms)));
+    part(counted(snapshot.reconnects, "reconnect"));
+    part(file_size(snapshot.out_bytes));
+    line
+}
+
+/// `3 symbols`, or `3 symbols (1 refused)`.
+fn symbols(snapshot: &Snapshot) -> String {
+    let wanted = snapshot.tickers.iter().filter(|ticker| ticker.wanted_since_ms.is_some());
+    let refused = wanted.clone().filter(|ticker| ticker.refused).count() as u64;
+    let live = wanted.count() as u64 - refused;
+    match refused {
+        0 => counted(live, "symbol"),
+        refused => format!("{} ({} refused)", counted(live, "symbol"), grouped(refused)),
+    }
+}
+
+fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
+}
+
+fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let mut shorter: String = line.chars().take(width.saturating_sub(1)).collect();
+    shorter.extend((width > 0).then_some('…'));
+    shorter
+}
+
+/// The state in its colour, unless it was cut.
+fn coloured(line: &str, state: FeedState) -> String {
+    let colour = match state {
+        FeedState::Live => GREEN,
+        FeedState::Connecting => YELLOW,
+        FeedState::Down => RED,
+    };
+    match line.strip_prefix(state.name()) {
+        Some(rest) => format!("{colour}{}{PLAIN}{rest}", state.name()),
+        None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{coloured, cut, text};
+    use crate::market::{Counts, FeedState, Snapshot, TickerSnapshot};
+
+    /// A Monday noon in New York, so that the market's hours say nothing.
+    const NOON: i64 = 1_795_453_200_000;
+
+    fn snapshot() -> Snapshot {
+        let ticker = |symbol: &str, refused| TickerSnapshot {
+            symbol: symbol.into(),
+            refused,
+            wanted_since_ms: Some(NOON),
+            last_received_ms: Some(NOON),
+            ..TickerSnapshot::default()
+        };
+        Snapshot {
+            started_ms: NOON,
+            published_ms: NOON,
+            state: FeedState::Live,
+            live_since_ms: Some(NOON),
+            counts: Counts { written: 12_345, ..Counts::default() },
+            trades_per_second: 57.2,
+            out_bytes: 12_345_678,
+            tickers: vec![ticker("A", false), ticker("B", false), ticker("C", true)],
+            ..Snapshot::default()
+        }
+    }
+
+    fn check(snapshot: &Snapshot, last_message_ms: i64, after_ms: i64, expected: &str) {
+        assert_eq!(text(snapshot, last_message_ms, NOON + after_ms), expected);
+    }
+
+    #[test]
+    fn the_line_tells_everything_at_a_glance() {
+        check(
+            &snapshot(),
+            NOON,
+            1_500,
+            "live · 2 symbols (1 refused) · 12,345 trades · 57/s · last 1 s ago · 0 s missing · 0 reconnects · 12.3 MB",
+        );
+    }
+
+    #[test]
+    fn an_outage_is_told_with_its_reason() {
+        let down = Snapshot {
+            state: FeedState::Down,
+            reason: "connection lost: \u{1b}reset".into(),
+            trades_per_second: 0.0,
+            missing_ms: 72_000,
+            reconnects: 1,
+            tickers: Vec::new(),
+            ..snapshot()
+        };
+        check(
+            &down,
+            0,
+            0,
+            "down: connection lost: \\u{1b}reset · 0 symbols · 12,345 trades · 0.0/s · no message yet · 1 m 12 s missing · 1 reconnect · 12.3 MB",
+        );
+    }
+
+    #[test]
+    fn trouble_with_the_disk_comes_first() {
+        let counts = Counts { dropped: 1_000, ..Counts::default() };
+        let full = Snapshot { disk_trouble: Some("disk full".into()), counts, ..snapshot() };
+        check(
+            &full,
+            NOON,
+            0,
+            "live · disk full, trades wait in memory · 2 symbols (1 refused) · 0 trades · 1,000 dropped · 57/s · last 0 s ago · 0 s missing · 0 reconnects · 12.3 MB",
+        );
+        let line = text(&snapshot(), NOON, NOON + 5_000);
+        assert!(line.starts_with("live · the disk has not answered for 5 s · "), "{line}");
+    }
+
+    #[test]
+    fn silence_is_explained() {
+        let mut silent = snapshot();
+        silent.published_ms = NOON + 20 * 60_000;
+        silent.tickers[1].last_received_ms = Some(silent.published_ms);
+        let line = text(&silent, NOON, silent.published_ms);
+        assert!(line.starts_with("live · no trades for A for 20 m · 2 symbols"), "{line}");
+    }
+
+    #[test]
+    fn a_long_line_is_cut_to_the_width() {
+        for (width, expected) in [(8, "live · 2"), (7, "live ·…"), (5, "live…"), (1, "…"), (0, "")]
+        {
+            assert_eq!(cut("live · 2", width), expected);
+        }
+        assert_eq!(coloured("live · 2", FeedState::Live), "\x1b[32mlive\x1b[0m · 2");
+        assert_eq!(coloured("li…", FeedState::Live), "li…");
+    }
+}

@@ -1,0 +1,190 @@
+//! `check`: one line for each step, the fix where one fails, and nothing left behind.
+
+use crate::harness::{KEY, Recorder, Run, Signal};
+use crate::recording::trade_message;
+use crate::server::{ClosedPort, Server};
+
+const TRADE: &str = r#"{"p":1.5,"s":"BINANCE:BTCUSDT","t":1680300000123,"v":5}"#;
+
+/// The steps in their order.
+const STEPS: [&str; 8] =
+    ["API key", "name", "TCP and TLS", "upgrade", "data", "output", "log", "header"];
+
+fn check(url: &str) -> Run {
+    Run::new().arg("check").url(url)
+}
+
+/// Fails unless the marks of the steps are these, in order; gives the lines.
+fn assert_marks(recorder: &Recorder, marks: &str) -> Vec<String> {
+    let stdout = recorder.stdout();
+    let lines: Vec<String> = stdout.lines().map(str::to_owned).collect();
+    let found: String = lines.iter().filter_map(|line| line.chars().next()).collect();
+    assert_eq!(found, marks, "{}", recorder.seen());
+    for (line, step) in lines.iter().zip(STEPS) {
+        assert!(line[line.find(' ').expect("a mark") + 1..].starts_with(step), "{step}: {line}");
+    }
+    assert_eq!(recorder.stderr(), "");
+    assert!(!stdout.contains(KEY), "the key is not shown");
+    lines
+}
+
+/// Serves one check to its end, as a healthy Finnhub.
+fn serve(server: &Server, symbols: &[&str]) {
+    let mut connection = server.connect_and_wait_for_subscriptions(symbols.len());
+    assert_eq!(connection.subscribed, symbols);
+    connection.send_text(&trade_message(&[TRADE]));
+    connection.answer_close();
+}
+
+#[test]
+fn all_is_well_and_nothing_is_left_behind() {
+    let server = Server::plain();
+    let mut recorder = check(&server.url()).spawn();
+    serve(&server, &["BINANCE:BTCUSDT"]);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✓✓✓✓✓✓");
+    assert!(lines[0].contains("FINNHUB_API_KEY, from the environment"), "{}", lines[0]);
+    assert!(lines[4].contains("a trade of BINANCE:BTCUSDT"), "{}", lines[4]);
+    assert_eq!(recorder.all_files(), [], "no file");
+}
+
+#[test]
+fn an_existing_recording_is_not_touched() {
+    let server = Server::plain();
+    let csv = "price,ticker\n1,A\n";
+    let run = check(&server.url()).file("op1.csv", csv).columns("price,ticker");
+    let mut recorder = run.arg("-t").arg("AAPL,IC MARKETS:1").spawn();
+    serve(&server, &["AAPL", "IC MARKETS:1"]);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert_marks(&recorder, "✓✓✓✓✓✓✓✓");
+    assert_eq!(recorder.csv(), csv);
+    assert_eq!(recorder.all_files().len(), 1, "nothing beside it");
+}
+
+#[test]
+fn a_ping_is_enough() {
+    let server = Server::plain();
+    let mut recorder = check(&server.url()).spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(r#"{"type":"ping"}"#);
+    connection.answer_close();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(assert_marks(&recorder, "✓✓✓✓✓✓✓✓")[4].contains("a ping after"));
+}
+
+#[test]
+fn without_a_key_the_rest_is_tried_as_far_as_it_goes() {
+    let server = Server::plain();
+    let run = Run::without_key().arg("check").url(&server.url());
+    let (code, recorder) = run.run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✗✓✓--✓✓✓");
+    assert!(lines[0].contains("https://finnhub.io/register"), "{}", lines[0]);
+    assert!(lines[3].contains("skipped: there is no key"), "{}", lines[3]);
+}
+
+#[test]
+fn a_refused_key_is_told_with_its_variable_and_place() {
+    let server = Server::plain();
+    let run = Run::without_key().dotenv(&format!("API_KEY={KEY}\n"));
+    let mut recorder = run.arg("check").url(&server.url()).spawn();
+    server.accept().refuse("401 Unauthorized", "", "no");
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✓✗-✓✓✓");
+    assert!(lines[0].contains("API_KEY, from ") && lines[0].contains(".env"), "{}", lines[0]);
+    for word in ["HTTP 401", "API_KEY", ".env", "https://finnhub.io/dashboard"] {
+        assert!(lines[3].contains(word), "{word}: {}", lines[3]);
+    }
+}
+
+#[test]
+fn a_key_in_use_elsewhere_is_told() {
+    let server = Server::plain();
+    let mut recorder = check(&server.url()).spawn();
+    server.accept().refuse("429 Too Many Requests", "", "");
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✓✗-✓✓✓");
+    assert!(lines[3].contains("one connection per key"), "{}", lines[3]);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told() {
+    let port = ClosedPort::new();
+    let (code, recorder) = check(&port.url()).run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✗--✓✓✓");
+    assert!(lines[2].contains("connection refused") && lines[2].contains("--url"), "{}", lines[2]);
+}
+
+#[test]
+fn a_name_without_address_is_told() {
+    let (code, recorder) = check("wss://finnhub.invalid").run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✗---✓✓✓");
+    assert!(lines[1].contains("finnhub.invalid"), "{}", lines[1]);
+}
+
+#[test]
+fn refused_symbols_and_a_kicked_connection_are_told() {
+    let server = Server::plain();
+    let mut recorder = check(&server.url()).tickers("NOPE").spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&format!(r#"{{"msg":"Invalid symbol NOPE {KEY}","type":"error"}}"#));
+    connection.answer_close();
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✓✓✗✓✓✓");
+    assert!(lines[4].contains("Invalid symbol NOPE <key>"), "{}", lines[4]);
+
+    let mut recorder = check(&server.url()).spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_close(1000, "");
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✓✓✗✓✓✓");
+    assert!(lines[4].contains("one connection per key"), "{}", lines[4]);
+}
+
+#[test]
+fn a_recording_in_progress_is_not_disturbed() {
+    let server = Server::plain();
+    let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    recorder.wait_until("the lock", |now| !now.bytes_of("op1.csv.lock").is_empty());
+    let before = recorder.csv();
+    let (code, checked) = Run::beside(&recorder).arg("check").url(&server.url()).run_to_its_end();
+    assert_eq!(code, 1, "{}", checked.seen());
+    let lines = assert_marks(&checked, "✓✓✓--✗✓✓");
+    assert!(lines[5].contains("is being recorded by another process"), "{}", lines[5]);
+    assert!(lines[3].contains("would interrupt it"), "{}", lines[3]);
+    assert_eq!(recorder.csv(), before);
+    recorder.signal(Signal::SIGTERM);
+    drop(connection);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+}
+
+#[test]
+fn files_that_cannot_be_used_are_told_each_on_its_line() {
+    let port = ClosedPort::new();
+    let run = check(&port.url()).file("op1.csv", "something else\n").folder("logs");
+    let (code, recorder) = run.arg("--log-file").arg("logs").run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✗--✓✗✗");
+    assert!(lines[6].contains("logs"), "{}", lines[6]);
+    assert!(lines[7].contains("give another --out"), "{}", lines[7]);
+    assert_eq!(recorder.csv(), "something else\n");
+
+    let (code, recorder) = check(&port.url()).arg("-o").arg("no/where.csv").run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✗--✗✓-");
+    assert!(lines[5].contains("no/where.csv"), "{}", lines[5]);
+    assert_eq!(recorder.all_files(), [], "no file");
+}
+
+#[test]
+fn words_that_make_no_sense_are_an_error_line_as_for_a_recording() {
+    for arguments in [["--columns", "prize"], ["--url", "http://x"], ["--tickers", "A,,B"]] {
+        let run = Run::new().arg("check").arg(arguments[0]).arg(arguments[1]);
+        let (code, recorder) = run.run_to_its_end();
+        assert_eq!(code, 2, "{}", recorder.seen());
+        recorder.only_error_line();
+    }
+}

@@ -1,0 +1,140 @@
+//! The session and the writer of the library, run inside the test with shorter waits than the
+//! promised ones: for faults that the built binary would take minutes to notice.
+//!
+//! Two threads, as in the program; the test's thread plays the server and looks at the files.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use finnhub_stream::api_key::{ApiKey, KeySource};
+use finnhub_stream::backoff::Pauses;
+use finnhub_stream::columns::Column;
+use finnhub_stream::connection::Endpoint;
+use finnhub_stream::entry::{Entry, Gauges, Outbox};
+use finnhub_stream::market::SnapshotSlot;
+use finnhub_stream::recorder::Report;
+use finnhub_stream::recorder::{Destination, Fsync, Links, OpenError, Recorder, RecorderOptions};
+use finnhub_stream::session::{Command, Session, SessionError};
+use finnhub_stream::watch_list::WatchList;
+use finnhub_stream::watchdog::Patience;
+use tempfile::TempDir;
+
+use crate::harness::DEADLINE;
+
+/// The columns of [`crate::recording::FORETOLD_COLUMNS`].
+pub(crate) const COLUMNS: [Column; 5] =
+    [Column::Ticker, Column::Price, Column::Volume, Column::TimestampMs, Column::Conditions];
+
+/// A writer for `op1.csv` in `directory`, and the way to send it entries.
+pub(crate) fn open_recorder(
+    directory: &Path,
+    columns: &[Column],
+) -> Result<(Recorder, Outbox, Receiver<Entry>), OpenError> {
+    let options = RecorderOptions {
+        out: Destination::File(directory.join("op1.csv")),
+        log_file: directory.join("log"),
+        columns: columns.to_vec(),
+        fsync: Fsync::Never,
+        rotate: None,
+    };
+    let gauges = Arc::new(Gauges::default());
+    let (sender, inbox) = mpsc::channel();
+    let outbox = Outbox::new(sender, Arc::clone(&gauges));
+    // Without a thread for it the writer forces its files to the disk by itself.
+    let (sync, _) = mpsc::channel();
+    let slot = SnapshotSlot::default();
+    let links = Links { gauges, slot, closed: None, sync, reader_gone: Box::new(|| ()) };
+    Ok((Recorder::open(options, links)?, outbox, inbox))
+}
+
+/// Waits short enough for a test, in the proportions of the promised ones.
+pub(crate) fn short_pauses() -> Pauses {
+    Pauses {
+        shortest: Duration::from_millis(5),
+        longest: Duration::from_millis(50),
+        good_connection: Duration::from_secs(30),
+        kicked_within: Duration::from_millis(200),
+        throttled_first: Duration::from_millis(50),
+        throttled_longest: Duration::from_millis(100),
+        unauthorized_again: Duration::from_millis(80),
+    }
+}
+
+/// A running session and its writer.
+pub(crate) struct Inside {
+    directory: TempDir,
+    pub(crate) commands: Sender<Command>,
+    outbox: Outbox,
+    session: JoinHandle<Result<(), SessionError>>,
+    writer: JoinHandle<Report>,
+}
+
+impl Inside {
+    /// Streams from `url` into a directory of its own.
+    pub(crate) fn start(url: &str, tickers: &[&str], patience: Patience) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (recorder, outbox, inbox) =
+            open_recorder(directory.path(), &COLUMNS).expect("a new recording");
+        let (commands, commanded) = mpsc::channel();
+        let endpoint = Endpoint::parse(url).expect("a URL");
+        let key = ApiKey::new("k3y".to_owned(), "FINNHUB_API_KEY", KeySource::Environment);
+        let key = key.unwrap_or_else(|error| panic!("{error}"));
+        let watch_list = WatchList::new(tickers.iter().map(|ticker| (*ticker).to_owned()));
+        let sender = outbox.clone();
+        let session =
+            Session::new(endpoint, key, patience, short_pauses(), watch_list, sender, commanded);
+        Self {
+            directory,
+            commands,
+            outbox,
+            session: thread::spawn(move || session.run()),
+            writer: thread::spawn(move || recorder.run(&inbox)),
+        }
+    }
+
+    /// What the recording holds now.
+    pub(crate) fn csv(&self) -> String {
+        fs::read_to_string(self.directory.path().join("op1.csv")).unwrap_or_default()
+    }
+
+    /// What the ledger holds now.
+    pub(crate) fn ledger(&self) -> String {
+        fs::read_to_string(self.directory.path().join("op1.coverage.csv")).unwrap_or_default()
+    }
+
+    /// Waits until `observable` is true.
+    pub(crate) fn wait_until(&self, what: &str, observable: impl Fn(&Self) -> bool) {
+        self.wait_until_within(DEADLINE, what, observable);
+    }
+
+    /// The same with a deadline of its own.
+    pub(crate) fn wait_until_within(
+        &self,
+        deadline: Duration,
+        what: &str,
+        observable: impl Fn(&Self) -> bool,
+    ) {
+        let start = Instant::now();
+        while !observable(self) {
+            let (csv, ledger) = (self.csv(), self.ledger());
+            assert!(start.elapsed() < deadline, "waited for {what}\n{csv}\n{ledger}");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Ends the session, then the writer. The report, the recording and the ledger.
+    pub(crate) fn stop(self) -> (Report, String, String) {
+        // It may have ended by itself, which shows in its result.
+        let _ = self.commands.send(Command::Stop);
+        let ended = self.session.join().expect("the session's thread");
+        assert_eq!(ended, Ok(()));
+        self.outbox.send(Entry::Finish);
+        let report = self.writer.join().expect("the writer's thread");
+        let read = |name: &str| fs::read_to_string(self.directory.path().join(name)).expect(name);
+        (report, read("op1.csv"), read("op1.coverage.csv"))
+    }
+}

@@ -1,0 +1,99 @@
+//! Closed files, with the real binary: the clock cannot be set here, so the old file is an old one.
+//! Rotation through a hundred hours is tested beside `recorder/recording`.
+
+use std::io::Read;
+
+use crate::harness::{Recorder, Run};
+use crate::recording::{FORETOLD_COLUMNS, trade_message};
+use crate::server::Server;
+
+const HEADER: &str = "ticker,price,volume,timestamp_ms,received_ms,conditions\n";
+/// Received at 2026-11-18T11:06:40Z.
+const OLD_ROW: &str = "AAPL,1.5,5,1795000000000,1795000000000,1;12\n";
+
+/// Records one trade after an old recording has been closed.
+fn recorded_beside(run: Run) -> Recorder {
+    let server = Server::plain();
+    let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&trade_message(&[r#"{"p":2.5,"s":"AAPL","t":1680300000123,"v":5}"#]));
+    recorder.wait_for_row_count(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    recorder
+}
+
+#[test]
+fn a_start_after_days_away_closes_the_old_file_under_its_own_date() {
+    let old = format!("{HEADER}{OLD_ROW}");
+    let ledger = "time_ms,state,tickers,reason\n1795000000000,down,,stopped\n";
+    let run = Run::new().file("op1.csv", &old).file("op1.coverage.csv", ledger);
+    // A file that is there already is not touched.
+    let run = run.file("op1-2026-11-18T11.csv", "mine");
+    let recorder = recorded_beside(run.arg("--rotate").arg("hourly"));
+    assert_eq!(recorder.text_of("op1-2026-11-18T11.csv"), "mine");
+    assert_eq!(recorder.text_of("op1-2026-11-18T11-2.csv"), old);
+    assert_eq!(recorder.text_of("op1-2026-11-18T11-2.coverage.csv"), ledger);
+    let csv = recorder.csv();
+    assert!(csv.starts_with(&format!("{HEADER}AAPL,2.5,")) && csv.lines().count() == 2, "{csv}");
+    assert!(recorder.ledger().contains(",live,AAPL,"), "{}", recorder.ledger());
+}
+
+#[test]
+fn a_closed_file_is_compressed_and_what_a_kill_left_is_finished() {
+    let old = format!("{HEADER}{OLD_ROW}");
+    let run = Run::new()
+        .file("op1.csv", &old)
+        .file("op1-2026-11-17.csv", format!("{HEADER}left\n"))
+        .file("op1-2026-11-16.csv.gz.part", "half");
+    let server = Server::plain();
+    let mut recorder = run
+        .url(&server.url())
+        .tickers("AAPL")
+        .arg("--rotate")
+        .arg("daily")
+        .arg("--compress")
+        .spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    recorder.wait_until("both files compressed", |recorder| {
+        let names = ["op1-2026-11-17.csv", "op1-2026-11-18.csv"];
+        names.iter().all(|name| !recorder.path(name).exists())
+    });
+    assert_eq!(unzipped(&recorder, "op1-2026-11-18.csv.gz"), old);
+    assert_eq!(unzipped(&recorder, "op1-2026-11-17.csv.gz"), format!("{HEADER}left\n"));
+    assert!(!recorder.path("op1-2026-11-16.csv.gz.part").exists());
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+}
+
+fn unzipped(recorder: &Recorder, name: &str) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(recorder.bytes_of(name).as_slice())
+        .read_to_string(&mut text)
+        .expect("a whole file");
+    text
+}
+
+#[test]
+fn without_rotation_an_old_file_goes_on() {
+    let old = format!("{FORETOLD_COLUMNS}\nAAPL,1,2,3,\n");
+    let recorder = recorded_beside_old_columns(&old);
+    assert!(recorder.csv().starts_with(&old));
+    assert_eq!(recorder.csv().lines().count(), 3);
+}
+
+fn recorded_beside_old_columns(old: &str) -> Recorder {
+    let server = Server::plain();
+    let run = Run::new().file("op1.csv", old).columns(FORETOLD_COLUMNS);
+    let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&trade_message(&[r#"{"p":2.5,"s":"AAPL","t":1680300000123,"v":5}"#]));
+    recorder.wait_for_row_count(2);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    recorder
+}
+
+#[test]
+fn compressing_needs_rotation() {
+    let (code, recorder) = Run::new().tickers("A").arg("--compress").run_to_its_end();
+    assert_eq!(code, 2);
+    assert!(recorder.only_error_line().contains("add --rotate"));
+}
