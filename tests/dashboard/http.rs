@@ -58,7 +58,7 @@ pub(crate) fn read_answer(mut stream: impl Read) -> Answer {
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();
     let headers: Vec<(String, String)> = lines
-        .map(|line| line.split_once(":").unwrap())
+        .map(|line| line.split_once(':').unwrap())
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
     let is_chunked = headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned()));

@@ -57,10 +57,7 @@ fn it_shows_live_trades_within_ten_seconds() {
     let oldest = browser.value(&format!("{bars}[0]"));
     browser.go_to("about:blank");
     browser.go_to(&format!("http://{}/", program.address()));
-    browser.wait_for(
-        "the bars again",
-        &format!("document.querySelector('trade-chart')?.bars.length > 3"),
-    );
+    browser.wait_for("the bars again", "document.querySelector('trade-chart')?.bars.length > 3");
     assert_eq!(browser.value(&format!("{bars}[0]")), oldest);
     assert_eq!(browser.console_errors(), Vec::<String>::new());
 }
