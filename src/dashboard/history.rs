@@ -31,7 +31,7 @@ const FIRST_STEP: u32 = 8;
 /// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
 const MOST_GAPS: usize = 512;
 
-/// Bytes of a gap's reason that are kept; it is a label.
+/// Characters of a gap's reason that are kept; it is a label.
 const REASON_CHARACTERS: usize = 160;
 
 /// What happened to a symbol in one second, or in several.
@@ -319,8 +319,8 @@ mod tests {
             history.remember(&Snapshot {
                 published_ms,
                 state,
-                missing_ms,
                 reason,
+                missing_ms,
                 ..Snapshot::default()
             });
             let gaps = history.gaps().iter();
@@ -332,8 +332,8 @@ mod tests {
         assert_eq!(at(3000, FeedState::Down, 400, "lost"), [(2600, 3000, lost())]);
         assert_eq!(at(4000, FeedState::Connecting, 1400, "lost"), [(2600, 4000, lost())]);
         let first = (2600, 4500, lost());
-        assert_eq!(at(5000, FeedState::Live, 1900, ""), [first.clone()]);
-        assert_eq!(at(6000, FeedState::Live, 1900, ""), [first.clone()]);
+        assert_eq!(at(5000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
+        assert_eq!(at(6000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
         let short = (6900, 7000, "connection lost".to_owned());
         assert_eq!(at(7000, FeedState::Live, 2000, ""), [first, short]);
     }
