@@ -1,4 +1,5 @@
-//! What travels on the channel to the writer thread, and what is known of the channel itself.
+//! What travels on the channels to the writer thread and to the terminal, and what is known of the
+//! first one.
 //!
 //! Made on any thread, read by the writer. No I/O, no clock: times are arguments, all of them this
 //! machine's clock in UNIX milliseconds.
@@ -101,6 +102,20 @@ pub enum Entry {
     Log(String),
     /// Nothing comes after this: write everything, force it to the disk, and end.
     Finish,
+}
+
+/// One thing for the terminal to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A log line.
+    Log(Level, String),
+    /// The end has begun: no live line from here on, so that none is left behind when the program
+    /// leaves at once.
+    Stopping,
+    /// A line as it is, at the end; the live line is gone before it.
+    Plain(String),
+    /// Nothing comes after this.
+    End,
 }
 
 /// What became of forcing a recording to the disk in the background.

@@ -11,8 +11,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::api_key::ApiKey;
 use crate::clock::now_ms;
-use crate::entry::{Entry, Outbox, log_line};
-use crate::terminal::Line;
+use crate::entry::{Entry, Line, Outbox, log_line};
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";

@@ -11,44 +11,46 @@ mod lock_file;
 mod log_file;
 mod log_limit;
 mod opening;
+mod options;
 mod output;
 mod recording;
 mod rehearsal;
 mod repair;
 mod rotation;
 mod row;
+mod trouble;
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use log::{Level, error, info, warn};
+use log::{error, info, warn};
 
 pub use append_file::{AppendFile, DiskFile, Storage};
 pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
+pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use recording::{SyncRequest, sync_in_background};
 pub use rehearsal::{Found, try_header, try_log, try_out};
 pub use rotation::Rotate;
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
-use crate::columns::Column;
-use crate::entry::{Entry, Gauges, SyncOutcome, TradeBatch, log_line};
+use crate::entry::{Entry, SyncOutcome, TradeBatch};
 use crate::error::printable;
-use crate::market::{Counts, Market, Snapshot, SnapshotSlot};
+use crate::market::{Market, Snapshot};
 use crate::wire::{Decoder, Element};
 use log_file::LogFile;
 use log_limit::{LogLimit, Permission};
 use opening::failed;
 use output::{Output, Pipe};
 use recording::Recording;
+use trouble::Trouble;
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
 /// system call costs nothing, small enough to stay in the processor's cache.
@@ -60,9 +62,6 @@ const PROOF_EVERY: Duration = Duration::from_secs(2);
 /// How often the snapshot is renewed: as often as a person can read it.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
-/// How often a disk that refused is tried again.
-const RETRY_EVERY: Duration = Duration::from_millis(500);
-
 /// How often the sums go to the log.
 const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
 
@@ -72,76 +71,6 @@ const ROTATION_GRACE_MS: i64 = 1_000;
 
 /// Characters of a malformed element that are logged: more than any trade has.
 const SHOWN_CHARACTERS: usize = 300;
-
-/// The trouble of a pipe that nobody reads.
-const READER_GONE: &str = "the reader has gone away";
-
-/// When rows are forced to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fsync {
-    /// After every batch of rows.
-    Always,
-    /// This long after the first row that is not yet there.
-    Every(Duration),
-    /// When the system likes, and at the end.
-    Never,
-}
-
-/// Where rows go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// A CSV to append to, with a ledger and a lock beside it.
-    File(PathBuf),
-    /// Standard output, for another program to read.
-    StandardOutput,
-}
-
-impl std::fmt::Display for Destination {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Destination::File(path) => path.display().fmt(formatter),
-            Destination::StandardOutput => formatter.write_str("standard output"),
-        }
-    }
-}
-
-/// How the writer reaches others.
-pub struct Links {
-    /// Numbers shared with the session.
-    pub gauges: Arc<Gauges>,
-    /// Where the latest snapshot is left.
-    pub slot: SnapshotSlot,
-    /// Where closed files are sent to be compressed, if they are.
-    pub closed: Option<Sender<PathBuf>>,
-    /// Where files are sent to be forced to the disk.
-    pub sync: Sender<SyncRequest>,
-    /// Called once when nobody reads standard output any more.
-    pub reader_gone: Box<dyn Fn() + Send>,
-}
-
-/// What to record to, and how.
-#[derive(Debug, Clone)]
-pub struct RecorderOptions {
-    /// Where rows go.
-    pub out: Destination,
-    /// The log to append to.
-    pub log_file: PathBuf,
-    /// The columns, in their order.
-    pub columns: Vec<Column>,
-    /// When rows are forced to the disk.
-    pub fsync: Fsync,
-    /// When the file is closed and a new one begun, if ever.
-    pub rotate: Option<Rotate>,
-}
-
-/// What the writer thread says when it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The sums.
-    pub counts: Counts,
-    /// What could not be written at the very end, as one line.
-    pub failure: Option<String>,
-}
 
 /// The open files and everything on its way to them.
 pub struct Recorder {
@@ -170,14 +99,6 @@ struct Gathered {
     trades: u64,
     waiting_bytes: usize,
     received_ms: i64,
-}
-
-/// The disk refuses.
-#[derive(Debug)]
-struct Trouble {
-    cause: String,
-    since: Instant,
-    retry_at: Instant,
 }
 
 /// When the regular duties are due.
@@ -458,56 +379,6 @@ impl Recorder {
         }
     }
 
-    /// Notes a success or a failure of the disk; says so once per change of state.
-    fn judge(&mut self, result: io::Result<()>) {
-        let now = Instant::now();
-        match (result, &mut self.trouble) {
-            (Ok(()), None) => {}
-            (Ok(()), Some(trouble)) => {
-                let seconds = now.duration_since(trouble.since).as_secs();
-                info!("{}: writing again after {seconds} s", self.options.out);
-                self.trouble = None;
-                self.links.gauges.disk_trouble.store(false, Ordering::Relaxed);
-            }
-            (Err(_), Some(trouble)) => trouble.retry_at = now + RETRY_EVERY,
-            (Err(error), None) => {
-                let cause = cause_of(&error);
-                if cause == READER_GONE {
-                    warn!("{}: {cause}; stopping", self.options.out);
-                    (self.links.reader_gone)();
-                } else {
-                    self.say_trouble(&cause, &error);
-                }
-                self.last_cause.clone_from(&cause);
-                self.trouble = Some(Trouble { cause, since: now, retry_at: now + RETRY_EVERY });
-                self.links.gauges.disk_trouble.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn say_trouble(&self, cause: &str, error: &io::Error) {
-        error!(
-            "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
-            self.options.out
-        );
-    }
-
-    /// Tries a refusing disk again, and on success records what has been held.
-    fn retry(&mut self) {
-        let result = match self.write_rows() {
-            Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
-            other => other,
-        };
-        self.judge(result);
-        while self.trouble.is_none() {
-            let Some(entry) = self.held.pop_front() else { break };
-            self.record(entry);
-            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
-                self.hand_over();
-            }
-        }
-    }
-
     fn time_to_next_duty(&self, now: Instant) -> Duration {
         // The hourly summary needs no alarm of its own.
         let mut next = self.timers.proof.min(self.timers.snapshot);
@@ -581,69 +452,6 @@ impl Recorder {
         };
         self.links.slot.publish(snapshot);
     }
-
-    /// The end: one last try, then what is still waiting is lost and said to be.
-    fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
-        if self.trouble.is_some() {
-            self.retry();
-        }
-        let failure = self.trouble.take().and_then(|trouble| {
-            let failure = self.give_up(&trouble.cause);
-            // A reader that had enough, as in `| head`, has ended the recording, not broken it.
-            (trouble.cause != READER_GONE).then_some(failure)
-        });
-        let last_sync = match failure {
-            None => self.sync(),
-            _ => Ok(()),
-        };
-        let failure = failure.or_else(|| {
-            let error = last_sync.err()?;
-            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
-        });
-        self.prove_life();
-        self.publish();
-        while let Ok(entry) = inbox.try_recv() {
-            if let Entry::Log(line) = entry {
-                self.log.push(&line);
-            }
-        }
-        // The terminal gets this line from who joins this thread, after everything else.
-        self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
-        self.log.hand_over();
-        Report { counts: self.market.counts, failure }
-    }
-
-    /// Counts everything that still waits as dropped, and tells the ledger.
-    fn give_up(&mut self, cause: &str) -> String {
-        let held = std::mem::take(&mut self.held);
-        let mut lost = std::mem::take(&mut self.gathered.trades);
-        self.gathered.rows.clear();
-        self.market.counts.dropped += lost;
-        let (written, mut later) = (self.last_written_ms, Vec::new());
-        for entry in held {
-            match entry {
-                Entry::Trades(batch) => self.gather(&batch),
-                other => later.push(other),
-            }
-            let trades = std::mem::take(&mut self.gathered.trades);
-            self.gathered.rows.clear();
-            self.market.counts.dropped += trades;
-            lost += trades;
-        }
-        let failure = format!("{cause}: {lost} trades could not be written before the end");
-        error!("{failure}");
-        if lost > 0 {
-            self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
-        }
-        for entry in later {
-            self.record(entry);
-        }
-        if let Some(recording) = self.output.recording() {
-            // The disk may refuse this too; the next start then finds the last proof of life.
-            let _ = recording.ledger().hand_over();
-        }
-        failure
-    }
 }
 
 /// Logs something bad from outside, escaped and shortened, unless there is too much of it.
@@ -658,16 +466,6 @@ fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: 
             printable(fault, SHOWN_CHARACTERS),
             printable(text, SHOWN_CHARACTERS)
         );
-    }
-}
-
-fn cause_of(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::StorageFull => "disk full".to_owned(),
-        io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
-        io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
-        io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
-        _ => format!("write error: {error}"),
     }
 }
 

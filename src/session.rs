@@ -2,6 +2,8 @@
 //!
 //! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes into the outbox.
 
+mod handover;
+
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -16,18 +18,13 @@ use crate::clock::now_ms;
 use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, Incoming, Wait, dial};
 use crate::entry::{Entry, Outbox, TradeBatch};
 use crate::error::printable;
-use crate::waiting_room::{Admission, PACE_BYTES, WaitingRoom};
 use crate::watch_list::{Request, WatchList};
 use crate::watchdog::{Patience, Verdict, Watchdog};
-use crate::wire::{self, Decoder, Message};
+use crate::wire::{self, Message};
+use handover::Handover;
 
 /// After our Close frame the server may still send what was on its way, for this long.
 const CLOSING: Duration = Duration::from_secs(1);
-
-/// While the disk is busy, the socket is looked at again this often …
-const PACE_STEP: Duration = Duration::from_micros(200);
-/// … but a disk that takes nothing for this long is not waited for: the server comes first.
-const PACE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// Unknown message types that are remembered as told; Finnhub has two.
 const TOLD_TYPES: usize = 32;
@@ -73,11 +70,8 @@ pub struct Session {
     outbox: Outbox,
     commands: Receiver<Command>,
     backoff: Backoff,
-    room: WaitingRoom,
-    decoder: Decoder,
+    handover: Handover,
     told_types: HashSet<String>,
-    /// Whether the disk takes nothing although it reports no error, so that pacing is of no use.
-    stalled: bool,
     /// Whether the ledger knows that nothing is recorded at present, and why.
     outage_told: bool,
 }
@@ -114,13 +108,11 @@ impl Session {
             key,
             patience,
             watch_list,
+            handover: Handover::new(outbox.clone()),
             outbox,
             commands,
             backoff: Backoff::new(pauses),
-            room: WaitingRoom::default(),
-            decoder: Decoder::default(),
             told_types: HashSet::new(),
-            stalled: false,
             outage_told: false,
         }
     }
@@ -219,7 +211,7 @@ impl Session {
             .serve(&mut link)
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
         self.watch_list.disconnected();
-        self.tell_loss();
+        self.handover.tell_loss();
         match end {
             End::Stopped => {
                 self.tell_down(link.last_frame_ms, "stopped");
@@ -319,7 +311,8 @@ impl Session {
             }
         };
         if !batch.is_empty() {
-            self.hand_over(batch);
+            let watch_list = &self.watch_list;
+            self.handover.trades(batch, |at_ms| live(watch_list, at_ms));
         }
         result
     }
@@ -382,16 +375,8 @@ impl Session {
     }
 
     fn tell_live(&mut self) {
-        self.tell_live_from(now_ms());
-    }
-
-    fn tell_live_from(&mut self, at_ms: i64) {
         self.outage_told = false;
-        self.outbox.send(Entry::Live {
-            at_ms,
-            tickers: self.watch_list.live(),
-            refused: self.watch_list.refused(),
-        });
+        self.outbox.send(live(&self.watch_list, now_ms()));
     }
 
     fn tell_down(&mut self, at_ms: i64, reason: &str) {
@@ -400,57 +385,10 @@ impl Session {
         let reason = self.key.redact(reason);
         self.outbox.send(Entry::Down { at_ms, reason });
     }
+}
 
-    fn tell_loss(&mut self) {
-        if let Some((after_ms, trades)) = self.room.close() {
-            self.outbox.send(Entry::Dropped { after_ms, trades });
-        }
-    }
-
-    /// Hands trades to the writer, unless there is no room for them to wait in.
-    fn hand_over(&mut self, batch: TradeBatch) {
-        self.pace();
-        let waiting = self.outbox.gauges().waiting_bytes.load(Ordering::Relaxed);
-        match self.room.admit(waiting, batch.bytes(), batch.received_ms) {
-            Admission::Keep => self.outbox.send(Entry::Trades(batch)),
-            Admission::KeepAfterLoss { after_ms, trades } => {
-                self.outbox.send(Entry::Dropped { after_ms, trades });
-                self.tell_live_from(batch.received_ms);
-                self.outbox.send(Entry::Trades(batch));
-            }
-            Admission::Drop => {
-                let mut trades = 0;
-                for message in batch.messages() {
-                    // What is unreadable holds no trades.
-                    let _ = self.decoder.decode(message, |_| trades += 1);
-                }
-                self.room.dropped(trades);
-            }
-        }
-    }
-
-    /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
-    /// than in our memory. A disk that takes nothing is not waited for.
-    fn pace(&mut self) {
-        let gauges = self.outbox.gauges();
-        let waiting = || gauges.waiting_bytes.load(Ordering::Relaxed);
-        let mut least = waiting();
-        if least <= PACE_BYTES {
-            self.stalled = false;
-        }
-        let mut progress = Instant::now();
-        while !self.stalled
-            && waiting() > PACE_BYTES
-            && !gauges.disk_trouble.load(Ordering::Relaxed)
-        {
-            if waiting() < least {
-                least = waiting();
-                progress = Instant::now();
-            }
-            self.stalled = progress.elapsed() > PACE_PATIENCE;
-            std::thread::sleep(PACE_STEP);
-        }
-    }
+fn live(watch_list: &WatchList, at_ms: i64) -> Entry {
+    Entry::Live { at_ms, tickers: watch_list.live(), refused: watch_list.refused() }
 }
 
 fn send_all(connection: &mut Connection, requests: &[Request]) -> Result<(), ConnectionLost> {

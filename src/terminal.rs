@@ -15,6 +15,7 @@ use log::Level;
 pub use live_line::LiveLine;
 
 use crate::clock::{now_ms, show_ms};
+use crate::entry::Line;
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
 pub const WAITING_LINES: usize = 1024;
@@ -26,20 +27,6 @@ const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
-
-/// Something to show.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
-    /// A log line.
-    Log(Level, String),
-    /// The end has begun: no live line from here on, so that none is left behind when the program
-    /// leaves at once.
-    Stopping,
-    /// A line as it is, at the end; the live line is gone before it.
-    Plain(String),
-    /// Nothing comes after this.
-    End,
-}
 
 /// How it is shown.
 #[derive(Debug, Default)]
@@ -123,7 +110,8 @@ mod tests {
 
     use log::Level;
 
-    use super::{Line, Look, run};
+    use super::{Look, run};
+    use crate::entry::Line;
 
     fn shown(lines: Vec<Line>, look: Look) -> String {
         let (sender, receiver) = mpsc::channel();

@@ -11,12 +11,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::spawn;
-use crate::entry::Gauges;
+use crate::entry::{Gauges, Line};
 use crate::error::Error;
 use crate::market::SnapshotSlot;
 use crate::recorder::{Destination, Report};
 use crate::settings::{Settings, Verbosity};
-use crate::terminal::{self, Line, LiveLine, Look, WAITING_LINES};
+use crate::terminal::{self, LiveLine, Look, WAITING_LINES};
 
 /// A terminal that has no room for the summary within this does not get it …
 const SUMMARY: Duration = Duration::from_millis(200);

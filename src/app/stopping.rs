@@ -15,11 +15,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::clock::now_ms;
-use crate::entry::{Entry, Outbox};
+use crate::entry::{Entry, Line, Outbox};
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
 use crate::recorder::Report;
 use crate::session::Command;
-use crate::terminal::Line;
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_millis(3500);

@@ -1,0 +1,81 @@
+//! What the writer is asked for, how it reaches others, and what it says at the end.
+//!
+//! Made on the main thread.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use super::recording::SyncRequest;
+use super::rotation::Rotate;
+use crate::columns::Column;
+use crate::entry::Gauges;
+use crate::market::{Counts, SnapshotSlot};
+
+/// When rows are forced to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    /// After every batch of rows.
+    Always,
+    /// This long after the first row that is not yet there.
+    Every(Duration),
+    /// When the system likes, and at the end.
+    Never,
+}
+
+/// Where rows go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A CSV to append to, with a ledger and a lock beside it.
+    File(PathBuf),
+    /// Standard output, for another program to read.
+    StandardOutput,
+}
+
+impl std::fmt::Display for Destination {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Destination::File(path) => path.display().fmt(formatter),
+            Destination::StandardOutput => formatter.write_str("standard output"),
+        }
+    }
+}
+
+/// How the writer reaches others.
+pub struct Links {
+    /// Numbers shared with the session.
+    pub gauges: Arc<Gauges>,
+    /// Where the latest snapshot is left.
+    pub slot: SnapshotSlot,
+    /// Where closed files are sent to be compressed, if they are.
+    pub closed: Option<Sender<PathBuf>>,
+    /// Where files are sent to be forced to the disk.
+    pub sync: Sender<SyncRequest>,
+    /// Called once when nobody reads standard output any more.
+    pub reader_gone: Box<dyn Fn() + Send>,
+}
+
+/// What to record to, and how.
+#[derive(Debug, Clone)]
+pub struct RecorderOptions {
+    /// Where rows go.
+    pub out: Destination,
+    /// The log to append to.
+    pub log_file: PathBuf,
+    /// The columns, in their order.
+    pub columns: Vec<Column>,
+    /// When rows are forced to the disk.
+    pub fsync: Fsync,
+    /// When the file is closed and a new one begun, if ever.
+    pub rotate: Option<Rotate>,
+}
+
+/// What the writer thread says when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The sums.
+    pub counts: Counts,
+    /// What could not be written at the very end, as one line.
+    pub failure: Option<String>,
+}

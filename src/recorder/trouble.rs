@@ -1,0 +1,159 @@
+//! The recorder while the disk refuses, and at its end: holding on, trying again, giving up.
+//!
+//! Writer thread.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use log::{Level, error, info, warn};
+
+use super::options::Report;
+use super::recording::Recording;
+use super::{BATCH_BYTES, Recorder};
+use crate::clock::now_ms;
+use crate::entry::{Entry, log_line};
+
+/// How often a disk that refused is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// The trouble of a pipe that nobody reads.
+const READER_GONE: &str = "the reader has gone away";
+
+/// The disk refuses.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) cause: String,
+    since: Instant,
+    pub(super) retry_at: Instant,
+}
+
+impl Recorder {
+    /// Notes a success or a failure of the disk; says so once per change of state.
+    pub(super) fn judge(&mut self, result: io::Result<()>) {
+        let now = Instant::now();
+        match (result, &mut self.trouble) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(trouble)) => {
+                let seconds = now.duration_since(trouble.since).as_secs();
+                info!("{}: writing again after {seconds} s", self.options.out);
+                self.trouble = None;
+                self.links.gauges.disk_trouble.store(false, Ordering::Relaxed);
+            }
+            (Err(_), Some(trouble)) => trouble.retry_at = now + RETRY_EVERY,
+            (Err(error), None) => {
+                let cause = cause_of(&error);
+                if cause == READER_GONE {
+                    warn!("{}: {cause}; stopping", self.options.out);
+                    (self.links.reader_gone)();
+                } else {
+                    self.say_trouble(&cause, &error);
+                }
+                self.last_cause.clone_from(&cause);
+                self.trouble = Some(Trouble { cause, since: now, retry_at: now + RETRY_EVERY });
+                self.links.gauges.disk_trouble.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn say_trouble(&self, cause: &str, error: &io::Error) {
+        error!(
+            "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
+            self.options.out
+        );
+    }
+
+    /// Tries a refusing disk again, and on success records what has been held.
+    pub(super) fn retry(&mut self) {
+        let result = match self.write_rows() {
+            Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
+            other => other,
+        };
+        self.judge(result);
+        while self.trouble.is_none() {
+            let Some(entry) = self.held.pop_front() else { break };
+            self.record(entry);
+            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
+                self.hand_over();
+            }
+        }
+    }
+
+    /// The end: one last try, then what is still waiting is lost and said to be.
+    pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
+        if self.trouble.is_some() {
+            self.retry();
+        }
+        let failure = self.trouble.take().and_then(|trouble| {
+            let failure = self.give_up(&trouble.cause);
+            // A reader that had enough, as in `| head`, has ended the recording, not broken it.
+            (trouble.cause != READER_GONE).then_some(failure)
+        });
+        let last_sync = match failure {
+            None => self.sync(),
+            _ => Ok(()),
+        };
+        let failure = failure.or_else(|| {
+            let error = last_sync.err()?;
+            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
+        });
+        self.prove_life();
+        self.publish();
+        while let Ok(entry) = inbox.try_recv() {
+            if let Entry::Log(line) = entry {
+                self.log.push(&line);
+            }
+        }
+        // The terminal gets this line from who joins this thread, after everything else.
+        self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
+        self.log.hand_over();
+        Report { counts: self.market.counts, failure }
+    }
+
+    /// Counts everything that still waits as dropped, and tells the ledger.
+    fn give_up(&mut self, cause: &str) -> String {
+        let held = std::mem::take(&mut self.held);
+        let mut lost = std::mem::take(&mut self.gathered.trades);
+        self.gathered.rows.clear();
+        self.market.counts.dropped += lost;
+        let (written, mut later) = (self.last_written_ms, Vec::new());
+        for entry in held {
+            match entry {
+                Entry::Trades(batch) => self.gather(&batch),
+                other => later.push(other),
+            }
+            let trades = std::mem::take(&mut self.gathered.trades);
+            self.gathered.rows.clear();
+            self.market.counts.dropped += trades;
+            lost += trades;
+        }
+        let what = match lost {
+            0 => "the last rows of the ledger".to_owned(),
+            _ => format!("{lost} trades"),
+        };
+        let failure = format!("{cause}: {what} could not be written before the end");
+        error!("{failure}");
+        if lost > 0 {
+            self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
+        }
+        for entry in later {
+            self.record(entry);
+        }
+        if let Some(recording) = self.output.recording() {
+            // The disk may refuse this too; the next start then finds the last proof of life.
+            let _ = recording.ledger().hand_over();
+        }
+        failure
+    }
+}
+
+fn cause_of(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "disk full".to_owned(),
+        io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
+        io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
+        io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
+        _ => format!("write error: {error}"),
+    }
+}

@@ -1,0 +1,84 @@
+//! From the session to the writer: at the writer's pace, into a room that has an end.
+//!
+//! Main thread.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::entry::{Entry, Outbox, TradeBatch};
+use crate::waiting_room::{Admission, PACE_BYTES, WaitingRoom};
+use crate::wire::Decoder;
+
+/// While the disk is busy, the socket is looked at again this often …
+const PACE_STEP: Duration = Duration::from_micros(200);
+/// … but a disk that takes nothing for this long is not waited for: the server comes first.
+const PACE_PATIENCE: Duration = Duration::from_millis(50);
+
+/// The way for trades.
+pub(super) struct Handover {
+    outbox: Outbox,
+    room: WaitingRoom,
+    decoder: Decoder,
+    /// Whether the disk takes nothing although it reports no error, so that pacing is of no use.
+    stalled: bool,
+}
+
+impl Handover {
+    pub(super) fn new(outbox: Outbox) -> Handover {
+        let (room, decoder) = (WaitingRoom::default(), Decoder::default());
+        Handover { outbox, room, decoder, stalled: false }
+    }
+
+    /// Hands trades to the writer, unless there is no room for them to wait in. After a loss,
+    /// `live_from` gives the ledger's word that they are recorded again.
+    pub(super) fn trades(&mut self, batch: TradeBatch, live_from: impl FnOnce(i64) -> Entry) {
+        self.pace();
+        let waiting = self.outbox.gauges().waiting_bytes.load(Ordering::Relaxed);
+        match self.room.admit(waiting, batch.bytes(), batch.received_ms) {
+            Admission::Keep => self.outbox.send(Entry::Trades(batch)),
+            Admission::KeepAfterLoss { after_ms, trades } => {
+                self.outbox.send(Entry::Dropped { after_ms, trades });
+                self.outbox.send(live_from(batch.received_ms));
+                self.outbox.send(Entry::Trades(batch));
+            }
+            Admission::Drop => {
+                let mut trades = 0;
+                for message in batch.messages() {
+                    // What is unreadable holds no trades.
+                    let _ = self.decoder.decode(message, |_| trades += 1);
+                }
+                self.room.dropped(trades);
+            }
+        }
+    }
+
+    /// Tells of a loss that no trade has followed, at the end of a connection.
+    pub(super) fn tell_loss(&mut self) {
+        if let Some((after_ms, trades)) = self.room.close() {
+            self.outbox.send(Entry::Dropped { after_ms, trades });
+        }
+    }
+
+    /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
+    /// than in our memory. A disk that takes nothing is not waited for.
+    fn pace(&mut self) {
+        let gauges = self.outbox.gauges();
+        let waiting = || gauges.waiting_bytes.load(Ordering::Relaxed);
+        let mut least = waiting();
+        if least <= PACE_BYTES {
+            self.stalled = false;
+        }
+        let mut progress = Instant::now();
+        while !self.stalled
+            && waiting() > PACE_BYTES
+            && !gauges.disk_trouble.load(Ordering::Relaxed)
+        {
+            if waiting() < least {
+                least = waiting();
+                progress = Instant::now();
+            }
+            self.stalled = progress.elapsed() > PACE_PATIENCE;
+            std::thread::sleep(PACE_STEP);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The rules of the house, checked in the source itself: who may know whom, who may do what; and
+//! that the README and `--help` name the same options.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// How high each room lies; a room may know only rooms below it. The tens are the floors of the
+/// crate's documentation; within a floor, the few rooms that stand on others are a little higher.
+const HEIGHTS: [(&str, u8); 32] = [
+    ("main", 60),
+    ("tasks", 53),
+    ("app", 52),
+    ("cli", 51),
+    ("check", 50),
+    ("verify", 50),
+    ("settings", 40),
+    ("session", 30),
+    ("connection", 20),
+    ("recorder", 20),
+    ("tickers_file", 20),
+    ("terminal", 20),
+    ("log_lines", 20),
+    ("dashboard", 20),
+    ("simulator", 20),
+    ("quiet", 11),
+    ("wire", 10),
+    ("watch_list", 10),
+    ("backoff", 10),
+    ("watchdog", 10),
+    ("waiting_room", 10),
+    ("market", 10),
+    ("entry", 10),
+    ("market_hours", 1),
+    ("api_key", 0),
+    ("clock", 0),
+    ("columns", 0),
+    ("error", 0),
+    ("figures", 0),
+    ("trade", 0),
+    // The crate's own file lists the rooms and knows none.
+    ("lib", 70),
+    ("finnhub_stream", 70),
+];
+
+fn height(room: &str) -> u8 {
+    let found = HEIGHTS.iter().find(|(name, _)| *name == room);
+    found.unwrap_or_else(|| panic!("{room} is a new room: give it a floor in tests/house.rs")).1
+}
+
+/// A source file without its tests.
+struct Source {
+    path: PathBuf,
+    room: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs")
+                && !path.ends_with("tests.rs")
+            {
+                found.push(source(&root, path));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+fn source(root: &Path, path: PathBuf) -> Source {
+    let inside = path.strip_prefix(root).expect("below the root");
+    let first = inside.components().next().expect("a name").as_os_str().to_string_lossy();
+    let name = first.trim_end_matches(".rs").to_owned();
+    let whole = fs::read_to_string(&path).expect("a readable source");
+    let product = whole.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let code = product.lines().filter(|line| !line.trim_start().starts_with("//"));
+    Source { path, room: name, text: code.collect::<Vec<_>>().join("\n") }
+}
+
+/// The rooms that `text` names: `crate::room`, and each of `crate::{room, room::thing}`.
+fn rooms_known(text: &str) -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        let list = match rest.strip_prefix('{') {
+            Some(inside) => inside.split('}').next().unwrap_or_default(),
+            None => {
+                rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()
+            }
+        };
+        let names = list.split(',').map(|name| name.split("::").next().unwrap_or_default().trim());
+        known.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    known
+}
+
+#[test]
+fn rooms_know_only_rooms_below_them() {
+    assert_eq!(
+        rooms_known("use crate::{app, verify::run}; crate::error::Error"),
+        ["app", "error", "verify"].map(str::to_owned).into()
+    );
+    for Source { path, room, text } in sources() {
+        for known in rooms_known(&text) {
+            let allowed = known == room || height(&known) < height(&room);
+            assert!(allowed, "{} knows {known}, which is not below it", path.display());
+        }
+    }
+}
+
+/// Fails unless each word stands only in the rooms given.
+fn only_in(rooms: &[&str], words: &[&str]) {
+    let mut seen = false;
+    for Source { path, room, text } in sources() {
+        for word in words {
+            let found = text.contains(word);
+            seen |= found;
+            assert!(!found || rooms.contains(&room.as_str()), "{} has {word}", path.display());
+        }
+    }
+    assert!(seen, "{words:?} are nowhere: the test looks for the wrong thing");
+}
+
+#[test]
+fn only_the_wiring_starts_threads_and_makes_channels() {
+    only_in(&["app"], &["thread::Builder", "thread::spawn", "mpsc::channel", "mpsc::sync_channel"]);
+}
+
+#[test]
+fn only_the_recorder_writes_files_and_the_tickers_file_itself() {
+    only_in(
+        &["recorder", "tickers_file"],
+        &["OpenOptions", "File::create", "fs::write", "fs::rename"],
+    );
+}
+
+#[test]
+fn only_the_connection_and_the_simulator_name_the_websocket_library() {
+    only_in(&["connection", "simulator"], &["tungstenite"]);
+}
+
+#[test]
+fn the_simulator_spells_its_messages_without_the_room_that_reads_them() {
+    for Source { path, room, text } in sources() {
+        let knows = room == "simulator" && rooms_known(&text).contains("wire");
+        assert!(!knows, "{} knows wire: a shared mistake could hide", path.display());
+    }
+}
+
+#[test]
+fn the_key_is_revealed_only_to_the_server() {
+    only_in(&["api_key", "connection"], &["reveal_to_server"]);
+}
+
+#[test]
+fn main_holds_no_logic() {
+    let main = sources().into_iter().find(|source| source.room == "main").expect("main.rs");
+    assert!(main.text.lines().count() <= 30);
+}
+
+/// Every `--option` in the first cell of a table row, or in a line of help that begins with one.
+fn options(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
+    lines
+        .flat_map(|line| {
+            let words = line.split(|c: char| !c.is_alphanumeric() && c != '-').map(str::to_owned);
+            words.collect::<Vec<_>>()
+        })
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .collect()
+}
+
+#[test]
+fn the_readme_and_the_help_name_the_same_options() {
+    let help = Command::new(env!("CARGO_BIN_EXE_finnhub-stream")).arg("--help").output();
+    let help = String::from_utf8(help.expect("the help").stdout).expect("text");
+    let in_help = help.lines().filter(|line| line.trim_start().starts_with('-'));
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.expect("the README");
+    let table = readme.split("\n| option |").nth(1).expect("a table of options");
+    let rows = table.lines().take_while(|line| line.starts_with('|') || line.contains("default"));
+    let first_cells = rows.filter(|row| row.contains("`-")).map(|row| {
+        // The cell may hold an escaped bar.
+        row.replace("\\|", " ").split('|').nth(1).unwrap_or_default().to_owned()
+    });
+    let (in_help, in_readme) = (options(in_help.map(str::to_owned)), options(first_cells));
+    assert!(in_help.len() > 10, "{in_help:?}");
+    assert_eq!(in_readme, in_help);
+}
