@@ -4,6 +4,7 @@
 //! Main thread. `stream` reads as the table of contents of a recording.
 
 // Without the page, only the tickers file changes the list.
+mod demo_market;
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod desk;
 #[cfg(feature = "dashboard")]
@@ -13,11 +14,8 @@ mod screen;
 mod simulating;
 mod stopping;
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -25,9 +23,9 @@ use log::{LevelFilter, info, warn};
 
 use crate::api_key::ApiKey;
 use crate::backoff::Pauses;
-use crate::connection::Endpoint;
 use crate::entry::{Entry, Gauges, Outbox};
 use crate::error::Error;
+use crate::figures::counted;
 use crate::log_lines::LogLines;
 use crate::market::SnapshotSlot;
 use crate::recorder::{
@@ -36,9 +34,9 @@ use crate::recorder::{
 };
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
-use crate::simulator::{Simulator, SimulatorOptions};
 use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
+use demo_market::DemoMarket;
 use desk::Desk;
 #[cfg(feature = "dashboard")]
 use live_page::LivePage;
@@ -88,7 +86,7 @@ fn record(
     };
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
     start_compressor(&settings, &closed, closed_files)?;
-    let simulated = Market::start_if_wanted(&settings.source)?;
+    let simulated = DemoMarket::start_if_wanted(&settings.source)?;
     let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
     greet(&settings, desk.wanted().len());
     let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
@@ -188,8 +186,9 @@ fn start_compressor(
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
     info!(
-        "finnhub-stream {}: recording {count} symbols to {}, log in {}",
+        "finnhub-stream {}: recording {} to {}, log in {}",
         env!("CARGO_PKG_VERSION"),
+        counted(count as u64, "symbol"),
         settings.recorder.out,
         settings.recorder.log_file.display()
     );
@@ -197,38 +196,4 @@ fn greet(settings: &Settings, count: usize) {
         warn!("{warning}");
     }
     desk::warn_of_many(count);
-}
-
-/// The simulated market of `--demo`, running.
-struct Market {
-    endpoint: Endpoint,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl Market {
-    fn start_if_wanted(source: &Source) -> Result<Option<Market>, Error> {
-        if !matches!(source, Source::Demo) {
-            return Ok(None);
-        }
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = SimulatorOptions { seed: fastrand::u64(..), ..SimulatorOptions::default() };
-        let simulator = Simulator::bind(any_port, options).map_err(cannot_go_on)?;
-        let endpoint =
-            Endpoint::parse(&format!("ws://{}", simulator.local_addr())).map_err(cannot_go_on)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let thread = spawn("simulator", move || simulator.run(&asked))?;
-        Ok(Some(Market { endpoint, stop, thread: Some(thread) }))
-    }
-}
-
-impl Drop for Market {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // The recording is complete; how the simulation ended changes nothing.
-            let _ = thread.join();
-        }
-    }
 }
