@@ -10,6 +10,7 @@ mod socket;
 use std::io;
 use std::time::Duration;
 
+use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
@@ -35,6 +36,9 @@ const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// What one read of the socket takes at most: some two hundred trade messages. More would make
 /// the library clear more memory before each read, for nothing on a quiet feed.
 const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// The end of a stream that was only cut off, whichever library notices it.
+const NO_CLOSE_FRAME: &str = "closed by the server without a Close frame";
 
 /// How long [`Connection::read`] may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +165,7 @@ fn lost(error: &Error) -> ConnectionLost {
         Error::Io(error) => io_reason(error),
         Error::Tls(_) => "broken TLS record".to_owned(),
         Error::Capacity(_) => format!("a message of more than {} MiB", MAX_MESSAGE_BYTES >> 20),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => NO_CLOSE_FRAME.to_owned(),
         Error::Protocol(error) => format!("WebSocket protocol error: {error}"),
         _ => "WebSocket error".to_owned(),
     })
@@ -171,7 +176,7 @@ fn io_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset => "reset by the server".to_owned(),
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::UnexpectedEof => "closed by the server without a Close frame".to_owned(),
+        io::ErrorKind::UnexpectedEof => NO_CLOSE_FRAME.to_owned(),
         _ => error.to_string(),
     }
 }

@@ -29,6 +29,7 @@ mod check_command;
 mod command_line;
 mod csv_file;
 mod demo;
+mod fault_script;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod generate_command;
