@@ -113,7 +113,12 @@ fn it_greys_out_when_the_program_stops_and_recovers_when_it_is_back() {
     browser.wait_for("the end to be seen", &feed_is("gone"));
     browser.wait_for("grey", &format!("{opacity} < 0.7"));
     let notice = browser.text("document.querySelector('#notice.shown').textContent");
-    assert!(notice.contains("has not answered"), "{notice}");
+    assert!(notice.contains("has not answered since"), "{notice}");
+    // The age goes on growing while the page tries again and again.
+    browser.wait_for(
+        "old data to look old",
+        "/[3-9] s ago/.test(document.querySelector('#n-message').textContent)",
+    );
     let _program = Program::demo("AAPL", &address);
     browser.wait_for("the feed again", &feed_is("live"));
     browser.wait_for("full colours", &format!("{opacity} === 1"));
