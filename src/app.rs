@@ -4,30 +4,28 @@
 //! Main thread. `stream` reads as the table of contents of a recording.
 
 // Without the page, only the tickers file changes the list.
+mod demo_market;
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod desk;
 #[cfg(feature = "dashboard")]
 mod live_page;
 mod quiet_watch;
+mod screen;
 mod simulating;
 mod stopping;
 
-use std::io::{self, IsTerminal};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use log::{LevelFilter, info, warn};
 
 use crate::api_key::ApiKey;
 use crate::backoff::Pauses;
-use crate::connection::Endpoint;
-use crate::entry::{Entry, Gauges, Line, Outbox};
+use crate::entry::{Entry, Gauges, Outbox};
 use crate::error::Error;
+use crate::figures::counted;
 use crate::log_lines::LogLines;
 use crate::market::SnapshotSlot;
 use crate::recorder::{
@@ -36,18 +34,15 @@ use crate::recorder::{
 };
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
-use crate::simulator::{Simulator, SimulatorOptions};
-use crate::terminal::{self, LiveLine, Look, WAITING_LINES};
 use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
+use demo_market::DemoMarket;
 use desk::Desk;
 #[cfg(feature = "dashboard")]
 use live_page::LivePage;
+use screen::Screen;
 pub use simulating::simulate;
 use stopping::WriterHandle;
-
-/// A terminal that does not take the last lines within this does not get them.
-const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Records until a signal asks for the end.
 ///
@@ -58,7 +53,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let slot = SnapshotSlot::default();
-    let screen = Screen::start(look(settings.verbosity, &slot, &gauges))?;
+    let screen = Screen::start(&settings, &slot, &gauges)?;
     start_log(&settings, &outbox, &screen);
 
     let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
@@ -91,7 +86,7 @@ fn record(
     };
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
     start_compressor(&settings, &closed, closed_files)?;
-    let simulated = Market::start_if_wanted(&settings.source)?;
+    let simulated = DemoMarket::start_if_wanted(&settings.source)?;
     let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
     greet(&settings, desk.wanted().len());
     let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
@@ -191,8 +186,9 @@ fn start_compressor(
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
     info!(
-        "finnhub-stream {}: recording {count} symbols to {}, log in {}",
+        "finnhub-stream {}: recording {} to {}, log in {}",
         env!("CARGO_PKG_VERSION"),
+        counted(count as u64, "symbol"),
         settings.recorder.out,
         settings.recorder.log_file.display()
     );
@@ -200,82 +196,4 @@ fn greet(settings: &Settings, count: usize) {
         warn!("{warning}");
     }
     desk::warn_of_many(count);
-}
-
-/// The simulated market of `--demo`, running.
-struct Market {
-    endpoint: Endpoint,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl Market {
-    fn start_if_wanted(source: &Source) -> Result<Option<Market>, Error> {
-        if !matches!(source, Source::Demo) {
-            return Ok(None);
-        }
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = SimulatorOptions { seed: fastrand::u64(..), ..SimulatorOptions::default() };
-        let simulator = Simulator::bind(any_port, options).map_err(cannot_go_on)?;
-        let endpoint =
-            Endpoint::parse(&format!("ws://{}", simulator.local_addr())).map_err(cannot_go_on)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        let thread = spawn("simulator", move || simulator.run(&asked))?;
-        Ok(Some(Market { endpoint, stop, thread: Some(thread) }))
-    }
-}
-
-impl Drop for Market {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // The recording is complete; how the simulation ended changes nothing.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// How the terminal is to look: a live line and colours only where somebody sees them.
-fn look(verbosity: Verbosity, slot: &SnapshotSlot, gauges: &Arc<Gauges>) -> Look {
-    let terminal = io::stderr().is_terminal()
-        && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb");
-    // https://no-color.org: any value but an empty one.
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let live_line = (terminal && verbosity != Verbosity::Quiet)
-        .then(|| LiveLine::new(slot.clone(), Arc::clone(gauges)));
-    Look { colours: terminal && !no_color, live_line }
-}
-
-/// Standard error, behind a thread of its own.
-struct Screen {
-    sender: SyncSender<Line>,
-    thread: JoinHandle<()>,
-}
-
-impl Screen {
-    fn start(look: Look) -> Result<Screen, Error> {
-        let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
-        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr(), look))?;
-        Ok(Screen { sender, thread })
-    }
-
-    fn sender(&self) -> SyncSender<Line> {
-        self.sender.clone()
-    }
-
-    fn sum_up(&self, report: Option<&Report>) {
-        if let Some(report) = report {
-            let _ = self.sender.try_send(Line::Plain(report.counts.to_string()));
-        }
-    }
-
-    /// Waits for the last lines to be shown, but not for ever.
-    fn end(self) {
-        let until = Instant::now() + LAST_LINES;
-        let _ = self.sender.try_send(Line::End);
-        while !self.thread.is_finished() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
 }

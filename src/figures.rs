@@ -34,9 +34,15 @@ pub fn per_second(rate: f64) -> String {
     if rate < 9.95 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
 }
 
+/// `1 symbol`, `1,234 symbols`.
+pub fn counted(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(number))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{file_size, grouped, per_second};
+    use super::{counted, file_size, grouped, per_second};
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
@@ -50,6 +56,14 @@ mod tests {
         ] {
             assert_eq!(grouped(number), expected);
         }
+    }
+
+    #[test]
+    fn one_of_a_thing_is_no_plural() {
+        assert_eq!(
+            [0, 1, 1234].map(|n| counted(n, "symbol")),
+            ["0 symbols", "1 symbol", "1,234 symbols"]
+        );
     }
 
     #[test]

@@ -15,23 +15,24 @@
 //!
 //! # The floors
 //!
-//! A room imports only from lower floors; only [`app`] starts threads and makes channels.
+//! A room imports only from lower floors, which `tests/house.rs` checks; only [`app`] starts threads
+//! and makes channels.
 //!
 //! | floor | rooms |
 //! |---|---|
 //! | 6 edge | `main.rs` |
-//! | 5 wiring | [`app`] (threads, channels, signals, the end), [`cli`], [`tasks`] (who does what the command line asks for), [`check`], [`verify`] |
+//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
-//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], [`simulator`] |
-//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`market_hours`], [`quiet`] (closed or broken?), [`entry`] (what travels on the channel) |
-//! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`] |
+//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`simulator`] |
+//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`entry`] (what travels on the channels) |
+//! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`], [`market_hours`] |
 //!
 //! # Where a behaviour lives
 //!
 //! How digits survive: [`wire`]. What is a row: [`recorder`]'s `row`. What a crash leaves and how it
 //! is repaired: `recorder/repair`, `recorder/opening`. A full disk: `recorder/append_file` (nothing
-//! torn), [`recorder`] (holding and retrying), [`waiting_room`] (the bound). Rotation:
+//! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound). Rotation:
 //! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
 //! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
 //! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].

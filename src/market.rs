@@ -4,7 +4,7 @@
 //! Kept by the writer thread, which publishes a snapshot only when everything it counts has been
 //! handed to the file. No I/O and no clock: times are arguments.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::trade::Trade;
@@ -173,6 +173,9 @@ pub struct Market {
     tickers: Vec<TickerSnapshot>,
     by_symbol: HashMap<String, usize>,
     latest: usize,
+    /// Symbols that were taken off the list. Their last trades may still come and are recorded,
+    /// but do not bring them back.
+    gone: HashSet<String>,
     rate: VecDeque<(i64, u64)>,
 }
 
@@ -203,8 +206,10 @@ impl Market {
             return Some(self.latest);
         }
         let known = self.by_symbol.get(symbol).copied();
-        let position =
-            known.or_else(|| (self.tickers.len() < FOLLOWED_SYMBOLS).then(|| self.add(symbol)))?;
+        let position = known.or_else(|| {
+            let is_new = self.tickers.len() < FOLLOWED_SYMBOLS && !self.gone.contains(symbol);
+            is_new.then(|| self.add(symbol))
+        })?;
         self.latest = position;
         Some(position)
     }
@@ -273,7 +278,13 @@ impl Market {
             ticker.wanted_since_ms.get_or_insert(at_ms);
             self.by_symbol.insert(symbol.clone(), self.tickers.len());
             self.tickers.push(ticker);
+            self.gone.remove(symbol);
         }
+        if self.gone.len() + old.len() > FOLLOWED_SYMBOLS {
+            self.gone.clear();
+        }
+        let gone = old.into_iter().filter(|ticker| ticker.wanted_since_ms.is_some());
+        self.gone.extend(gone.map(|ticker| ticker.symbol));
         self.wanted = self.tickers.len();
         self.latest = 0;
     }
@@ -356,6 +367,24 @@ mod tests {
         let states: Vec<_> = snapshot.tickers.iter().map(|ticker| ticker.state(30)).collect();
         assert_eq!(states, ["live", "live", "refused"]);
         assert_eq!(a.state(22 + SILENT_AFTER_MS), "silent");
+    }
+
+    #[test]
+    fn a_late_trade_does_not_bring_a_symbol_back() {
+        let mut market = Market::new(0);
+        market.live(10, &names(&["A", "B"]), &[]);
+        market.live(20, &names(&["B"]), &[]);
+        for symbol in ["A", "OTHER", "A", "B"] {
+            market.trade(&trade(symbol, "9", "1"), 21);
+        }
+        let shown = |market: &mut Market| {
+            let tickers = market.snapshot(40, "", 0, None).tickers;
+            tickers.into_iter().map(|t| (t.symbol, t.trades)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
+        market.live(50, &names(&["B", "A"]), &[]);
+        market.trade(&trade("A", "9", "1"), 51);
+        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::clock::now_ms;
 use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, Incoming, Wait, dial};
 use crate::entry::{Entry, Outbox, TradeBatch};
 use crate::error::printable;
+use crate::figures::counted;
 use crate::watch_list::{Request, WatchList};
 use crate::watchdog::{Patience, Verdict, Watchdog};
 use crate::wire::{self, Message};
@@ -230,7 +231,8 @@ impl Session {
     fn serve(&mut self, link: &mut Link) -> Result<End, ConnectionLost> {
         let requests = self.watch_list.connected();
         send_all(&mut link.connection, &requests)?;
-        info!("connected to {}, {} symbols subscribed", self.endpoint, requests.len());
+        let symbols = counted(requests.len() as u64, "symbol");
+        info!("connected to {}, {symbols} subscribed", self.endpoint);
         self.tell_live();
         loop {
             while let Ok(command) = self.commands.try_recv() {

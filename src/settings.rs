@@ -337,7 +337,9 @@ fn readable_by_others(path: &Path) -> Option<String> {
 mod tests {
     use std::time::Duration;
 
-    use super::{Error, Fsync, parse_columns, parse_dashboard, parse_fsync, parse_tickers};
+    #[cfg(feature = "dashboard")]
+    use super::parse_dashboard;
+    use super::{Error, Fsync, parse_columns, parse_fsync, parse_tickers};
 
     fn tickers(given: &[&str]) -> Result<Vec<String>, Error> {
         parse_tickers(&given.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>())

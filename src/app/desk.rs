@@ -10,6 +10,7 @@ use std::thread;
 use log::{info, warn};
 
 use crate::error::printable;
+use crate::figures::counted;
 use crate::session::Command;
 use crate::settings::Settings;
 use crate::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
@@ -140,7 +141,8 @@ impl Desk {
                     let mut lists = self.lock();
                     // Our own change, come back from the file.
                     if list != lists.in_file {
-                        info!("{shown} has changed: {} symbols", list.len());
+                        let symbols = counted(list.len() as u64, "symbol");
+                        info!("{shown} has changed: {symbols}");
                         lists.in_file = list;
                         self.announce(&lists);
                     }

@@ -8,8 +8,7 @@
 //! 7.2 MB, however many weeks it runs. More than 64 symbols share what 64 would have (9.4 MB), each
 //! with less detail.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::market::{FeedState, Snapshot, TickerSnapshot};
 
@@ -31,7 +30,7 @@ const FIRST_STEP: u32 = 8;
 /// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
 const MOST_GAPS: usize = 512;
 
-/// Bytes of a gap's reason that are kept; it is a label.
+/// Characters of a gap's reason that are kept; it is a label.
 const REASON_CHARACTERS: usize = 160;
 
 /// What happened to a symbol in one second, or in several.
@@ -68,20 +67,19 @@ impl History {
     /// Adds what has happened since the last snapshot.
     pub(super) fn remember(&mut self, snapshot: &Snapshot) {
         self.remember_gap(snapshot);
-        if self.series.len() > snapshot.tickers.len() {
-            self.forget_others(&snapshot.tickers);
+        let tickers = &snapshot.tickers;
+        let known =
+            tickers.iter().filter(|ticker| self.series.contains_key(&ticker.symbol)).count();
+        if known < self.series.len() {
+            self.forget_others(tickers);
         }
-        let sharing = snapshot.tickers.len().max(FULL_SYMBOLS);
+        let sharing = tickers.len().max(FULL_SYMBOLS);
         let fine = (FINE_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
         let coarse = (COARSE_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
-        for ticker in &snapshot.tickers {
+        for ticker in tickers {
             if let Some(series) = self.series.get_mut(&ticker.symbol) {
                 series.remember(ticker);
                 series.thin_out(fine, coarse);
-            } else if self.series.len() >= snapshot.tickers.len() {
-                // One was replaced by another: there is always one to forget first.
-                self.forget_others(&snapshot.tickers);
-                self.series.entry(ticker.symbol.clone()).or_default().remember(ticker);
             } else {
                 self.series.entry(ticker.symbol.clone()).or_default().remember(ticker);
             }
@@ -89,8 +87,7 @@ impl History {
     }
 
     fn forget_others(&mut self, tickers: &[TickerSnapshot]) {
-        let kept: std::collections::HashSet<&str> =
-            tickers.iter().map(|ticker| ticker.symbol.as_str()).collect();
+        let kept: HashSet<&str> = tickers.iter().map(|ticker| ticker.symbol.as_str()).collect();
         self.series.retain(|symbol, _| kept.contains(symbol.as_str()));
     }
 
@@ -159,7 +156,7 @@ struct Series {
     volume: f64,
     fine: VecDeque<Bar>,
     coarse: VecDeque<Bar>,
-    /// The length of the coarse bars in seconds, halved: 0 stands for the first step.
+    /// How often the length of the coarse bars has been doubled.
     doublings: u32,
 }
 
@@ -319,8 +316,8 @@ mod tests {
             history.remember(&Snapshot {
                 published_ms,
                 state,
-                missing_ms,
                 reason,
+                missing_ms,
                 ..Snapshot::default()
             });
             let gaps = history.gaps().iter();
@@ -332,8 +329,8 @@ mod tests {
         assert_eq!(at(3000, FeedState::Down, 400, "lost"), [(2600, 3000, lost())]);
         assert_eq!(at(4000, FeedState::Connecting, 1400, "lost"), [(2600, 4000, lost())]);
         let first = (2600, 4500, lost());
-        assert_eq!(at(5000, FeedState::Live, 1900, ""), [first.clone()]);
-        assert_eq!(at(6000, FeedState::Live, 1900, ""), [first.clone()]);
+        assert_eq!(at(5000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
+        assert_eq!(at(6000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
         let short = (6900, 7000, "connection lost".to_owned());
         assert_eq!(at(7000, FeedState::Live, 2000, ""), [first, short]);
     }

@@ -13,7 +13,7 @@ use super::{GREEN, PLAIN, RED, YELLOW};
 use crate::clock::now_ms;
 use crate::entry::Gauges;
 use crate::error::printable;
-use crate::figures::{file_size, grouped, per_second};
+use crate::figures::{counted, file_size, grouped, per_second};
 use crate::market::{FeedState, Snapshot, SnapshotSlot};
 use crate::market_hours::human_duration;
 use crate::quiet::Silence;
@@ -108,11 +108,6 @@ fn symbols(snapshot: &Snapshot) -> String {
         0 => counted(live, "symbol"),
         refused => format!("{} ({} refused)", counted(live, "symbol"), grouped(refused)),
     }
-}
-
-fn counted(number: u64, what: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", grouped(number))
 }
 
 fn cut(line: &str, width: usize) -> String {

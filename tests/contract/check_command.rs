@@ -1,5 +1,9 @@
 //! `check`: one line for each step, the fix where one fails, and nothing left behind.
 
+use std::time::Duration;
+
+use crate::certificates::certificates_for;
+use crate::frames::Opcode;
 use crate::harness::{KEY, Recorder, Run, Signal};
 use crate::recording::trade_message;
 use crate::server::{ClosedPort, Server};
@@ -72,6 +76,32 @@ fn a_ping_is_enough() {
     assert!(assert_marks(&recorder, "✓✓✓✓✓✓✓✓")[4].contains("a ping after"));
 }
 
+/// `check` waits ten seconds for data; this is longer.
+const LONGER_THAN_IT_WAITS: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_server_that_only_answers_is_well_and_one_that_says_nothing_is_not() {
+    let (answering, silent) = (Server::plain(), Server::plain());
+    let mut answered = check(&answering.url()).tickers("OANDA:EUR_USD").spawn();
+    let mut ignored = check(&silent.url()).spawn();
+    let mut connection = answering.connect_and_wait_for_subscriptions(1);
+    connection.wait_for(Opcode::Ping);
+    let unread = silent.connect();
+    for (checked, mark) in [(&mut answered, '✓'), (&mut ignored, '✗')] {
+        checked.wait_until_within(LONGER_THAN_IT_WAITS, "a word about data", |now| {
+            now.stdout().contains(&format!("{mark} data"))
+        });
+    }
+    connection.answer_close();
+    drop(unread);
+    assert_eq!(answered.wait_exit(), 0, "{}", answered.seen());
+    let lines = assert_marks(&answered, "✓✓✓✓✓✓✓✓");
+    assert!(lines[4].contains("the server answers, but no trade came in 10 s"), "{}", lines[4]);
+    assert_eq!(ignored.wait_exit(), 1, "{}", ignored.seen());
+    let lines = assert_marks(&ignored, "✓✓✓✓✗✓✓✓");
+    assert!(lines[4].contains("not a word from the server in 10 s"), "{}", lines[4]);
+}
+
 #[test]
 fn without_a_key_the_rest_is_tried_as_far_as_it_goes() {
     let server = Server::plain();
@@ -122,6 +152,16 @@ fn a_name_without_address_is_told() {
     assert_eq!(code, 1, "{}", recorder.seen());
     let lines = assert_marks(&recorder, "✓✗---✓✓✓");
     assert!(lines[1].contains("finnhub.invalid"), "{}", lines[1]);
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_told_and_the_key_never_sent() {
+    let server = Server::tls(certificates_for(&["localhost"]).acceptor);
+    let mut recorder = check(&server.url()).spawn();
+    server.accept_broken_tls();
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✗--✓✓✓");
+    assert!(lines[2].contains("SSL_CERT_FILE"), "{}", lines[2]);
 }
 
 #[test]

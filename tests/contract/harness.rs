@@ -156,6 +156,15 @@ impl Run {
         Recorder::new(child, terminal.for_reader(), self.home, self.working_directory)
     }
 
+    /// The same with its standard output there, too.
+    pub(crate) fn spawn_all_on(self, terminal: &PseudoTerminal) -> Recorder {
+        let mut command = self.command();
+        let child = command.stdout(terminal.for_program()).stderr(terminal.for_program()).spawn();
+        let child = child.expect("the binary to start");
+        drop(command);
+        Recorder::new(child, terminal.for_reader(), self.home, self.working_directory)
+    }
+
     /// The same, but nobody reads what it writes there: like a terminal after Ctrl-S.
     pub(crate) fn spawn_on_stopped(self, terminal: &PseudoTerminal) -> Recorder {
         let child = self.command().stderr(terminal.for_program()).spawn();

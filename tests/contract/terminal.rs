@@ -171,6 +171,18 @@ fn quiet_and_dumb_terminals_have_no_live_line() {
 }
 
 #[test]
+fn rows_on_the_same_screen_leave_no_room_for_a_live_line() {
+    let server = Server::plain();
+    let terminal = PseudoTerminal::new(WIDE);
+    let mut recorder = run(&server).arg("--out").arg("-").spawn_all_on(&terminal);
+    let mut connection = server.connect_and_wait_for_subscriptions(2);
+    connection.send_text(&trade_message(&[TRADE]));
+    recorder.wait_until_it_says("AAPL,1.5,5,1680300000123,");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(live_lines(&recorder.stderr()), [], "{}", recorder.seen());
+}
+
+#[test]
 fn a_second_ctrl_c_leaves_no_live_line_behind() {
     let server = Server::plain();
     let terminal = PseudoTerminal::new(WIDE);

@@ -128,7 +128,7 @@ fn a_list_changed_while_nobody_is_connected_counts_at_the_next_connection() {
     let mut recorder = run.spawn();
     recorder.wait_until_it_says("refused");
     fs::write(recorder.path(LIST), "MSFT\n").expect("to save");
-    recorder.wait_until_it_says("has changed: 1 symbols");
+    recorder.wait_until_it_says("has changed: 1 symbol");
     let server = port.open();
     let connection = server.connect_and_wait_for_subscriptions(1);
     assert_eq!(connection.subscribed, ["MSFT"]);

@@ -43,21 +43,34 @@ pub(crate) fn send(address: SocketAddr, request: &str) -> Answer {
     read_answer(stream)
 }
 
+/// Reads as much as the answer says it has, or until the other side ends it.
 pub(crate) fn read_answer(mut stream: impl Read) -> Answer {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut piece) = (Vec::new(), [0; 1 << 14]);
     // A server that refuses may reset the connection behind its answer.
-    let _ = stream.read_to_end(&mut bytes);
+    while let Ok(count @ 1..) = stream.read(&mut piece) {
+        bytes.extend_from_slice(&piece[..count]);
+        if is_whole(&bytes) {
+            break;
+        }
+    }
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("answer: {text:?}"));
     let mut lines = head.lines();
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();
     let headers: Vec<(String, String)> = lines
-        .map(|line| line.split_once(": ").unwrap())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .map(|line| line.split_once(':').unwrap())
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
     let is_chunked = headers.contains(&("transfer-encoding".to_owned(), "chunked".to_owned()));
     let body = if is_chunked { unchunked(body) } else { body.to_owned() };
     Answer { status, headers, body }
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else { return false };
+    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    length.is_some_and(|length| bytes.len() - end - 4 >= length.trim().parse().unwrap())
 }
 
 fn unchunked(mut body: &str) -> String {

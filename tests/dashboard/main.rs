@@ -9,6 +9,7 @@
 //!
 //! Nothing sleeps to be right: every wait is for something that can be seen, and has a deadline.
 #![cfg(all(test, unix, feature = "dashboard"))]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod addresses;
 mod crowd;

@@ -1,7 +1,7 @@
 //! The built binary with its dashboard, in a directory of its own. Ended by its own id.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -105,7 +105,7 @@ impl Drop for Program {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("the program said:\n{}", self.stderr());
+            let _ = writeln!(std::io::stderr(), "the program said:\n{}", self.stderr());
         }
     }
 }

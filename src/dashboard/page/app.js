@@ -21,6 +21,7 @@ const rateFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, 
 const state = {
   status: null, // the last event, without its tickers
   heardAt: 0, // performance.now() of it
+  triedAt: 0, // performance.now() of the last sign of life, or of the last try to get one
   tickers: new Map(), // symbol → ticker, in the program's order
   rows: new Map(), // symbol → row
   chosen: decodeHash(),
@@ -50,6 +51,11 @@ function duration(ms) {
 
 function ago(ms) {
   return ms < 2000 ? 'just now' : `${duration(ms)} ago`;
+}
+
+/** The local time that was `ms` ago. A notice says since when, so that it is read out only once. */
+function clockTime(ms) {
+  return new Date(Math.round((Date.now() - ms) / 1000) * 1000).toLocaleTimeString();
 }
 
 function bytes(count) {
@@ -106,7 +112,7 @@ let retryTimer = 0;
 function connect() {
   clearTimeout(retryTimer);
   source?.close();
-  state.heardAt = performance.now();
+  state.triedAt = performance.now();
   source = new EventSource('/api/events');
   source.onmessage = (event) => hear(JSON.parse(event.data));
   source.onerror = lose;
@@ -128,6 +134,7 @@ function hear(status) {
   const { tickers, ...rest } = status;
   state.status = rest;
   state.heardAt = performance.now();
+  state.triedAt = state.heardAt;
   state.gone = false;
   if (status.kind === 'snapshot') takeList(tickers);
   for (const ticker of tickers) {
@@ -171,7 +178,7 @@ function showFeed() {
   let [feed, word, notice] = ['connecting', 'Connecting', ''];
   if (state.gone) {
     [feed, word] = ['gone', 'Not running'];
-    const since = state.status ? ` for ${duration(performance.now() - state.heardAt)}` : '';
+    const since = state.status ? ` since ${clockTime(performance.now() - state.heardAt)}` : '';
     notice = `finnhub-stream has not answered${since}. This page comes back by itself when it does.`;
   } else if (status) {
     const age = serverNow() - (status.last_message_ms ?? status.started_ms);
@@ -186,7 +193,7 @@ function showFeed() {
       notice = `The file takes no rows${trouble ? `: ${trouble}` : ''}. Trades wait in memory.`;
     } else if (age > OLD_MESSAGE) {
       [feed, word] = ['old', 'No messages'];
-      notice = `The server has said nothing for ${duration(age)}.`;
+      notice = `The server has said nothing since ${clockTime(age)}.`;
     } else {
       [feed, word] = ['live', 'Live'];
     }
@@ -528,7 +535,7 @@ byId('undo').addEventListener('click', () => {
 // ---- the clock of the page --------------------------------------------------------------------
 
 setInterval(() => {
-  if (source && performance.now() - state.heardAt > SILENCE) lose();
+  if (source && performance.now() - state.triedAt > SILENCE) lose();
   showAges();
   showFeed();
 }, 500);
