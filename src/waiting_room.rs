@@ -12,7 +12,7 @@ const REOPEN_BYTES: usize = ROOM_BYTES / 4 * 3;
 
 /// Above this the socket is read no faster than the disk takes rows, as long as the disk takes
 /// any: the server's own buffers are the better place for a burst than ours.
-pub const PACE_BYTES: usize = 256 << 10;
+pub const PACE_BYTES: usize = 512 << 10;
 
 /// What to do with a batch of trades.
 #[derive(Debug, PartialEq, Eq)]
