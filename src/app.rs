@@ -3,8 +3,8 @@
 //!
 //! Main thread. `stream` reads as the table of contents of a recording.
 
-// Without the page, only the tickers file changes the list.
 mod demo_market;
+// Without the page, only the tickers file changes the list.
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod desk;
 #[cfg(feature = "dashboard")]
