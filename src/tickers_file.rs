@@ -174,10 +174,9 @@ pub struct Watcher {
 impl Watcher {
     /// Begins with the `list` that is in use already.
     pub fn new(path: PathBuf, list: Vec<String>) -> Watcher {
+        // A file that has gone bad since the list was read is news.
         let seen = content(&path);
-        let trouble =
-            seen.as_ref().map_or_else(|error| Some(error.clone()), |text| parse(&path, text).err());
-        Watcher { path, list, seen, judged: false, trouble }
+        Watcher { path, list, seen, judged: false, trouble: None }
     }
 
     /// Looks at the file. A content is judged when it is seen the second time: the first look may

@@ -43,7 +43,8 @@ pub(crate) struct Run {
     working_directory: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
-    file_size_limit: Option<u64>,
+    /// A program that takes the place of itself by ours, and its arguments.
+    through: Vec<OsString>,
 }
 
 impl Run {
@@ -65,7 +66,7 @@ impl Run {
     fn inside(home: Arc<TempDir>) -> Self {
         let working_directory = home.path().to_owned();
         let (arguments, environment) = (Vec::new(), Vec::new());
-        Self { home, working_directory, arguments, environment, file_size_limit: None }
+        Self { home, working_directory, arguments, environment, through: Vec::new() }
     }
 
     /// Streams from the server at `url`.
@@ -132,8 +133,13 @@ impl Run {
 
     /// Lets the program make no file longer than this, as a full disk would, until
     /// [`Recorder::lift_file_size_limit`]. Linux only.
-    pub(crate) fn file_size_limit(mut self, bytes: u64) -> Self {
-        self.file_size_limit = Some(bytes);
+    pub(crate) fn file_size_limit(self, bytes: u64) -> Self {
+        self.through(&["prlimit", &format!("--fsize={bytes}:unlimited")])
+    }
+
+    /// Starts by way of another program, which must take the place of itself by ours.
+    pub(crate) fn through(mut self, program: &[&str]) -> Self {
+        self.through = program.iter().map(OsString::from).collect();
         self
     }
 
@@ -184,13 +190,12 @@ impl Run {
 
     fn command(&self) -> Command {
         let binary = env!("CARGO_BIN_EXE_finnhub-stream");
-        let mut command = match self.file_size_limit {
+        let mut command = match self.through.split_first() {
             None => Command::new(binary),
-            Some(bytes) => {
-                // It takes the place of `prlimit`, and so has the number of the process.
-                let mut limited = Command::new("prlimit");
-                limited.arg(format!("--fsize={bytes}:unlimited")).arg(binary);
-                limited
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(binary);
+                command
             }
         };
         command

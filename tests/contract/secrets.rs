@@ -120,11 +120,12 @@ fn the_key_is_nowhere_after_every_other_failure() {
 
     let run = Run::beside(&recorder).url(&server.url()).tickers("AAPL").arg("--verbose");
     let mut recorder = run.env("RUST_LOG", "trace").spawn();
+    // From here on the file is locked.
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
     let second = Run::beside(&recorder).tickers("AAPL").env("RUST_LOG", "trace");
     let (code, second) = second.url(&server.url()).run_to_its_end();
     assert_eq!(code, 1, "{}", second.seen());
     assert_key_is_nowhere(&second);
-    let mut connection = server.connect_and_wait_for_subscriptions(1);
     connection.send_raw(&[0xf1, 1, b'x']);
     drop(connection);
     server.accept().refuse("429 Too Many Requests", "", KEY);

@@ -1,5 +1,6 @@
 //! Asked to stop, it closes, writes what it has, says what it did, and goes.
 
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
@@ -162,4 +163,25 @@ fn it_stops_while_it_waits_to_try_again() {
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+}
+
+/// Name resolution cannot be interrupted, not even by a signal: the deadline must see to the end.
+#[test]
+#[ignore = "needs root to replace the resolver"]
+fn it_stops_while_the_resolver_hangs() {
+    let address = (Ipv4Addr::new(127, 77, 77, 77), 53);
+    let silent = UdpSocket::bind(address).expect("port 53 of an unused loopback address");
+    silent.set_read_timeout(Some(LEAVE_WITHIN)).expect("a socket");
+    let script = r#"mount --bind resolv.conf /etc/resolv.conf && exec "$0" "$@""#;
+    let run = Run::new().file("resolv.conf", "nameserver 127.77.77.77\n");
+    let run = run.through(&["unshare", "--mount", "sh", "-c", script]);
+    let run = run.env("RES_OPTIONS", "timeout:30 attempts:2");
+    let mut recorder = run.url("wss://feed.example").tickers("AAPL").spawn();
+    silent.recv(&mut [0; 512]).expect("a question for an address");
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
+    assert_says(&recorder, &summary_line(0, 0));
+    assert_ledger_ends_with_stopped(&recorder);
 }
