@@ -36,7 +36,7 @@ impl Default for Pauses {
             shortest: Duration::from_millis(500),
             longest: Duration::from_secs(60),
             good_connection: Duration::from_secs(30),
-            kicked_within: Duration::from_secs(10),
+            kicked_within: Duration::from_secs(5),
             // Projects that use Finnhub found that a minute is enough at first.
             throttled_first: Duration::from_secs(60),
             throttled_longest: Duration::from_secs(300),
@@ -59,8 +59,6 @@ pub enum Outcome {
     Ended {
         /// How long it lasted.
         lasted: Duration,
-        /// Whether trades came over it.
-        had_trades: bool,
     },
 }
 
@@ -103,25 +101,21 @@ impl Backoff {
             }
             Outcome::Unauthorized => Next::Wait(self.pauses.unauthorized_again),
             Outcome::TooManyRequests => Next::Wait(self.throttle()),
-            Outcome::Ended { lasted, had_trades } => {
-                self.after_connection(lasted, had_trades, random)
-            }
+            Outcome::Ended { lasted } => self.after_connection(lasted, random),
         }
     }
 
-    fn after_connection(&mut self, lasted: Duration, had_trades: bool, random: f64) -> Next {
+    fn after_connection(&mut self, lasted: Duration, random: f64) -> Next {
         self.was_accepted = true;
         if lasted >= self.pauses.good_connection {
             *self = Backoff { was_accepted: true, ..Backoff::new(self.pauses) };
         }
         self.kicks = if lasted < self.pauses.kicked_within { self.kicks + 1 } else { 0 };
         if self.kicks < KICKS_THAT_TELL {
-            return Next::Wait(self.jittered(random));
+            Next::Wait(self.jittered(random))
+        } else {
+            Next::WaitKeyShared(self.throttle())
         }
-        // With trades in between, an unsteady server is as likely as a shared key: say it, but do
-        // not lose minutes of what it does deliver.
-        let wait = if had_trades { self.jittered(random) } else { self.throttle() };
-        Next::WaitKeyShared(wait)
     }
 
     /// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
@@ -147,11 +141,9 @@ mod tests {
 
     use super::{Backoff, Next, Outcome};
 
-    const KICK: Outcome = Outcome::Ended { lasted: Duration::from_secs(1), had_trades: false };
-    const KICK_AFTER_TRADES: Outcome =
-        Outcome::Ended { lasted: Duration::from_secs(1), had_trades: true };
-    const SHORT: Outcome = Outcome::Ended { lasted: Duration::from_secs(29), had_trades: true };
-    const GOOD: Outcome = Outcome::Ended { lasted: Duration::from_secs(30), had_trades: true };
+    const KICK: Outcome = Outcome::Ended { lasted: Duration::from_secs(1) };
+    const SHORT: Outcome = Outcome::Ended { lasted: Duration::from_secs(29) };
+    const GOOD: Outcome = Outcome::Ended { lasted: Duration::from_secs(30) };
 
     /// Outcomes one after the other, with the highest random number, and the seconds waited.
     fn check(outcomes: &[Outcome], expected: &[f64]) {
@@ -215,6 +207,5 @@ mod tests {
         check(&[KICK; 5], &[1.0, 2.0, -60.0, -120.0, -240.0]);
         check(&[KICK, KICK, SHORT, KICK, KICK, KICK], &[1.0, 2.0, 4.0, 8.0, 16.0, -60.0]);
         check(&[KICK, KICK, Outcome::Unreachable, KICK], &[1.0, 2.0, 4.0, 8.0]);
-        check(&[KICK_AFTER_TRADES; 4], &[1.0, 2.0, -4.0, -8.0]);
     }
 }

@@ -84,7 +84,6 @@ struct Link {
     watchdog: Watchdog,
     last_frame: Instant,
     last_frame_ms: i64,
-    had_trades: bool,
 }
 
 /// How a connection ended.
@@ -206,7 +205,6 @@ impl Session {
             watchdog: Watchdog::new(self.patience, now),
             last_frame: now,
             last_frame_ms: now_ms(),
-            had_trades: false,
         };
         let end = self
             .serve(&mut link)
@@ -222,7 +220,7 @@ impl Session {
                 warn!("{reason}");
                 self.tell_down(link.last_frame_ms, &reason);
                 let lasted = link.opened.elapsed();
-                ControlFlow::Continue(Outcome::Ended { lasted, had_trades: link.had_trades })
+                ControlFlow::Continue(Outcome::Ended { lasted })
             }
         }
     }
@@ -325,12 +323,12 @@ impl Session {
             Incoming::Text(text) => {
                 link.watchdog.text(link.last_frame);
                 self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
-                self.sort_text(link, batch, &text);
+                self.sort_text(batch, &text);
             }
             // Finnhub sends none. If one held trades after all, they would count.
             Incoming::Binary(bytes) => {
                 link.watchdog.frame(false);
-                self.sort_text(link, batch, &String::from_utf8_lossy(&bytes));
+                self.sort_text(batch, &String::from_utf8_lossy(&bytes));
             }
             Incoming::NotUtf8 => {
                 link.watchdog.frame(false);
@@ -341,13 +339,9 @@ impl Session {
         }
     }
 
-    fn sort_text(&mut self, link: &mut Link, batch: &mut TradeBatch, text: &str) {
+    fn sort_text(&mut self, batch: &mut TradeBatch, text: &str) {
         match wire::classify(text) {
-            Message::Trades => {
-                link.had_trades = true;
-                batch.push(text);
-            }
-            Message::Unreadable => batch.push(text),
+            Message::Trades | Message::Unreadable => batch.push(text),
             Message::Ping => {}
             Message::Error(message) => self.server_error(&message),
             Message::Other(kind) => {
