@@ -97,8 +97,9 @@ pub(super) fn listen(
             }
             if !stopping {
                 stopping = true;
-                info!("stopping (Ctrl-C again leaves at once)");
+                // First, so that the log line ends what the live line has begun.
                 let _ = screen.try_send(Line::Stopping);
+                info!("stopping (Ctrl-C again leaves at once)");
                 // The session has ended already when nobody listens.
                 let _ = commands.send(Command::Stop);
                 let (outbox, writer, screen) = (outbox.clone(), writer.clone(), screen.clone());

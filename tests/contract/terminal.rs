@@ -40,7 +40,7 @@ fn one_live_line_stands_under_the_log_and_is_gone_at_the_end() {
     recorder.wait_until("the warning above the live line", |now| {
         let rows = screen(&now.stderr(), WIDE);
         rows.iter().any(|row| row.contains("WARN"))
-            && rows.last().expect("rows").starts_with("live")
+            && rows.last().expect("rows").starts_with("live · 2 symbols · 1 trade · ")
     });
     let rows = screen(&recorder.stderr(), WIDE);
     let (live, log) = rows.split_last().expect("rows");
