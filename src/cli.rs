@@ -64,21 +64,8 @@ struct StreamArguments {
     #[arg(short, long, value_name = "SYMBOL,...", action = ArgAction::Append)]
     tickers: Vec<String>,
 
-    /// One symbol per line, # starts a comment; read again whenever it changes
-    #[arg(short = 'f', long, value_name = "FILE")]
-    tickers_file: Option<PathBuf>,
-
-    /// CSV to append to; - is standard output
-    #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
-    out: PathBuf,
-
-    /// Log to append to
-    #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
-    log_file: PathBuf,
-
-    /// Which columns, in which order [default: all six]
-    #[arg(long, value_name = "NAME,...", long_help = COLUMNS_HELP)]
-    columns: Option<String>,
+    #[command(flatten)]
+    places: Places,
 
     /// When rows are forced to the disk
     #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s")]
@@ -106,10 +93,6 @@ struct StreamArguments {
     #[arg(long, conflicts_with = "url")]
     demo: bool,
 
-    /// Another Finnhub-compatible server; ws:// only on this machine
-    #[arg(long, value_name = "URL", default_value = "wss://ws.finnhub.io")]
-    url: String,
-
     /// Less on the terminal: warnings and errors only
     #[arg(short, long, conflicts_with = "verbose")]
     quiet: bool,
@@ -117,6 +100,30 @@ struct StreamArguments {
     /// More on the terminal and in the log
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// What a run reads from and writes to: the same words for recording and for `check`.
+#[derive(Debug, Args)]
+struct Places {
+    /// One symbol per line, # starts a comment; read again whenever it changes
+    #[arg(short = 'f', long, value_name = "FILE")]
+    tickers_file: Option<PathBuf>,
+
+    /// CSV to append to; - is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
+    out: PathBuf,
+
+    /// Log to append to
+    #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
+    log_file: PathBuf,
+
+    /// Which columns, in which order [default: all six]
+    #[arg(long, value_name = "NAME,...", long_help = COLUMNS_HELP)]
+    columns: Option<String>,
+
+    /// Another Finnhub-compatible server; ws:// only on this machine
+    #[arg(long, value_name = "URL", default_value = "wss://ws.finnhub.io")]
+    url: String,
 }
 
 /// `--rotate`; a type of its own, because clap takes an `Option` for an option left out.
@@ -180,17 +187,18 @@ impl StreamArguments {
             (_, true) => Verbosity::Verbose,
             _ => Verbosity::Normal,
         };
+        let Places { tickers_file, out, log_file, columns, url } = self.places;
         Asked {
             tickers: self.tickers,
-            tickers_file: self.tickers_file,
-            out: self.out,
-            log_file: self.log_file,
-            columns: self.columns,
+            tickers_file,
+            out,
+            log_file,
+            columns,
             fsync: self.fsync,
             dashboard: self.dashboard,
             rotate: self.rotate.0,
             compress: self.compress,
-            url: self.url,
+            url,
             demo: self.demo,
             verbosity,
         }

@@ -11,7 +11,7 @@ use clap::builder::StyledStr;
 use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::Task;
+use super::{Places, Task};
 use crate::check::Plan;
 use crate::error::Error;
 use crate::simulator::{Fault, Replay, SimulatorOptions};
@@ -72,25 +72,8 @@ pub(super) struct CheckArguments {
     #[arg(short, long, value_name = "SYMBOL,...", action = ArgAction::Append)]
     tickers: Vec<String>,
 
-    /// The tickers file to try
-    #[arg(short = 'f', long, value_name = "FILE")]
-    tickers_file: Option<PathBuf>,
-
-    /// The CSV that will be appended to; - is standard output
-    #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
-    out: PathBuf,
-
-    /// The log that will be appended to
-    #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
-    log_file: PathBuf,
-
-    /// The columns that will be recorded [default: all six]
-    #[arg(long, value_name = "NAME,...")]
-    columns: Option<String>,
-
-    /// Another Finnhub-compatible server; ws:// only on this machine
-    #[arg(long, value_name = "URL", default_value = "wss://ws.finnhub.io")]
-    url: String,
+    #[command(flatten)]
+    places: Places,
 }
 
 #[derive(Debug, Args)]
@@ -164,7 +147,8 @@ impl Subcommands {
 
 impl CheckArguments {
     fn into_plan(self) -> Plan {
-        let CheckArguments { tickers, tickers_file, out, log_file, columns, url } = self;
+        let CheckArguments { tickers, places } = self;
+        let Places { tickers_file, out, log_file, columns, url } = places;
         Plan { tickers, tickers_file, out, log_file, columns, url }
     }
 }

@@ -4,13 +4,12 @@
 
 use std::io::{self, Write};
 
-use jiff::Timestamp;
-
 use super::{
     ledger::{Coverage, Gap, State},
     report::{Counts, FileAnswer, FileReport, MalformedRow, Total},
     symbols::SymbolRows,
 };
+use crate::clock::show_ms;
 use crate::figures::grouped;
 use crate::market_hours::human_duration;
 
@@ -89,10 +88,10 @@ fn write_counts(
         write_malformed(malformed, counts.malformed, out)?;
     }
     if let Some((first, last)) = counts.first_timestamp_ms.zip(counts.last_timestamp_ms) {
-        line(out, "exchange time", &format!("{} to {}", utc(first), utc(last)))?;
+        line(out, "exchange time", &format!("{} to {}", show_ms(first), show_ms(last)))?;
     }
     if let Some((first, last)) = counts.first_received_ms.zip(counts.last_received_ms) {
-        line(out, "received", &format!("{} to {}", utc(first), utc(last)))?;
+        line(out, "received", &format!("{} to {}", show_ms(first), show_ms(last)))?;
     }
     let note = |count| format!("{} rows (no error)", grouped(count));
     if has("timestamp_ms") {
@@ -127,7 +126,7 @@ fn write_coverage(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
         line(out, "", &format!("{count} rows of it cannot be read and were passed over"))?;
     }
     if let Some((from, to)) = coverage.from_ms.zip(coverage.to_ms) {
-        line(out, "ledger time", &format!("{} to {}", utc(from), utc(to)))?;
+        line(out, "ledger time", &format!("{} to {}", show_ms(from), show_ms(to)))?;
     }
     line(out, "covered", &duration(coverage.covered_ms))?;
     write_missing(coverage.missing_ms, coverage.stopped_ms, out)?;
@@ -148,7 +147,7 @@ fn write_missing(missing_ms: i64, stopped_ms: i64, out: &mut dyn Write) -> io::R
 fn write_end(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
     match &coverage.end {
         Some(end) if end.state == State::Down => {
-            let since = utc(end.since_ms);
+            let since = show_ms(end.since_ms);
             line(out, "not recorded since", &format!("{since}  {}", Escaped(&end.reason)))
         }
         _ => Ok(()),
@@ -163,7 +162,7 @@ fn write_gaps(name: &str, count: u64, gaps: &[Gap], out: &mut dyn Write) -> io::
     line(out, name, &format!("{}{only}", grouped(count)))?;
     let width = gaps.iter().map(|gap| duration(gap.missing_ms).len()).max().unwrap_or(0);
     for gap in gaps {
-        let (from, to) = (utc(gap.from_ms), utc(gap.to_ms));
+        let (from, to) = (show_ms(gap.from_ms), show_ms(gap.to_ms));
         let length = duration(gap.missing_ms);
         writeln!(out, "    {from} to {to}  {length:>width$}  {}", Escaped(&gap.reason))?;
     }
@@ -197,14 +196,6 @@ fn line(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
     writeln!(out, "  {name:<NAME_WIDTH$}{value}")
 }
 
-/// An instant for people, in UTC; the bare number where no calendar holds it.
-fn utc(ms: i64) -> String {
-    match Timestamp::from_millisecond(ms) {
-        Ok(time) => format!("{time:.3}"),
-        Err(_) => ms.to_string(),
-    }
-}
-
 /// A span for people; below a second in milliseconds, since such gaps exist.
 fn duration(ms: i64) -> String {
     if (1..1000).contains(&ms) { format!("{ms} ms") } else { human_duration(ms) }
@@ -229,17 +220,6 @@ impl std::fmt::Display for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_utc_to_the_millisecond() {
-        for (ms, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (1_680_286_537_580, "2023-03-31T18:15:37.580Z"),
-            (i64::MAX, "9223372036854775807"),
-        ] {
-            assert_eq!(utc(ms), expected);
-        }
-    }
 
     #[test]
     fn short_gaps_are_shown_in_milliseconds() {

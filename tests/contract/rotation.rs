@@ -4,20 +4,20 @@
 use std::io::Read;
 
 use crate::harness::{Recorder, Run};
-use crate::recording::{FORETOLD_COLUMNS, trade_message};
+use crate::recording::trade_message;
 use crate::server::Server;
 
 const HEADER: &str = "ticker,price,volume,timestamp_ms,received_ms,conditions\n";
 /// Received at 2026-11-18T11:06:40Z.
 const OLD_ROW: &str = "AAPL,1.5,5,1795000000000,1795000000000,1;12\n";
 
-/// Records one trade after an old recording has been closed.
-fn recorded_beside(run: Run) -> Recorder {
+/// Records one trade beside what is there, which makes this many rows in the live file.
+fn recorded_beside(run: Run, rows: usize) -> Recorder {
     let server = Server::plain();
     let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
     connection.send_text(&trade_message(&[r#"{"p":2.5,"s":"AAPL","t":1680300000123,"v":5}"#]));
-    recorder.wait_for_row_count(1);
+    recorder.wait_for_row_count(rows);
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     recorder
 }
@@ -29,7 +29,7 @@ fn a_start_after_days_away_closes_the_old_file_under_its_own_date() {
     let run = Run::new().file("op1.csv", &old).file("op1.coverage.csv", ledger);
     // A file that is there already is not touched.
     let run = run.file("op1-2026-11-18T11.csv", "mine");
-    let recorder = recorded_beside(run.arg("--rotate").arg("hourly"));
+    let recorder = recorded_beside(run.arg("--rotate").arg("hourly"), 1);
     assert_eq!(recorder.text_of("op1-2026-11-18T11.csv"), "mine");
     assert_eq!(recorder.text_of("op1-2026-11-18T11-2.csv"), old);
     assert_eq!(recorder.text_of("op1-2026-11-18T11-2.coverage.csv"), ledger);
@@ -74,21 +74,10 @@ fn unzipped(recorder: &Recorder, name: &str) -> String {
 
 #[test]
 fn without_rotation_an_old_file_goes_on() {
-    let old = format!("{FORETOLD_COLUMNS}\nAAPL,1,2,3,\n");
-    let recorder = recorded_beside_old_columns(&old);
+    let old = format!("{HEADER}{OLD_ROW}");
+    let recorder = recorded_beside(Run::new().file("op1.csv", &old), 2);
     assert!(recorder.csv().starts_with(&old));
     assert_eq!(recorder.csv().lines().count(), 3);
-}
-
-fn recorded_beside_old_columns(old: &str) -> Recorder {
-    let server = Server::plain();
-    let run = Run::new().file("op1.csv", old).columns(FORETOLD_COLUMNS);
-    let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
-    let mut connection = server.connect_and_wait_for_subscriptions(1);
-    connection.send_text(&trade_message(&[r#"{"p":2.5,"s":"AAPL","t":1680300000123,"v":5}"#]));
-    recorder.wait_for_row_count(2);
-    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
-    recorder
 }
 
 #[test]
