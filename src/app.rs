@@ -77,8 +77,10 @@ fn record(
     let (sync, sync_requests) = mpsc::channel();
     let syncing = outbox.clone();
     spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
+    let key = key_of(&settings.source);
     let links = Links {
         sync,
+        redact: Box::new(move |text| key.redact(text)),
         gauges: Arc::clone(gauges),
         slot: slot.clone(),
         closed: settings.compress.then_some(closed.clone()),
@@ -147,6 +149,13 @@ fn spawn<T: Send + 'static>(
         .map_err(|error| Error::CannotGoOn(format!("cannot start the thread {name}: {error}")))
 }
 
+fn key_of(source: &Source) -> ApiKey {
+    match source {
+        Source::Server(_, key) => key.clone(),
+        Source::Demo => ApiKey::demo(),
+    }
+}
+
 fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
     let level = match settings.verbosity {
         Verbosity::Verbose => LevelFilter::Debug,
@@ -156,10 +165,7 @@ fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
         Verbosity::Quiet => LevelFilter::Warn,
         Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
     };
-    let key = match &settings.source {
-        Source::Server(_, key) => key.clone(),
-        Source::Demo => ApiKey::demo(),
-    };
+    let key = key_of(&settings.source);
     LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
 }
 

@@ -21,6 +21,9 @@ pub(crate) use dial::{open_stream, resolve, upgrade};
 pub use endpoint::{Endpoint, EndpointError};
 use socket::Socket;
 
+use crate::api_key::ApiKey;
+use crate::error::printable;
+
 /// How long one read waits for the first byte, and so the longest that a stop or a changed watch
 /// list waits for the main thread.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -72,6 +75,8 @@ pub struct ConnectionLost(String);
 /// An open connection.
 pub struct Connection {
     websocket: WebSocket<MaybeTlsStream<Socket>>,
+    /// To be taken out of what the server says.
+    key: ApiKey,
 }
 
 impl Connection {
@@ -89,7 +94,7 @@ impl Connection {
             Ok(Message::Close(frame)) => {
                 // Sends the answer to it; that the connection is gone is known already.
                 let _ = self.websocket.flush();
-                Err(closed_by_server(frame.as_ref()))
+                Err(closed_by_server(frame.as_ref(), &self.key))
             }
             Err(Error::Utf8(_)) => Ok(Some(Incoming::NotUtf8)),
             Err(Error::Io(error)) if nothing_yet(&error) => Ok(None),
@@ -142,14 +147,14 @@ fn nothing_yet(error: &io::Error) -> bool {
     )
 }
 
-fn closed_by_server(frame: Option<&CloseFrame>) -> ConnectionLost {
+fn closed_by_server(frame: Option<&CloseFrame>, key: &ApiKey) -> ConnectionLost {
     ConnectionLost(match frame {
         None => "closed by the server".to_owned(),
         Some(frame) if frame.reason.is_empty() => {
             format!("closed by the server with code {}", frame.code)
         }
         Some(frame) => {
-            let reason = crate::error::printable(&frame.reason, 100);
+            let reason = printable(&key.redact(&frame.reason), 100);
             format!("closed by the server with code {}: {reason}", frame.code)
         }
     })

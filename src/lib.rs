@@ -25,7 +25,7 @@
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
 //! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`simulator`] |
-//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`entry`] (what travels on the channels) |
+//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`log_limit`], [`entry`] (what travels on the channels) |
 //! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`], [`market_hours`] |
 //!
 //! # Where a behaviour lives
@@ -50,6 +50,7 @@ pub mod dashboard;
 pub mod entry;
 pub mod error;
 pub mod figures;
+pub mod log_limit;
 pub mod log_lines;
 pub mod market;
 pub mod market_hours;

@@ -13,6 +13,10 @@ use crate::trade::Trade;
 /// recorded and counted like the rest, but not remembered.
 const FOLLOWED_SYMBOLS: usize = 10_000;
 
+/// A symbol or price with more bytes is recorded and counted, but not remembered: it is nothing
+/// that can be subscribed to, and the memory must have an end.
+const LONGEST_TEXT: usize = 400;
+
 /// A symbol without a trade for this long counts as silent. Liquid shares trade every second; for
 /// a thin one five minutes are nothing, and the page says only "silent".
 pub const SILENT_AFTER_MS: i64 = 5 * 60 * 1000;
@@ -187,6 +191,9 @@ impl Market {
 
     /// A trade was put into a row.
     pub fn trade(&mut self, trade: &Trade<'_>, received_ms: i64) {
+        if trade.ticker.len() > LONGEST_TEXT || trade.price.len() > LONGEST_TEXT {
+            return;
+        }
         let Some(position) = self.position(&trade.ticker) else { return };
         let ticker = &mut self.tickers[position];
         ticker.trades += 1;

@@ -9,7 +9,6 @@ mod compress;
 mod coverage;
 mod lock_file;
 mod log_file;
-mod log_limit;
 mod opening;
 mod options;
 mod output;
@@ -43,10 +42,10 @@ pub use row::{header, push_row};
 use crate::clock::{now_ms, show_ms};
 use crate::entry::{Entry, SyncOutcome, TradeBatch};
 use crate::error::printable;
+use crate::log_limit::{LogLimit, Permission};
 use crate::market::{Market, Snapshot};
 use crate::wire::{Decoder, Element};
 use log_file::LogFile;
-use log_limit::{LogLimit, Permission};
 use opening::failed;
 use output::{Output, Pipe};
 use recording::Recording;
@@ -129,8 +128,8 @@ impl Recorder {
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput => {
-                let pipe = Pipe::open(&options.columns);
-                Output::Pipe(pipe.map_err(failed("write to", Path::new("standard output")))?)
+                let pipe = Pipe::open();
+                Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };
         let started = Instant::now();
@@ -161,6 +160,10 @@ impl Recorder {
 
     /// Records until [`Entry::Finish`], or until nobody can send any more.
     pub fn run(mut self, inbox: &Receiver<Entry>) -> Report {
+        if matches!(self.output, Output::Pipe(_)) {
+            self.gathered.rows.extend_from_slice(header(&self.options.columns).as_bytes());
+            self.hand_over();
+        }
         self.duties(Instant::now());
         loop {
             let finished = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
@@ -220,6 +223,10 @@ impl Recorder {
             }
             Entry::Down { at_ms, reason } => {
                 self.ledger_down(at_ms, &reason);
+                // What was lost before is missing up to here; from here on the outage counts.
+                if let Some(from_ms) = self.loss_from_ms.take() {
+                    self.market.lost(from_ms, at_ms);
+                }
                 self.market.down(at_ms, &reason);
             }
             Entry::Connecting => self.market.connecting(),
@@ -237,8 +244,9 @@ impl Recorder {
             if self.trouble.is_some() {
                 return false;
             }
+            let last_message_ms = self.links.gauges.last_message_ms.load(Ordering::Relaxed);
             if let Some(recording) = self.output.recording() {
-                recording.rotate(at_ms);
+                recording.rotate(at_ms, last_message_ms);
             }
         }
         true
@@ -249,7 +257,7 @@ impl Recorder {
         let received_ms = batch.received_ms;
         let digits = received_ms.to_string();
         for message in batch.messages() {
-            let Recorder { decoder, gathered, market, options, log_limit, .. } = self;
+            let Recorder { decoder, gathered, market, options, log_limit, links, .. } = self;
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {
@@ -260,20 +268,21 @@ impl Recorder {
                     }
                     Element::Malformed { text, fault } => {
                         market.counts.rejected += 1;
-                        log_limited(log_limit, received_ms, "not a trade", &fault, text);
+                        log_limited(
+                            log_limit,
+                            received_ms,
+                            "not a trade",
+                            &(links.redact)(&fault),
+                            &(links.redact)(text),
+                        );
                     }
                 }
             });
             if let Err(fault) = decoded {
                 self.market.counts.unreadable += 1;
-                let fault = fault.to_string();
-                log_limited(
-                    &mut self.log_limit,
-                    received_ms,
-                    "unreadable message",
-                    &fault,
-                    message,
-                );
+                let fault = (links.redact)(&fault.to_string());
+                let text = (links.redact)(message);
+                log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
             }
         }
         self.gathered.waiting_bytes += batch.bytes();
@@ -411,6 +420,7 @@ impl Recorder {
             self.timers.proof = now + PROOF_EVERY;
             self.prove_life();
             self.look_after_files();
+            self.look_after_reader();
         }
         if self.timers.snapshot <= now {
             self.timers.snapshot = now + SNAPSHOT_EVERY;
@@ -440,6 +450,15 @@ impl Recorder {
         {
             // Without it a kill would be dated earlier than need be; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
+        }
+    }
+
+    /// Notices a reader that has gone away while there was nothing to write.
+    fn look_after_reader(&mut self) {
+        if let Output::Pipe(pipe) = &self.output
+            && pipe.reader_is_gone()
+        {
+            self.judge(Err(io::ErrorKind::BrokenPipe.into()));
         }
     }
 

@@ -19,6 +19,7 @@ use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, Incomin
 use crate::entry::{Entry, Outbox, TradeBatch};
 use crate::error::printable;
 use crate::figures::counted;
+use crate::log_limit::{LogLimit, Permission};
 use crate::watch_list::{Request, WatchList};
 use crate::watchdog::{Patience, Verdict, Watchdog};
 use crate::wire::{self, Message};
@@ -73,6 +74,7 @@ pub struct Session {
     backoff: Backoff,
     handover: Handover,
     told_types: HashSet<String>,
+    log_limit: LogLimit,
     /// Whether the ledger knows that nothing is recorded at present, and why.
     outage_told: bool,
 }
@@ -113,6 +115,7 @@ impl Session {
             commands,
             backoff: Backoff::new(pauses),
             told_types: HashSet::new(),
+            log_limit: LogLimit::default(),
             outage_told: false,
         }
     }
@@ -129,6 +132,11 @@ impl Session {
                     ControlFlow::Break(()) => return Ok(()),
                     ControlFlow::Continue(outcome) => outcome,
                 },
+                // A stop interrupts a handshake; that is no failure of the connection.
+                Err(_) if self.is_asked_to_stop() => {
+                    self.tell_down(now_ms(), "stopped");
+                    return Ok(());
+                }
                 Err(error) => self.not_connected(error)?,
             };
             if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
@@ -139,6 +147,17 @@ impl Session {
                 return Ok(());
             }
         }
+    }
+
+    /// Serves the commands that wait; whether one of them was to stop.
+    fn is_asked_to_stop(&mut self) -> bool {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Stop => return true,
+                Command::Watch(symbols) => drop(self.watch_list.replace(symbols)),
+            }
+        }
+        false
     }
 
     fn not_connected(&mut self, error: DialError) -> Result<Outcome, SessionError> {
@@ -345,16 +364,36 @@ impl Session {
             Message::Ping => {}
             Message::Error(message) => self.server_error(&message),
             Message::Other(kind) => {
-                if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.to_string()) {
-                    let kind = printable(&kind, SHOWN_CHARACTERS);
+                let kind = self.shown(&kind);
+                if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.clone()) {
                     info!("messages of type {kind} are not recorded");
                 }
             }
         }
     }
 
+    /// A server's text, fit to be shown. The key goes first: half of it would not be found.
+    fn shown(&self, text: &str) -> String {
+        printable(&self.key.redact(text), SHOWN_CHARACTERS)
+    }
+
     fn server_error(&mut self, message: &str) {
-        let shown = printable(message, SHOWN_CHARACTERS);
+        let permission = self.log_limit.ask(now_ms());
+        if let Permission::YesAfterHidden(hidden) = permission {
+            warn!("({hidden} more lines about the server's errors were left out)");
+        }
+        if permission != Permission::No {
+            self.say_server_error(message);
+        }
+        if let Some(symbol) = wire::refused_symbol(message)
+            && self.watch_list.refuse(symbol)
+        {
+            self.tell_live();
+        }
+    }
+
+    fn say_server_error(&self, message: &str) {
+        let shown = self.shown(message);
         if wire::is_too_many_symbols(message) {
             warn!(
                 "the server says: {shown}; the others are recorded (the free plan has {} symbols)",
@@ -363,15 +402,14 @@ impl Session {
             return;
         }
         warn!("the server says: {shown}");
-        if let Some(symbol) = wire::refused_symbol(message)
-            && self.watch_list.refuse(symbol)
-        {
-            self.tell_live();
-        }
     }
 
     fn tell_live(&mut self) {
         self.outage_told = false;
+        // While trades are dropped nothing is live; the first one that is kept again tells it.
+        if !self.handover.is_open() {
+            return;
+        }
         self.outbox.send(live(&self.watch_list, now_ms()));
     }
 

@@ -98,6 +98,7 @@ impl Settings {
     /// One line about the first thing that is wrong.
     pub fn resolve(asked: Asked) -> Result<Settings, Error> {
         let mut warnings = Vec::new();
+        check_tickers_file(&asked)?;
         let (tickers, tickers_file) = wanted(&asked, &mut warnings)?;
         let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
         let fsync = parse_fsync(&asked.fsync)?;
@@ -235,6 +236,21 @@ fn destination(asked: &Asked) -> Result<Destination, Error> {
         ));
     }
     Ok(Destination::StandardOutput)
+}
+
+/// What is written to must not be the list of symbols.
+fn check_tickers_file(asked: &Asked) -> Result<(), Error> {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let Some(list) = asked.tickers_file.as_deref() else { return Ok(()) };
+    for (option, path) in [("--out", &asked.out), ("--log-file", &asked.log_file)] {
+        if absolute(path) == absolute(list) {
+            return Err(usage(format!(
+                "{option} {} is the tickers file; give it another name",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// The log, the recording and its ledger must be three files.

@@ -100,17 +100,28 @@ fn symbol_of(line: &str) -> Option<&str> {
     (!symbol.is_empty()).then_some(symbol)
 }
 
-/// Adds a line for `symbol`, or takes its lines out, leaving everything else as it is.
+/// Adds a line for `symbol`, or takes its lines out, leaving everything else as it is. A file that
+/// somebody has removed or emptied is given the symbols `in_use` back first, because it would be
+/// read as the whole list.
 ///
 /// # Errors
 /// When the file cannot be read or replaced; then it is as it was.
-pub fn change(path: &Path, symbol: &str, add: bool) -> Result<(), TickersFileError> {
-    let text = match content(path) {
+pub fn change(
+    path: &Path,
+    symbol: &str,
+    add: bool,
+    in_use: &[String],
+) -> Result<(), TickersFileError> {
+    let mut text = match content(path) {
         Ok(text) => text,
-        // A list that somebody deleted is begun anew.
-        Err(_) if add && !path.exists() => String::new(),
+        Err(_) if !path.exists() => String::new(),
         Err(error) => return Err(error),
     };
+    if matches!(parse(path, &text), Err(TickersFileError::Empty(_))) {
+        for listed in in_use {
+            text = with_line(&text, listed);
+        }
+    }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
     replace(path, &changed).map_err(|error| failed("write", path, &error))
 }
@@ -153,30 +164,32 @@ fn write_new(new: &Path, text: &str, old: &Path) -> io::Result<()> {
 /// What a look at the file found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// A new list.
-    List(Vec<String>),
+    /// Another content, with this list in it.
+    List {
+        /// The symbols.
+        list: Vec<String>,
+        /// Whether there was trouble before.
+        recovered: bool,
+    },
     /// It gives no list any more, or for another reason than before.
     Trouble(TickersFileError),
-    /// It gives the same list again as before the trouble.
-    Recovered,
 }
 
 /// Remembers what was found before.
 #[derive(Debug)]
 pub struct Watcher {
     path: PathBuf,
-    list: Vec<String>,
     seen: Result<String, TickersFileError>,
     judged: bool,
     trouble: Option<TickersFileError>,
 }
 
 impl Watcher {
-    /// Begins with the `list` that is in use already.
-    pub fn new(path: PathBuf, list: Vec<String>) -> Watcher {
+    /// Begins with what is in the file now.
+    pub fn new(path: PathBuf) -> Watcher {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
-        Watcher { path, list, seen, judged: false, trouble: None }
+        Watcher { path, seen, judged: false, trouble: None }
     }
 
     /// Looks at the file. A content is judged when it is seen the second time: the first look may
@@ -193,13 +206,10 @@ impl Watcher {
         }
         let parsed = self.seen.clone().and_then(|text| parse(&self.path, &text));
         match parsed {
+            // Whether it is new to who uses it is not known here: the page changes the list, too.
             Ok(list) => {
                 let recovered = self.trouble.take().is_some();
-                if list != self.list {
-                    self.list.clone_from(&list);
-                    return Some(Finding::List(list));
-                }
-                recovered.then_some(Finding::Recovered)
+                Some(Finding::List { list, recovered })
             }
             Err(error) if self.trouble.as_ref() == Some(&error) => None,
             Err(error) => {
@@ -215,7 +225,7 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::{Finding, TickersFileError, Watcher, change, parse, read};
+    use super::{Finding, TickersFileError, Watcher, change, parse};
 
     fn list(text: &str) -> Result<Vec<String>, TickersFileError> {
         parse(Path::new("t"), text)
@@ -244,13 +254,25 @@ mod tests {
         fs::write(&file, "# mine\nAAPL # big\nMSFT").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         symlink(&file, &link).unwrap();
-        change(&link, "TSLA", true).unwrap();
-        change(&link, "TSLA", true).unwrap();
-        change(&link, "AAPL", false).unwrap();
+        change(&link, "TSLA", true, &[]).unwrap();
+        change(&link, "TSLA", true, &[]).unwrap();
+        change(&link, "AAPL", false, &[]).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "# mine\nMSFT\nTSLA\n");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing is left behind");
+    }
+
+    #[test]
+    fn a_file_that_names_nothing_is_given_what_is_in_use_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tickers");
+        let in_use = ["A".to_owned(), "B".to_owned()];
+        change(&path, "C", true, &in_use).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "A\nB\nC\n");
+        fs::write(&path, "# mine\n").unwrap();
+        change(&path, "A", false, &in_use).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\nB\n");
     }
 
     struct Watched {
@@ -263,20 +285,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tickers");
         fs::write(&path, text).unwrap();
-        let watcher = Watcher::new(path.clone(), read(&path).unwrap());
+        let watcher = Watcher::new(path.clone());
         Watched { _directory: directory, path, watcher }
     }
 
     #[test]
     fn a_new_content_counts_when_it_is_seen_twice() {
         let Watched { _directory, path, mut watcher } = watched("A\n");
+        assert!(matches!(watcher.look(), Some(Finding::List { recovered: false, .. })));
         assert_eq!(watcher.look(), None);
         fs::write(&path, "").unwrap();
         assert_eq!(watcher.look(), None, "an editor may be about to write");
         fs::write(&path, "A\nB\n").unwrap();
         assert_eq!(watcher.look(), None);
         let both = vec!["A".to_owned(), "B".to_owned()];
-        assert_eq!(watcher.look(), Some(Finding::List(both)));
+        assert_eq!(watcher.look(), Some(Finding::List { list: both, recovered: false }));
         assert_eq!(watcher.look(), None);
     }
 
@@ -292,7 +315,8 @@ mod tests {
         assert!(matches!(watcher.look(), Some(Finding::Trouble(TickersFileError::Empty(_)))));
         fs::write(&path, "A\n").unwrap();
         assert_eq!(watcher.look(), None);
-        assert_eq!(watcher.look(), Some(Finding::Recovered));
+        let same = vec!["A".to_owned()];
+        assert_eq!(watcher.look(), Some(Finding::List { list: same, recovered: true }));
         assert_eq!(watcher.look(), None);
     }
 }

@@ -41,10 +41,17 @@ pub fn classify(text: &str) -> Message<'_> {
     match envelope.kind.as_deref() {
         Some("trade") => Message::Trades,
         Some("ping") => Message::Ping,
-        Some("error") => Message::Error(envelope.msg.unwrap_or(Cow::Borrowed("no reason given"))),
+        Some("error") => {
+            Message::Error(envelope.msg.map_or(Cow::Borrowed("no reason given"), text_of))
+        }
         Some(_) => Message::Other(envelope.kind.unwrap_or_default()),
         None => Message::Unreadable,
     }
+}
+
+/// A string's text, or whatever stands in its place.
+fn text_of(value: &RawValue) -> Cow<'_, str> {
+    serde_json::from_str(value.get()).map_or(Cow::Borrowed(value.get()), Cow::Owned)
 }
 
 /// The symbol that an error message refuses, if it names one: `Invalid symbol X`.
@@ -91,6 +98,9 @@ pub enum Element<'a> {
 #[error("{0}")]
 pub struct Unreadable(String);
 
+/// Trades in one message, above which the memory for them is given back at once.
+const ORDINARY_TRADES: usize = 10_000;
+
 /// Takes trades out of messages, reusing its memory from one to the next.
 #[derive(Debug, Default)]
 pub struct Decoder {
@@ -110,6 +120,9 @@ impl Decoder {
         if canonical::scan(text, &mut self.spans) {
             for spans in &self.spans {
                 each(Element::Trade(spans.trade(text)));
+            }
+            if self.spans.len() > ORDINARY_TRADES {
+                self.spans = Vec::new();
             }
             return Ok(());
         }
@@ -139,7 +152,7 @@ struct Envelope<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    msg: Option<Cow<'a, str>>,
+    msg: Option<&'a RawValue>,
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// How high each room lies; a room may know only rooms below it. The tens are the floors of the
 /// crate's documentation; within a floor, the few rooms that stand on others are a little higher.
-const HEIGHTS: [(&str, u8); 32] = [
+const HEIGHTS: [(&str, u8); 33] = [
     ("main", 60),
     ("tasks", 53),
     ("app", 52),
@@ -30,6 +30,7 @@ const HEIGHTS: [(&str, u8); 32] = [
     ("backoff", 10),
     ("watchdog", 10),
     ("waiting_room", 10),
+    ("log_limit", 10),
     ("market", 10),
     ("entry", 10),
     ("market_hours", 1),

@@ -96,7 +96,8 @@ impl Desk {
             return Err(format!("there are {MOST_SYMBOLS} symbols already; remove one first"));
         }
         if let Some(file) = &self.file {
-            tickers_file::change(file, symbol, true).map_err(|error| error.to_string())?;
+            tickers_file::change(file, symbol, true, &lists.in_file)
+                .map_err(|error| error.to_string())?;
             lists.in_file.push(symbol.to_owned());
         } else {
             lists.given.push(symbol.to_owned());
@@ -121,7 +122,8 @@ impl Desk {
         let is_it = |listed: &String| self.recorded_as(listed) == recorded;
         if let Some(file) = &self.file {
             for listed in lists.in_file.iter().filter(|listed| is_it(listed)) {
-                tickers_file::change(file, listed, false).map_err(|error| error.to_string())?;
+                tickers_file::change(file, listed, false, &lists.in_file)
+                    .map_err(|error| error.to_string())?;
             }
         }
         lists.in_file.retain(|listed| !is_it(listed));
@@ -131,24 +133,26 @@ impl Desk {
 
     /// Looks at the tickers file for as long as the program runs.
     pub(super) fn watch_file(&self, path: &Path) {
-        let mut watcher = Watcher::new(path.to_owned(), self.lock().in_file.clone());
+        let mut watcher = Watcher::new(path.to_owned());
         let shown = path.display();
         loop {
             thread::sleep(LOOK_EVERY);
+            // Held from the look on, so that a change by the page cannot come in between.
+            let mut lists = self.lock();
             match watcher.look() {
                 None => {}
-                Some(Finding::List(list)) => {
-                    let mut lists = self.lock();
-                    // Our own change, come back from the file.
+                Some(Finding::List { list, recovered }) => {
+                    // Else it is our own change, come back from the file.
                     if list != lists.in_file {
                         let symbols = counted(list.len() as u64, "symbol");
                         info!("{shown} has changed: {symbols}");
                         lists.in_file = list;
                         self.announce(&lists);
+                    } else if recovered {
+                        info!("{shown} can be read again");
                     }
                 }
                 Some(Finding::Trouble(error)) => warn!("{error}; the last good list stays in use"),
-                Some(Finding::Recovered) => info!("{shown} can be read again"),
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::process::exit;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,44 +25,75 @@ use crate::session::Command;
 const MAIN_THREAD_TIME: Duration = Duration::from_millis(3500);
 /// Then the writer has this long for what is left; together below the promised 5 s.
 const WRITER_TIME: Duration = Duration::from_secs(1);
+/// `timeout -s INT` and shells signal a process and its group: that is one wish, not two.
+const SAME_KEYPRESS: Duration = Duration::from_millis(2);
 /// How often the end of the writer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// The writer thread, for whoever comes to join it.
+/// The writer thread, for whoever comes to join it: the main thread, or the deadline thread in its
+/// place. Both read the same report, and only one of them ends the program.
 #[derive(Clone)]
-pub(super) struct WriterHandle(Arc<Mutex<Option<JoinHandle<Report>>>>);
+pub(super) struct WriterHandle {
+    state: Arc<Mutex<WriterState>>,
+    ending: Arc<AtomicBool>,
+}
+
+enum WriterState {
+    Running(JoinHandle<Report>),
+    Ended(Result<Report, Panicked>),
+}
+
+/// The writer thread has ended by a fault of ours.
+#[derive(Clone)]
+struct Panicked;
 
 impl WriterHandle {
     pub(super) fn new(thread: JoinHandle<Report>) -> WriterHandle {
-        WriterHandle(Arc::new(Mutex::new(Some(thread))))
+        let state = Arc::new(Mutex::new(WriterState::Running(thread)));
+        WriterHandle { state, ending: Arc::default() }
     }
 
-    fn take(&self) -> Option<JoinHandle<Report>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Waits for the end; `None` after a panic.
+    /// Waits for the end, and takes it upon the main thread to end the program; `None` after a
+    /// panic.
     pub(super) fn join(&self) -> Option<Report> {
-        self.wait_until_finished(None);
-        self.take()?.join().ok()
-    }
-
-    fn join_until(&self, deadline: Instant) -> Option<Report> {
-        self.wait_until_finished(Some(deadline)).then(|| self.take()?.join().ok())?
-    }
-
-    /// Looks rather than joins, so that the handle stays where both threads can find it.
-    fn wait_until_finished(&self, deadline: Option<Instant>) -> bool {
         loop {
-            let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if slot.as_ref().is_none_or(JoinHandle::is_finished) {
-                return true;
-            }
-            drop(slot);
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return false;
+            if let Some(ended) = self.ended() {
+                self.take_the_end();
+                return ended.ok();
             }
             thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn join_until(&self, deadline: Instant) -> Option<Result<Report, Panicked>> {
+        while Instant::now() < deadline {
+            if let Some(ended) = self.ended() {
+                return Some(ended);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        None
+    }
+
+    /// Waits for ever when somebody else is ending the program already.
+    fn take_the_end(&self) {
+        while self.ending.swap(true, Ordering::Relaxed) {
+            thread::park();
+        }
+    }
+
+    /// What the writer said, once it has ended.
+    fn ended(&self) -> Option<Result<Report, Panicked>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*state, WriterState::Running(thread) if thread.is_finished()) {
+            let running = std::mem::replace(&mut *state, WriterState::Ended(Err(Panicked)));
+            if let WriterState::Running(thread) = running {
+                *state = WriterState::Ended(thread.join().map_err(|_| Panicked));
+            }
+        }
+        match &*state {
+            WriterState::Running(_) => None,
+            WriterState::Ended(report) => Some(report.clone()),
         }
     }
 }
@@ -89,14 +120,15 @@ pub(super) fn listen(
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut stopping = false;
+        let mut stopping: Option<Instant> = None;
         for signal in signals.forever() {
-            // A closing terminal sends SIGHUP more than once; only a person insists with Ctrl-C.
-            if stopping && signal == SIGINT {
+            // A closing terminal sends SIGHUP more than once; only a person insists with Ctrl-C,
+            // and no person does so this fast.
+            if signal == SIGINT && stopping.is_some_and(|since| since.elapsed() > SAME_KEYPRESS) {
                 exit(i32::from(EXIT_INTERRUPTED));
             }
-            if !stopping {
-                stopping = true;
+            if stopping.is_none() {
+                stopping = Some(Instant::now());
                 // First, so that the log line ends what the live line has begun.
                 let _ = screen.try_send(Line::Stopping);
                 info!("stopping (Ctrl-C again leaves at once)");
@@ -124,15 +156,15 @@ fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>
     };
     outbox.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
     outbox.send(Entry::Finish);
-    let report = writer.join_until(Instant::now() + WRITER_TIME);
-    let (text, code) = match report {
-        Some(Report { counts, failure: None }) => (counts.to_string(), EXIT_OK),
-        Some(Report { counts, failure: Some(failure) }) => {
+    let ended = writer.join_until(Instant::now() + WRITER_TIME);
+    writer.take_the_end();
+    let (text, code) = match ended {
+        Some(Ok(Report { counts, failure: None })) => (counts.to_string(), EXIT_OK),
+        Some(Ok(Report { counts, failure: Some(failure) })) => {
             (format!("{counts}\nerror: {failure}"), EXIT_CANNOT_GO_ON)
         }
-        None => {
-            ("error: the disk did not take the last rows in time".to_owned(), EXIT_CANNOT_GO_ON)
-        }
+        Some(Err(Panicked)) => ("error: the writer thread failed".to_owned(), EXIT_CANNOT_GO_ON),
+        None => ("error: the last rows could not be written in time".to_owned(), EXIT_CANNOT_GO_ON),
     };
     let _ = screen.try_send(Line::Plain(text));
     let _ = screen.try_send(Line::End);

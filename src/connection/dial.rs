@@ -211,7 +211,7 @@ fn upgrade_stream(
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let url = endpoint.with_token(&key.reveal_to_server());
     match client_with_config(url, stream, Some(config)) {
-        Ok((websocket, _response)) => Ok(Connection { websocket }),
+        Ok((websocket, _response)) => Ok(Connection { websocket, key: key.clone() }),
         Err(error) => Err(upgrade_error(endpoint, &error)),
     }
 }

@@ -4,11 +4,12 @@
 //! plain one go: a kill at any instant leaves at least one of them.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 
 use flate2::Compression;
+use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use log::{info, warn};
 
@@ -31,6 +32,17 @@ pub fn compress_closed_files(closed: &Receiver<PathBuf>) {
 
 fn compress(path: &Path) -> io::Result<PathBuf> {
     let small = compressed_name(path);
+    // A file with such a name may be another process's recording.
+    if File::open(path)?.try_lock().is_err() {
+        return Err(io::Error::other("another process uses it"));
+    }
+    if small.exists() {
+        // Left by a kill just before the plain file went; or somebody else's, and then both stay.
+        if !same_content(path, &small)? {
+            return Err(io::Error::other(format!("{} is there already", small.display())));
+        }
+        return fs::remove_file(path).map(|()| small);
+    }
     let part = part_name(&small);
     let result = write_compressed(path, &part).and_then(|()| {
         fs::rename(&part, &small)?;
@@ -41,6 +53,24 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         let _ = fs::remove_file(&part);
     }
     result.map(|()| small)
+}
+
+/// Whether decompressing `small` gives `path`.
+fn same_content(path: &Path, small: &Path) -> io::Result<bool> {
+    let mut plain = BufReader::new(File::open(path)?);
+    let mut unpacked = BufReader::new(GzDecoder::new(File::open(small)?));
+    loop {
+        let (ours, theirs) = (plain.fill_buf()?, unpacked.fill_buf()?);
+        let length = ours.len().min(theirs.len());
+        if ours[..length] != theirs[..length] {
+            return Ok(false);
+        }
+        if length == 0 {
+            return Ok(ours.is_empty() && theirs.is_empty());
+        }
+        plain.consume(length);
+        unpacked.consume(length);
+    }
 }
 
 fn write_compressed(from: &Path, to: &Path) -> io::Result<()> {
@@ -99,6 +129,33 @@ mod tests {
             .read_to_string(&mut read)
             .unwrap();
         assert_eq!(read, text);
+    }
+
+    #[test]
+    fn a_compressed_file_that_is_there_already_is_never_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1-2026-11-23.csv");
+        fs::write(&path, "rows\n".repeat(50_000)).unwrap();
+        let small = compress(&path).unwrap();
+        // A kill before the plain file went.
+        fs::write(&path, "rows\n".repeat(50_000)).unwrap();
+        compress(&path).unwrap();
+        assert!(!path.exists());
+        fs::write(&path, "others\n").unwrap();
+        let before = fs::read(&small).unwrap();
+        assert!(compress(&path).is_err());
+        assert_eq!((fs::read(&small).unwrap(), path.exists()), (before, true));
+    }
+
+    #[test]
+    fn a_file_that_somebody_records_to_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1-2026-11-23.csv");
+        fs::write(&path, "x").unwrap();
+        let recording = fs::File::open(&path).unwrap();
+        recording.try_lock().unwrap();
+        assert!(compress(&path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "x");
     }
 
     #[test]

@@ -69,6 +69,7 @@ impl<S: Storage> Ledger<S> {
     }
 
     fn push(&mut self, at_ms: i64, live: bool, tickers: &str, reason: &str) {
+        self.before_closing.clear();
         let time_ms = at_ms.max(self.last.time_ms);
         let (last_tickers, last_reason) = (tickers.to_owned(), reason.to_owned());
         self.last = LastRow { time_ms, live, tickers: last_tickers, reason: last_reason };
@@ -95,8 +96,17 @@ impl<S: Storage> Ledger<S> {
     /// Closes the ledger at `at_ms` because the recording goes on in another file.
     pub(super) fn close(&mut self, at_ms: i64, reason: &str) {
         if self.last.live {
-            self.before_closing.clone_from(&self.last.tickers);
+            let tickers = self.last.tickers.clone();
             self.down(at_ms, reason);
+            self.before_closing = tickers;
+        }
+    }
+
+    /// Takes a closing back: the recording goes on in this file after all.
+    pub(super) fn reopen(&mut self) {
+        if !self.last.live && !self.before_closing.is_empty() {
+            let tickers = std::mem::take(&mut self.before_closing);
+            self.push(self.last.time_ms, true, &tickers, "");
         }
     }
 

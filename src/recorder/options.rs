@@ -52,6 +52,8 @@ pub struct Links {
     pub closed: Option<Sender<PathBuf>>,
     /// Where files are sent to be forced to the disk.
     pub sync: Sender<SyncRequest>,
+    /// Takes the key out of a text from the server.
+    pub redact: Box<dyn Fn(&str) -> String + Send>,
     /// Called once when nobody reads standard output any more.
     pub reader_gone: Box<dyn Fn() + Send>,
 }

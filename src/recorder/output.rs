@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::recording::Recording;
-use super::row::header;
-use crate::columns::Column;
 
 /// The place for rows.
 #[derive(Debug)]
@@ -30,12 +30,18 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    /// Writes the header to standard output.
-    pub(super) fn open(columns: &[Column]) -> io::Result<Pipe> {
+    /// Takes standard output. Nothing is written yet: a reader may be slow, or gone already, and
+    /// the writer knows what to do then.
+    pub(super) fn open() -> io::Result<Pipe> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        let mut pipe = Pipe { file, sent: 0, length: 0 };
-        pipe.append(header(columns).as_bytes())?;
-        Ok(pipe)
+        Ok(Pipe { file, sent: 0, length: 0 })
+    }
+
+    /// Whether nobody reads any more, which a write would tell too late when no trades come.
+    pub(super) fn reader_is_gone(&self) -> bool {
+        let mut asked = [PollFd::new(&self.file, PollFlags::empty())];
+        let now = Timespec::default();
+        poll(&mut asked, Some(&now)).is_ok() && asked[0].revents().contains(PollFlags::ERR)
     }
 
     /// Writes the rows; after an error, the same rows (and perhaps more behind them) must be given

@@ -57,7 +57,11 @@ pub(super) struct Recording {
     lock: LockFile,
     rotate: Option<Rotate>,
     /// Rows received from this time on belong to the next file.
-    rotate_at_ms: i64,
+    period_end_ms: i64,
+    /// After a rotation that failed, it is not tried before this time.
+    rotate_again_ms: i64,
+    /// A closed recording whose ledger could not follow it yet.
+    unfinished: Option<Archive>,
     /// Counts the files through rotations.
     generation: u64,
     /// Where closed files are sent to be compressed.
@@ -74,6 +78,8 @@ impl Recording {
         closed: Option<Sender<PathBuf>>,
         now_ms: i64,
     ) -> Result<Recording, OpenError> {
+        // Before a repair, which changes it.
+        let modified_ms = modified_ms(out);
         let opened = open_recording(out, columns, now_ms)?;
         let ledger_path = ledger_path(out);
         let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
@@ -88,7 +94,9 @@ impl Recording {
             ledger,
             lock: opened.lock,
             rotate,
-            rotate_at_ms: rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms)),
+            period_end_ms: rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms)),
+            rotate_again_ms: i64::MIN,
+            unfinished: None,
             generation: 0,
             closed,
         };
@@ -100,12 +108,13 @@ impl Recording {
             let _ = recording.ledger.hand_over();
             warn!("the last recording ended without a stop; the ledger says killed");
         }
-        recording.catch_up(opened.last_received_ms, now_ms).map_err(failed("rotate", out))?;
+        let last_row_ms = opened.last_received_ms.or(modified_ms);
+        recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
         Ok(recording)
     }
 
     /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
-    fn catch_up(&mut self, last_received_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
+    fn catch_up(&mut self, last_row_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
         let Some(rotate) = self.rotate else { return Ok(()) };
         let last = self.ledger.last();
         if last.reason == ROTATED
@@ -116,12 +125,9 @@ impl Recording {
         if self.csv.length() <= self.header.len() as u64 {
             return Ok(());
         }
-        let last_row_ms = match last_received_ms {
-            Some(time_ms) => time_ms,
-            None => modified_ms(&self.out)?,
-        };
+        let Some(last_row_ms) = last_row_ms else { return Ok(()) };
         if rotate.period_end(last_row_ms) <= now_ms {
-            self.rotate_file(rotate, last_row_ms, now_ms)?;
+            self.rotate_file(rotate, last_row_ms, now_ms, i64::MAX)?;
         }
         Ok(())
     }
@@ -196,40 +202,66 @@ impl Recording {
 
     /// Whether what was received at `time_ms` belongs to the next file.
     pub(super) fn rotation_is_due(&self, time_ms: i64) -> bool {
-        time_ms >= self.rotate_at_ms
+        let due = time_ms >= self.period_end_ms || self.unfinished.is_some();
+        due && time_ms >= self.rotate_again_ms
     }
 
     /// Closes the file and begins the next one. Everything must have been handed over before.
-    /// When that fails the old file goes on, and it is tried again a minute later.
-    pub(super) fn rotate(&mut self, now_ms: i64) {
+    /// `last_message_ms` is the last sign of life of the connection: from there on the next ledger
+    /// answers, so that a connection found dead later was not called live in a closed one. When
+    /// rotation fails the old file goes on, and it is tried again a minute later.
+    pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) {
         let Some(rotate) = self.rotate else { return };
-        let last_of_period = self.rotate_at_ms - 1;
-        if let Err(error) = self.rotate_file(rotate, last_of_period, now_ms) {
+        let result = self.look_after_files(now_ms).and_then(|()| match self.unfinished.take() {
+            Some(archive) => {
+                let since_ms = self.ledger.last().time_ms;
+                self.ledger.close(since_ms, ROTATED);
+                self.finish_rotation(archive, now_ms)
+            }
+            None => self.rotate_file(rotate, self.period_end_ms - 1, now_ms, last_message_ms),
+        });
+        if let Err(error) = result {
             warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
-            self.rotate_at_ms = now_ms + ROTATE_AGAIN_MS;
+            self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
+            self.ledger.reopen();
         }
     }
 
     /// The order makes a kill harmless at any step: the next file exists before the old one is
     /// renamed, the recording is renamed before its ledger, and the ledger says `rotated` before.
-    fn rotate_file(&mut self, rotate: Rotate, period_ms: i64, now_ms: i64) -> io::Result<()> {
+    fn rotate_file(
+        &mut self,
+        rotate: Rotate,
+        period_ms: i64,
+        now_ms: i64,
+        last_message_ms: i64,
+    ) -> io::Result<()> {
         let archive = free_archive(&self.out, rotate, period_ms)?;
         self.csv.sync()?;
         let next_path = beside(&self.out, ".next");
-        let next = begin_file(&next_path, &self.header, now_ms)?;
-        self.ledger.close(rotate.period_end(period_ms), ROTATED);
+        let mut next = begin_file(&next_path, &self.header, now_ms)?;
+        self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
         self.ledger.hand_over()?;
         self.ledger.sync()?;
         fs::rename(&self.out, &archive.csv)?;
         fs::rename(&next_path, &self.out)?;
-        let mut next = next;
         next.storage_mut().renamed(&self.out);
         self.csv = next;
-        self.rotate_at_ms = rotate.period_end(now_ms);
-        sync_directory(&self.out)?;
-        self.prove_life(now_ms)?;
+        self.period_end_ms = rotate.period_end(now_ms);
         info!("closed {}", archive.csv.display());
-        self.replace_ledger(&archive, now_ms)?;
+        self.finish_rotation(archive, now_ms)
+    }
+
+    /// Lets the ledger follow its recording, and has the recording compressed.
+    fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<()> {
+        let result = sync_directory(&self.out)
+            .and_then(|()| self.prove_life(now_ms))
+            .and_then(|()| self.ledger.hand_over())
+            .and_then(|()| self.replace_ledger(&archive, now_ms));
+        if result.is_err() {
+            self.unfinished = Some(archive);
+            return result;
+        }
         if let Some(closed) = &self.closed {
             // Nobody listens only while the program ends; the next start finds the file.
             let _ = closed.send(archive.csv);
@@ -276,10 +308,10 @@ fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<D
 }
 
 /// When the file was last written: the best guess for rows without `received_ms`.
-fn modified_ms(path: &Path) -> io::Result<i64> {
-    let modified = fs::metadata(path)?.modified()?;
+fn modified_ms(path: &Path) -> Option<i64> {
+    let modified = fs::metadata(path).ok()?.modified().ok()?;
     let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    i64::try_from(since.as_millis()).ok()
 }
 
 #[cfg(test)]

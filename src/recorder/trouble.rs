@@ -133,7 +133,11 @@ impl Recorder {
             _ => format!("{lost} trades"),
         };
         let failure = format!("{cause}: {what} could not be written before the end");
-        error!("{failure}");
+        if cause == READER_GONE {
+            warn!("{failure}");
+        } else {
+            error!("{failure}");
+        }
         if lost > 0 {
             self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
         }

@@ -52,6 +52,11 @@ impl Handover {
         }
     }
 
+    /// Whether trades are being kept.
+    pub(super) fn is_open(&self) -> bool {
+        self.room.is_open()
+    }
+
     /// Tells of a loss that no trade has followed, at the end of a connection.
     pub(super) fn tell_loss(&mut self) {
         if let Some((after_ms, trades)) = self.room.close() {

@@ -123,6 +123,8 @@ fn messages_are_told_apart() {
         (r#"{"type":"ping"}"#, Message::Ping),
         (r#"{"msg":"Invalid symbol X","type":"error"}"#, Message::Error("Invalid symbol X".into())),
         (r#"{"type":"error"}"#, Message::Error("no reason given".into())),
+        (r#"{"msg":5,"type":"error"}"#, Message::Error("5".into())),
+        (r#"{"msg":5,"type":"trade","data":[]}"#, Message::Trades),
         (r#"{"data":[],"type":"news"}"#, Message::Other("news".into())),
         ("{}", Message::Unreadable),
         ("[]", Message::Unreadable),

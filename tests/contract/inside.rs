@@ -47,7 +47,14 @@ pub(crate) fn open_recorder(
     // Without a thread for it the writer forces its files to the disk by itself.
     let (sync, _) = mpsc::channel();
     let slot = SnapshotSlot::default();
-    let links = Links { gauges, slot, closed: None, sync, reader_gone: Box::new(|| ()) };
+    let links = Links {
+        gauges,
+        slot,
+        closed: None,
+        sync,
+        redact: Box::new(str::to_owned),
+        reader_gone: Box::new(|| ()),
+    };
     Ok((Recorder::open(options, links)?, outbox, inbox))
 }
 

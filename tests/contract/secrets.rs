@@ -60,6 +60,33 @@ fn a_server_that_says_the_key_back_does_not_bring_it_into_the_log() {
     assert_key_is_nowhere(&recorder);
 }
 
+/// Texts are shortened before they are shown; what is cut must not be the half of a key that would
+/// have told it apart.
+#[test]
+fn the_key_is_not_left_in_half_where_a_text_is_shortened() {
+    let server = Server::plain();
+    let mut recorder = talkative(&server.url());
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    for before in [90, 95, 190, 195, 290, 295] {
+        let text = format!("{}{KEY}", "a".repeat(before));
+        connection.send_text(&format!(r#"{{"msg":"{text}","type":"error"}}"#));
+        connection.send_text(&format!(r#"{{"type":"{text}"}}"#));
+        connection.send_text(&format!(r#"{{"data":["{text}"],"type":"trade"}}"#));
+        connection.send_text(&text);
+    }
+    connection.send_text(r#"{"data":[{"p":1.5,"s":"AAPL","t":1,"v":1}],"type":"trade"}"#);
+    recorder.wait_for_row_count(1);
+    connection.send_close(1008, &format!("{}{KEY}", "a".repeat(95)));
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let beginning = format!("a{}", &KEY[..4]);
+    for (path, bytes) in recorder.all_files() {
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(&beginning), "{} has half a key", path.display());
+    }
+    assert!(!recorder.stderr().contains(&beginning), "{}", recorder.stderr());
+}
+
 #[test]
 fn the_key_is_nowhere_when_it_is_refused() {
     let server = Server::plain();

@@ -48,6 +48,33 @@ fn when_the_reader_goes_away_the_program_stops_and_says_so() {
 }
 
 #[test]
+fn a_reader_that_is_gone_is_noticed_at_the_start_and_when_nothing_trades() {
+    let server = Server::plain();
+    for rows_to_read in [0, 1] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut program = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
+            .args(["--url", &server.url(), "--tickers", "A", "--out", "-"])
+            .env("FINNHUB_API_KEY", "a-key-for-tests")
+            .current_dir(directory.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
+        let mut rows = BufReader::new(program.stdout.take().expect("its output"));
+        for _ in 0..rows_to_read {
+            rows.read_line(&mut String::new()).expect("the header");
+        }
+        drop(rows);
+        let mut connection = server.connect_and_wait_for_subscriptions(1);
+        connection.answer_close();
+        let ended = program.wait_with_output().expect("its end");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(0), "{said}");
+        assert!(said.contains("the reader has gone away; stopping"), "{said}");
+    }
+}
+
+#[test]
 fn a_reader_that_is_slow_gets_every_row_in_the_end() {
     const TRADES: usize = 200_000;
     let server = Server::plain();

@@ -198,8 +198,8 @@ fn a_second_ctrl_c_leaves_no_live_line_behind() {
     assert!(rows.last().expect("rows").contains("stopping"), "{rows:#?}");
 }
 
-/// More than any terminal takes without being read.
-const WARNINGS: usize = 400;
+/// Lines of a hundred bytes: several times the 64 KiB that a terminal takes before it blocks.
+const NEW_SYMBOLS: usize = 3_000;
 
 /// What a healthy end takes, and the half second that the terminal is waited for.
 const LEAVES_WITHIN: Duration = Duration::from_secs(3);
@@ -208,20 +208,20 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(3);
 fn a_stopped_terminal_delays_neither_the_recording_nor_the_end() {
     let server = Server::plain();
     let terminal = PseudoTerminal::new(WIDE);
-    let mut recorder = run(&server).spawn_on_stopped(&terminal);
-    let mut connection = server.connect_and_wait_for_subscriptions(2);
-    for number in 0..WARNINGS {
-        // Refusals are not limited in number, and each makes a line.
-        let refusal = format!(r#"{{"msg":"Invalid symbol NO{number}","type":"error"}}"#);
-        connection.send_text(&refusal);
-        connection.send_text(&trade_message(&[TRADE]));
-    }
-    recorder.wait_for_row_count(WARNINGS);
-    recorder.wait_until("every line in the log", |now| {
-        now.log().contains(&format!("NO{}", WARNINGS - 1))
-    });
+    let list = run(&server).file("list.txt", "FIRST\n").arg("--tickers-file").arg("list.txt");
+    let mut recorder = list.spawn_on_stopped(&terminal);
+    let mut connection = server.connect_and_wait_for_subscriptions(3);
+    // Each new symbol makes a line; together they are more than a terminal holds.
+    let symbols: String =
+        (0..NEW_SYMBOLS).map(|number| format!("{}{number}\n", "S".repeat(90))).collect();
+    std::fs::write(recorder.path("list.txt"), symbols).expect("a new list");
+    connection.wait_for_subscriptions(3 + NEW_SYMBOLS);
+    connection.send_text(&trade_message(&[TRADE]));
+    recorder.wait_for_row_count(1);
+    let last = format!("subscribed to {}{}\n", "S".repeat(90), NEW_SYMBOLS - 1);
+    recorder.wait_until("every line in the log", |now| now.log().contains(&last));
     let asked = Instant::now();
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVES_WITHIN, "it took {:?}", asked.elapsed());
-    assert!(recorder.log().contains(&summary_line(WARNINGS, 0)), "{}", recorder.seen());
+    assert!(recorder.log().contains(&summary_line(1, 0)), "{}", recorder.seen());
 }

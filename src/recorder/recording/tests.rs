@@ -52,7 +52,7 @@ fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
     let hour = HALF_PAST + HOUR / 2;
     assert!(!recording.rotation_is_due(hour - 1));
     assert!(recording.rotation_is_due(hour));
-    recording.rotate(hour + 5);
+    recording.rotate(hour + 5, hour + 5);
     recording.append(b"B,2\n").unwrap();
     check(
         directory.path(),
@@ -70,12 +70,63 @@ fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
     assert!(recording.rotation_is_due(hour + HOUR));
 }
 
+/// A connection that has said nothing since well before the hour may be dead already.
+#[test]
+fn the_closed_ledger_answers_only_up_to_the_last_message() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    recording.ledger().live(HALF_PAST, &["A".to_owned()]);
+    let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
+    recording.rotate(hour + 5 * HOUR, last_message);
+    recording.ledger().down(last_message, "silent");
+    recording.ledger().hand_over().unwrap();
+    let found = files(directory.path());
+    let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
+    assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
+    let next = ledger(&format!("{last_message},live,A,\n{last_message},down,,silent\n"));
+    assert_eq!(found["op1.coverage.csv"], next);
+}
+
+/// A rotation that fails at its first step, then at its last one, and succeeds in the end.
+#[test]
+fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    recording.ledger().live(HALF_PAST, &["A".to_owned()]);
+    recording.append(b"A,1\n").unwrap();
+    let hour = HALF_PAST + HOUR / 2;
+    for in_the_way in ["op1.csv.next", "op1.coverage.csv.next"] {
+        fs::create_dir(directory.path().join(in_the_way)).unwrap();
+    }
+    recording.rotate(hour, hour);
+    assert!(!recording.rotation_is_due(hour + 59_999) && recording.rotation_is_due(hour + 60_000));
+    assert!(recording.ledger().last().live, "rows go on into the old file");
+    recording.append(b"A,2\n").unwrap();
+
+    fs::remove_dir(directory.path().join("op1.csv.next")).unwrap();
+    recording.rotate(hour + 60_000, hour + 60_000);
+    assert!(recording.ledger().last().live, "rows go on into the new file");
+    recording.append(b"A,3\n").unwrap();
+
+    fs::remove_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
+    assert!(recording.rotation_is_due(hour + 120_000));
+    recording.rotate(hour + 120_000, hour + 120_000);
+    assert!(!recording.rotation_is_due(hour + HOUR - 1));
+    recording.ledger().hand_over().unwrap();
+    let found = files(directory.path());
+    assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
+    assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
+    assert!(found["op1-2026-11-23T14.coverage.csv"].ends_with(&format!("{hour},down,,rotated\n")));
+    assert_eq!(found["op1.coverage.csv"], ledger(&format!("{hour},live,A,\n")));
+    assert_eq!(found.len(), 4, "{found:?}");
+}
+
 #[test]
 fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Daily), HALF_PAST);
     recording.ledger().down(HALF_PAST, "silent");
-    recording.rotate(HALF_PAST + 24 * HOUR);
+    recording.rotate(HALF_PAST + 24 * HOUR, i64::MAX);
     let told = ledger(&format!("{HALF_PAST},down,,silent\n"));
     let found = files(directory.path());
     assert_eq!(found["op1.coverage.csv"], told);
@@ -86,7 +137,7 @@ fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
 fn the_next_file_is_locked_like_the_first() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.rotate(HALF_PAST + HOUR);
+    recording.rotate(HALF_PAST + HOUR, i64::MAX);
     let out = directory.path().join("op1.csv");
     assert!(fs::File::open(&out).unwrap().try_lock().is_err());
     assert!(Recording::open(&out, &COLUMNS, None, None, HALF_PAST).is_err());
@@ -175,6 +226,7 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         slot: SnapshotSlot::default(),
         closed: None,
         sync: mpsc::channel().0,
+        redact: Box::new(str::to_owned),
         reader_gone: Box::new(|| ()),
     };
     let (sender, inbox) = mpsc::channel();

@@ -1,6 +1,6 @@
 //! How many lines about bad input go to the log: enough to see what comes, not enough to fill it.
 //!
-//! Writer thread; no clock: the time is an argument.
+//! Any thread, each with its own; no clock: the time is an argument.
 
 /// Lines a minute. A server that sends nothing but garbage writes a megabyte an hour at most.
 const LINES_A_MINUTE: u32 = 60;
@@ -8,7 +8,7 @@ const MINUTE_MS: i64 = 60_000;
 
 /// Counts the lines of the present minute.
 #[derive(Debug, Default)]
-pub(super) struct LogLimit {
+pub struct LogLimit {
     minute: i64,
     lines: u32,
     hidden: u64,
@@ -16,15 +16,18 @@ pub(super) struct LogLimit {
 
 /// Whether to log a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Permission {
+pub enum Permission {
+    /// Yes.
     Yes,
     /// Yes, and first say how many were left out before.
     YesAfterHidden(u64),
+    /// No; it is counted.
     No,
 }
 
 impl LogLimit {
-    pub(super) fn ask(&mut self, now_ms: i64) -> Permission {
+    /// Asks for a line at the machine's time `now_ms`, UNIX milliseconds.
+    pub fn ask(&mut self, now_ms: i64) -> Permission {
         let minute = now_ms.div_euclid(MINUTE_MS);
         if minute != self.minute {
             self.minute = minute;
