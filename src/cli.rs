@@ -210,7 +210,7 @@ fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
     let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
-    let told = told.join("; ");
+    let told = told.join("; ").replace(":; ", ": ");
     let told = told
         .trim_start_matches("error: ")
         .trim_end_matches("; For more information, try '--help'.");

@@ -53,7 +53,7 @@ pub enum DialError {
         reason: String,
     },
     /// An HTTP answer instead of the upgrade.
-    #[error("{endpoint} answered HTTP {status}")]
+    #[error("{endpoint} answered HTTP {status}{}", advice(*status))]
     Http {
         /// Host and port.
         endpoint: String,
@@ -68,6 +68,14 @@ pub enum DialError {
         /// What came instead.
         reason: String,
     },
+}
+
+/// What to do about an HTTP status that says it only in numbers.
+fn advice(status: u16) -> &'static str {
+    match status {
+        429 => ": too many connections; Finnhub allows one per key, so stop the other program",
+        _ => "",
+    }
 }
 
 impl DialError {
