@@ -208,18 +208,18 @@ const LEAVES_WITHIN: Duration = Duration::from_secs(3);
 fn a_stopped_terminal_delays_neither_the_recording_nor_the_end() {
     let server = Server::plain();
     let terminal = PseudoTerminal::new(WIDE);
-    let list = run(&server).file("list.txt", "FIRST\n").arg("--tickers-file").arg("list.txt");
-    let mut recorder = list.spawn_on_stopped(&terminal);
+    let with_list = run(&server).file("list.txt", "FIRST\n").arg("--tickers-file").arg("list.txt");
+    let mut recorder = with_list.spawn_on_stopped(&terminal);
     let mut connection = server.connect_and_wait_for_subscriptions(3);
     // Each new symbol makes a line; together they are more than a terminal holds.
-    let symbols: String =
-        (0..NEW_SYMBOLS).map(|number| format!("{}{number}\n", "S".repeat(90))).collect();
-    std::fs::write(recorder.path("list.txt"), symbols).expect("a new list");
+    let name = |number: usize| format!("{}{number}", "S".repeat(90));
+    let symbols: Vec<String> = (0..NEW_SYMBOLS).map(name).collect();
+    std::fs::write(recorder.path("list.txt"), symbols.join("\n")).expect("a new list");
     connection.wait_for_subscriptions(3 + NEW_SYMBOLS);
     connection.send_text(&trade_message(&[TRADE]));
     recorder.wait_for_row_count(1);
-    let last = format!("subscribed to {}{}\n", "S".repeat(90), NEW_SYMBOLS - 1);
-    recorder.wait_until("every line in the log", |now| now.log().contains(&last));
+    let end = format!("subscribed to {}\n", name(NEW_SYMBOLS - 1));
+    recorder.wait_until("every line in the log", |now| now.log().contains(&end));
     let asked = Instant::now();
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVES_WITHIN, "it took {:?}", asked.elapsed());
