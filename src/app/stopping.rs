@@ -25,8 +25,6 @@ use crate::session::Command;
 const MAIN_THREAD_TIME: Duration = Duration::from_millis(3500);
 /// Then the writer has this long for what is left; together below the promised 5 s.
 const WRITER_TIME: Duration = Duration::from_secs(1);
-/// `timeout -s INT` and shells signal a process and its group: that is one wish, not two.
-const SAME_KEYPRESS: Duration = Duration::from_millis(2);
 /// How often the end of the writer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -120,15 +118,14 @@ pub(super) fn listen(
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut stopping: Option<Instant> = None;
+        let mut stopping = false;
         for signal in signals.forever() {
-            // A closing terminal sends SIGHUP more than once; only a person insists with Ctrl-C,
-            // and no person does so this fast.
-            if signal == SIGINT && stopping.is_some_and(|since| since.elapsed() > SAME_KEYPRESS) {
+            // A closing terminal sends SIGHUP more than once; only a person insists with Ctrl-C.
+            if stopping && signal == SIGINT {
                 exit(i32::from(EXIT_INTERRUPTED));
             }
-            if stopping.is_none() {
-                stopping = Some(Instant::now());
+            if !stopping {
+                stopping = true;
                 // First, so that the log line ends what the live line has begun.
                 let _ = screen.try_send(Line::Stopping);
                 info!("stopping (Ctrl-C again leaves at once)");

@@ -133,10 +133,10 @@ impl Recorder {
             _ => format!("{lost} trades"),
         };
         let failure = format!("{cause}: {what} could not be written before the end");
-        if cause == READER_GONE {
-            warn!("{failure}");
-        } else {
+        if cause != READER_GONE {
             error!("{failure}");
+        } else if lost > 0 {
+            warn!("{failure}");
         }
         if lost > 0 {
             self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
