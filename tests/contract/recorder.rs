@@ -178,8 +178,12 @@ impl Recorder {
 
     /// The arguments of the process as `ps` shows them.
     pub(crate) fn arguments(&self) -> String {
-        let arguments = ["-o", "args=", "-p", &self.child.id().to_string()];
-        let output = Command::new("ps").args(arguments).output().expect("ps");
+        let id = self.child.id().to_string();
+        // Not every machine has `ps`; where there is no such file, it is there.
+        if let Ok(arguments) = std::fs::read(format!("/proc/{id}/cmdline")) {
+            return String::from_utf8_lossy(&arguments).replace('\0', " ");
+        }
+        let output = Command::new("ps").args(["-o", "args=", "-p", &id]).output().expect("ps");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
