@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::connection::Connection;
 use crate::frames::{Opcode, whole_frame};
+use crate::harness::{Recorder, Run};
+use crate::recording::FORETOLD_COLUMNS;
 use crate::server::Server;
 
 /// Pause between two messages: a few hundred a second, so that a kill falls between them, before
@@ -113,6 +115,16 @@ pub(crate) fn message(numbers: RangeInclusive<u64>) -> String {
             .expect("memory");
     }
     text + r#"],"type":"trade"}"#
+}
+
+/// A program that has recorded the trades up to `last`, and its connection.
+pub(crate) fn recorded_up_to(last: u64, server: &Server) -> (Recorder, Connection) {
+    let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+    let mut recorder = run.spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&message(1..=last));
+    recorder.wait_for_row_count(usize::try_from(last).expect("a few"));
+    (recorder, connection)
 }
 
 /// The numbers of rows with [`crate::recording::FORETOLD_COLUMNS`]. Fails at the first row that is

@@ -6,18 +6,13 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::harness::{Recorder, Run, Signal};
-use crate::journal::message;
+use crate::journal::{message, recorded_up_to};
 use crate::recording::FORETOLD_COLUMNS;
 use crate::server::Server;
 
 /// A program that records to `op1.csv`.
 fn first(server: &Server) -> (Recorder, Connection) {
-    let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
-    let mut recorder = run.spawn();
-    let mut connection = server.connect_and_wait_for_subscriptions(1);
-    connection.send_text(&message(1..=1));
-    recorder.wait_for_row_count(1);
-    (recorder, connection)
+    recorded_up_to(1, server)
 }
 
 /// Fails unless a second process for `out` ends with 1 and one line that names it, without having

@@ -4,17 +4,12 @@ use std::fs::{self, OpenOptions};
 
 use crate::connection::Connection;
 use crate::harness::{Recorder, Run};
-use crate::journal::{message, numbers_of};
+use crate::journal::{message, numbers_of, recorded_up_to};
 use crate::recording::{FORETOLD_COLUMNS, assert_says, ledger_rows, summary_line};
 use crate::server::Server;
 
 fn start(server: &Server) -> (Recorder, Connection) {
-    let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
-    let mut recorder = run.spawn();
-    let mut connection = server.connect_and_wait_for_subscriptions(1);
-    connection.send_text(&message(1..=3));
-    recorder.wait_for_row_count(3);
-    (recorder, connection)
+    recorded_up_to(3, server)
 }
 
 fn numbers_in(csv: &str) -> Vec<u64> {

@@ -1,7 +1,9 @@
 //! `--out -`: the same CSV on standard output, for other programs.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
 
 use crate::harness::Run;
 use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line, trade_message};
@@ -25,16 +27,22 @@ fn rows_go_to_standard_output_and_everything_else_to_standard_error() {
     assert_eq!(files, [recorder.path("websocket_data.log")], "no ledger, no lock");
 }
 
-#[test]
-fn when_the_reader_goes_away_the_program_stops_and_says_so() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let mut program = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
-        .args(["--demo", "--tickers", "AAPL,MSFT", "--out", "-"])
+/// The program with both its outputs in the hands of the test, which may let go of them.
+fn piped(directory: &TempDir, arguments: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
+        .args(arguments)
+        .env("FINNHUB_API_KEY", "a-key-for-tests")
         .current_dir(directory.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("the program");
+        .expect("the program")
+}
+
+#[test]
+fn when_the_reader_goes_away_the_program_stops_and_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut program = piped(&directory, &["--demo", "--tickers", "AAPL,MSFT", "--out", "-"]);
     let mut rows = BufReader::new(program.stdout.take().expect("its output"));
     for _ in 0..3 {
         rows.read_line(&mut String::new()).expect("a row");
@@ -52,14 +60,8 @@ fn a_reader_that_is_gone_is_noticed_at_the_start_and_when_nothing_trades() {
     let server = Server::plain();
     for rows_to_read in [0, 1] {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut program = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
-            .args(["--url", &server.url(), "--tickers", "A", "--out", "-"])
-            .env("FINNHUB_API_KEY", "a-key-for-tests")
-            .current_dir(directory.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program");
+        let arguments = ["--url", &server.url(), "--tickers", "A", "--out", "-"];
+        let mut program = piped(&directory, &arguments);
         let mut rows = BufReader::new(program.stdout.take().expect("its output"));
         for _ in 0..rows_to_read {
             rows.read_line(&mut String::new()).expect("the header");

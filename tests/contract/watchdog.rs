@@ -10,10 +10,9 @@ use finnhub_stream::watchdog::Patience;
 
 use crate::connection::Connection;
 use crate::frames::Opcode;
-use crate::harness::Run;
 use crate::inside::Inside;
-use crate::journal::message;
-use crate::recording::{FORETOLD_COLUMNS, LedgerRow, ledger_rows, now_ms, rows_of_ledger};
+use crate::journal::{message, recorded_up_to};
+use crate::recording::{LedgerRow, ledger_rows, now_ms, rows_of_ledger};
 use crate::server::Server;
 
 const SILENCE: Duration = Duration::from_millis(1_500);
@@ -155,14 +154,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[ignore = "takes three minutes"]
 fn the_promised_patience_is_a_hundred_and_fifty_seconds() {
     let (silent, pinging) = (Server::plain(), Server::plain());
-    let start = |server: &Server| {
-        let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
-        let mut recorder = run.spawn();
-        let mut connection = server.connect_and_wait_for_subscriptions(1);
-        connection.send_text(&message(1..=1));
-        recorder.wait_for_row_count(1);
-        (recorder, connection)
-    };
+    let start = |server: &Server| recorded_up_to(1, server);
     let (mut left, _silent_connection) = start(&silent);
     let (began, began_ms) = (Instant::now(), now_ms());
     let (mut stays, mut connection) = start(&pinging);
