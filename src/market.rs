@@ -173,7 +173,6 @@ pub struct Market {
     live_since_ms: Option<i64>,
     down_since_ms: Option<i64>,
     missing_ms: i64,
-    wanted: usize,
     tickers: Vec<TickerSnapshot>,
     by_symbol: HashMap<String, usize>,
     latest: usize,
@@ -234,8 +233,7 @@ impl Market {
         self.state = FeedState::Connecting;
     }
 
-    /// Recording from `at_ms` on, with this watch list. `reconnected` tells a new connection from a
-    /// changed list.
+    /// Recording from `at_ms` on, with this watch list: a new connection, or a changed list.
     pub fn live(&mut self, at_ms: i64, tickers: &[String], refused: &[String]) {
         if self.state != FeedState::Live {
             self.connections += 1;
@@ -292,7 +290,6 @@ impl Market {
         }
         let gone = old.into_iter().filter(|ticker| ticker.wanted_since_ms.is_some());
         self.gone.extend(gone.map(|ticker| ticker.symbol));
-        self.wanted = self.tickers.len();
         self.latest = 0;
     }
 

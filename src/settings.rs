@@ -240,7 +240,6 @@ fn destination(asked: &Asked) -> Result<Destination, Error> {
 
 /// What is written to must not be the list of symbols.
 fn check_tickers_file(asked: &Asked) -> Result<(), Error> {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let Some(list) = asked.tickers_file.as_deref() else { return Ok(()) };
     for (option, path) in [("--out", &asked.out), ("--log-file", &asked.log_file)] {
         if absolute(path) == absolute(list) {
@@ -258,7 +257,6 @@ pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
     if out.as_os_str().is_empty() || log_file.as_os_str().is_empty() {
         return Err(usage("a file name is empty; give --out and --log-file a name"));
     }
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let (out, log_file) = (absolute(out), absolute(log_file));
     if log_file == out || log_file == ledger_path(&out) {
         return Err(usage(format!(
@@ -267,6 +265,11 @@ pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// The path from the root, by which two names of a file can be compared.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Finds the key: each variable in the environment first, then in `.env`.
