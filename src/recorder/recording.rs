@@ -300,6 +300,11 @@ fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<D
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    open_anew(path, header, now_ms)
+}
+
+/// Opens, locks and repairs what now has the name, or begins it.
+fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<DiskFile>> {
     let disk = DiskFile::open(path)?;
     lock_rows(path, &disk).map_err(io::Error::other)?;
     let (mut file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;

@@ -10,10 +10,9 @@ use std::path::Path;
 
 use log::warn;
 
-use super::Recording;
-use crate::recorder::append_file::{AppendFile, DiskFile, Storage};
+use super::{Recording, open_anew};
+use crate::recorder::append_file::{DiskFile, Storage};
 use crate::recorder::coverage::{self, Ledger, ledger_path};
-use crate::recorder::opening::{lock_rows, open_rows};
 
 /// What can have come between two looks at an emptied file. More means that it was cut rather than
 /// emptied, and is left as it is.
@@ -77,13 +76,4 @@ fn stands_at(path: &Path, disk: &DiskFile) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Opens, locks and repairs what now has the name, or begins it.
-fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<DiskFile>> {
-    let disk = DiskFile::open(path)?;
-    lock_rows(path, &disk).map_err(io::Error::other)?;
-    let (mut file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
-    file.sync()?;
-    Ok(file)
 }
