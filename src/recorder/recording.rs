@@ -247,6 +247,7 @@ impl Recording {
         fs::rename(&next_path, &self.out)?;
         next.storage_mut().renamed(&self.out);
         self.csv = next;
+        self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
         info!("closed {}", archive.csv.display());
         self.finish_rotation(archive, now_ms)

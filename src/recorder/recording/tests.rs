@@ -121,6 +121,20 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     assert_eq!(found.len(), 4, "{found:?}");
 }
 
+/// The recording is replaced before its ledger is, and the answer may come in between.
+#[test]
+fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    recording.append(b"A,1\n").unwrap();
+    let outcome = recording.sync_request().unwrap().outcome;
+    fs::create_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
+    recording.rotate(HALF_PAST + HOUR / 2, i64::MAX);
+    recording.append(b"A,2\n").unwrap();
+    recording.synced(&outcome);
+    assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
+}
+
 #[test]
 fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let directory = tempfile::tempdir().unwrap();
