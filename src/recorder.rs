@@ -35,7 +35,7 @@ pub use opening::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use recording::{SyncRequest, sync_in_background};
 pub use rehearsal::{Found, try_header, try_log, try_out};
-pub use rotation::Rotate;
+pub use rotation::{Rotate, compressed_name};
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};

@@ -98,11 +98,15 @@ pub fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
     let mut left = Vec::new();
     for entry in fs::read_dir(parent.unwrap_or(Path::new(".")))? {
         let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if is_archive_of(out, &name) {
-            left.push(entry.path());
-        } else if name.strip_suffix(".gz.part").is_some_and(|plain| is_archive_of(out, plain)) {
-            disk::remove(&entry.path())?;
+        let path = entry.path();
+        // `name.gz.part` without both endings.
+        let plain = path.with_extension("").with_extension("");
+        if is_archive_of(out, &entry.file_name()) {
+            left.push(path);
+        } else if part_name(&compressed_name(&plain)) == path
+            && plain.file_name().is_some_and(|plain| is_archive_of(out, plain))
+        {
+            disk::remove(&path)?;
         }
     }
     left.sort();

@@ -4,6 +4,7 @@
 //! append-only. The last row at or before an instant says whether trades were being recorded then.
 //! Times are this machine's clock in UNIX milliseconds and never run backwards.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,18 @@ pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
 
 /// `op1.coverage.csv` for `op1.csv`.
 pub fn ledger_path(out: &Path) -> PathBuf {
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".csv").unwrap_or(&name);
-    out.with_file_name(format!("{stem}.coverage.csv"))
+    let mut name = split_name(out).0.to_owned();
+    name.push(".coverage.csv");
+    out.with_file_name(name)
+}
+
+/// A recording's name without its `.csv`, and that, if it ends so. Names need not be UTF-8.
+pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
+    if out.extension().is_some_and(|ending| ending == "csv") {
+        (out.file_stem().unwrap_or_default(), ".csv")
+    } else {
+        (out.file_name().unwrap_or_default(), "")
+    }
 }
 
 /// The ledger while it is being written. Rows that the disk does not take wait in memory; there is
@@ -172,7 +182,9 @@ fn last_row(file: &DiskFile) -> io::Result<LastRow> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
 
     use super::{AppendFile, DiskFile, HEADER, LastRow, Ledger, ledger_path};
@@ -192,6 +204,8 @@ mod tests {
         ] {
             assert_eq!(ledger_path(Path::new(out)), Path::new(ledger));
         }
+        let [out, ledger] = [&b"d/\xff.csv"[..], b"d/\xff.coverage.csv"].map(OsStr::from_bytes);
+        assert_eq!(ledger_path(Path::new(out)), Path::new(ledger), "not UTF-8");
     }
 
     #[test]

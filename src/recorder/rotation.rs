@@ -3,10 +3,11 @@
 //! Writer thread. Periods are UTC hours or days of `received_ms`. A closed file is never put over
 //! an existing one: a number is added, the same for the recording and its ledger.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::coverage::ledger_path;
+use super::coverage::{ledger_path, split_name};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -61,10 +62,11 @@ pub(super) struct Archive {
 
 impl Archive {
     fn numbered(out: &Path, label: &str, number: u32) -> Archive {
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
-        let (stem, ending) = name.strip_suffix(".csv").map_or((&*name, ""), |stem| (stem, ".csv"));
+        let (stem, ending) = split_name(out);
         let number = if number == 1 { String::new() } else { format!("-{number}") };
-        let csv = out.with_file_name(format!("{stem}-{label}{number}{ending}"));
+        let mut name = stem.to_owned();
+        name.push(format!("-{label}{number}{ending}"));
+        let csv = out.with_file_name(name);
         Archive { ledger: ledger_path(&csv), csv }
     }
 
@@ -83,7 +85,7 @@ fn exists(path: &Path) -> bool {
 }
 
 /// `op1-2026-11-23.csv.gz` for `op1-2026-11-23.csv`.
-pub(super) fn compressed_name(path: &Path) -> PathBuf {
+pub fn compressed_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".gz");
     PathBuf::from(name)
@@ -112,11 +114,11 @@ fn find_archive(
 }
 
 /// Whether `name` is what [`free_archive`] may call a closed file of `out`, not compressed.
-pub(super) fn is_archive_of(out: &Path, name: &str) -> bool {
-    let own = out.file_name().unwrap_or_default().to_string_lossy();
-    let (stem, ending) = own.strip_suffix(".csv").map_or((&*own, ""), |stem| (stem, ".csv"));
-    let label = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-'));
-    let Some(label) = label.and_then(|rest| rest.strip_suffix(ending)) else { return false };
+pub(super) fn is_archive_of(out: &Path, name: &OsStr) -> bool {
+    let (stem, ending) = split_name(out);
+    let label = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes());
+    let label = label.and_then(|rest| rest.strip_prefix(b"-")?.strip_suffix(ending.as_bytes()));
+    let Some(label) = label.and_then(|label| str::from_utf8(label).ok()) else { return false };
     let shape: String = label.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let rest =
         shape.strip_prefix("0000-00-00").map(|rest| rest.strip_prefix("T00").unwrap_or(rest));
@@ -178,7 +180,7 @@ mod tests {
             "op1-2026-11-23-2.csv",
             "op1-2026-11-23T14-12.csv",
         ] {
-            assert!(is_archive_of(out, name), "{name}");
+            assert!(is_archive_of(out, name.as_ref()), "{name}");
         }
         for name in [
             "op1.csv",
@@ -189,7 +191,7 @@ mod tests {
             "op1-2026-11-23x.csv",
             "op2-2026-11-23.csv",
         ] {
-            assert!(!is_archive_of(out, name), "{name}");
+            assert!(!is_archive_of(out, name.as_ref()), "{name}");
         }
     }
 }

@@ -4,7 +4,6 @@
 //! only. It must not change the ledger, nor fail for a torn or damaged row: it counts those.
 
 use std::{
-    ffi::{OsStr, OsString},
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -16,6 +15,7 @@ use super::{
     rows::RowReader,
     source,
 };
+use crate::recorder::{compressed_name, ledger_path};
 
 /// The header of every ledger.
 pub(super) const LEDGER_HEADER: &[u8] = b"time_ms,state,tickers,reason";
@@ -123,15 +123,12 @@ pub(super) fn read_beside(
 
 /// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed.
 pub(super) fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
-    let without = |path: &Path, extension: &str| match path.extension() {
-        Some(found) if found == OsStr::new(extension) => path.with_extension(""),
-        _ => path.to_owned(),
+    let ledger = match recording.extension() {
+        Some(ending) if ending == "gz" => ledger_path(&recording.with_extension("")),
+        _ => ledger_path(recording),
     };
-    let mut name: OsString = without(&without(recording, "gz"), "csv").into_os_string();
-    name.push(".coverage.csv");
-    let mut compressed = name.clone();
-    compressed.push(".gz");
-    [name.into(), compressed.into()]
+    let compressed = compressed_name(&ledger);
+    [ledger, compressed]
 }
 
 fn read_ledger(

@@ -103,7 +103,7 @@ impl Run {
     }
 
     /// Writes a file into the first directory before the start. Folders in its name are created.
-    pub(crate) fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Self {
         let path = self.home.path().join(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("a folder for the file");
         fs::write(path, content).expect("the file to be written");

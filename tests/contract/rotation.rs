@@ -1,7 +1,10 @@
 //! Closed files, with the real binary: the clock cannot be set here, so the old file is an old one.
 //! Rotation through a hundred hours is tested beside `recorder/recording`.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 
 use crate::harness::{Recorder, Run};
 use crate::recording::trade_message;
@@ -85,4 +88,25 @@ fn compressing_needs_rotation() {
     let (code, recorder) = Run::new().tickers("A").arg("--compress").run_to_its_end();
     assert_eq!(code, 2);
     assert!(recorder.only_error_line().contains("add --rotate"));
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_kept_by_rotation_and_found_by_verify() {
+    let name = |bytes: &'static [u8]| OsStr::from_bytes(bytes);
+    let old = format!("{HEADER}{OLD_ROW}");
+    let server = Server::plain();
+    let run = Run::new().file(name(b"\xff.csv"), &old).arg("--out").arg(name(b"\xff.csv"));
+    let run = run.url(&server.url()).tickers("AAPL").arg("--rotate").arg("daily");
+    let mut recorder = run.spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let read = |name: &OsStr| fs::read_to_string(recorder.home().path().join(name)).expect("it");
+    assert_eq!(read(name(b"\xff-2026-11-18.csv")), old);
+    assert!(read(name(b"\xff.coverage.csv")).contains(",live,AAPL,"));
+    let run = Run::beside(&recorder).arg("verify").arg("--json").arg(name(b"\xff.csv"));
+    let (code, verified) = run.run_to_its_end();
+    assert_eq!(code, 0, "{}", verified.seen());
+    let report: serde_json::Value = serde_json::from_str(&verified.stdout()).expect("JSON");
+    let ledger = report["files"][0]["coverage"]["ledger"].as_str().expect("its ledger");
+    assert!(ledger.ends_with(".coverage.csv"), "{report}");
 }
