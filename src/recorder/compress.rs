@@ -32,20 +32,22 @@ pub fn compress_closed_files(closed: &Receiver<PathBuf>) {
 
 fn compress(path: &Path) -> io::Result<PathBuf> {
     let small = compressed_name(path);
-    // A file with such a name may be another process's recording.
-    if File::open(path)?.try_lock().is_err() {
+    // A file with such a name may be another process's recording; and none may begin to record to
+    // it until the plain file is gone.
+    let locked = File::open(path)?;
+    if locked.try_lock().is_err() {
         return Err(io::Error::other("another process uses it"));
     }
     if small.exists() {
         // Left by a kill just before the plain file went; or somebody else's, and then both stay.
         if !same_content(path, &small)? {
-            return Err(io::Error::other(format!("{} is there already", small.display())));
+            return Err(io::Error::other(format!("{} exists", small.display())));
         }
         return disk::remove(path).map(|()| small);
     }
     let part = part_name(&small);
-    let result = write_compressed(path, &part).and_then(|()| {
-        disk::rename(&part, &small)?;
+    let result = write_compressed(&locked, &part).and_then(|()| {
+        disk::rename_to_free(&part, &small)?;
         sync_directory(&small)?;
         disk::remove(path)
     });
@@ -73,8 +75,7 @@ fn same_content(path: &Path, small: &Path) -> io::Result<bool> {
     }
 }
 
-fn write_compressed(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = File::open(from)?;
+fn write_compressed(mut from: &File, to: &Path) -> io::Result<()> {
     let mut encoder = GzEncoder::new(DiskFile::create(to)?, Compression::default());
     io::copy(&mut from, &mut encoder)?;
     let mut file = encoder.finish()?;

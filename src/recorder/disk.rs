@@ -5,9 +5,12 @@
 //! nothing.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 #[cfg(test)]
 pub(super) mod trace;
@@ -146,9 +149,21 @@ impl Write for DiskFile {
     }
 }
 
-/// Gives a file another name, over one that may have it.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
+/// Gives a file a name that must be free: not even a file made a moment before is overwritten.
+pub(super) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    let taken = || io::Error::new(ErrorKind::AlreadyExists, format!("{} exists", to.display()));
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => return Err(taken()),
+        // An old system, or a file system that knows no such rename, such as NFS: looking first
+        // is all that can be done there.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            if to.symlink_metadata().is_ok() {
+                return Err(taken());
+            }
+            fs::rename(from, to)?;
+        }
+        other => other?,
+    }
     #[cfg(test)]
     trace::renamed(from, to);
     Ok(())
@@ -175,10 +190,11 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::fs;
+    use std::io::{ErrorKind, Write as _};
 
     use super::trace::Operation::{Create, Remove, Rename, SetLen, Sync, SyncDirectory, Write};
-    use super::{DiskFile, remove, rename, sync_directory, trace};
+    use super::{DiskFile, remove, rename_to_free, sync_directory, trace};
 
     #[test]
     fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
@@ -188,7 +204,7 @@ mod tests {
         let mut disk = DiskFile::append_to(&from).unwrap();
         disk.write_all(b"123").unwrap();
         sync_directory(&from).unwrap();
-        rename(&from, &to).unwrap();
+        rename_to_free(&from, &to).unwrap();
         DiskFile::write_in(&to).unwrap().write_at(b"4", 1).unwrap();
         let mut other = DiskFile::create_new(&from).unwrap();
         other.set_len(2).unwrap();
@@ -208,5 +224,19 @@ mod tests {
             Remove { path: to },
         ];
         assert_eq!(trace::take(), expected);
+    }
+
+    #[test]
+    fn no_file_is_renamed_over_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
+        fs::write(&from, "ours").unwrap();
+        fs::write(&to, "made in between").unwrap();
+        let error = rename_to_free(&from, &to).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::AlreadyExists && error.to_string().contains("/b exists")
+        );
+        let texts = [from, to].map(|path| fs::read_to_string(path).unwrap());
+        assert_eq!(texts, ["ours", "made in between"]);
     }
 }

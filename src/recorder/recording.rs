@@ -236,15 +236,21 @@ impl Recording {
         now_ms: i64,
         last_message_ms: i64,
     ) -> io::Result<()> {
-        let archive = free_archive(&self.out, rotate, period_ms)?;
         self.csv.sync()?;
         let next_path = beside(&self.out, ".next");
         let mut next = begin_file(&next_path, &self.header, now_ms)?;
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
         self.ledger.hand_over()?;
         self.ledger.sync()?;
-        disk::rename(&self.out, &archive.csv)?;
-        disk::rename(&next_path, &self.out)?;
+        let archive = loop {
+            let archive = free_archive(&self.out, rotate, period_ms)?;
+            match disk::rename_to_free(&self.out, &archive.csv) {
+                // Made by somebody just now; there are other names.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => break other.map(|()| archive)?,
+            }
+        };
+        disk::rename_to_free(&next_path, &self.out)?;
         next.disk_mut().renamed(&self.out);
         self.csv = next;
         self.generation += 1;
@@ -279,8 +285,8 @@ impl Recording {
         next.carry_over(&self.ledger, ROTATED);
         next.hand_over()?;
         next.sync()?;
-        disk::rename(&path, &archive.ledger)?;
-        disk::rename(&next_path, &path)?;
+        disk::rename_to_free(&path, &archive.ledger)?;
+        disk::rename_to_free(&next_path, &path)?;
         next.disk_mut().renamed(&path);
         self.ledger = next;
         self.generation += 1;

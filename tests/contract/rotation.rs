@@ -67,6 +67,26 @@ fn a_closed_file_is_compressed_and_what_a_kill_left_is_finished() {
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
 
+/// Large enough to be looked at while it is compressed.
+const ROWS_OF_A_LARGE_FILE: usize = 200_000;
+
+#[test]
+fn nobody_can_record_to_a_file_while_it_is_compressed() {
+    let left = format!("{HEADER}{}", OLD_ROW.repeat(ROWS_OF_A_LARGE_FILE));
+    let (name, half) = ("op1-2026-11-17.csv", "op1-2026-11-17.csv.gz.part");
+    let server = Server::plain();
+    let run = Run::new().file(name, &left).url(&server.url()).tickers("AAPL");
+    let mut recorder = run.arg("--rotate").arg("daily").arg("--compress").spawn();
+    recorder.wait_until("it is being compressed", |now| now.path(half).exists());
+    let file = fs::File::open(recorder.path(name)).expect("the plain file");
+    let (locked, going_on) = (file.try_lock(), recorder.path(half).exists());
+    drop(file);
+    assert!(going_on, "it took a moment only");
+    assert!(locked.is_err(), "another process could begin to record to it");
+    recorder.wait_until("it is compressed", |now| !now.path(name).exists());
+    assert_eq!(unzipped(&recorder, "op1-2026-11-17.csv.gz"), left);
+}
+
 fn unzipped(recorder: &Recorder, name: &str) -> String {
     let mut text = String::new();
     flate2::read::GzDecoder::new(recorder.bytes_of(name).as_slice())
