@@ -13,6 +13,8 @@ mod log_file;
 mod opening;
 mod options;
 mod output;
+mod rebuild;
+mod recent;
 mod recording;
 mod rehearsal;
 mod repair;
@@ -87,9 +89,21 @@ pub struct Recorder {
     last_written_ms: i64,
     loss_from_ms: Option<i64>,
     sync_under_way: bool,
-    /// Whether rows go to a file that is not found under its name.
-    misplaced: bool,
+    /// Why the ledger cannot be written; its rows wait, and trades do not.
+    ledger_trouble: Option<String>,
+    /// What was written when the files were last looked after.
+    found: Written,
+    /// Trades written since then to a file that was removed; they are brought back when that can be
+    /// done.
+    lost: u64,
     timers: Timers,
+}
+
+/// How far the writing has come.
+#[derive(Debug, Default, Clone, Copy)]
+struct Written {
+    trades: u64,
+    received_ms: i64,
 }
 
 /// Rows in memory, and what they stand for once they are in the file.
@@ -146,7 +160,9 @@ impl Recorder {
             last_written_ms: now_ms,
             loss_from_ms: None,
             sync_under_way: false,
-            misplaced: false,
+            ledger_trouble: None,
+            found: Written { trades: 0, received_ms: now_ms },
+            lost: 0,
             timers: Timers {
                 proof: started,
                 snapshot: started,
@@ -240,6 +256,10 @@ impl Recorder {
     fn rotate_before(&mut self, at_ms: i64) -> bool {
         if self.output.recording().is_some_and(|recording| recording.rotation_is_due(at_ms)) {
             self.hand_over();
+            if self.trouble.is_none() {
+                let result = self.look_after_rows();
+                self.judge(result);
+            }
             if self.trouble.is_some() {
                 return false;
             }
@@ -330,8 +350,10 @@ impl Recorder {
         }
         if let Some(recording) = self.output.recording()
             && recording.ledger().has_pending()
+            && self.ledger_trouble.is_none()
         {
-            recording.ledger().hand_over()?;
+            let result = recording.ledger().hand_over();
+            self.judge_ledger(result);
             self.plan_sync();
         }
         if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
@@ -415,10 +437,11 @@ impl Recorder {
         if self.trouble.is_none() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
-        if self.timers.proof <= now {
+        let wants_a_look = self.output.recording().is_some_and(|files| files.wants_a_look());
+        if self.timers.proof <= now || wants_a_look {
             self.timers.proof = now + PROOF_EVERY;
-            self.prove_life();
             self.look_after_files();
+            self.prove_life();
             self.look_after_reader();
         }
         if self.timers.snapshot <= now {
@@ -426,7 +449,7 @@ impl Recorder {
             self.publish();
         }
         // Rows that wait are counted as received only; the sums are right when they are through.
-        if self.timers.summary <= now && self.gathered.rows.is_empty() {
+        if self.timers.summary <= now && self.all_handed_over() {
             self.timers.summary = now + SUMMARY_EVERY;
             info!("{}", self.market.counts);
         }
@@ -434,7 +457,7 @@ impl Recorder {
 
     /// Whether everything taken from the channel has been handed to the file.
     fn all_handed_over(&self) -> bool {
-        self.gathered.rows.is_empty() && self.held.is_empty()
+        self.gathered.rows.is_empty() && self.held.is_empty() && self.lost == 0
     }
 
     /// Leaves word until when everything received is in the files, if it is.
@@ -461,26 +484,42 @@ impl Recorder {
         }
     }
 
-    /// Notices files that somebody has moved, removed or emptied; says so once per change of state.
+    /// Notices files that somebody has moved, removed, emptied or cut, and mends them.
     fn look_after_files(&mut self) {
         self.log.look_after_file();
-        if !self.all_handed_over() {
-            return;
+        // While the disk refuses, each retry looks first.
+        if self.trouble.is_none() {
+            let result = self.look_after_rows();
+            self.judge(result);
         }
-        let Some(recording) = self.output.recording() else { return };
-        if recording.ledger().has_pending() {
-            return;
+        if self.trouble.is_none() {
+            self.look_after_ledger();
         }
-        let result = recording.look_after_files(now_ms());
-        if let Err(error) = &result
-            && !self.misplaced
-        {
-            let out = &self.options.out;
-            error!(
-                "{out} is not where it was, and cannot be begun anew: {error}; rows go to the old file"
-            );
+    }
+
+    /// The recording's part of it. Rows that nobody can find do not count as written.
+    fn look_after_rows(&mut self) -> io::Result<()> {
+        let Some(recording) = self.output.recording() else { return Ok(()) };
+        let result = recording.look_after_rows(now_ms());
+        let written = &mut self.market.counts.written;
+        if result.is_ok() {
+            *written += std::mem::take(&mut self.lost);
+            self.found = Written { trades: *written, received_ms: self.last_written_ms };
+        } else if recording.has_lost_rows() {
+            self.lost += *written - self.found.trades;
+            *written = self.found.trades;
+            self.last_written_ms = self.found.received_ms;
         }
-        self.misplaced = result.is_err();
+        result
+    }
+
+    /// The ledger's part of it, with the rows that could not be handed over before.
+    fn look_after_ledger(&mut self) {
+        if let Some(recording) = self.output.recording() {
+            let result = recording.look_after_ledger(now_ms());
+            let result = result.and_then(|()| recording.ledger().hand_over());
+            self.judge_ledger(result);
+        }
     }
 
     /// Renews the snapshot. What it counts has been handed to the file.

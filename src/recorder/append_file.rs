@@ -3,9 +3,21 @@
 //!
 //! Writer thread. Used for the recording and for its ledger.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use memchr::memrchr;
 
 use super::disk::DiskFile;
+use super::recent::Recent;
+
+/// Bytes compared at a time: most places differ in the first few.
+const COMPARED_BYTES: u64 = 4 << 10;
+
+/// Bytes brought back at a time from a file that was removed.
+const BROUGHT_BACK_BYTES: u64 = 1 << 20;
 
 /// A file of whole rows, its length known.
 #[derive(Debug)]
@@ -18,12 +30,29 @@ pub(super) struct AppendFile {
     /// Bytes behind the whole rows that a failed write has left.
     torn: u64,
     must_rewrite: bool,
+    /// How long it was when it was last [looked after](AppendFile::looked_after).
+    looked_at: u64,
+    recent: Recent,
+    /// Bytes that somebody else is known to have added since then; below zero, taken.
+    others: i64,
+    /// Rows in files that were removed before anybody looked again; they come before all others.
+    left_behind: VecDeque<(DiskFile, Range<u64>)>,
 }
 
 impl AppendFile {
     /// A file whose present `length` ends with a whole row.
     pub(super) fn new(disk: DiskFile, length: u64) -> AppendFile {
-        AppendFile { disk, whole: length, synced: 0, torn: 0, must_rewrite: false }
+        AppendFile {
+            disk,
+            whole: length,
+            synced: 0,
+            torn: 0,
+            must_rewrite: false,
+            looked_at: length,
+            recent: Recent::default(),
+            others: 0,
+            left_behind: VecDeque::new(),
+        }
     }
 
     /// The bytes of whole rows.
@@ -56,6 +85,11 @@ impl AppendFile {
     /// # Errors
     /// The system's; then the file ends with a whole row again, or will before the next append.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
+        self.bring_back()?;
+        self.append_here(rows)
+    }
+
+    fn append_here(&mut self, rows: &[u8]) -> io::Result<()> {
         self.cut_back()?;
         let mut rest = rows;
         while !rest.is_empty() {
@@ -75,6 +109,7 @@ impl AppendFile {
             }
         }
         self.whole += rows.len() as u64;
+        self.recent.push(rows);
         Ok(())
     }
 
@@ -84,6 +119,7 @@ impl AppendFile {
             // the file, and cutting must never make it longer.
             let whole = self.disk.length()?.saturating_sub(self.torn);
             self.disk.set_len(whole)?;
+            self.others += whole.cast_signed() - self.whole.cast_signed();
             self.whole = whole;
             self.synced = self.synced.min(whole);
             self.torn = 0;
@@ -91,20 +127,97 @@ impl AppendFile {
         Ok(())
     }
 
-    /// Somebody else has cut the file; it ends at `length` now.
+    /// By how many bytes somebody else has made the file longer since it was last looked after;
+    /// below zero, shorter. Our rows since then do not hide it, however many they are.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn changed_by_others(&mut self) -> io::Result<i64> {
+        self.cut_back()?;
+        Ok(self.others + self.disk.length()?.cast_signed() - self.whole.cast_signed())
+    }
+
+    /// Where the rows begin now that were appended since somebody else has changed the file; see
+    /// [`Recent::begin_in`].
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn own_rows(&self) -> io::Result<u64> {
+        self.recent.begin_in(self.disk.file(), self.disk.length()?)
+    }
+
+    /// The length when it was last looked after.
+    pub(super) fn looked_at(&self) -> u64 {
+        self.looked_at
+    }
+
+    /// Somebody else has changed the file; it ends with a whole row at `length` now.
     pub(super) fn was_cut_to(&mut self, length: u64) {
         self.whole = length;
         self.synced = 0;
     }
 
-    /// Empties the file.
+    /// The file is whole and stands under its name.
+    pub(super) fn looked_after(&mut self) {
+        self.looked_at = self.whole;
+        self.others = 0;
+        self.recent.clear();
+    }
+
+    /// Whether so much was appended that it should be looked after.
+    pub(super) fn wants_a_look(&self) -> bool {
+        self.recent.are_many()
+    }
+
+    /// Goes on in `next`. If nobody can find the rows any more that were appended since the last
+    /// look, they are brought along, but for those that are in `next` already.
+    pub(super) fn go_on_in(&mut self, next: AppendFile, are_lost: bool) {
+        let from = self.looked_at + if are_lost { self.copied_to(&next) } else { 0 };
+        let old = std::mem::replace(self, next);
+        self.left_behind = old.left_behind;
+        if are_lost {
+            self.left_behind.push_front((old.disk, from..old.whole));
+        }
+    }
+
+    /// How many bytes of what was appended since the last look stand at the end of `other`: it may
+    /// be a copy that somebody has made.
+    fn copied_to(&self, other: &AppendFile) -> u64 {
+        let mut appended = self.whole.saturating_sub(self.looked_at);
+        for length in self.recent.lengths().rev() {
+            let place = other.whole.checked_sub(appended);
+            if place.is_some_and(|place| same_bytes(self, self.looked_at, other, place, appended)) {
+                return appended;
+            }
+            appended = appended.saturating_sub(length);
+        }
+        0
+    }
+
+    /// Brings rows back from files that were removed.
     ///
     /// # Errors
-    /// The system's.
-    pub(super) fn begin_again(&mut self) -> io::Result<()> {
-        self.disk.set_len(0)?;
-        self.was_cut_to(0);
+    /// The system's; the next call goes on behind what has been brought back.
+    pub(super) fn bring_back(&mut self) -> io::Result<()> {
+        while let Some((disk, rows)) = self.left_behind.front() {
+            let length = rows.end.saturating_sub(rows.start).min(BROUGHT_BACK_BYTES);
+            let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
+            let read = disk.file().read_at(&mut chunk, rows.start)?;
+            chunk.truncate(memrchr(b'\n', &chunk[..read]).map_or(read, |end| end + 1));
+            if chunk.is_empty() {
+                self.left_behind.pop_front();
+                continue;
+            }
+            self.append_here(&chunk)?;
+            self.left_behind[0].1.start += chunk.len() as u64;
+        }
         Ok(())
+    }
+
+    /// Whether rows that were appended are in no file that has a name.
+    pub(super) fn has_lost_rows(&self) -> bool {
+        let is_removed = self.disk.file().metadata().is_ok_and(|found| found.nlink() == 0);
+        !self.left_behind.is_empty() || (is_removed && self.looked_at < self.whole)
     }
 
     /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
@@ -135,6 +248,23 @@ impl AppendFile {
         }
         result
     }
+}
+
+/// Whether so many bytes can be read from the two places on, and are the same.
+fn same_bytes(a: &AppendFile, from_a: u64, b: &AppendFile, from_b: u64, count: u64) -> bool {
+    let mut done = 0;
+    while done < count {
+        let length = usize::try_from((count - done).min(COMPARED_BYTES)).unwrap_or_default();
+        let read = |file: &AppendFile, from: u64| {
+            let mut bytes = vec![0; length];
+            file.disk.file().read_exact_at(&mut bytes, from + done).map(|()| bytes)
+        };
+        match (read(a, from_a), read(b, from_b)) {
+            (Ok(ours), Ok(theirs)) if ours == theirs => done += length as u64,
+            _ => return false,
+        }
+    }
+    true
 }
 
 #[cfg(test)]

@@ -102,6 +102,18 @@ impl Ledger {
         }
     }
 
+    /// Says again what holds, should the file not end with it any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn repeat_state(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() && last_row(self.file.disk())? != self.last {
+            let LastRow { time_ms, live, tickers, reason } = self.last.clone();
+            self.push(time_ms, live, &tickers, &reason);
+        }
+        Ok(())
+    }
+
     /// Closes the ledger at `at_ms` because the recording goes on in another file.
     pub(super) fn close(&mut self, at_ms: i64, reason: &str) {
         if self.last.live {

@@ -169,6 +169,30 @@ pub(super) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Puts the file at `from` in the place of the one at `to`.
+pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    #[cfg(test)]
+    trace::renamed(from, to);
+    Ok(())
+}
+
+/// What a file is called while it is being made: `op1.csv.next` for `op1.csv`. One that a kill has
+/// left holds nothing that is not elsewhere.
+pub(super) fn next_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".next");
+    PathBuf::from(name)
+}
+
+/// Removes a file that need not be there.
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match remove(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Removes a file.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)?;

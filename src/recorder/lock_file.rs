@@ -65,6 +65,11 @@ impl LockFile {
         Ok((LockFile { file, last: left.unwrap_or_default() }, left))
     }
 
+    /// The file below, to see where it is.
+    pub(super) fn disk(&self) -> &DiskFile {
+        &self.file
+    }
+
     /// Leaves a new proof of life; times never run backwards.
     pub(super) fn prove(&mut self, proof: ProofOfLife) -> io::Result<()> {
         let time_ms = proof.time_ms.max(self.last.time_ms);

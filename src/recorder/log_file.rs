@@ -5,7 +5,7 @@
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
@@ -22,7 +22,8 @@ pub(super) struct LogFile {
 impl LogFile {
     pub(super) fn open(path: &Path) -> io::Result<LogFile> {
         let file = open(path)?;
-        Ok(LogFile { path: path.to_owned(), file, waiting: Vec::new(), lost: 0 })
+        // The working directory may be removed and made anew.
+        Ok(LogFile { path: path::absolute(path)?, file, waiting: Vec::new(), lost: 0 })
     }
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.

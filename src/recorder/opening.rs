@@ -4,14 +4,16 @@
 //! while somebody is still looking.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use super::append_file::AppendFile;
 use super::disk::{DiskFile, sync_directory};
 use super::lock_file::{LockError, LockFile, ProofOfLife, lock_path};
+use super::rebuild::rebuild;
+use super::recent::follows_a_row;
 use super::repair::{end_of_rows, move_aside};
 use super::row::header;
 use crate::columns::Column;
@@ -109,12 +111,11 @@ pub(super) fn open_rows(
     now_ms: i64,
 ) -> Result<(AppendFile, Vec<String>), OpenError> {
     let mut notes = Vec::new();
-    let mut file = disk.file().try_clone().map_err(failed("open", path))?;
-    let length = file.metadata().map_err(failed("read", path))?.len();
-    let has_header = check_header(path, &mut file, header)?;
-    let known = if has_header && ends_a_row(&mut file, known, length) { known } else { 0 };
-    let end = end_of_rows(&file, known).map_err(failed("read", path))?;
-    let end = if has_header { end } else { 0 };
+    let length = disk.length().map_err(failed("read", path))?;
+    let head = check_header(path, disk.file(), header)?;
+    let known = if head == Head::Header { row_end(disk.file(), known, length) } else { 0 };
+    let end = end_of_rows(disk.file(), known, length).map_err(failed("read", path))?;
+    let end = if head == Head::Nothing { 0 } else { end };
     if let Some(aside) = move_aside(path, &mut disk, end, now_ms).map_err(failed("repair", path))? {
         notes.push(format!(
             "{} ended in a torn row of {} bytes; it was moved to {}",
@@ -123,32 +124,77 @@ pub(super) fn open_rows(
             aside.display()
         ));
     }
+    if head == Head::Rows {
+        let parts = [0..end, end..end];
+        let made = rebuild(path, &disk, header, &parts, now_ms).map_err(failed("repair", path))?;
+        sync_directory(path).map_err(failed("repair", path))?;
+        notes.push(format!("{} had lost its header; it has one again", path.display()));
+        return Ok((made.0, notes));
+    }
     let mut rows = AppendFile::new(disk, end);
     if end == 0 {
         rows.append(header.as_bytes()).map_err(failed("write", path))?;
         sync_directory(path).map_err(failed("write", path))?;
+        rows.looked_after();
     }
     Ok((rows, notes))
 }
 
-/// Whether the file has its header; an empty file, or one with only the beginning of it, has not.
-pub(super) fn check_header(path: &Path, file: &mut File, header: &str) -> Result<bool, OpenError> {
+/// What a file begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    /// Nothing, or only the beginning of its header.
+    Nothing,
+    /// Its header.
+    Header,
+    /// Rows that fit the header: somebody has emptied the file while it was being recorded.
+    Rows,
+}
+
+/// Looks whether the file begins as one with this `header` should.
+pub(super) fn check_header(path: &Path, mut file: &File, header: &str) -> Result<Head, OpenError> {
     file.rewind().map_err(failed("read", path))?;
-    let mut line = Vec::new();
-    BufReader::new(file.take(LONGEST_HEADER))
-        .read_until(b'\n', &mut line)
-        .map_err(failed("read", path))?;
+    let mut front = Vec::new();
+    file.take(LONGEST_HEADER).read_to_end(&mut front).map_err(failed("read", path))?;
     // Nothing behind a NUL counts: a power cut left the file longer than what was written.
-    line.truncate(memchr(0, &line).unwrap_or(line.len()));
-    let complete = line.last() == Some(&b'\n');
+    front.truncate(memchr(0, &front).unwrap_or(front.len()));
+    let end = memchr(b'\n', &front).map(|end| end + 1);
+    let line = &front[..end.unwrap_or(front.len())];
     // Spreadsheets put a byte order mark in front, and end lines in two characters.
-    let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&line);
+    let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     let found = text.trim_ascii_end();
     let wanted = header.trim_end().as_bytes();
-    if (complete && names(found) == names(wanted)) || (!complete && wanted.starts_with(found)) {
-        return Ok(complete);
+    if end.is_some() && names(found) == names(wanted) {
+        return Ok(Head::Header);
+    }
+    if end.is_none() && wanted.starts_with(found) {
+        return Ok(Head::Nothing);
+    }
+    let whole = memrchr(b'\n', &front).map_or(0, |end| end + 1);
+    if are_rows(&front[..whole], &names(wanted)) {
+        return Ok(Head::Rows);
     }
     Err(other_columns(path, &String::from_utf8_lossy(found)))
+}
+
+/// Whether these lines, at least one, can only be rows with these columns: each field is what its
+/// column asks for, and one of them is a number.
+fn are_rows(lines: &[u8], columns: &[String]) -> bool {
+    let is_number = |field: &[u8]| serde_json::from_slice::<f64>(field).is_ok();
+    let is_time = |field: &[u8]| serde_json::from_slice::<i64>(field).is_ok();
+    let fits = |(column, field): (&String, &[u8])| match column.as_str() {
+        "price" | "volume" => is_number(field),
+        "timestamp_ms" | "received_ms" | "time_ms" => is_time(field),
+        "state" => field == b"live" || field == b"down",
+        "ticker" => !field.is_empty(),
+        _ => true,
+    };
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(lines);
+    let all_fit = reader.byte_records().all(|row| {
+        row.is_ok_and(|row| row.len() == columns.len() && columns.iter().zip(&row).all(fits))
+    });
+    let tell = ["price", "volume", "timestamp_ms", "received_ms", "time_ms"];
+    !lines.is_empty() && all_fit && columns.iter().any(|column| tell.contains(&column.as_str()))
 }
 
 /// The fields of a header line, whether quoted or not.
@@ -169,14 +215,9 @@ fn other_columns(path: &Path, found: &str) -> OpenError {
     OpenError::OtherColumns { path: path.to_owned(), found: printable(found, 200), advice }
 }
 
-/// Whether `known` can be trusted as the end of a row.
-fn ends_a_row(file: &mut File, known: u64, length: u64) -> bool {
-    if known == 0 || known > length {
-        return false;
-    }
-    let mut last = [0];
-    file.seek(io::SeekFrom::Start(known - 1)).and_then(|_| file.read_exact(&mut last)).is_ok()
-        && last == *b"\n"
+/// `known` if it can be trusted as the end of a row, else the beginning of the file.
+pub(super) fn row_end(file: &File, known: u64, length: u64) -> u64 {
+    if known <= length && follows_a_row(file, known).unwrap_or(false) { known } else { 0 }
 }
 
 /// Bytes at the end that surely hold the last row of an ordinary recording.

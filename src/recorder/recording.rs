@@ -6,14 +6,14 @@ mod moved;
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
 
 use log::{info, warn};
 
 use super::append_file::AppendFile;
 use super::coverage::{Ledger, ledger_path};
-use super::disk::{self, DiskFile, sync_directory};
+use super::disk::{self, DiskFile, next_path, sync_directory};
 use super::lock_file::{LockFile, ProofOfLife};
 use super::opening::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
 use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
@@ -82,13 +82,18 @@ impl Recording {
         let modified_ms = modified_ms(out);
         let opened = open_recording(out, columns, now_ms)?;
         let ledger_path = ledger_path(out);
+        for path in [out, &ledger_path] {
+            // A kill may have left one.
+            let _ = disk::remove_if_there(&next_path(path));
+        }
         let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
         let ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
         for note in opened.notes.iter().chain(&ledger_notes) {
             warn!("{note}");
         }
         let mut recording = Recording {
-            out: out.to_owned(),
+            // The working directory may be removed and made anew.
+            out: path::absolute(out).map_err(failed("find", out))?,
             header: header(columns),
             csv: opened.csv,
             ledger,
@@ -212,7 +217,7 @@ impl Recording {
     /// rotation fails the old file goes on, and it is tried again a minute later.
     pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) {
         let Some(rotate) = self.rotate else { return };
-        let result = self.look_after_files(now_ms).and_then(|()| match self.unfinished.take() {
+        let result = self.look_after_ledger(now_ms).and_then(|()| match self.unfinished.take() {
             Some(archive) => {
                 let since_ms = self.ledger.last().time_ms;
                 self.ledger.close(since_ms, ROTATED);
@@ -237,8 +242,8 @@ impl Recording {
         last_message_ms: i64,
     ) -> io::Result<()> {
         self.csv.sync()?;
-        let next_path = beside(&self.out, ".next");
-        let mut next = begin_file(&next_path, &self.header, now_ms)?;
+        let next_name = next_path(&self.out);
+        let mut next = begin_file(&next_name, &self.header, now_ms)?;
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
         self.ledger.hand_over()?;
         self.ledger.sync()?;
@@ -250,7 +255,7 @@ impl Recording {
                 other => break other.map(|()| archive)?,
             }
         };
-        disk::rename_to_free(&next_path, &self.out)?;
+        disk::rename_to_free(&next_name, &self.out)?;
         next.disk_mut().renamed(&self.out);
         self.csv = next;
         self.generation += 1;
@@ -279,14 +284,14 @@ impl Recording {
     /// Renames the ledger and begins a new one with the state that holds.
     fn replace_ledger(&mut self, archive: &Archive, now_ms: i64) -> io::Result<()> {
         let path = ledger_path(&self.out);
-        let next_path = beside(&path, ".next");
-        let next = begin_file(&next_path, super::coverage::HEADER, now_ms)?;
+        let next_name = next_path(&path);
+        let next = begin_file(&next_name, super::coverage::HEADER, now_ms)?;
         let mut next = Ledger::resume(next)?;
         next.carry_over(&self.ledger, ROTATED);
         next.hand_over()?;
         next.sync()?;
         disk::rename_to_free(&path, &archive.ledger)?;
-        disk::rename_to_free(&next_path, &path)?;
+        disk::rename_to_free(&next_name, &path)?;
         next.disk_mut().renamed(&path);
         self.ledger = next;
         self.generation += 1;
@@ -294,19 +299,9 @@ impl Recording {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
 /// A new file with nothing but its header, locked as the recording is.
 fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
-    // A kill may have left one; it holds no more than a header.
-    match disk::remove(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    disk::remove_if_there(path)?;
     open_anew(path, header, now_ms)
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::coverage::{self, ledger_path};
 use super::lock_file::lock_path;
-use super::opening::{OpenError, check_header, failed};
+use super::opening::{Head, OpenError, check_header, failed};
 use super::row::header;
 use crate::columns::Column;
 
@@ -47,8 +47,8 @@ pub fn try_out(out: &Path) -> Result<Found, OpenError> {
         try_lock(file, out, || OpenError::InUse(out.to_owned(), None))?;
     }
     let ledger_file = open_existing(&ledger)?;
-    if let Some(mut file) = ledger_file.as_ref().map(File::try_clone).transpose().ok().flatten() {
-        check_header(&ledger, &mut file, coverage::HEADER)?;
+    if let Some(file) = &ledger_file {
+        check_header(&ledger, file, coverage::HEADER)?;
     }
     let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
     try_directory(out, must_create)?;
@@ -61,7 +61,7 @@ pub fn try_out(out: &Path) -> Result<Found, OpenError> {
 /// When it has others; the error says which, and how to match them.
 pub fn try_header(out: &Path, columns: &[Column]) -> Result<bool, OpenError> {
     match File::open(out) {
-        Ok(mut file) => check_header(out, &mut file, &header(columns)),
+        Ok(file) => Ok(check_header(out, &file, &header(columns))? == Head::Header),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed("open", out)(error)),
     }

@@ -5,11 +5,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memchr::{memchr, memchr2_iter, memrchr};
 
-use super::disk::{DiskFile, sync_directory};
+use super::disk::{self, DiskFile, sync_directory};
 
 /// Read at a time while looking for the last row.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -18,12 +19,14 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// memory. A larger remainder is somebody's file with an odd quote in it, for a person to look at.
 const LARGEST_REMAINDER: u64 = 256 << 20;
 
-/// Where the last whole row ends, looking from `known` on, which must be the end of a row.
+/// Where the last whole row before `to` ends, looking from `known` on, which must be the end of a
+/// row.
 ///
 /// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
 /// nothing behind it counts.
-pub(super) fn end_of_rows(mut file: &File, known: u64) -> io::Result<u64> {
+pub(super) fn end_of_rows(mut file: &File, known: u64, to: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(known))?;
+    let mut file = file.take(to.saturating_sub(known));
     let mut chunk = vec![0; CHUNK_BYTES];
     let (mut position, mut end, mut quoted) = (known, known, false);
     loop {
@@ -59,23 +62,40 @@ pub(super) fn move_aside(
     now_ms: i64,
 ) -> io::Result<Option<PathBuf>> {
     let length = disk.length()?;
-    if length <= end {
-        return Ok(None);
-    }
-    if length - end > LARGEST_REMAINDER {
+    if length > end && length - end > LARGEST_REMAINDER {
         return Err(io::Error::other(format!(
             "no whole row in the last {} bytes, probably an unclosed quote at byte {end}",
             length - end
         )));
     }
+    let aside = copy_aside(path, disk, end..length, now_ms)?;
+    if aside.is_some() {
+        disk.set_len(end)?;
+        disk.sync()?;
+    }
+    Ok(aside)
+}
+
+/// Copies a part of the file at `path` into a file of its own beside it; gives its path, or `None`
+/// when the part is empty.
+pub(super) fn copy_aside(
+    path: &Path,
+    disk: &DiskFile,
+    part: Range<u64>,
+    now_ms: i64,
+) -> io::Result<Option<PathBuf>> {
+    if part.is_empty() {
+        return Ok(None);
+    }
     let (aside, mut copy) = create_beside(path, now_ms)?;
     let mut torn = disk.file();
-    torn.seek(SeekFrom::Start(end))?;
-    io::copy(&mut torn, &mut copy)?;
-    copy.sync()?;
-    sync_directory(path)?;
-    disk.set_len(end)?;
-    disk.sync()?;
+    let copied = torn
+        .seek(SeekFrom::Start(part.start))
+        .and_then(|_| io::copy(&mut torn.take(part.end - part.start), &mut copy))
+        .and_then(|_| copy.sync())
+        .and_then(|()| sync_directory(path));
+    // Half a copy is of no use, and a full disk would get another one at each try.
+    copied.inspect_err(|_| drop(disk::remove(&aside)))?;
     Ok(Some(aside))
 }
 
@@ -108,7 +128,7 @@ mod tests {
         let path = directory.path().join("op1.csv");
         fs::write(&path, content).unwrap();
         let mut disk = DiskFile::append_to(&path).unwrap();
-        let end = end_of_rows(disk.file(), known).unwrap();
+        let end = end_of_rows(disk.file(), known, u64::MAX).unwrap();
         assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
         let aside = move_aside(&path, &mut disk, end, 77).unwrap();
         assert_eq!(fs::read(&path).unwrap(), content[..whole]);

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use log::{Level, error, info, warn};
 
-use super::options::Report;
+use super::coverage::ledger_path;
+use super::options::{Destination, Report};
 use super::recording::Recording;
 use super::{BATCH_BYTES, Recorder};
 use crate::clock::now_ms;
@@ -64,9 +65,34 @@ impl Recorder {
         );
     }
 
+    /// Notes the same for the ledger, for which no trade waits.
+    pub(super) fn judge_ledger(&mut self, result: io::Result<()>) {
+        let ledger = match &self.options.out {
+            Destination::File(out) => ledger_path(out),
+            Destination::StandardOutput => return,
+        };
+        let ledger = ledger.display();
+        match (result, &self.ledger_trouble) {
+            (Ok(()), None) | (Err(_), Some(_)) => {}
+            (Ok(()), Some(_)) => {
+                info!("{ledger}: writing again");
+                self.ledger_trouble = None;
+            }
+            (Err(error), None) => {
+                let cause = cause_of(&error);
+                error!(
+                    "{cause}: cannot write {ledger} ({error}); its rows wait in memory, and writing goes on by itself"
+                );
+                self.ledger_trouble = Some(format!(
+                    "{cause}: the last rows of {ledger} could not be written before the end"
+                ));
+            }
+        }
+    }
+
     /// Tries a refusing disk again, and on success records what has been held.
     pub(super) fn retry(&mut self) {
-        let result = match self.write_rows() {
+        let result = match self.look_after_rows().and_then(|()| self.write_rows()) {
             Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
             other => other,
         };
@@ -82,8 +108,10 @@ impl Recorder {
 
     /// The end: one last try, then what is still waiting is lost and said to be.
     pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
-        if self.trouble.is_some() {
-            self.retry();
+        // Also when all is well: somebody may just have removed the file.
+        self.retry();
+        if self.trouble.is_none() {
+            self.look_after_ledger();
         }
         let failure = self.trouble.take().and_then(|trouble| {
             let failure = self.give_up(&trouble.cause);
@@ -94,6 +122,7 @@ impl Recorder {
             None => self.sync(),
             _ => Ok(()),
         };
+        let failure = failure.or_else(|| self.ledger_trouble.take());
         let failure = failure.or_else(|| {
             let error = last_sync.err()?;
             Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
@@ -114,7 +143,7 @@ impl Recorder {
     /// Counts everything that still waits as dropped, and tells the ledger.
     fn give_up(&mut self, cause: &str) -> String {
         let held = std::mem::take(&mut self.held);
-        let mut lost = std::mem::take(&mut self.gathered.trades);
+        let mut lost = std::mem::take(&mut self.gathered.trades) + std::mem::take(&mut self.lost);
         self.gathered.rows.clear();
         self.market.counts.dropped += lost;
         let (written, mut later) = (self.last_written_ms, Vec::new());
@@ -157,6 +186,7 @@ fn cause_of(error: &io::Error) -> String {
         io::ErrorKind::StorageFull => "disk full".to_owned(),
         io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
         io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
+        io::ErrorKind::NotFound => "file is gone".to_owned(),
         io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
         _ => format!("write error: {error}"),
     }

@@ -236,6 +236,42 @@ fn a_start_after_a_kill_on_a_full_disk_waits_for_room_as_well() {
     assert!(ledger[1].time_ms <= killed_ms, "{}", recorder.seen());
 }
 
+fn message_row(number: u64) -> String {
+    format!("AAPL,{number},5,1680300000123,1\n")
+}
+
+/// Emptied by somebody, and so full of later rows that there is no room for a header above them.
+#[test]
+fn a_recording_that_cannot_be_mended_on_a_full_disk_stays_as_it_is_until_there_is_room() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new().file_size_limit(2_003), &server);
+    connection.send_text(&message(1..=3));
+    recorder.wait_for_row_count(3);
+    fs::write(recorder.path("op1.csv"), "").expect("to be emptied");
+    for number in 4..=100 {
+        connection.send_text(&message(number..=number));
+        let row = message_row(number);
+        recorder.wait_until("the row, or a full disk", |now| {
+            now.ends_with("op1.csv", &row) || now.stderr().contains("disk full")
+        });
+    }
+    let full = recorder.csv();
+    // Several tries later nothing has changed, and nothing is left behind by them.
+    let tried_again = Instant::now() + Duration::from_millis(1_200);
+    while Instant::now() < tried_again {
+        assert_answers_pings(&mut connection);
+        assert_eq!(recorder.csv(), full);
+    }
+    recorder.lift_file_size_limit();
+    recorder.wait_until("the last row", |now| now.ends_with("op1.csv", &message_row(100)));
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(numbers_of(&rows(&recorder)).into_iter().eq(4..=100), "all, once, in order");
+    assert_eq!(times_said(&recorder, "cannot write"), 1, "{}", recorder.seen());
+    assert_says(&recorder, &summary_line(100, 0));
+    let names = fs::read_dir(recorder.path("")).expect("the directory").flatten();
+    assert_eq!(names.count(), 4, "recording, ledger, lock and log");
+}
+
 #[test]
 fn a_new_recording_on_a_full_disk_is_refused_with_the_name_of_the_file() {
     let server = Server::plain();

@@ -8,7 +8,7 @@
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
 //! * `terminal`, `tickers_file`: what a person sees, and changes while it runs
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
-//! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
+//! * `kill`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
 //!   `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
@@ -31,6 +31,7 @@ mod api_key_sources;
 mod check_command;
 mod command_line;
 mod csv_file;
+mod cut_files;
 mod demo;
 mod fault_script;
 #[cfg(target_os = "linux")]

@@ -1,79 +1,320 @@
-//! Files that somebody moves away, removes or empties while they are being recorded.
+//! Files that somebody moves away, removes, empties or cuts while they are being recorded.
 //!
-//! Writer thread, at each proof of life. The rows until then are where the old file went; from then
-//! on they stand under the name that was asked for.
+//! Writer thread, at each proof of life and whenever the disk has refused. The rows until then are
+//! where a moved file went; those of a removed one that came since the last look are brought back.
+//! From then on rows stand, whole, under the name that was asked for. What is damaged is taken out
+//! of a file in one step (`rebuild`), and memory holds a megabyte of it at most.
 
 use std::fs;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::warn;
 
 use super::{Recording, open_anew};
-use crate::recorder::coverage::{self, Ledger, ledger_path};
-use crate::recorder::disk::DiskFile;
-
-/// What can have come between two looks at an emptied file. More means that it was cut rather than
-/// emptied, and is left as it is.
-const LARGEST_REST: u64 = 64 << 20;
+use crate::recorder::append_file::AppendFile;
+use crate::recorder::coverage::{self, ledger_path};
+use crate::recorder::disk::{DiskFile, sync_directory};
+use crate::recorder::lock_file::{LockFile, lock_path};
+use crate::recorder::opening::{Head, OpenError, check_header, row_end};
+use crate::recorder::rebuild::rebuild;
+use crate::recorder::recent::follows_a_row;
+use crate::recorder::repair::{end_of_rows, move_aside};
 
 impl Recording {
-    /// Makes files that are gone anew, and gives an emptied recording its header back. Everything
-    /// must have been handed over before.
-    pub(in crate::recorder) fn look_after_files(&mut self, now_ms: i64) -> io::Result<()> {
-        let out = self.out.clone();
-        if !stands_at(&out, self.csv.disk())? {
-            // What the old file holds is not ours to lose, wherever it is now.
-            self.csv.sync()?;
-            self.csv = open_anew(&out, &self.header, now_ms)?;
-            self.generation += 1;
-            warn!("{} was moved or removed; a new one was begun", out.display());
-        } else if self.csv.disk().length()? < self.csv.length() {
-            self.heal_cut_file()?;
-            warn!("{} was emptied or cut by somebody; it goes on behind that", out.display());
-        }
-        let path = ledger_path(&out);
-        if !stands_at(&path, self.ledger.file().disk())? {
-            self.ledger.sync()?;
-            let mut next = Ledger::resume(open_anew(&path, coverage::HEADER, now_ms)?)?;
-            next.carry_over(&self.ledger, "");
-            next.hand_over()?;
-            self.ledger = next;
-            self.generation += 1;
-            warn!("{} was moved or removed; a new one was begun", path.display());
+    /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
+    ///
+    /// # Errors
+    /// The system's; then no row may be appended before the next try has succeeded.
+    pub(in crate::recorder) fn look_after_rows(&mut self, now_ms: i64) -> io::Result<()> {
+        self.look_after_lock();
+        let result = look_after(&self.out, &self.header, &mut self.csv, now_ms);
+        self.count_generation(result).map(drop)
+    }
+
+    /// The same for the ledger.
+    ///
+    /// # Errors
+    /// The system's; then no row may be handed to it before the next try has succeeded.
+    pub(in crate::recorder) fn look_after_ledger(&mut self, now_ms: i64) -> io::Result<()> {
+        let path = ledger_path(&self.out);
+        let result = look_after(&path, coverage::HEADER, self.ledger.file(), now_ms);
+        if self.count_generation(result)? {
+            self.ledger.repeat_state()?;
         }
         Ok(())
     }
 
-    /// Puts the header back in front of the rows that came after the file was emptied.
-    fn heal_cut_file(&mut self) -> io::Result<()> {
-        let mut file = self.csv.disk().file();
-        let length = file.metadata()?.len();
-        if length <= LARGEST_REST {
-            file.rewind()?;
-            let mut rest = self.header.clone().into_bytes();
-            file.read_to_end(&mut rest)?;
-            let found = &rest[self.header.len()..];
-            let found = found.strip_prefix("\u{feff}".as_bytes()).unwrap_or(found);
-            if !found.starts_with(self.header.trim_end().as_bytes()) {
-                self.csv.begin_again()?;
-                self.csv.append(&rest)?;
-            }
+    /// Takes the lock anew where it is gone: together with the directory, or alone.
+    fn look_after_lock(&mut self) {
+        let is_there = place_of(&lock_path(&self.out), self.lock.disk());
+        // Where it cannot be taken, the lock of the recording itself still keeps others away.
+        if !matches!(is_there, Ok(Place::Here))
+            && let Ok((lock, _)) = LockFile::take(&self.out)
+        {
+            self.lock = lock;
         }
-        let length = self.csv.disk().length()?;
-        self.csv.was_cut_to(length);
-        self.generation += 1;
-        Ok(())
+    }
+
+    /// What another thread forces to the disk at the moment is another file, if this one changed.
+    fn count_generation(&mut self, looked: io::Result<bool>) -> io::Result<bool> {
+        if !matches!(looked, Ok(false)) {
+            self.generation += 1;
+        }
+        looked
+    }
+
+    /// Whether rows were appended that nobody can find, because their file was removed.
+    pub(in crate::recorder) fn has_lost_rows(&self) -> bool {
+        self.csv.has_lost_rows()
+    }
+
+    /// Whether so much was appended that it is time for a look.
+    pub(in crate::recorder) fn wants_a_look(&self) -> bool {
+        self.csv.wants_a_look()
     }
 }
 
-/// Whether the open file is the one that the name leads to.
-fn stands_at(path: &Path, disk: &DiskFile) -> io::Result<bool> {
+/// Sees to it that `file` stands at `path` and is whole. Answers whether it is another one now, or
+/// was changed.
+fn look_after(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
+    let place = place_of(path, file.disk())?;
+    if place == Place::Here {
+        let longer = file.changed_by_others()?;
+        if longer == 0 {
+            file.bring_back()?;
+            file.looked_after();
+            return Ok(false);
+        }
+        let what = if longer < 0 { "emptied or cut" } else { "written to" };
+        let aside = mend(path, header, file, now_ms)?;
+        let aside = aside.map(|it| format!("; half a row was moved to {}", it.display()));
+        let (path, aside) = (path.display(), aside.unwrap_or_default());
+        warn!("{path} was {what} by somebody, and goes on behind that{aside}");
+    } else {
+        if place == Place::Elsewhere {
+            // What it holds is not ours to lose, wherever it is now.
+            file.sync()?;
+        }
+        let next = open_anew(path, header, now_ms).map_err(|error| {
+            let text = format!("it is not where it was, and cannot be begun anew: {error}");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        })?;
+        file.go_on_in(next, place == Place::Nowhere);
+        warn!("{} was moved or removed; a new one was begun", path.display());
+    }
+    file.bring_back()?;
+    file.looked_after();
+    Ok(true)
+}
+
+/// Gives a file that somebody else has changed its header back, and moves half a row aside that
+/// stands in front of ours or at the end. Answers where it went.
+fn mend(
+    path: &Path,
+    header: &str,
+    file: &mut AppendFile,
+    now_ms: i64,
+) -> io::Result<Option<PathBuf>> {
+    let (length, ours) = (file.disk().length()?, file.own_rows()?);
+    let end = if follows_a_row(file.disk().file(), ours)? {
+        ours
+    } else {
+        let known = row_end(file.disk().file(), file.looked_at(), ours);
+        end_of_rows(file.disk().file(), known, ours)?
+    };
+    let has_header = match check_header(path, file.disk().file(), header) {
+        Ok(head) => head == Head::Header,
+        Err(OpenError::OtherColumns { .. }) => false,
+        Err(error) => return Err(io::Error::other(error)),
+    };
+    if has_header && (end == ours || ours == length) {
+        let end = if end == ours { length } else { end };
+        let aside = move_aside(path, file.disk_mut(), end, now_ms)?;
+        file.was_cut_to(end);
+        return Ok(aside);
+    }
+    let header = if has_header { "" } else { header };
+    let (next, aside) = rebuild(path, file.disk(), header, &[0..end, ours..length], now_ms)?;
+    file.go_on_in(next, false);
+    sync_directory(path)?;
+    Ok(aside)
+}
+
+/// Where an open file is.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Where its name leads.
+    Here,
+    /// It has another name now, or its directory has.
+    Elsewhere,
+    /// It was removed: nobody will find what is in it.
+    Nowhere,
+}
+
+fn place_of(path: &Path, disk: &DiskFile) -> io::Result<Place> {
     let ours = disk.file().metadata()?;
-    match fs::metadata(path) {
-        Ok(found) => Ok((found.dev(), found.ino()) == (ours.dev(), ours.ino())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+    let found = fs::metadata(path);
+    let is_here = match &found {
+        Ok(found) => (found.dev(), found.ino()) == (ours.dev(), ours.ino()),
+        // A directory above that may not be searched any more: it need not have moved.
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+        }
+    };
+    Ok(match ours.nlink() {
+        0 => Place::Nowhere,
+        _ if is_here => Place::Here,
+        _ => Place::Elsewhere,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+    use std::io::Write as _;
+
+    use super::{AppendFile, Path, PathBuf, look_after, open_anew};
+
+    const HEADER: &str = "ticker,price\n";
+    /// Alike, so that one could be taken for another.
+    const ROWS: [&str; 4] = ["A,1\n", "A,1\n", "A,12\n", "B,1\n"];
+    const LATER: [&str; 2] = ["A,1\n", "A,13\n"];
+
+    /// A recording of [`ROWS`], looked after when the first `known` of them were in it.
+    fn recorded(directory: &Path, known: usize) -> (PathBuf, AppendFile) {
+        let path = directory.join("op1.csv");
+        let mut file = open_anew(&path, HEADER, 7).unwrap();
+        for (number, row) in ROWS.iter().enumerate() {
+            if number == known {
+                assert!(!look_after(&path, HEADER, &mut file, 7).unwrap());
+            }
+            file.append(row.as_bytes()).unwrap();
+        }
+        (path, file)
+    }
+
+    fn append(file: &mut AppendFile, rows: &[&str]) {
+        for row in rows {
+            file.append(row.as_bytes()).unwrap();
+        }
+    }
+
+    fn torn(path: &Path) -> String {
+        let mut all = String::new();
+        let names = fs::read_dir(path.parent().unwrap()).unwrap().flatten();
+        for aside in names.filter(|name| name.path().to_string_lossy().contains(".torn-")) {
+            all += &fs::read_to_string(aside.path()).unwrap();
+        }
+        all
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_loses_no_whole_row_and_no_later_one() {
+        let content = format!("{HEADER}{}", ROWS.concat());
+        for known in [1, 3] {
+            for later in 0..=LATER.len() {
+                for cut in 0..content.len() {
+                    let directory = tempfile::tempdir().unwrap();
+                    let (path, mut file) = recorded(directory.path(), known);
+                    fs::write(&path, &content[..cut]).unwrap();
+                    append(&mut file, &LATER[..later]);
+                    assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+                    append(&mut file, &["C,1\n"]);
+                    assert!(!look_after(&path, HEADER, &mut file, 7).unwrap());
+
+                    let whole = content[..cut].rfind('\n').map_or(0, |end| end + 1);
+                    let kept = content[..whole].strip_prefix(HEADER).unwrap_or_default();
+                    let expected = format!("{HEADER}{kept}{}C,1\n", LATER[..later].concat());
+                    let found = fs::read_to_string(&path).unwrap();
+                    assert_eq!(found, expected, "cut at {cut}, {later} later");
+                    assert_eq!(file.length(), expected.len() as u64);
+                    assert_eq!(torn(&path), content[whole..cut], "cut at {cut}, {later} later");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_has_appended_is_kept_and_half_a_row_of_it_is_moved_aside() {
+        for (others, kept, moved) in [("X,1\n", "X,1\n", ""), ("X,1\nX,", "X,1\n", "X,")] {
+            for before in 0..=LATER.len() {
+                let directory = tempfile::tempdir().unwrap();
+                let (path, mut file) = recorded(directory.path(), 2);
+                append(&mut file, &LATER[..before]);
+                let mut theirs = OpenOptions::new().append(true).open(&path).unwrap();
+                theirs.write_all(others.as_bytes()).unwrap();
+                append(&mut file, &LATER);
+                assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+                let (ours, later) = (LATER[..before].concat(), LATER.concat());
+                let expected = format!("{HEADER}{}{ours}{kept}{later}", ROWS.concat());
+                assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+                assert_eq!(torn(&path), moved);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_between_a_failed_write_and_its_cutting_back_is_noticed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, mut file) = recorded(directory.path(), 4);
+        file.disk_mut().faults.room = Some(file.length() + 2);
+        file.disk_mut().faults.cuts = 1;
+        file.append(b"C,1\n").unwrap_err();
+        let found = fs::read(&path).unwrap();
+        fs::write(&path, &found[found.len() - 2..]).unwrap();
+        file.disk_mut().faults.room = None;
+        append(&mut file, &["C,1\n"]);
+        assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}C,1\n"));
+    }
+
+    /// A file that is removed again while its rows are being brought back, on a disk that is full.
+    #[test]
+    fn rows_of_removed_files_are_brought_back_once_and_in_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, mut file) = recorded(directory.path(), 2);
+        fs::remove_file(&path).unwrap();
+        file.go_on_in(open_anew(&path, HEADER, 7).unwrap(), true);
+        // Room for one of the two rows.
+        file.disk_mut().faults.room = Some(HEADER.len() as u64 + 6);
+        assert!(look_after(&path, HEADER, &mut file, 7).is_err());
+        assert!(file.has_lost_rows());
+        fs::remove_file(&path).unwrap();
+        assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+        assert!(!file.has_lost_rows());
+        append(&mut file, &["C,1\n"]);
+        let rows = format!("{}C,1\n", ROWS[2..].concat());
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{rows}"));
+    }
+
+    /// As an editor does that writes a new file and renames it over the old one.
+    #[test]
+    fn rows_that_a_copy_in_the_place_of_the_file_holds_are_not_doubled() {
+        for copied in 2..=ROWS.len() {
+            let directory = tempfile::tempdir().unwrap();
+            let (path, mut file) = recorded(directory.path(), 2);
+            let theirs = format!("{HEADER}X,1\n{}", ROWS[..copied].concat());
+            let copy = directory.path().join("copy");
+            fs::write(&copy, theirs).unwrap();
+            fs::rename(&copy, &path).unwrap();
+            assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+            let expected = format!("{HEADER}X,1\n{}", ROWS.concat());
+            assert_eq!(fs::read_to_string(&path).unwrap(), expected, "{copied} of them");
+        }
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (real, mut file) = recorded(directory.path(), 4);
+        let link = directory.path().join("link.csv");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        fs::write(&real, "").unwrap();
+        append(&mut file, &["C,1\n"]);
+        assert!(look_after(&link, HEADER, &mut file, 7).unwrap());
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), format!("{HEADER}C,1\n"));
     }
 }

@@ -1,0 +1,207 @@
+//! Somebody empties or cuts the recording while it is being recorded, as `logrotate` does with
+//! `copytruncate`: later rows are whole and have a header above them, no whole row is lost, and what
+//! is damaged stands in a file of its own.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::thread;
+use std::time::Duration;
+
+use crate::harness::{Recorder, Run, Signal};
+use crate::journal::{message, numbers_of, recorded_up_to};
+use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line};
+use crate::server::Server;
+
+fn row(number: u64) -> String {
+    format!("AAPL,{number},5,1680300000123,1\n")
+}
+
+fn numbers_in(recorder: &Recorder) -> Vec<u64> {
+    numbers_of(recorder.csv().strip_prefix(&format!("{FORETOLD_COLUMNS}\n")).expect("the header"))
+}
+
+/// Cuts the recording to `length` bytes, as `truncate -s` does.
+fn cut(recorder: &Recorder, length: u64) {
+    let file = OpenOptions::new().write(true).open(recorder.path("op1.csv")).expect("the file");
+    file.set_len(length).expect("to be cut");
+}
+
+/// What stands in the files beside the recording that hold damaged rows.
+fn torn(recorder: &Recorder) -> String {
+    let files = recorder.all_files().into_iter();
+    let torn = files.filter(|(path, _)| path.to_string_lossy().contains("op1.csv.torn-"));
+    torn.map(|(_, content)| String::from_utf8(content).expect("text")).collect()
+}
+
+#[test]
+fn a_recording_that_was_emptied_gets_its_header_back() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recorded_up_to(3, &server);
+    cut(&recorder, 0);
+    connection.send_text(&message(4..=4));
+    recorder.wait_until_it_says("was emptied or cut");
+    connection.send_text(&message(5..=6));
+    recorder.wait_for_row_count(3);
+    assert_eq!(numbers_in(&recorder), [4, 5, 6]);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(numbers_in(&recorder), [4, 5, 6]);
+    assert_eq!(torn(&recorder), "");
+    assert_says(&recorder, &summary_line(6, 0));
+}
+
+/// A kill between the emptying and the look leaves rows without a header.
+#[test]
+fn a_recording_that_lost_its_header_before_a_kill_is_continued_with_one() {
+    let rows = format!("{}{}", row(1), row(2));
+    let ledger = "1680300000000,live,AAPL,\n";
+    let server = Server::plain();
+    let run = Run::new().file("op1.csv", format!("{rows}AAPL,3,5,1680")).restrict("op1.csv", 0o640);
+    let run = run.file("op1.coverage.csv", ledger).columns(FORETOLD_COLUMNS);
+    let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&message(4..=4));
+    recorder.wait_for_row_count(3);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(numbers_in(&recorder), [1, 2, 4]);
+    assert_eq!(torn(&recorder), "AAPL,3,5,1680");
+    assert_says(&recorder, "op1.csv had lost its header");
+    let head = format!("time_ms,state,tickers,reason\n{ledger}");
+    assert!(recorder.ledger().starts_with(&head), "{}", recorder.ledger());
+    let mode = |name: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(recorder.path(name)).expect("the file").permissions().mode() & 0o777
+    };
+    assert_eq!(mode("op1.csv"), 0o640);
+    assert!(!recorder.path("op1.csv.next").exists());
+}
+
+/// What is no recording is refused as before, and not touched.
+#[test]
+fn a_file_whose_lines_do_not_fit_the_columns_is_refused() {
+    for content in [
+        "AAPL,1,5,1680300000123\n",
+        "AAPL,one,5,1680300000123,1\n",
+        "AAPL,1,5,yesterday,1\n",
+        "AAPL,1,5,1680300000123,1\n,1,5,1680300000123,1\n",
+        "AAPL,1,5,1680300000123,1",
+    ] {
+        let run = Run::new().file("op1.csv", content).columns(FORETOLD_COLUMNS).tickers("AAPL");
+        let (code, recorder) = run.url("ws://127.0.0.1:9").run_to_its_end();
+        assert_eq!(code, 1, "{content}: {}", recorder.seen());
+        assert!(recorder.only_error_line().contains("op1.csv has other columns"));
+        assert_eq!(recorder.csv(), content);
+    }
+    // Words alone are no sign of a recording.
+    let run = Run::new().file("op1.csv", "hello,1\n").columns("ticker,conditions").tickers("AAPL");
+    assert_eq!(run.url("ws://127.0.0.1:9").run_to_its_end().0, 1);
+}
+
+/// In the middle of a row and of a first field; with and without rows that come
+/// before it is noticed; also when the file has grown again beyond its old length by then.
+#[test]
+fn a_recording_cut_in_the_middle_of_a_row_keeps_its_whole_rows_and_all_later_ones() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recorded_up_to(3, &server);
+    let header = FORETOLD_COLUMNS.len() as u64 + 1;
+    let one = row(1).len() as u64;
+    let mut next = 4;
+    let mut kept = vec![1, 2, 3];
+    let (mut mended, mut damaged) = (0, Vec::new());
+    for (rows, bytes, later) in [(2, 7, 0), (1, 1, 3), (2, one - 1, 9), (0, 2, 2)] {
+        recorder.wait_until("all rows", |now| numbers_in(now) == kept);
+        let length = header + rows as u64 * one + bytes;
+        let stump = usize::try_from(length - bytes).expect("a few")
+            ..usize::try_from(length).expect("a few");
+        damaged.extend_from_slice(&recorder.bytes_of("op1.csv")[stump]);
+        kept.truncate(rows);
+        cut(&recorder, length);
+        if later > 0 {
+            connection.send_text(&message(next..=next + later - 1));
+            kept.extend(next..next + later);
+            next += later;
+        }
+        mended += 1;
+        recorder.wait_until("it is mended", |now| {
+            now.stderr().matches("half a row was moved").count() == mended
+        });
+    }
+    connection.send_text(&message(next..=next));
+    kept.push(next);
+    recorder.wait_until("all rows", |now| now.csv().ends_with(&row(next)));
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(numbers_in(&recorder), kept);
+    // Their names are the times, of which each is later than the one before.
+    assert_eq!(torn(&recorder), String::from_utf8(damaged).expect("text"));
+    assert_says(&recorder, &summary_line(usize::try_from(next).expect("a few"), 0));
+}
+
+/// The same for the ledger: its rows go on under a header, and the state that holds is said again.
+#[test]
+fn a_ledger_that_was_emptied_says_again_what_holds() {
+    let server = Server::plain();
+    let (mut recorder, connection) = recorded_up_to(1, &server);
+    let before = recorder.ledger();
+    fs::write(recorder.path("op1.coverage.csv"), "").expect("to be emptied");
+    recorder.wait_until_it_says("op1.coverage.csv was emptied or cut");
+    recorder.wait_until("the state", |now| now.ledger().lines().count() == 2);
+    assert_eq!(recorder.ledger(), before);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(recorder.ledger().starts_with(&before) && recorder.ledger().contains("stopped"));
+}
+
+/// Large enough that mending takes as long as a kill needs to fall into it.
+const MANY_ROWS: usize = 1_000_000;
+
+#[test]
+#[expect(clippy::print_stderr, reason = "how many kills fell into the mending is chance")]
+fn a_kill_while_it_is_mended_loses_nothing_that_was_in_the_file() {
+    let (mut before, mut within) = (0, 0);
+    for round in 0..4_u64 {
+        let whole = format!("{FORETOLD_COLUMNS}\n{}", row(1).repeat(MANY_ROWS));
+        let server = Server::plain();
+        let run = Run::new().file("op1.csv", &whole).columns(FORETOLD_COLUMNS);
+        let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
+        let mut connection = server.connect_and_wait_for_subscriptions(1);
+        let length = whole.len() as u64 - 9;
+        cut(&recorder, length);
+        connection.send_text(&message(2..=2));
+        recorder.wait_until("the row", |now| now.ends_with("op1.csv", &row(2)));
+        recorder.wait_until("it is being mended", |now| {
+            now.path("op1.csv.next").exists() || !torn(now).is_empty()
+        });
+        thread::sleep(Duration::from_millis(round * 4));
+        recorder.signal(Signal::SIGKILL);
+        assert_eq!(recorder.wait_exit(), -9);
+        let stump = &whole[whole.len() - row(1).len()..whole.len() - 9];
+        let kept = &whole[..whole.len() - row(1).len()];
+        let csv = recorder.csv();
+        if csv == format!("{kept}{stump}{}", row(2)) {
+            before += 1;
+        } else {
+            assert!(csv == format!("{kept}{}", row(2)), "mended at once or not at all");
+            assert_eq!(torn(&recorder), stump);
+            within += 1;
+        }
+        let run = Run::beside(&recorder).columns(FORETOLD_COLUMNS).url(&server.url());
+        let mut recorder = run.tickers("AAPL").spawn();
+        let connection = server.connect_and_wait_for_subscriptions(1);
+        assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+        assert!(recorder.csv() == csv, "the next start changes no row");
+        assert!(!recorder.path("op1.csv.next").exists());
+    }
+    eprintln!("{before} kills before it was mended, {within} after");
+    assert!(before > 0, "of so many kills, one falls into the mending");
+}
+
+/// Somebody else's rows in between are theirs; only half a row of theirs would spoil ours.
+#[test]
+fn half_a_row_that_somebody_appended_does_not_spoil_the_next_one() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recorded_up_to(3, &server);
+    let mut file = OpenOptions::new().append(true).open(recorder.path("op1.csv")).expect("it");
+    file.write_all(b"AAPL,77").expect("to be written");
+    connection.send_text(&message(4..=4));
+    recorder.wait_until_it_says("was written to by somebody");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!((numbers_in(&recorder), torn(&recorder).as_str()), (vec![1, 2, 3, 4], "AAPL,77"));
+}
