@@ -14,7 +14,7 @@ use super::disk::DiskFile;
 use super::recent::Recent;
 
 /// Bytes compared at a time: most places differ in the first few.
-const COMPARED_BYTES: u64 = 4 << 10;
+const COMPARED_BYTES: usize = 4 << 10;
 
 /// Bytes brought back at a time from a file that was removed.
 const BROUGHT_BACK_BYTES: u64 = 1 << 20;
@@ -172,26 +172,31 @@ impl AppendFile {
     /// Goes on in `next`. If nobody can find the rows any more that were appended since the last
     /// look, they are brought along, but for those that are in `next` already.
     pub(super) fn go_on_in(&mut self, next: AppendFile, are_lost: bool) {
-        let from = self.looked_at + if are_lost { self.copied_to(&next) } else { 0 };
+        let lost = if are_lost { self.missing_in(&next) } else { 0..0 };
         let old = std::mem::replace(self, next);
         self.left_behind = old.left_behind;
-        if are_lost {
-            self.left_behind.push_front((old.disk, from..old.whole));
+        if !lost.is_empty() {
+            self.left_behind.push_front((old.disk, lost));
         }
     }
 
-    /// How many bytes of what was appended since the last look stand at the end of `other`: it may
-    /// be a copy that somebody has made.
-    fn copied_to(&self, other: &AppendFile) -> u64 {
-        let mut appended = self.whole.saturating_sub(self.looked_at);
+    /// Where those rows are that were appended since the last look and do not stand at the end of
+    /// `other`, which may be a copy that somebody has made.
+    fn missing_in(&mut self, other: &AppendFile) -> Range<u64> {
+        let (from, to) = match self.changed_by_others() {
+            Ok(0) => (self.looked_at, self.whole),
+            // It was cut before it was removed.
+            _ => (self.own_rows().unwrap_or_default(), self.disk.length().unwrap_or_default()),
+        };
+        let mut end = to;
         for length in self.recent.lengths().rev() {
-            let place = other.whole.checked_sub(appended);
-            if place.is_some_and(|place| same_bytes(self, self.looked_at, other, place, appended)) {
-                return appended;
+            let there = end.checked_sub(from).and_then(|copied| other.whole.checked_sub(copied));
+            if there.is_some_and(|there| same_bytes(self, from..end, other, there)) {
+                return end..to;
             }
-            appended = appended.saturating_sub(length);
+            end = end.saturating_sub(length);
         }
-        0
+        from..to
     }
 
     /// Brings rows back from files that were removed.
@@ -250,21 +255,17 @@ impl AppendFile {
     }
 }
 
-/// Whether so many bytes can be read from the two places on, and are the same.
-fn same_bytes(a: &AppendFile, from_a: u64, b: &AppendFile, from_b: u64, count: u64) -> bool {
-    let mut done = 0;
-    while done < count {
-        let length = usize::try_from((count - done).min(COMPARED_BYTES)).unwrap_or_default();
-        let read = |file: &AppendFile, from: u64| {
-            let mut bytes = vec![0; length];
-            file.disk.file().read_exact_at(&mut bytes, from + done).map(|()| bytes)
-        };
-        match (read(a, from_a), read(b, from_b)) {
-            (Ok(ours), Ok(theirs)) if ours == theirs => done += length as u64,
-            _ => return false,
-        }
-    }
-    true
+/// Whether these bytes of `a` can be read from a place in `b` as well.
+fn same_bytes(a: &AppendFile, bytes: Range<u64>, b: &AppendFile, place: u64) -> bool {
+    let read = |file: &AppendFile, from: u64, length: u64| {
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        file.disk.file().read_exact_at(&mut bytes, from).ok().map(|()| bytes)
+    };
+    bytes.clone().step_by(COMPARED_BYTES).all(|from| {
+        let length = (bytes.end - from).min(COMPARED_BYTES as u64);
+        let ours = read(a, from, length);
+        ours.is_some() && ours == read(b, place + (from - bytes.start), length)
+    })
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //! `copytruncate`: later rows are whole and have a header above them, no whole row is lost, and what
 //! is damaged stands in a file of its own.
 
+use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::harness::{Recorder, Run, Signal};
-use crate::journal::{message, numbers_of, recorded_up_to};
+use crate::journal::{Journal, message, numbers_of, recorded_up_to};
 use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line};
 use crate::server::Server;
 
@@ -193,13 +194,85 @@ fn a_kill_while_it_is_mended_loses_nothing_that_was_in_the_file() {
     assert!(before > 0, "of so many kills, one falls into the mending");
 }
 
+/// How often the recording is spoilt; more with this variable in the environment.
+const TIMES: usize = 5;
+const TIMES_VARIABLE: &str = "FINNHUB_TEST_CUTS";
+
+/// Emptied, cut anywhere, appended to and removed, between one look and the next each time, while
+/// trades come.
+#[test]
+#[expect(clippy::print_stderr, reason = "the counts and the seed belong into the test's record")]
+fn whatever_is_done_to_the_recording_its_rows_are_whole_and_later_ones_are_there() {
+    let times = env::var(TIMES_VARIABLE).map_or(TIMES, |number| number.parse().expect("a number"));
+    let seed = fastrand::u64(..);
+    let mut dice = fastrand::Rng::with_seed(seed);
+    eprintln!("{times} times, seed {seed}");
+    let journal = Journal::start();
+    let run = Run::new().url(&journal.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+    let mut recorder = run.spawn();
+    let mut last_done = Instant::now();
+    let mut kept = Vec::<u64>::new();
+    recorder.wait_for_row_count(1);
+    for number in 0..times {
+        // Half a row in two places is more than the next look can tell apart.
+        recorder.wait_until("it is mended", |now| {
+            let said = now.stderr();
+            said.matches(" by somebody").count() + said.matches("moved or removed").count()
+                >= number
+        });
+        thread::sleep(Duration::from_millis(dice.u64(0..1_500)));
+        let csv = recorder.csv();
+        let cut_to = match dice.u8(0..6) {
+            0 => {
+                fs::remove_file(recorder.path("op1.csv")).expect("to be removed");
+                0
+            }
+            1 => {
+                append(&recorder, b"AAPL,0,5,16803");
+                csv.len()
+            }
+            other => {
+                let cut_to = if other == 2 { 0 } else { dice.usize(0..csv.len()) };
+                cut(&recorder, cut_to as u64);
+                cut_to
+            }
+        };
+        last_done = Instant::now();
+        kept = csv[..cut_to].lines().filter_map(number_of).collect();
+        // A header may have come between the look and the cut.
+        kept.truncate(kept.len().saturating_sub(3));
+    }
+    thread::sleep(Duration::from_millis(dice.u64(0..700)));
+    recorder.signal(Signal::SIGTERM);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    let numbers = numbers_in(&recorder);
+    assert!(numbers.is_sorted_by(|a, b| a < b), "in order, and none twice");
+    let sent = journal.sent();
+    let later = sent.iter().filter(|sent| sent.at > last_done);
+    let later: Vec<u64> = later.flat_map(|sent| sent.numbers.clone()).collect();
+    let first = kept.first().and_then(|first| numbers.binary_search(first).ok()).unwrap_or(0);
+    assert!(numbers[first..].starts_with(&kept), "every row before the last cut");
+    let received = later.iter().take_while(|number| Some(*number) <= numbers.last()).count();
+    assert!(numbers.ends_with(&later[..received]), "every later row");
+    eprintln!("{} rows at the end, {received} since the last time", numbers.len());
+}
+
+fn append(recorder: &Recorder, bytes: &[u8]) {
+    let file = OpenOptions::new().append(true).open(recorder.path("op1.csv"));
+    file.expect("the file").write_all(bytes).expect("to be written");
+}
+
+/// The number of a whole row of a [`message`].
+fn number_of(line: &str) -> Option<u64> {
+    line.strip_prefix("AAPL,")?.strip_suffix(",5,1680300000123,1")?.parse().ok()
+}
+
 /// Somebody else's rows in between are theirs; only half a row of theirs would spoil ours.
 #[test]
 fn half_a_row_that_somebody_appended_does_not_spoil_the_next_one() {
     let server = Server::plain();
     let (mut recorder, mut connection) = recorded_up_to(3, &server);
-    let mut file = OpenOptions::new().append(true).open(recorder.path("op1.csv")).expect("it");
-    file.write_all(b"AAPL,77").expect("to be written");
+    append(&recorder, b"AAPL,77");
     connection.send_text(&message(4..=4));
     recorder.wait_until_it_says("was written to by somebody");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());

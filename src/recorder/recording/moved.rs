@@ -306,6 +306,24 @@ mod tests {
     }
 
     #[test]
+    fn whole_rows_alone_are_brought_back_from_a_file_that_was_cut_before_it_was_removed() {
+        for cut in HEADER.len()..HEADER.len() + ROWS.concat().len() {
+            let directory = tempfile::tempdir().unwrap();
+            let (path, mut file) = recorded(directory.path(), 2);
+            let content = fs::read(&path).unwrap();
+            fs::write(&path, &content[..cut]).unwrap();
+            append(&mut file, &LATER);
+            fs::remove_file(&path).unwrap();
+            assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+            let found = fs::read_to_string(&path).unwrap();
+            let brought = found.strip_prefix(HEADER).unwrap();
+            assert!(brought.ends_with(&LATER.concat()), "cut at {cut}: {brought}");
+            let whole = ["A,1", "A,12", "A,13", "B,1"];
+            assert!(brought.lines().all(|row| whole.contains(&row)), "cut at {cut}: {brought}");
+        }
+    }
+
+    #[test]
     fn a_symbolic_link_stays_one() {
         let directory = tempfile::tempdir().unwrap();
         let (real, mut file) = recorded(directory.path(), 4);
