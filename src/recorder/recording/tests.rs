@@ -20,7 +20,8 @@ const COLUMNS: [Column; 2] = [Column::Ticker, Column::ReceivedMs];
 const HEADER: &str = "ticker,received_ms\n";
 
 fn open(directory: &Path, rotate: Option<Rotate>, now_ms: i64) -> Recording {
-    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, None, now_ms).unwrap()
+    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, None, now_ms)
+        .unwrap()
 }
 
 /// Every file but the lock, by name.
@@ -79,7 +80,7 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
     recording.ledger().down(last_message, "silent");
-    recording.ledger().hand_over().unwrap();
+    recording.ledger().hand_over_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -112,7 +113,7 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     assert!(recording.rotation_is_due(hour + 120_000));
     recording.rotate(hour + 120_000, hour + 120_000);
     assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger().hand_over().unwrap();
+    recording.ledger().hand_over_all().unwrap();
     let found = files(directory.path());
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
@@ -154,7 +155,7 @@ fn the_next_file_is_locked_like_the_first() {
     recording.rotate(HALF_PAST + HOUR, i64::MAX);
     let out = directory.path().join("op1.csv");
     assert!(fs::File::open(&out).unwrap().try_lock().is_err());
-    assert!(Recording::open(&out, &COLUMNS, None, None, HALF_PAST).is_err());
+    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, None, HALF_PAST).is_err());
 }
 
 #[test]
