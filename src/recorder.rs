@@ -18,6 +18,8 @@ mod rehearsal;
 mod repair;
 mod rotation;
 mod row;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::collections::VecDeque;
@@ -167,18 +169,26 @@ impl Recorder {
         }
         self.duties(Instant::now());
         loop {
-            let finished = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
-                Ok(entry) => self.take_all(entry, inbox),
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
+            let entry = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
+                Ok(entry) => Some(entry),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
             };
-            self.hand_over();
-            self.record_held();
-            if finished {
+            if self.turn(entry, inbox) {
                 return self.finish(inbox);
             }
+        }
+    }
+
+    /// Does what has come, and what is due; gives whether it was the last.
+    fn turn(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
+        let finished = entry.is_some_and(|entry| self.take_all(entry, inbox));
+        self.hand_over();
+        self.record_held();
+        if !finished {
             self.duties(Instant::now());
         }
+        finished
     }
 
     /// Takes an entry and what waits behind it, as long as the rows make no large batch.
@@ -430,13 +440,14 @@ impl Recorder {
         self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
     }
 
-    /// Others may read up to there.
+    /// Others read in the proof of life how far they may read.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
             self.judge(result);
             return;
         }
-        self.prove_life();
+        // When all that has come is taken: a lost connection may be among it.
+        self.timers.proof = Instant::now();
         if self.output.recording().is_some_and(Recording::is_dirty) {
             self.plan_sync();
         }

@@ -129,11 +129,6 @@ impl Ledger {
         }
     }
 
-    /// The file below, to tell it of its new name.
-    pub(super) fn disk_mut(&mut self) -> &mut DiskFile {
-        self.file.disk_mut()
-    }
-
     /// Whether rows still wait for the disk.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()

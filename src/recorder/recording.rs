@@ -41,10 +41,15 @@ pub struct SyncRequest {
 ///
 /// Runs on a thread of its own until nobody can ask any more.
 pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
-    for SyncRequest { mut csv, mut ledger, mut outcome } in requests {
-        let result = csv.sync().and_then(|()| ledger.sync());
-        outcome.error = result.err().map(|error| error.to_string());
-        outbox.send(Entry::Synced(outcome));
+    for request in requests {
+        outbox.send(Entry::Synced(request.perform()));
+    }
+}
+
+impl SyncRequest {
+    pub(super) fn perform(mut self) -> SyncOutcome {
+        let result = self.csv.sync().and_then(|()| self.ledger.sync());
+        SyncOutcome { error: result.err().map(|error| error.to_string()), ..self.outcome }
     }
 }
 
@@ -311,14 +316,13 @@ impl Recording {
         let archive = free_archive(&self.out, rotate, period_ms)?;
         self.csv.sync()?;
         let next_path = beside(&self.out, ".next");
-        let mut next = begin_file(&next_path, &self.header, now_ms)?;
+        let next = begin_file(&next_path, &self.header, now_ms)?;
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
         self.sync()?;
         disk::rename(&self.out, &archive.csv)?;
         // A power cut must not keep only the second of two renamings.
         sync_directory(&self.out)?;
         disk::rename(&next_path, &self.out)?;
-        next.disk_mut().renamed(&self.out);
         self.csv = next;
         self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
@@ -356,7 +360,6 @@ impl Recording {
         disk::rename(&path, &archive.ledger)?;
         sync_directory(&path)?;
         disk::rename(&next_path, &path)?;
-        next.disk_mut().renamed(&path);
         self.ledger = next;
         self.generation += 1;
         sync_directory(&path)
