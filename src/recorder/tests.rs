@@ -66,6 +66,8 @@ fn reboot(files: &mut Files) {
 struct Traced {
     history: History,
     trace: Trace,
+    /// What was moved aside in it.
+    torn: Vec<Vec<u8>>,
 }
 
 /// A crash in the middle of a traced run: the state of the disk, what is known, and when it is.
@@ -87,7 +89,9 @@ impl Traced {
         trace::begin(directory.path());
         let (now_ms, number) = start.map_or((None, 1), |(now_ms, number)| (Some(now_ms), number));
         let history = Run::new(workload, directory.path(), dice, now_ms, number).run();
-        Traced { history, trace: trace::take() }
+        let (trace, left) = (trace::take(), disk_model::take(directory.path()));
+        let torn = left.into_iter().filter(|(name, _)| checks::is_torn(name));
+        Traced { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
     }
 
     /// Stops it anywhere, and gives one of the states that it may be left in.
@@ -107,6 +111,7 @@ impl Traced {
             }
         }
         known.learn(&self.history, operations);
+        known.torn.clone_from(&self.torn);
         let mut files = match dice.u8(..10) {
             0 => disk.after_kill(),
             _ => disk.after_power_cut(dice),

@@ -17,6 +17,8 @@ pub(super) struct Known {
     pub(super) synced: BTreeSet<u64>,
     /// Every row received so far: number and time.
     pub(super) received: Vec<(u64, i64)>,
+    /// What is torn at the ends of files, or was, and is never thrown away.
+    pub(super) torn: Vec<Vec<u8>>,
     /// Times at which nothing can have been recorded.
     pub(super) outages: Vec<(i64, i64)>,
 }
@@ -56,6 +58,10 @@ pub(super) fn numbers(bytes: &[u8]) -> Vec<u64> {
 /// How a compressed file begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+pub(super) fn is_torn(name: &str) -> bool {
+    name.contains(".torn-")
+}
+
 fn is_ledger(name: &str) -> bool {
     name.ends_with(".coverage.csv")
 }
@@ -77,8 +83,7 @@ fn in_order(files: &Files, wanted: impl Fn(&str) -> bool) -> Vec<&str> {
 fn rows(files: &Files, columns: &[Column], known: &Known, seen: &mut Seen) -> Vec<u64> {
     let mut found = Vec::new();
     let recordings = in_order(files, |name| {
-        name == "op1.csv"
-            || (name.starts_with("op1-") && !is_ledger(name) && !name.contains(".torn-"))
+        name == "op1.csv" || (name.starts_with("op1-") && !is_ledger(name) && !is_torn(name))
     });
     seen.archives += recordings.len() - 1;
     for name in recordings {
@@ -156,7 +161,13 @@ pub(super) fn check(files: &Files, columns: &[Column], known: &Known, seen: &mut
         let live = inside && is_live(&ledger, from_ms + 1);
         assert!(!live, "the outage of {from_ms} to {until_ms} is called live: {ledger:?}");
     }
+    let torn: Vec<&Vec<u8>> =
+        files.iter().filter(|(name, _)| is_torn(name)).map(|(_, bytes)| bytes).collect();
+    for bytes in &known.torn {
+        let kept = torn.iter().any(|torn| torn.ends_with(bytes));
+        assert!(kept, "{:?} is torn, and gone", String::from_utf8_lossy(bytes));
+    }
     seen.rows += found.len();
-    seen.torn += files.keys().filter(|name| name.contains(".torn-")).count();
+    seen.torn += torn.len();
     found
 }
