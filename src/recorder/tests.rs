@@ -14,7 +14,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use super::disk::trace::{self, Trace};
+use super::disk::trace::{self, Operation, Trace};
 use super::{Fsync, header};
 use crate::columns::Column;
 use checks::{Known, Seen, check};
@@ -94,19 +94,31 @@ impl Traced {
         Traced { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
     }
 
-    /// Stops it anywhere, and gives one of the states that it may be left in.
+    /// After how many operations it stops: anywhere, but rather where names are being changed.
+    fn crash_point(&self, dice: &mut Rng) -> usize {
+        let anywhere = dice.usize(..=self.trace.operations.len());
+        let after_naming = self.trace.operations.iter().enumerate().filter(|(_, operation)| {
+            matches!(operation, Operation::Rename { .. } | Operation::Remove { .. })
+        });
+        let after_naming: Vec<usize> = after_naming.map(|(place, _)| place + 1).collect();
+        if dice.bool() { dice.choice(after_naming).unwrap_or(anywhere) } else { anywhere }
+    }
+
+    /// Stops it somewhere, and gives one of the states that it may be left in.
     fn crash(&self, workload: &Workload, known: &Known, dice: &mut Rng) -> Crash {
-        let operations = dice.usize(..=self.trace.operations.len());
+        let operations = self.crash_point(dice);
         let mut known = known.clone();
         let mut disk = Disk::found(&self.trace);
         let header = header(&workload.columns);
         let mut learn = |disk: &Disk| {
             known.synced.extend(disk.synced_under(&header).flat_map(checks::numbers));
+            let ledgers = disk.synced_named(checks::is_ledger);
+            known.ledger.extend(ledgers.flat_map(checks::ledger_rows));
         };
         learn(&disk);
         for operation in &self.trace.operations[..operations] {
             disk.apply(operation);
-            if matches!(operation, trace::Operation::Sync { .. }) {
+            if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory { .. }) {
                 learn(&disk);
             }
         }

@@ -15,6 +15,8 @@ use crate::recorder::{coverage, header};
 pub(super) struct Known {
     /// Numbers of the rows that were on the disk at any time.
     pub(super) synced: BTreeSet<u64>,
+    /// Rows of the ledger that were.
+    pub(super) ledger: BTreeSet<String>,
     /// Every row received so far: number and time.
     pub(super) received: Vec<(u64, i64)>,
     /// What is torn at the ends of files, or was, and is never thrown away.
@@ -49,10 +51,20 @@ impl Known {
 
 /// The numbers of whole rows in a recording; nothing behind a NUL counts.
 pub(super) fn numbers(bytes: &[u8]) -> Vec<u64> {
+    let lines = whole_lines(bytes);
+    lines.iter().filter_map(|line| line.split(',').next()?.parse().ok()).collect()
+}
+
+/// The rows of a ledger.
+pub(super) fn ledger_rows(bytes: &[u8]) -> Vec<String> {
+    whole_lines(bytes).into_iter().skip(1).collect()
+}
+
+fn whole_lines(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.split('\0').next().unwrap_or_default();
-    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    whole.filter_map(|line| line.trim_end().split(',').next()?.parse().ok()).collect()
+    let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    whole.map(str::to_owned).collect()
 }
 
 /// How a compressed file begins.
@@ -62,7 +74,7 @@ pub(super) fn is_torn(name: &str) -> bool {
     name.contains(".torn-")
 }
 
-fn is_ledger(name: &str) -> bool {
+pub(super) fn is_ledger(name: &str) -> bool {
     name.ends_with(".coverage.csv")
 }
 
@@ -113,8 +125,8 @@ fn rows(files: &Files, columns: &[Column], known: &Known, seen: &mut Seen) -> Ve
 }
 
 /// Every row of every ledger: time, and whether it is `live`.
-fn ledger(files: &Files, seen: &mut Seen) -> Vec<(i64, bool)> {
-    let mut found = Vec::new();
+fn ledger(files: &Files, known: &Known, seen: &mut Seen) -> Vec<(i64, bool)> {
+    let (mut found, mut there) = (Vec::new(), BTreeSet::new());
     for name in in_order(files, is_ledger) {
         let text = String::from_utf8(files[name].clone()).expect("text");
         let rows = text.strip_prefix(coverage::HEADER);
@@ -126,8 +138,11 @@ fn ledger(files: &Files, seen: &mut Seen) -> Vec<(i64, bool)> {
             seen.power_cuts += usize::from(fields[3] == "power cut");
             seen.kills += usize::from(fields[3] == "killed");
             found.push((fields[0].parse().expect("a time"), fields[1] == "live"));
+            there.insert(row.to_owned());
         }
     }
+    let gone: Vec<&String> = known.ledger.difference(&there).collect();
+    assert!(gone.is_empty(), "rows of the ledger are gone: {gone:?}");
     assert!(found.is_sorted_by_key(|(time_ms, _)| *time_ms), "times run backwards: {found:?}");
     found
 }
@@ -143,7 +158,7 @@ pub(super) fn check(files: &Files, columns: &[Column], known: &Known, seen: &mut
     let there: BTreeSet<u64> = found.iter().copied().collect();
     let missing: Vec<&u64> = known.synced.difference(&there).collect();
     assert!(missing.is_empty(), "synced rows are missing: {missing:?}");
-    let ledger = ledger(files, seen);
+    let ledger = ledger(files, known, seen);
     for (number, time_ms) in &known.received {
         let live = is_live(&ledger, *time_ms);
         if there.contains(number) {

@@ -194,6 +194,12 @@ impl Disk {
         synced.filter(|bytes| bytes.starts_with(header.as_bytes()))
     }
 
+    /// What the files have on the disk whose names are there and `wanted`.
+    pub(super) fn synced_named(&self, wanted: fn(&str) -> bool) -> impl Iterator<Item = &[u8]> {
+        let names = self.synced_names.iter().filter(move |(name, _)| wanted(name));
+        names.map(|(_, file)| self.contents[file].synced.as_slice())
+    }
+
     /// What a kill leaves: everything.
     pub(super) fn after_kill(&self) -> Files {
         let files = self.names.iter();
