@@ -12,6 +12,7 @@ use crate::columns::Column;
 use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
 use crate::market::SnapshotSlot;
 use crate::recorder::disk::trace::{self, Faults, Operation};
+use crate::recorder::lock_file::LockFile;
 use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
 
 /// 2026-11-23T14:30:00Z
@@ -176,6 +177,40 @@ fn the_first_failed_sync_after_a_start_writes_only_the_new_rows_again() {
     recording.sync().unwrap();
     let from = recording.csv.disk().faults.get().rewritten_from;
     assert_eq!(from, Some(rows.len() as u64));
+}
+
+/// Row 150 is in the file; the ledger says `live` since 100.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_end_is_dated_by_what_is_really_there() {
+    let scratch = tempfile::tempdir().unwrap();
+    let lock = LockFile::take(&scratch.path().join("x"), true).unwrap().0;
+    let here = lock.last().boot.clone().expect("a boot id");
+    let other = "0".repeat(here.len());
+    let row = format!("{HEADER}A,150\n");
+    let (length, more) = (row.len(), row.len() + 1);
+    for (lock, rows, end) in [
+        (format!("200 {length} 1 {here} {length} 140 100 yes"), &*row, "200,down,,killed"),
+        (format!("200 {length} 1 {here} {more} 140 100 yes"), &row, "150,down,,killed"),
+        (format!("200 {length} 1 {here} {length} 140 90 yes"), &row, "150,down,,killed"),
+        (format!("200 {length} 1 {here} {length} 140 - no"), &row, "150,down,,killed"),
+        (format!("200 {length} 1 {other} {length} 140 100 yes"), &row, "150,down,,power cut"),
+        (format!("200 {length} 1 {other} {length} 140 100 yes"), HEADER, "140,down,,power cut"),
+        (format!("200 {length} 1 {other} {length} 140 90 yes"), HEADER, "100,down,,power cut"),
+        (format!("200 {length} 1 - {length} 140 100 yes"), &row, "200,down,,killed"),
+        (format!("200 {length} 1 - {more} 140 100 yes"), HEADER, "140,down,,killed"),
+        (format!("200 {length} 1"), &row, "150,down,,killed"),
+        (String::new(), &row, "150,down,,killed"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("op1.csv"), rows).unwrap();
+        fs::write(directory.path().join("op1.csv.lock"), &lock).unwrap();
+        let live = ledger("100,live,A,\n");
+        fs::write(directory.path().join("op1.coverage.csv"), &live).unwrap();
+        drop(open(directory.path(), None, HALF_PAST));
+        let expected = format!("{live}{end}\n");
+        assert_eq!(files(directory.path())["op1.coverage.csv"], expected, "{lock:?}");
+    }
 }
 
 #[test]
