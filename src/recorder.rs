@@ -363,6 +363,7 @@ impl Recorder {
     }
 
     fn write_rows(&mut self) -> io::Result<()> {
+        // First: what may go to the ledger stands before these rows.
         if let Some(recording) = self.output.recording()
             && recording.ledger().has_pending()
         {

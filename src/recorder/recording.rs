@@ -289,7 +289,9 @@ impl Recording {
     /// rotation fails the old file goes on, and it is tried again a minute later.
     pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) {
         let Some(rotate) = self.rotate else { return };
-        let result = self.look_after_files(now_ms).and_then(|()| match self.unfinished.take() {
+        // The ledger's rows go into the ledger that they were meant for.
+        let result = self.sync().and_then(|()| self.look_after_files(now_ms));
+        let result = result.and_then(|()| match self.unfinished.take() {
             Some(archive) => {
                 let since_ms = self.ledger.last().time_ms;
                 self.ledger.close(since_ms, ROTATED);
@@ -314,7 +316,6 @@ impl Recording {
         last_message_ms: i64,
     ) -> io::Result<()> {
         let archive = free_archive(&self.out, rotate, period_ms)?;
-        self.csv.sync()?;
         let next_path = beside(&self.out, ".next");
         let next = begin_file(&next_path, &self.header, now_ms)?;
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
