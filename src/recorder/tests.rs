@@ -104,24 +104,35 @@ impl Traced {
         if dice.bool() { dice.choice(after_naming).unwrap_or(anywhere) } else { anywhere }
     }
 
-    /// Stops it somewhere, and gives one of the states that it may be left in.
-    fn crash(&self, workload: &Workload, known: &Known, dice: &mut Rng) -> Crash {
-        let operations = self.crash_point(dice);
-        let mut known = known.clone();
-        let mut disk = Disk::found(&self.trace);
+    /// Stops it `count` times, somewhere, and gives one of the states each that it may be left in.
+    fn crashes(
+        &self,
+        count: usize,
+        workload: &Workload,
+        known: &Known,
+        dice: &mut Rng,
+    ) -> Vec<Crash> {
+        let mut points: Vec<usize> = (0..count).map(|_| self.crash_point(dice)).collect();
+        points.sort_unstable();
+        let (mut disk, mut known) = (Disk::found(&self.trace), known.clone());
         let header = header(&workload.columns);
-        let mut learn = |disk: &Disk| {
-            known.synced.extend(disk.synced_under(&header).flat_map(checks::numbers));
-            let ledgers = disk.synced_named(checks::is_ledger);
-            known.ledger.extend(ledgers.flat_map(checks::ledger_rows));
-        };
-        learn(&disk);
-        for operation in &self.trace.operations[..operations] {
-            disk.apply(operation);
-            if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory { .. }) {
-                learn(&disk);
+        known.learn_synced(&disk, &header);
+        let mut done = 0;
+        let crash_at = points.into_iter().map(|point| {
+            for operation in &self.trace.operations[done..point] {
+                disk.apply(operation);
+                if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory { .. }) {
+                    known.learn_synced(&disk, &header);
+                }
             }
-        }
+            done = point;
+            self.crash(point, &disk, &known, dice)
+        });
+        crash_at.collect()
+    }
+
+    fn crash(&self, operations: usize, disk: &Disk, synced: &Known, dice: &mut Rng) -> Crash {
+        let mut known = synced.clone();
         known.learn(&self.history, operations);
         known.torn.clone_from(&self.torn);
         let mut files = match dice.u8(..10) {
@@ -177,24 +188,21 @@ fn from_every_state_that_a_power_cut_may_leave_the_next_start_goes_on() {
             kinds.insert(workload.name);
             let first = Traced::new(workload, &Files::new(), &mut dice, None);
             operations += first.trace.operations.len();
-            for _ in 0..STATES_OF_ONE_RUN {
-                check_start(
-                    &first.crash(workload, &Known::default(), &mut dice),
-                    workload,
-                    &mut found,
-                );
-                built += 1;
+            let crashes = first.crashes(STATES_OF_ONE_RUN, workload, &Known::default(), &mut dice);
+            for crash in &crashes {
+                check_start(crash, workload, &mut found);
             }
             // The repair of one such state, and the run after it, are cut off as well.
-            let crash = first.crash(workload, &Known::default(), &mut dice);
+            let crash = dice.choice(&crashes).expect("some");
             let last_number = first.history.sent.last().map_or(0, |sent| sent.number);
             let again = Some((crash.now_ms, last_number + 1));
             let second = Traced::new(workload, &crash.files, &mut dice, again);
             operations += second.trace.operations.len();
-            for _ in 0..STATES_OF_ONE_RUN {
-                check_start(&second.crash(workload, &crash.known, &mut dice), workload, &mut found);
-                built += 1;
+            let crashes = second.crashes(STATES_OF_ONE_RUN, workload, &crash.known, &mut dice);
+            for crash in &crashes {
+                check_start(crash, workload, &mut found);
             }
+            built += 2 * STATES_OF_ONE_RUN;
         }
     }
     eprintln!("{built} states of {operations} operations in {kinds:?}: {found:?}");

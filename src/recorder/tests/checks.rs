@@ -5,7 +5,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-use super::disk_model::Files;
+use super::disk_model::{Disk, Files};
 use super::run::History;
 use crate::columns::Column;
 use crate::recorder::{coverage, header};
@@ -39,6 +39,12 @@ pub(super) struct Seen {
 }
 
 impl Known {
+    /// Adds what is on the disk.
+    pub(super) fn learn_synced(&mut self, disk: &Disk, header: &str) {
+        self.synced.extend(disk.synced_under(header).flat_map(numbers));
+        self.ledger.extend(disk.synced_named(is_ledger).flat_map(ledger_rows));
+    }
+
     /// Adds what is known of a run after so many operations; nothing is recorded after them.
     pub(super) fn learn(&mut self, history: &History, operations: usize) {
         let sent = history.sent.iter().filter(|sent| sent.operations <= operations);
@@ -50,13 +56,13 @@ impl Known {
 }
 
 /// The numbers of whole rows in a recording; nothing behind a NUL counts.
-pub(super) fn numbers(bytes: &[u8]) -> Vec<u64> {
+fn numbers(bytes: &[u8]) -> Vec<u64> {
     let lines = whole_lines(bytes);
     lines.iter().filter_map(|line| line.split(',').next()?.parse().ok()).collect()
 }
 
 /// The rows of a ledger.
-pub(super) fn ledger_rows(bytes: &[u8]) -> Vec<String> {
+fn ledger_rows(bytes: &[u8]) -> Vec<String> {
     whole_lines(bytes).into_iter().skip(1).collect()
 }
 
@@ -74,7 +80,7 @@ pub(super) fn is_torn(name: &str) -> bool {
     name.contains(".torn-")
 }
 
-pub(super) fn is_ledger(name: &str) -> bool {
+fn is_ledger(name: &str) -> bool {
     name.ends_with(".coverage.csv")
 }
 
