@@ -43,6 +43,8 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         if !same_content(path, &small)? {
             return Err(io::Error::other(format!("{} exists", small.display())));
         }
+        // Its name may be in the system's memory only.
+        sync_directory(&small)?;
         return disk::remove(path).map(|()| small);
     }
     let part = part_name(&small);

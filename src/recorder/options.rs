@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use super::coverage::ledger_path;
 use super::recording::SyncRequest;
 use super::rotation::Rotate;
 use crate::columns::Column;
@@ -31,6 +32,16 @@ pub enum Destination {
     File(PathBuf),
     /// Standard output, for another program to read.
     StandardOutput,
+}
+
+impl Destination {
+    /// What its ledger is called, for people.
+    pub(super) fn ledger(&self) -> String {
+        match self {
+            Destination::File(path) => ledger_path(path).display().to_string(),
+            Destination::StandardOutput => "no ledger".to_owned(),
+        }
+    }
 }
 
 impl std::fmt::Display for Destination {

@@ -34,9 +34,7 @@ pub(super) fn rebuild(
         Ok((file, aside))
     });
     // As little as possible is left on a full disk.
-    let (mut file, aside) = made.inspect_err(|_| drop(disk::remove(&next)))?;
-    file.disk_mut().renamed(&real);
-    Ok((file, aside))
+    made.inspect_err(|_| drop(disk::remove(&next)))
 }
 
 /// A new file, locked and on the disk, with the header and the parts.

@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::{Level, error, info, warn};
 
-use super::coverage::ledger_path;
-use super::options::{Destination, Report};
+use super::Recorder;
+use super::options::Report;
 use super::recording::Recording;
-use super::{BATCH_BYTES, Recorder};
 use crate::clock::now_ms;
 use crate::entry::{Entry, log_line};
 
@@ -21,6 +20,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// The trouble of a pipe that nobody reads.
 const READER_GONE: &str = "the reader has gone away";
+
+/// How the causes begin that more room would cure.
+const FULL: &str = "disk full";
 
 /// The disk refuses.
 #[derive(Debug)]
@@ -65,29 +67,25 @@ impl Recorder {
         );
     }
 
-    /// Notes the same for the ledger, for which no trade waits.
-    pub(super) fn judge_ledger(&mut self, result: io::Result<()>) {
-        let ledger = match &self.options.out {
-            Destination::File(out) => ledger_path(out),
-            Destination::StandardOutput => return,
-        };
-        let ledger = ledger.display();
-        match (result, &self.ledger_trouble) {
-            (Ok(()), None) | (Err(_), Some(_)) => {}
-            (Ok(()), Some(_)) => {
-                info!("{ledger}: writing again");
-                self.ledger_trouble = None;
-            }
-            (Err(error), None) => {
-                let cause = cause_of(&error);
-                error!(
-                    "{cause}: cannot write {ledger} ({error}); its rows wait in memory, and writing goes on by itself"
-                );
-                self.ledger_trouble = Some(format!(
-                    "{cause}: the last rows of {ledger} could not be written before the end"
-                ));
-            }
+    /// Notes a failure of the ledger, and says so once. On a full disk it is one of the recording as
+    /// well; for any other reason no trade waits for the ledger, and a later look tries it again.
+    pub(super) fn judge_ledger(&mut self, result: io::Result<()>) -> io::Result<()> {
+        let Err(error) = result else { return Ok(()) };
+        let (cause, ledger) = (cause_of(&error), self.options.out.ledger());
+        if cause.starts_with(FULL) {
+            return Err(io::Error::new(error.kind(), format!("{ledger}: {error}")));
         }
+        if let Some(recording) = self.output.recording() {
+            recording.ledger().set_out_of_reach(true);
+        }
+        if self.ledger_trouble.is_none() {
+            error!(
+                "{cause}: cannot write {ledger} ({error}); its rows wait in memory, and writing goes on by itself"
+            );
+            let failure = "could not be written before the end";
+            self.ledger_trouble = Some(format!("{cause}: the last rows of {ledger} {failure}"));
+        }
+        Ok(())
     }
 
     /// Tries a refusing disk again, and on success records what has been held.
@@ -97,13 +95,7 @@ impl Recorder {
             other => other,
         };
         self.judge(result);
-        while self.trouble.is_none() {
-            let Some(entry) = self.held.pop_front() else { break };
-            self.record(entry);
-            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
-                self.hand_over();
-            }
-        }
+        self.record_held();
     }
 
     /// The end: one last try, then what is still waiting is lost and said to be.
@@ -112,6 +104,11 @@ impl Recorder {
         self.retry();
         if self.trouble.is_none() {
             self.look_after_ledger();
+        }
+        while self.trouble.is_none() && !self.held.is_empty() {
+            let result = self.sync();
+            self.judge(result);
+            self.record_held();
         }
         let failure = self.trouble.take().and_then(|trouble| {
             let failure = self.give_up(&trouble.cause);
@@ -122,6 +119,12 @@ impl Recorder {
             None => self.sync(),
             _ => Ok(()),
         };
+        if last_sync.is_err()
+            && let Some(recording) = self.output.recording()
+        {
+            // That it was stopped is true all the same.
+            let _ = recording.ledger().hand_over_all();
+        }
         let failure = failure.or_else(|| self.ledger_trouble.take());
         let failure = failure.or_else(|| {
             let error = last_sync.err()?;
@@ -175,7 +178,7 @@ impl Recorder {
         }
         if let Some(recording) = self.output.recording() {
             // The disk may refuse this too; the next start then finds the last proof of life.
-            let _ = recording.ledger().hand_over();
+            let _ = recording.ledger().hand_over_all();
         }
         failure
     }
@@ -183,9 +186,9 @@ impl Recorder {
 
 fn cause_of(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::StorageFull => "disk full".to_owned(),
-        io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
-        io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
+        io::ErrorKind::StorageFull => FULL.to_owned(),
+        io::ErrorKind::QuotaExceeded => format!("{FULL} (quota)"),
+        io::ErrorKind::FileTooLarge => format!("{FULL} (file size limit)"),
         io::ErrorKind::NotFound => "file is gone".to_owned(),
         io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
         _ => format!("write error: {error}"),

@@ -16,7 +16,7 @@ use super::{Recording, open_anew};
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::coverage::{self, ledger_path};
 use crate::recorder::disk::{DiskFile, sync_directory};
-use crate::recorder::lock_file::{LockFile, lock_path};
+use crate::recorder::lock_file::lock_path;
 use crate::recorder::opening::{Head, OpenError, check_header, row_end};
 use crate::recorder::rebuild::rebuild;
 use crate::recorder::recent::follows_a_row;
@@ -29,40 +29,42 @@ impl Recording {
     /// The system's; then no row may be appended before the next try has succeeded.
     pub(in crate::recorder) fn look_after_rows(&mut self, now_ms: i64) -> io::Result<()> {
         self.look_after_lock();
-        let result = look_after(&self.out, &self.header, &mut self.csv, now_ms);
-        self.count_generation(result).map(drop)
+        let looked = look_after(&self.out, &self.header, &mut self.csv, now_ms);
+        if !matches!(looked, Ok(false)) {
+            self.generation += 1;
+            // Before the first row: who reads along must not take it for the old file.
+            self.prove_sync()?;
+        }
+        looked?;
+        self.csv.bring_back()?;
+        self.csv.looked_after();
+        Ok(())
     }
 
     /// The same for the ledger.
     ///
     /// # Errors
-    /// The system's; then no row may be handed to it before the next try has succeeded.
+    /// The system's; then no row is handed to it before the next try has succeeded.
     pub(in crate::recorder) fn look_after_ledger(&mut self, now_ms: i64) -> io::Result<()> {
+        self.ledger.set_out_of_reach(true);
         let path = ledger_path(&self.out);
-        let result = look_after(&path, coverage::HEADER, self.ledger.file(), now_ms);
-        if self.count_generation(result)? {
-            self.ledger.repeat_state()?;
+        let looked = look_after(&path, coverage::HEADER, self.ledger.file(), now_ms);
+        if !matches!(looked, Ok(false)) {
+            self.generation += 1;
         }
-        Ok(())
+        let is_another = looked?;
+        self.ledger.file().bring_back()?;
+        self.ledger.file().looked_after();
+        self.ledger.set_out_of_reach(false);
+        if is_another { self.ledger.repeat_state() } else { Ok(()) }
     }
 
     /// Takes the lock anew where it is gone: together with the directory, or alone.
     fn look_after_lock(&mut self) {
-        let is_there = place_of(&lock_path(&self.out), self.lock.disk());
-        // Where it cannot be taken, the lock of the recording itself still keeps others away.
-        if !matches!(is_there, Ok(Place::Here))
-            && let Ok((lock, _)) = LockFile::take(&self.out)
-        {
-            self.lock = lock;
+        if !matches!(place_of(&lock_path(&self.out), self.lock.disk()), Ok(Place::Here)) {
+            // Where that cannot be, the lock of the recording itself still keeps others away.
+            let _ = self.lock.take_anew(&self.out);
         }
-    }
-
-    /// What another thread forces to the disk at the moment is another file, if this one changed.
-    fn count_generation(&mut self, looked: io::Result<bool>) -> io::Result<bool> {
-        if !matches!(looked, Ok(false)) {
-            self.generation += 1;
-        }
-        looked
     }
 
     /// Whether rows were appended that nobody can find, because their file was removed.
@@ -83,8 +85,6 @@ fn look_after(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
     if place == Place::Here {
         let longer = file.changed_by_others()?;
         if longer == 0 {
-            file.bring_back()?;
-            file.looked_after();
             return Ok(false);
         }
         let what = if longer < 0 { "emptied or cut" } else { "written to" };
@@ -104,8 +104,6 @@ fn look_after(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
         file.go_on_in(next, place == Place::Nowhere);
         warn!("{} was moved or removed; a new one was begun", path.display());
     }
-    file.bring_back()?;
-    file.looked_after();
     Ok(true)
 }
 
@@ -175,7 +173,8 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Write as _;
 
-    use super::{AppendFile, Path, PathBuf, look_after, open_anew};
+    use super::{AppendFile, Path, PathBuf, io, look_after, open_anew};
+    use crate::recorder::disk::trace::Faults;
 
     const HEADER: &str = "ticker,price\n";
     /// Alike, so that one could be taken for another.
@@ -188,11 +187,19 @@ mod tests {
         let mut file = open_anew(&path, HEADER, 7).unwrap();
         for (number, row) in ROWS.iter().enumerate() {
             if number == known {
-                assert!(!look_after(&path, HEADER, &mut file, 7).unwrap());
+                assert!(!look(&path, &mut file).unwrap());
             }
             file.append(row.as_bytes()).unwrap();
         }
         (path, file)
+    }
+
+    /// As the recording does it.
+    fn look(path: &Path, file: &mut AppendFile) -> io::Result<bool> {
+        let changed = look_after(path, HEADER, file, 7)?;
+        file.bring_back()?;
+        file.looked_after();
+        Ok(changed)
     }
 
     fn append(file: &mut AppendFile, rows: &[&str]) {
@@ -220,9 +227,9 @@ mod tests {
                     let (path, mut file) = recorded(directory.path(), known);
                     fs::write(&path, &content[..cut]).unwrap();
                     append(&mut file, &LATER[..later]);
-                    assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+                    assert!(look(&path, &mut file).unwrap());
                     append(&mut file, &["C,1\n"]);
-                    assert!(!look_after(&path, HEADER, &mut file, 7).unwrap());
+                    assert!(!look(&path, &mut file).unwrap());
 
                     let whole = content[..cut].rfind('\n').map_or(0, |end| end + 1);
                     let kept = content[..whole].strip_prefix(HEADER).unwrap_or_default();
@@ -246,7 +253,7 @@ mod tests {
                 let mut theirs = OpenOptions::new().append(true).open(&path).unwrap();
                 theirs.write_all(others.as_bytes()).unwrap();
                 append(&mut file, &LATER);
-                assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+                assert!(look(&path, &mut file).unwrap());
                 let (ours, later) = (LATER[..before].concat(), LATER.concat());
                 let expected = format!("{HEADER}{}{ours}{kept}{later}", ROWS.concat());
                 assert_eq!(fs::read_to_string(&path).unwrap(), expected);
@@ -259,14 +266,14 @@ mod tests {
     fn a_cut_between_a_failed_write_and_its_cutting_back_is_noticed() {
         let directory = tempfile::tempdir().unwrap();
         let (path, mut file) = recorded(directory.path(), 4);
-        file.disk_mut().faults.room = Some(file.length() + 2);
-        file.disk_mut().faults.cuts = 1;
+        let room = Some(file.length() + 2);
+        file.disk().faults.set(Faults { room, cuts: 1, ..Faults::default() });
         file.append(b"C,1\n").unwrap_err();
         let found = fs::read(&path).unwrap();
         fs::write(&path, &found[found.len() - 2..]).unwrap();
-        file.disk_mut().faults.room = None;
+        file.disk().faults.set(Faults::default());
         append(&mut file, &["C,1\n"]);
-        assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+        assert!(look(&path, &mut file).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}C,1\n"));
     }
 
@@ -278,11 +285,12 @@ mod tests {
         fs::remove_file(&path).unwrap();
         file.go_on_in(open_anew(&path, HEADER, 7).unwrap(), true);
         // Room for one of the two rows.
-        file.disk_mut().faults.room = Some(HEADER.len() as u64 + 6);
-        assert!(look_after(&path, HEADER, &mut file, 7).is_err());
+        let room = Some(HEADER.len() as u64 + 6);
+        file.disk().faults.set(Faults { room, ..Faults::default() });
+        assert!(look(&path, &mut file).is_err());
         assert!(file.has_lost_rows());
         fs::remove_file(&path).unwrap();
-        assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+        assert!(look(&path, &mut file).unwrap());
         assert!(!file.has_lost_rows());
         append(&mut file, &["C,1\n"]);
         let rows = format!("{}C,1\n", ROWS[2..].concat());
@@ -299,7 +307,7 @@ mod tests {
             let copy = directory.path().join("copy");
             fs::write(&copy, theirs).unwrap();
             fs::rename(&copy, &path).unwrap();
-            assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+            assert!(look(&path, &mut file).unwrap());
             let expected = format!("{HEADER}X,1\n{}", ROWS.concat());
             assert_eq!(fs::read_to_string(&path).unwrap(), expected, "{copied} of them");
         }
@@ -314,7 +322,7 @@ mod tests {
             fs::write(&path, &content[..cut]).unwrap();
             append(&mut file, &LATER);
             fs::remove_file(&path).unwrap();
-            assert!(look_after(&path, HEADER, &mut file, 7).unwrap());
+            assert!(look(&path, &mut file).unwrap());
             let found = fs::read_to_string(&path).unwrap();
             let brought = found.strip_prefix(HEADER).unwrap();
             assert!(brought.ends_with(&LATER.concat()), "cut at {cut}: {brought}");
@@ -331,7 +339,7 @@ mod tests {
         std::os::unix::fs::symlink(&real, &link).unwrap();
         fs::write(&real, "").unwrap();
         append(&mut file, &["C,1\n"]);
-        assert!(look_after(&link, HEADER, &mut file, 7).unwrap());
+        assert!(look(&link, &mut file).unwrap());
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&real).unwrap(), format!("{HEADER}C,1\n"));
     }
