@@ -45,7 +45,7 @@ pub fn printable(text: &str, limit: usize) -> String {
         let hidden = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{feff}');
         if character.is_control() || hidden {
-            shown.extend(character.escape_default());
+            shown.extend(character.escape_debug());
         } else {
             shown.push(character);
         }

@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::append_file::{AppendFile, DiskFile, Storage};
+use super::opening::names;
 use super::row::push_text;
+use crate::rows::RowReader;
 
 /// The ledger's first line.
 pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
@@ -151,18 +153,19 @@ fn last_row(file: &DiskFile) -> io::Result<LastRow> {
     use std::io::Seek;
     let mut file = file.file();
     file.rewind()?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let mut rows = RowReader::new(file);
     let mut last = LastRow::default();
-    for record in reader.byte_records() {
-        let record = record.map_err(io::Error::other)?;
-        let time = record.get(0).and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
-        // A row that somebody spoilt by hand says nothing, but must not stop the recording.
-        if let Some(time_ms) = time {
-            let text =
-                |index| String::from_utf8_lossy(record.get(index).unwrap_or_default()).into_owned();
+    while let Some(row) = rows.next_row()? {
+        // A row that somebody spoilt by hand may say nothing, but must not stop the recording.
+        let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
+        let text = |index| match &row.fields {
+            Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
+            Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
+        };
+        if let Ok(time_ms) = text(0).parse() {
             last = LastRow {
                 time_ms: last.time_ms.max(time_ms),
-                live: record.get(1) == Some(b"live"),
+                live: text(1) == "live",
                 tickers: text(2),
                 reason: text(3),
             };
@@ -224,7 +227,7 @@ mod tests {
     fn spoilt_rows_are_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
-        fs::write(&path, format!("{HEADER}5,live,A,\nx,down\n\n")).unwrap();
+        fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();
         assert_eq!((open(&path).last().time_ms, open(&path).last().live), (5, true));
     }
 }

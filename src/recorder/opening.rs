@@ -6,6 +6,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use memchr::memchr;
 
@@ -16,6 +18,10 @@ use super::row::header;
 use super::sync_directory;
 use crate::columns::Column;
 use crate::error::printable;
+
+/// `verify` and `check` hold a lock for an instant to see whether somebody records; on a busy
+/// machine that instant may be some milliseconds.
+const GLANCE: Duration = Duration::from_millis(30);
 
 /// A header line is never longer; what is longer is no recording.
 const LONGEST_HEADER: u64 = 64 << 10;
@@ -93,10 +99,17 @@ pub(super) fn open_recording(
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
 pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
-    disk.file().try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
-        TryLockError::Error(error) => failed("lock", path)(error),
-    })
+    let until = Instant::now() + GLANCE;
+    loop {
+        match disk.file().try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned(), None)),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+        }
+    }
 }
 
 /// Opens a file of rows under `header`: checks the header, moves a torn tail aside, or begins the
@@ -113,7 +126,8 @@ pub(super) fn open_rows(
     let length = file.metadata().map_err(failed("read", path))?.len();
     let has_header = check_header(path, &mut file, header)?;
     let known = if has_header && ends_a_row(&mut file, known, length) { known } else { 0 };
-    let end = end_of_rows(&mut file, known).map_err(failed("read", path))?;
+    let columns = header.split(',').count();
+    let end = end_of_rows(&mut file, known, columns).map_err(failed("read", path))?;
     let end = if has_header { end } else { 0 };
     if let Some(aside) = move_aside(path, &mut file, end, now_ms).map_err(failed("repair", path))? {
         notes.push(format!(
@@ -151,8 +165,8 @@ pub(super) fn check_header(path: &Path, file: &mut File, header: &str) -> Result
     Err(other_columns(path, &String::from_utf8_lossy(found)))
 }
 
-/// The fields of a header line, whether quoted or not.
-fn names(line: &[u8]) -> Vec<String> {
+/// The fields of a line, whether quoted well or not.
+pub(super) fn names(line: &[u8]) -> Vec<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
     let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
     record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
