@@ -144,6 +144,31 @@ fn only_the_recorder_writes_files_and_the_tickers_file_itself() {
     );
 }
 
+/// What goes past it is in no trace, and so in no simulated power cut. The log promises nothing, and
+/// a rehearsal leaves nothing behind.
+#[test]
+fn the_recorder_changes_the_disk_in_one_place() {
+    let words = [
+        "OpenOptions",
+        "File::create",
+        "fs::write",
+        "fs::copy",
+        "fs::rename",
+        "fs::remove",
+        "fs::hard_link",
+        "sync_all",
+        "sync_data",
+        "write_all_at",
+    ];
+    for Source { path, room, text } in sources() {
+        let may =
+            ["disk.rs", "log_file.rs", "rehearsal.rs"].iter().any(|name| path.ends_with(name));
+        let text = text.replace("DiskFile::", "");
+        let found = words.iter().find(|word| text.contains(*word));
+        assert!(may || room != "recorder" || found.is_none(), "{} has {found:?}", path.display());
+    }
+}
+
 #[test]
 fn only_the_connection_and_the_simulator_name_the_websocket_library() {
     only_in(&["connection", "simulator"], &["tungstenite"]);

@@ -3,13 +3,13 @@
 //! Called before the first write, and only by the holder of the lock. A row counts as whole only
 //! with its line end: `…,1` without one may have been `…,1;12`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::sync_directory;
+use super::disk::{DiskFile, sync_directory};
 use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
@@ -21,7 +21,7 @@ const LARGEST_REMAINDER: u64 = 256 << 20;
 ///
 /// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
 /// nothing behind it counts.
-pub(super) fn end_of_rows(file: &mut File, known: u64, columns: usize) -> io::Result<u64> {
+pub(super) fn end_of_rows(mut file: &File, known: u64, columns: usize) -> io::Result<u64> {
     file.seek(SeekFrom::Start(known))?;
     let until_nul = UntilNul { file, found: false };
     let mut rows = RowReader::from_row(until_nul, known, columns);
@@ -35,7 +35,7 @@ pub(super) fn end_of_rows(file: &mut File, known: u64, columns: usize) -> io::Re
 
 /// A file that ends before its first NUL.
 struct UntilNul<'a> {
-    file: &'a mut File,
+    file: &'a File,
     found: bool,
 }
 
@@ -52,11 +52,11 @@ impl Read for UntilNul<'_> {
 /// when there is nothing. A second crash in between leaves the bytes in both places.
 pub(super) fn move_aside(
     path: &Path,
-    file: &mut File,
+    disk: &mut DiskFile,
     end: u64,
     now_ms: i64,
 ) -> io::Result<Option<PathBuf>> {
-    let length = file.metadata()?.len();
+    let length = disk.length()?;
     if length <= end {
         return Ok(None);
     }
@@ -67,22 +67,23 @@ pub(super) fn move_aside(
         )));
     }
     let (aside, mut copy) = create_beside(path, now_ms)?;
-    file.seek(SeekFrom::Start(end))?;
-    io::copy(file, &mut copy)?;
-    copy.sync_all()?;
+    let mut torn = disk.file();
+    torn.seek(SeekFrom::Start(end))?;
+    io::copy(&mut torn, &mut copy)?;
+    copy.sync()?;
     sync_directory(path)?;
-    file.set_len(end)?;
-    file.sync_all()?;
+    disk.set_len(end)?;
+    disk.sync()?;
     Ok(Some(aside))
 }
 
-fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, File)> {
+fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
     let mut stamp = now_ms;
     loop {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".torn-{stamp}"));
         let aside = PathBuf::from(name);
-        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+        match DiskFile::create_new(&aside) {
             Ok(file) => return Ok((aside, file)),
             // Two repairs within a millisecond; the name only has to be free.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
@@ -93,9 +94,9 @@ fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, File)> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, OpenOptions};
+    use std::fs;
 
-    use super::{end_of_rows, move_aside};
+    use super::{DiskFile, end_of_rows, move_aside};
     use crate::rows::LONGEST_ROW;
 
     const HEADER: &str = "ticker,price\n";
@@ -105,10 +106,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv");
         fs::write(&path, content).unwrap();
-        let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let end = end_of_rows(&mut file, known, 2).unwrap();
+        let mut disk = DiskFile::append_to(&path).unwrap();
+        let end = end_of_rows(disk.file(), known, 2).unwrap();
         assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
-        let aside = move_aside(&path, &mut file, end, 77).unwrap();
+        let aside = move_aside(&path, &mut disk, end, 77).unwrap();
         assert_eq!(fs::read(&path).unwrap(), content[..whole]);
         match aside {
             None => assert_eq!(whole, content.len()),
@@ -173,8 +174,8 @@ mod tests {
         let path = directory.path().join("op1.csv");
         for name in ["op1.csv.torn-77", "op1.csv.torn-78"] {
             fs::write(&path, "h\nA").unwrap();
-            let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-            let aside = move_aside(&path, &mut file, 2, 77).unwrap();
+            let mut disk = DiskFile::append_to(&path).unwrap();
+            let aside = move_aside(&path, &mut disk, 2, 77).unwrap();
             assert_eq!(aside, Some(directory.path().join(name)));
         }
     }
