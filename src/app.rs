@@ -119,7 +119,7 @@ fn record(
         Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
     let ended = session.run();
 
-    outbox.send(Entry::Finish);
+    outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
     let report = writer.join();
     drop(simulated);
     #[cfg(feature = "dashboard")]

@@ -22,7 +22,7 @@ mod trouble;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 
 pub use compress::{compress_closed_files, left_uncompressed};
-pub use coverage::ledger_path;
+pub use coverage::{belongs_to_recording, ledger_path};
 pub use opening::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use recording::{SyncRequest, sync_in_background};
@@ -48,6 +48,7 @@ use log_file::LogFile;
 use opening::failed;
 use output::{Output, Pipe};
 use recording::Recording;
+use rehearsal::before_start;
 use trouble::Trouble;
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
@@ -75,6 +76,9 @@ pub struct Recorder {
     options: RecorderOptions,
     output: Output,
     log: LogFile,
+    /// What this start has made, and whether it was refused after that.
+    new_files: Vec<PathBuf>,
+    refused: bool,
     links: Links,
     decoder: Decoder,
     market: Market,
@@ -115,10 +119,10 @@ impl Recorder {
     /// killed. Nothing is recorded yet.
     ///
     /// # Errors
-    /// When a file cannot be used; then nothing was changed, except repairs already made.
+    /// When a file cannot be used; then nothing was made or changed.
     pub fn open(options: RecorderOptions, links: Links) -> Result<Recorder, OpenError> {
         let now_ms = now_ms();
-        let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
+        let new_files = before_start(&options)?;
         let output = match &options.out {
             Destination::File(path) => {
                 let closed = links.closed.clone();
@@ -131,10 +135,13 @@ impl Recorder {
                 Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };
+        let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
         let started = Instant::now();
         Ok(Recorder {
             output,
             log,
+            new_files,
+            refused: false,
             links,
             decoder: Decoder::default(),
             market: Market::new(now_ms),
@@ -157,7 +164,7 @@ impl Recorder {
         })
     }
 
-    /// Records until [`Entry::Finish`], or until nobody can send any more.
+    /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
     pub fn run(mut self, inbox: &Receiver<Entry>) -> Report {
         if matches!(self.output, Output::Pipe(_)) {
             self.gathered.rows.extend_from_slice(header(&self.options.columns).as_bytes());
@@ -184,6 +191,10 @@ impl Recorder {
         while let Some(entry) = next {
             match entry {
                 Entry::Finish => return true,
+                Entry::Refused => {
+                    self.refused = true;
+                    return true;
+                }
                 Entry::Synced(outcome) => self.synced(&outcome),
                 Entry::Log(line) => {
                     self.links.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
@@ -231,7 +242,7 @@ impl Recorder {
             Entry::Connecting => self.market.connecting(),
             Entry::NotConnected { reason } => self.market.not_connected(&reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
-            Entry::Synced(_) | Entry::Log(_) | Entry::Finish => {}
+            Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
         }
     }
 

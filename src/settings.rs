@@ -13,7 +13,7 @@ use crate::api_key::{ApiKey, KeyError, KeySource, VARIABLES};
 use crate::columns::Column;
 use crate::connection::Endpoint;
 use crate::error::{Error, printable};
-use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, ledger_path};
+use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, belongs_to_recording};
 use crate::tickers_file;
 use crate::watch_list::{check_count, check_symbol, without_repeats};
 
@@ -243,35 +243,45 @@ fn destination(asked: &Asked) -> Result<Destination, Error> {
 /// What is written to must not be the list of symbols.
 fn check_tickers_file(asked: &Asked) -> Result<(), Error> {
     let Some(list) = asked.tickers_file.as_deref() else { return Ok(()) };
-    for (option, path) in [("--out", &asked.out), ("--log-file", &asked.log_file)] {
-        if absolute(path) == absolute(list) {
-            return Err(usage(format!(
-                "{option} {} is the tickers file; give it another name",
-                path.display()
-            )));
-        }
+    if spellings(&asked.log_file).iter().any(|log| spellings(list).contains(log)) {
+        return Err(usage(format!(
+            "--log-file {} is the tickers file; give it another name",
+            asked.log_file.display()
+        )));
     }
-    Ok(())
+    check_apart("--tickers-file", list, &asked.out)
 }
 
-/// The log, the recording and its ledger must be three files.
+/// The log, the recording and what stands beside it must be different files.
 pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
     if out.as_os_str().is_empty() || log_file.as_os_str().is_empty() {
         return Err(usage("a file name is empty; give --out and --log-file a name"));
     }
-    let (out, log_file) = (absolute(out), absolute(log_file));
-    if log_file == out || log_file == ledger_path(&out) {
+    check_apart("--log-file", log_file, out)
+}
+
+fn check_apart(option: &str, path: &Path, out: &Path) -> Result<(), Error> {
+    let (paths, outs) = (spellings(path), spellings(out));
+    if paths.iter().any(|path| outs.iter().any(|out| belongs_to_recording(path, out))) {
         return Err(usage(format!(
-            "--log-file {} is the recording or its ledger; give it another name",
-            log_file.display()
+            "{option} {} is the recording {} or belongs to it; give it another name",
+            path.display(),
+            out.display()
         )));
     }
     Ok(())
 }
 
-/// The path from the root, by which two names of a file can be compared.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+/// A path by which a file can be compared with others, and the one that it leads to if it is a link.
+fn spellings(path: &Path) -> [PathBuf; 2] {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = absolute.parent().and_then(|folder| folder.canonicalize().ok());
+    let here = match (folder, absolute.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => absolute,
+    };
+    let target = here.canonicalize().unwrap_or_else(|_| here.clone());
+    [here, target]
 }
 
 /// Finds the key: each variable in the environment first, then in `.env`.

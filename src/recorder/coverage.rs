@@ -23,6 +23,22 @@ pub fn ledger_path(out: &Path) -> PathBuf {
     out.with_file_name(format!("{stem}.coverage.csv"))
 }
 
+/// What the name of a recording or of its ledger is followed by in those of other files beside it: a
+/// lock, a file begun for a rotation, torn rows, and positions of followers.
+const BESIDE: [&str; 4] = [".lock", ".next", ".torn-", ".ship-"];
+
+/// Whether `path` is the recording `out`, or one of the files that stand beside it.
+pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
+    let name = |path: &Path| path.file_name().unwrap_or_default().as_encoded_bytes().to_owned();
+    [out, &ledger_path(out)].into_iter().any(|own| {
+        let rest = name(path).strip_prefix(&*name(own)).map(<[u8]>::to_owned);
+        path.parent() == own.parent()
+            && rest.is_some_and(|rest| {
+                rest.is_empty() || BESIDE.iter().any(|end| rest.starts_with(end.as_bytes()))
+            })
+    })
+}
+
 /// The ledger while it is being written. Rows that the disk does not take wait in memory; there is
 /// one for each change of the connection, so they need no bound of their own.
 #[derive(Debug)]

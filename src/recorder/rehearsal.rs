@@ -1,4 +1,5 @@
-//! What a start would find, tried without changing anything: for the subcommand `check`.
+//! What a start would find, tried without changing anything: for the subcommand `check`, and for the
+//! start itself, so that one that is refused leaves nothing behind.
 //!
 //! Main thread. Existing files are opened for appending and nothing is appended; where files would
 //! have to be created, one of another name is, and removed at once.
@@ -9,12 +10,41 @@ use std::path::{Path, PathBuf};
 
 use super::coverage::{self, ledger_path};
 use super::lock_file::lock_path;
+use super::log_file::check_kind;
 use super::opening::{OpenError, check_header, failed};
+use super::options::{Destination, RecorderOptions};
 use super::row::header;
 use crate::columns::Column;
 
-/// Written to the probe: a full disk still takes an empty file.
+/// Written to the probe by `check`: a full disk still takes an empty file.
 const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
+
+/// Finds whatever would refuse the start, before anything is made; gives the files that it will make.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
+    let mut new = Vec::new();
+    if look_log(&options.log_file)?.is_none() {
+        let probe = Probe::beside(&options.log_file);
+        probe.write(b"\n").map_err(failed("create", &options.log_file))?;
+        new.push(options.log_file.clone());
+    }
+    let Destination::File(out) = &options.out else { return Ok(new) };
+    look(out)?;
+    try_header(out, &options.columns)?;
+    let mut made = vec![out.clone(), ledger_path(out), lock_path(out)];
+    made.retain(|path| {
+        fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    });
+    if !made.is_empty() {
+        // No more than comes into the file at once: a disk with little room is one to begin on.
+        let first = header(&options.columns);
+        Probe::beside(out).write(first.as_bytes()).map_err(failed("write", out))?;
+    }
+    new.append(&mut made);
+    Ok(new)
+}
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +60,14 @@ pub enum Found {
 /// # Errors
 /// Why not, as the start itself would say it.
 pub fn try_out(out: &Path) -> Result<Found, OpenError> {
+    let (found, must_create) = look(out)?;
+    try_directory(out, must_create)?;
+    Ok(found)
+}
+
+/// Looks at the file, its ledger and its lock: what the file is, and whether one of the three is
+/// still to be made.
+fn look(out: &Path) -> Result<(Found, bool), OpenError> {
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
@@ -48,11 +86,11 @@ pub fn try_out(out: &Path) -> Result<Found, OpenError> {
     }
     let ledger_file = open_existing(&ledger)?;
     if let Some(mut file) = ledger_file.as_ref().map(File::try_clone).transpose().ok().flatten() {
+        try_lock(&file, &ledger, || OpenError::InUse(ledger.clone(), None))?;
         check_header(&ledger, &mut file, coverage::HEADER)?;
     }
     let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
-    try_directory(out, must_create)?;
-    Ok(found(file.as_ref()))
+    Ok((found(file.as_ref()), must_create))
 }
 
 /// Whether the recording at `out` has these columns; `false` when it has no header yet.
@@ -72,11 +110,16 @@ pub fn try_header(out: &Path, columns: &[Column]) -> Result<bool, OpenError> {
 /// # Errors
 /// Why not.
 pub fn try_log(log_file: &Path) -> Result<Found, OpenError> {
-    let file = open_existing(log_file)?;
+    let file = look_log(log_file)?;
     if file.is_none() {
         try_directory(log_file, true)?;
     }
     Ok(found(file.as_ref()))
+}
+
+fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
+    check_kind(log_file).map_err(failed("open", log_file))?;
+    open_existing(log_file)
 }
 
 fn found(file: Option<&File>) -> Found {
@@ -102,13 +145,9 @@ fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Resul
 
 /// Whether the directory of `path` takes a new file, and its disk a few more bytes.
 fn try_directory(path: &Path, must_create: bool) -> Result<(), OpenError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let probe = Probe(
-        parent
-            .unwrap_or(Path::new("."))
-            .join(format!(".finnhub-stream-check-{}", std::process::id())),
-    );
-    match probe.write() {
+    let probe = Probe::beside(path);
+    // Some disks find out only at the sync that they are full.
+    match probe.write(&PROBE_BYTES).and_then(|file| file.sync_all()) {
         Err(error) if must_create || is_full(&error) => Err(failed("create", path)(error)),
         _ => Ok(()),
     }
@@ -122,11 +161,14 @@ fn is_full(error: &io::Error) -> bool {
 struct Probe(PathBuf);
 
 impl Probe {
-    fn write(&self) -> io::Result<()> {
+    fn beside(path: &Path) -> Probe {
+        Probe(path.with_file_name(format!(".finnhub-stream-check-{}", std::process::id())))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<File> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&self.0)?;
-        file.write_all(&PROBE_BYTES)?;
-        // Some disks find out only now that they are full.
-        file.sync_all()
+        file.write_all(bytes)?;
+        Ok(file)
     }
 }
 

@@ -6,7 +6,11 @@ use crate::server::{ClosedPort, Server};
 
 /// A run that says all it can.
 fn talkative(url: &str) -> Recorder {
-    let run = Run::new().url(url).tickers("AAPL").arg("--verbose").env("RUST_LOG", "trace");
+    start_talkative(Run::new(), url)
+}
+
+fn start_talkative(run: Run, url: &str) -> Recorder {
+    let run = run.url(url).tickers("AAPL").arg("--verbose").env("RUST_LOG", "trace");
     run.env("RUST_BACKTRACE", "1").spawn()
 }
 
@@ -90,7 +94,8 @@ fn the_key_is_not_left_in_half_where_a_text_is_shortened() {
 #[test]
 fn the_key_is_nowhere_when_it_is_refused() {
     let server = Server::plain();
-    let mut recorder = talkative(&server.url());
+    // A log that was there before stays.
+    let mut recorder = start_talkative(Run::new().file("websocket_data.log", ""), &server.url());
     server.accept().refuse("401 Unauthorized", "", "Invalid API key");
     assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
     assert_key_is_nowhere(&recorder);
