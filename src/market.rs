@@ -7,6 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
+use crate::figures::counted;
 use crate::trade::Trade;
 
 /// Symbols that nobody asked for and that are followed all the same. A server can send any number
@@ -44,11 +45,15 @@ pub struct Counts {
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { received, written, rejected, dropped, .. } = self;
+        let Counts { received, written, rejected, dropped, unreadable } = self;
         write!(
             formatter,
             "received {received} = written {written} + rejected {rejected} + dropped {dropped}"
-        )
+        )?;
+        match unreadable {
+            0 => Ok(()),
+            _ => write!(formatter, "; {}", counted(*unreadable, "unreadable message")),
+        }
     }
 }
 
