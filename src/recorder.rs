@@ -12,6 +12,7 @@ mod lock_file;
 mod log_file;
 mod opening;
 mod options;
+mod origin;
 mod output;
 mod recording;
 mod rehearsal;
@@ -43,6 +44,7 @@ use crate::entry::{Entry, SyncOutcome, TradeBatch};
 use crate::error::printable;
 use crate::log_limit::{LogLimit, Permission};
 use crate::market::{Market, Snapshot};
+use crate::trade::is_simulated;
 use crate::wire::{Decoder, Element};
 use log_file::LogFile;
 use opening::failed;
@@ -70,6 +72,10 @@ const ROTATION_GRACE_MS: i64 = 1_000;
 
 /// Characters of a malformed element that are logged: more than any trade has.
 const SHOWN_CHARACTERS: usize = 300;
+
+/// Why trades of the wrong market are left out.
+const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
+const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
 
 /// The open files and everything on its way to them.
 pub struct Recorder {
@@ -271,6 +277,12 @@ impl Recorder {
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {
+                    Element::Trade(trade) if is_simulated(&trade.ticker) != options.simulated => {
+                        market.counts.rejected += 1;
+                        let fault = if options.simulated { REAL_TRADE } else { SIMULATED_TRADE };
+                        let text = (links.redact)(&trade.ticker);
+                        log_limited(log_limit, received_ms, "not recorded", fault, &text);
+                    }
                     Element::Trade(trade) => {
                         row::push_row(&mut gathered.rows, &options.columns, &trade, &digits);
                         gathered.trades += 1;

@@ -15,6 +15,7 @@ use crate::connection::Endpoint;
 use crate::error::{Error, printable};
 use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, belongs_to_recording};
 use crate::tickers_file;
+use crate::trade::{DEMO_PREFIX, is_simulated};
 use crate::watch_list::{check_count, check_symbol, without_repeats};
 
 /// How much is told on the terminal.
@@ -100,6 +101,7 @@ impl Settings {
         let mut warnings = Vec::new();
         check_tickers_file(&asked)?;
         let (tickers, tickers_file) = wanted(&asked, &mut warnings)?;
+        let simulated = asked.demo || are_simulated(&tickers, tickers_file.as_ref())?;
         let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
         let fsync = parse_fsync(&asked.fsync)?;
         let dashboard = asked.dashboard.as_deref().map(parse_dashboard).transpose()?;
@@ -116,8 +118,8 @@ impl Settings {
             let key = find_key(&mut warnings)?;
             Source::Server(endpoint, key)
         };
-        let recorder =
-            RecorderOptions { out, log_file: asked.log_file, columns, fsync, rotate: asked.rotate };
+        let (log_file, rotate) = (asked.log_file, asked.rotate);
+        let recorder = RecorderOptions { out, log_file, columns, fsync, rotate, simulated };
         Ok(Settings {
             source,
             tickers,
@@ -131,12 +133,18 @@ impl Settings {
     }
 }
 
+/// What a demo records unless told otherwise: two shares, and something that trades in many digits.
+const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
+
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
 type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
 
 fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
     let tickers = parse_tickers(&asked.tickers)?;
     let Some(path) = &asked.tickers_file else {
+        if tickers.is_empty() && asked.demo {
+            return Ok((DEMO_TICKERS.map(str::to_owned).into(), None));
+        }
         if tickers.is_empty() {
             return Err(usage(
                 "no symbols: give some with --tickers, for example --tickers AAPL,MSFT, or a --tickers-file",
@@ -152,6 +160,21 @@ fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
             Ok((tickers, Some((path.clone(), Vec::new()))))
         }
     }
+}
+
+/// Whether these symbols are of a simulated market.
+fn are_simulated(
+    tickers: &[String],
+    tickers_file: Option<&(PathBuf, Vec<String>)>,
+) -> Result<bool, Error> {
+    let mut all = tickers.iter().chain(tickers_file.into_iter().flat_map(|(_, listed)| listed));
+    let first = all.next().is_some_and(|symbol| is_simulated(symbol));
+    if all.any(|symbol| is_simulated(symbol) != first) {
+        return Err(usage(format!(
+            "simulated symbols ({DEMO_PREFIX}…) and real ones never meet in one recording; start one for each, with an --out of its own"
+        )));
+    }
+    Ok(first)
 }
 
 /// The symbols of `--tickers`: space around each is cut, space inside and case are kept.

@@ -14,16 +14,15 @@ use crate::figures::counted;
 use crate::session::Command;
 use crate::settings::Settings;
 use crate::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
+use crate::trade::{DEMO_PREFIX, is_simulated};
 use crate::watch_list::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
-
-/// What a demo's symbols begin with, so that simulated rows can never be taken for real ones.
-const DEMO_PREFIX: &str = "DEMO:";
 
 /// The one list of what is wanted.
 pub(super) struct Desk {
     lists: Mutex<Lists>,
     file: Option<PathBuf>,
-    demo: bool,
+    /// Whether every symbol is recorded with the demo's prefix.
+    simulated: bool,
     commands: Sender<Command>,
 }
 
@@ -35,11 +34,11 @@ struct Lists {
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, demo: bool, commands: Sender<Command>) -> Desk {
+    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Desk {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
         let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
-        Desk { lists, file, demo, commands }
+        Desk { lists, file, simulated: settings.recorder.simulated, commands }
     }
 
     /// What is to be recorded, in order.
@@ -53,7 +52,7 @@ impl Desk {
     }
 
     fn recorded_as(&self, symbol: &str) -> String {
-        if self.demo && !symbol.starts_with(DEMO_PREFIX) {
+        if self.simulated && !is_simulated(symbol) {
             format!("{DEMO_PREFIX}{symbol}")
         } else {
             symbol.to_owned()
@@ -80,6 +79,9 @@ impl Desk {
     pub(super) fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
         let symbol = symbol.trim();
         check_symbol(symbol)?;
+        if is_simulated(symbol) && !self.simulated {
+            return Err("a simulated symbol never meets real ones in one recording".to_owned());
+        }
         let mut lists = self.lock();
         let wanted = self.wanted_of(&lists);
         if wanted.contains(&self.recorded_as(symbol)) {
@@ -168,11 +170,11 @@ mod tests {
     use super::{Desk, Lists};
     use crate::session::Command;
 
-    fn desk(given: &[&str], file: Option<PathBuf>, demo: bool) -> (Desk, Receiver<Command>) {
+    fn desk(given: &[&str], file: Option<PathBuf>, simulated: bool) -> (Desk, Receiver<Command>) {
         let (commands, told) = mpsc::channel();
         let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
         let lists = Mutex::new(Lists { given, in_file: Vec::new() });
-        (Desk { lists, file, demo, commands }, told)
+        (Desk { lists, file, simulated, commands }, told)
     }
 
     #[test]
@@ -185,7 +187,7 @@ mod tests {
         assert_eq!(desk.remove("A").unwrap(), ["B"]);
         assert!(desk.remove("A").is_err());
         assert!(desk.remove("B").unwrap_err().contains("last symbol"));
-        for wrong in ["", " ", "A,B", "#A", "A\nB", "A;B", "%zz"] {
+        for wrong in ["DEMO:A", "", " ", "A,B", "#A", "A\nB", "A;B", "%zz"] {
             assert!(desk.add(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -11,7 +11,7 @@ use clap::builder::StyledStr;
 use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{Places, Task};
+use super::{DEFAULT_OUT, Places, Task};
 use crate::check::Plan;
 use crate::error::Error;
 use crate::simulator::{Fault, Replay, SimulatorOptions};
@@ -112,6 +112,10 @@ pub(super) struct SimulateArguments {
     #[arg(long, value_name = "N", default_value_t = SimulatorOptions::default().max_symbols, value_parser = at_least_one)]
     max_symbols: usize,
 
+    /// Send simulated symbols as they were asked for, not as DEMO:AAPL
+    #[arg(long)]
+    plain_symbols: bool,
+
     /// How often {"type":"ping"} is sent
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = ping_interval)]
     ping_every: Duration,
@@ -149,6 +153,7 @@ impl CheckArguments {
     fn into_plan(self) -> Plan {
         let CheckArguments { tickers, places } = self;
         let Places { tickers_file, out, log_file, columns, url } = places;
+        let out = out.unwrap_or_else(|| DEFAULT_OUT.into());
         Plan { tickers, tickers_file, out, log_file, columns, url }
     }
 }
@@ -160,6 +165,7 @@ impl SimulateArguments {
             trades_per_second: self.rate,
             seed: self.seed,
             max_symbols: self.max_symbols,
+            plain_symbols: self.plain_symbols,
             ping_every: self.ping_every,
             faults: self.faults,
             replay: self.replay.map(|path| Replay { path, speed }),
@@ -198,7 +204,7 @@ fn faults_help() -> StyledStr {
         format!("  {name:<width$}  {description}")
     });
     let lines = lines.join("\n");
-    format!("Faults:\n{lines}\n\nAny key is accepted. It runs until Ctrl-C.").into()
+    format!("Faults:\n{lines}\n\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
 }
 
 fn address(given: &str) -> Result<SocketAddr, String> {

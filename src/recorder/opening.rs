@@ -45,6 +45,16 @@ pub enum OpenError {
         /// How to go on.
         advice: String,
     },
+    /// It holds trades of the other kind of market.
+    #[error(
+        "{} holds trades of {ticker}; simulated (DEMO:…) and real ones never meet in one file: give another --out", path.display()
+    )]
+    OtherMarket {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        ticker: String,
+    },
     /// The system refuses.
     #[error("cannot {action} {}: {reason}; check the directory and its permissions, or give another path", path.display())]
     Io {

@@ -13,6 +13,7 @@ use super::lock_file::lock_path;
 use super::log_file::check_kind;
 use super::opening::{OpenError, check_header, failed};
 use super::options::{Destination, RecorderOptions};
+use super::origin::check_origin;
 use super::row::header;
 use crate::columns::Column;
 
@@ -32,7 +33,7 @@ pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, Op
     }
     let Destination::File(out) = &options.out else { return Ok(new) };
     look(out)?;
-    try_header(out, &options.columns)?;
+    try_header(out, &options.columns, options.simulated)?;
     let mut made = vec![out.clone(), ledger_path(out), lock_path(out)];
     made.retain(|path| {
         fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
@@ -93,16 +94,19 @@ fn look(out: &Path) -> Result<(Found, bool), OpenError> {
     Ok((found(file.as_ref()), must_create))
 }
 
-/// Whether the recording at `out` has these columns; `false` when it has no header yet.
+/// Whether the recording at `out` has these columns, and trades of this kind of market if any;
+/// `false` when it has no header yet.
 ///
 /// # Errors
 /// When it has others; the error says which, and how to match them.
-pub fn try_header(out: &Path, columns: &[Column]) -> Result<bool, OpenError> {
-    match File::open(out) {
-        Ok(mut file) => check_header(out, &mut file, &header(columns)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("open", out)(error)),
-    }
+pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<bool, OpenError> {
+    let has_header = match File::open(out) {
+        Ok(mut file) => check_header(out, &mut file, &header(columns))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(failed("open", out)(error)),
+    };
+    check_origin(out, columns, simulated)?;
+    Ok(has_header)
 }
 
 /// Whether `log_file` can be appended to.
@@ -203,7 +207,7 @@ mod tests {
         let out = directory.path().join("op1.csv");
         assert_eq!(try_out(&out).unwrap(), Found::Nothing);
         assert_eq!(try_log(&directory.path().join("log")).unwrap(), Found::Nothing);
-        assert!(!try_header(&out, &Column::ALL).unwrap());
+        assert!(!try_header(&out, &Column::ALL, false).unwrap());
         assert_eq!(names(directory.path()), [""; 0]);
     }
 
@@ -221,8 +225,8 @@ mod tests {
         drop(linked);
         let before = fs::metadata(&out).unwrap();
         assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
-        assert!(try_header(&out, &Column::ALL).unwrap());
-        let other = try_header(&out, &[Column::Price]).unwrap_err().to_string();
+        assert!(try_header(&out, &Column::ALL, false).unwrap());
+        let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
         assert!(other.contains("--columns ticker,price"), "{other}");
         let after = fs::metadata(&out).unwrap();
         assert_eq!(before.modified().unwrap(), after.modified().unwrap());

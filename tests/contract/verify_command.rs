@@ -78,7 +78,7 @@ fn a_reader_that_goes_away_ends_it_without_a_word() {
 
 #[test]
 fn a_file_that_is_being_recorded_is_read_up_to_its_last_whole_row() {
-    let mut recorder = Run::without_key().arg("--demo").tickers("AAPL").spawn();
+    let mut recorder = Run::without_key().arg("--demo").arg("--out").arg("op1.csv").spawn();
     recorder.wait_for_row_count(3);
     let run = Run::beside(&recorder).arg("verify").arg("--json").arg("op1.csv");
     let (code, verified) = run.run_to_its_end();
