@@ -14,7 +14,7 @@ fn marking() -> Run {
 }
 
 /// Where a simulator that was started says it listens.
-fn url(simulator: &mut Recorder) -> String {
+pub(crate) fn url(simulator: &mut Recorder) -> String {
     simulator.wait_until_it_says("; Ctrl-C ends it");
     let said = simulator.stderr();
     let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect("its URL");
