@@ -1,6 +1,6 @@
 //! The writer: takes entries from the channel and hands them to the files.
 //!
-//! Opened on the main thread, run on the writer thread, which alone touches the output files. It
+//! Opened on the main thread, run on the writer thread, which from then on alone writes the files. It
 //! gathers rows while the channel has more and hands them over as soon as it is empty. When the
 //! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
 

@@ -1,7 +1,8 @@
 //! What was asked for, resolved and valid. The only type that travels from the command line to the
 //! application.
 //!
-//! Main thread, before anything is started. Reads the environment and `.env`, nothing else.
+//! Main thread, before anything is started. Reads the environment, `.env` and the tickers file, and
+//! looks where paths lead; it opens nothing for writing.
 
 use std::env;
 use std::fmt::Display;

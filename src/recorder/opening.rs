@@ -19,8 +19,8 @@ use super::row::header;
 use crate::columns::Column;
 use crate::error::printable;
 
-/// `verify` and `check` hold a lock for an instant to see whether somebody records; on a busy
-/// machine that instant may be some milliseconds.
+/// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
+/// busy machine that instant may be some milliseconds.
 const GLANCE: Duration = Duration::from_millis(30);
 
 /// A header line is never longer; what is longer is no recording.
@@ -109,15 +109,23 @@ pub(super) fn open_recording(
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
 pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
+    wait_out_glances(|| disk.file().try_lock()).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
+        TryLockError::Error(error) => failed("lock", path)(error),
+    })
+}
+
+/// Tries a lock until it is clear that its holder does more than to look.
+pub(super) fn wait_out_glances(
+    mut try_lock: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
     let until = Instant::now() + GLANCE;
     loop {
-        match disk.file().try_lock() {
-            Ok(()) => return Ok(()),
+        match try_lock() {
             Err(TryLockError::WouldBlock) if Instant::now() < until => {
                 thread::sleep(Duration::from_millis(1));
             }
-            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned(), None)),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            tried => return tried,
         }
     }
 }

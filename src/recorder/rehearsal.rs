@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::coverage::{self, ledger_path};
 use super::lock_file::lock_path;
 use super::log_file::check_kind;
-use super::opening::{OpenError, check_header, failed};
+use super::opening::{OpenError, check_header, failed, wait_out_glances};
 use super::options::{Destination, RecorderOptions};
 use super::origin::check_origin;
 use super::row::header;
@@ -140,7 +140,7 @@ fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
 
 /// Takes the lock for the moment that `file` stays open.
 fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Result<(), OpenError> {
-    match file.try_lock() {
+    match wait_out_glances(|| file.try_lock_shared()) {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(held()),
         Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
@@ -188,7 +188,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Found, OpenError, try_header, try_log, try_out};
+    use super::{Found, OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
     use crate::columns::Column;
     use crate::recorder::header;
     use crate::recorder::lock_file::LockFile;
@@ -231,6 +231,19 @@ mod tests {
         let after = fs::metadata(&out).unwrap();
         assert_eq!(before.modified().unwrap(), after.modified().unwrap());
         assert_eq!(names(directory.path()), ["op1.csv", "op1.csv.lock"], "nothing was left behind");
+    }
+
+    #[test]
+    fn who_only_looks_at_a_lock_refuses_no_start() {
+        let file = tempfile::tempfile().unwrap();
+        let mut looks = 3;
+        let tried = wait_out_glances(|| {
+            looks -= 1;
+            if looks > 0 { Err(TryLockError::WouldBlock) } else { file.try_lock() }
+        });
+        assert!(tried.is_ok());
+        let held = wait_out_glances(|| Err(TryLockError::WouldBlock));
+        assert!(matches!(held, Err(TryLockError::WouldBlock)));
     }
 
     #[test]

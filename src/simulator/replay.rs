@@ -1,7 +1,8 @@
 //! Playing a recording back: rows of a CSV that this program wrote, at their own pace.
 //!
 //! Runs on the simulator's thread and reads the file row by row, never the whole of it. A row that
-//! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time has passed since the replay began.
+//! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
+//! has passed since the replay began.
 
 use super::spelling::{TradeText, is_number, push_string};
 use super::{Replay, SimulatorError};
