@@ -93,7 +93,8 @@ struct StreamArguments {
     #[arg(long)]
     compress: bool,
 
-    /// Stream from a built-in simulated market; needs no key and no network
+    /// Stream from a built-in simulated market; needs no key, no network and, if you like, no
+    /// --tickers
     #[arg(long, conflicts_with = "url")]
     demo: bool,
 

@@ -17,8 +17,9 @@ use crate::error::Error;
 use crate::simulator::{Fault, Replay, SimulatorOptions};
 
 const VERIFY_HELP: &str = "\
-A recording is compressed (.gz) or not, and may be one that is still being written. Its ledger,
-which stands beside it (op1.coverage.csv), says what was covered and what is missing.
+A recording is compressed (.gz) or not. One that is being recorded is read up to its last whole
+row; a torn row at the end of any other is malformed. Its ledger, which stands beside it
+(op1.coverage.csv), says what was covered and what is missing.
 
 Exit codes:
   0    every file could be read and every row is well-formed

@@ -15,6 +15,7 @@ use super::opening::{OpenError, check_header, failed, wait_out_glances};
 use super::options::{Destination, RecorderOptions};
 use super::origin::check_origin;
 use super::row::header;
+use crate::clock::now_ms;
 use crate::columns::Column;
 
 /// Written to the probe by `check`: a full disk still takes an empty file.
@@ -166,7 +167,9 @@ struct Probe(PathBuf);
 
 impl Probe {
     fn beside(path: &Path) -> Probe {
-        Probe(path.with_file_name(format!(".finnhub-stream-check-{}", std::process::id())))
+        // In containers every process may have the same number, and a kill leaves the file behind.
+        let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
+        Probe(path.with_file_name(name))
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<File> {
