@@ -89,7 +89,7 @@ fn record(
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
     start_compressor(&settings, &closed, closed_files)?;
     let simulated = DemoMarket::start_if_wanted(&settings.source)?;
-    let desk = Arc::new(Desk::new(&settings, simulated.is_some(), command_sender.clone()));
+    let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
     let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
     stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
@@ -119,7 +119,7 @@ fn record(
         Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
     let ended = session.run();
 
-    outbox.send(Entry::Finish);
+    outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
     let report = writer.join();
     drop(simulated);
     #[cfg(feature = "dashboard")]

@@ -18,6 +18,7 @@ use crate::figures::file_size;
 use crate::recorder::{self, Found, OpenError};
 use crate::settings::{check_files, find_key, parse_columns, parse_tickers};
 use crate::tickers_file;
+use crate::trade::is_simulated;
 use network::try_network;
 
 /// Trades day and night, at the weekend too.
@@ -61,7 +62,7 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<bool, Error> {
     let mut symbols =
         if plan.tickers.is_empty() { Vec::new() } else { parse_tickers(&plan.tickers)? };
     if let Some(file) = &plan.tickers_file {
-        symbols.extend(tickers_file::read(file).map_err(|error| usage(&error))?);
+        symbols.extend(tickers_file::read(file, &symbols).map_err(|error| usage(&error))?);
     }
     if symbols.is_empty() {
         symbols.push(ALWAYS_TRADES.to_owned());
@@ -71,7 +72,8 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<bool, Error> {
     let mut steps = Steps { out, all_well: true };
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
-    try_files(&mut steps, plan, &columns, recording.as_ref());
+    let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
+    try_files(&mut steps, plan, &columns, simulated, recording.as_ref());
     Ok(steps.all_well)
 }
 
@@ -128,6 +130,7 @@ fn try_files(
     steps: &mut Steps<'_>,
     plan: &Plan,
     columns: &[Column],
+    simulated: bool,
     recording: Option<&Result<Found, OpenError>>,
 ) {
     match recording {
@@ -142,11 +145,13 @@ fn try_files(
     let out = plan.out.display();
     match recording {
         None => steps.passed("header", "standard output will begin with one"),
-        Some(Ok(_) | Err(OpenError::InUse(..))) => match recorder::try_header(&plan.out, columns) {
-            Ok(true) => steps.passed("header", format_args!("{out} has the wanted columns")),
-            Ok(false) => steps.passed("header", format_args!("{out} will begin with one")),
-            Err(error) => steps.failed("header", error),
-        },
+        Some(Ok(_) | Err(OpenError::InUse(..))) => {
+            match recorder::try_header(&plan.out, columns, simulated) {
+                Ok(true) => steps.passed("header", format_args!("{out} has the wanted columns")),
+                Ok(false) => steps.passed("header", format_args!("{out} will begin with one")),
+                Err(error) => steps.failed("header", error),
+            }
+        }
         Some(Err(_)) => steps.skipped(&["header"], "the output cannot be used"),
     }
 }

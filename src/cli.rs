@@ -20,11 +20,11 @@ use subcommands::Subcommands;
 
 const EXAMPLES: &str = "\
 Examples:
-  finnhub-stream --demo --tickers AAPL,MSFT --out demo.csv    see it work, without a key
-  finnhub-stream --tickers AAPL,BINANCE:BTCUSDT               record into op1.csv
-  finnhub-stream --demo --tickers AAPL,MSFT --dashboard       watch it in the browser
-  finnhub-stream check                                        is everything ready for that?
-  finnhub-stream verify op1.csv                               is the recording whole?
+  finnhub-stream --demo                           see it work, without a key: in demo.csv
+  finnhub-stream --demo --dashboard               watch it in the browser
+  finnhub-stream check                            is everything ready for the real one?
+  finnhub-stream --tickers AAPL,BINANCE:BTCUSDT   record into op1.csv
+  finnhub-stream verify op1.csv                   is the recording whole?
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.
@@ -34,6 +34,10 @@ Exit codes:
   1    could not go on
   2    wrong usage or settings
   130  a second Ctrl-C";
+
+/// Where rows go unless told otherwise. Simulated ones never meet real ones.
+const DEFAULT_OUT: &str = "op1.csv";
+const DEFAULT_DEMO_OUT: &str = "demo.csv";
 
 const COLUMNS_HELP: &str = "\
 Which columns, in which order [default: all six:
@@ -89,7 +93,8 @@ struct StreamArguments {
     #[arg(long)]
     compress: bool,
 
-    /// Stream from a built-in simulated market; needs no key and no network
+    /// Stream from a built-in simulated market; needs no key, no network and, if you like, no
+    /// --tickers
     #[arg(long, conflicts_with = "url")]
     demo: bool,
 
@@ -109,9 +114,9 @@ struct Places {
     #[arg(short = 'f', long, value_name = "FILE")]
     tickers_file: Option<PathBuf>,
 
-    /// CSV to append to; - is standard output
-    #[arg(short, long, value_name = "FILE", default_value = "op1.csv")]
-    out: PathBuf,
+    /// CSV to append to; - is standard output [default: op1.csv, with --demo demo.csv]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
 
     /// Log to append to
     #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
@@ -188,6 +193,8 @@ impl StreamArguments {
             _ => Verbosity::Normal,
         };
         let Places { tickers_file, out, log_file, columns, url } = self.places;
+        let default_out = if self.demo { DEFAULT_DEMO_OUT } else { DEFAULT_OUT };
+        let out = out.unwrap_or_else(|| default_out.into());
         Asked {
             tickers: self.tickers,
             tickers_file,

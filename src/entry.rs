@@ -102,6 +102,8 @@ pub enum Entry {
     Log(String),
     /// Nothing comes after this: write everything, force it to the disk, and end.
     Finish,
+    /// The same, but the server has refused the start: leave no file behind that it has made.
+    Refused,
 }
 
 /// One thing for the terminal to show.

@@ -1,6 +1,6 @@
 //! The writer: takes entries from the channel and hands them to the files.
 //!
-//! Opened on the main thread, run on the writer thread, which alone touches the output files. It
+//! Opened on the main thread, run on the writer thread, which from then on alone writes the files. It
 //! gathers rows while the channel has more and hands them over as soon as it is empty. When the
 //! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
 
@@ -12,6 +12,7 @@ mod lock_file;
 mod log_file;
 mod opening;
 mod options;
+mod origin;
 mod output;
 mod rebuild;
 mod recent;
@@ -26,7 +27,7 @@ mod trouble;
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{self, Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 
 pub use compress::{compress_closed_files, left_uncompressed};
-pub use coverage::ledger_path;
+pub use coverage::{belongs_to_recording, ledger_path};
 pub use lock_file::{Synced, read_synced};
 pub use opening::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
@@ -48,12 +49,14 @@ use crate::entry::{Entry, SyncOutcome, TradeBatch};
 use crate::error::printable;
 use crate::log_limit::{LogLimit, Permission};
 use crate::market::{Market, Snapshot};
+use crate::trade::is_simulated;
 use crate::wire::{Decoder, Element};
 use coverage::Ledger;
 use log_file::LogFile;
 use opening::failed;
 use output::{Output, Pipe};
 use recording::Recording;
+use rehearsal::before_start;
 use trouble::Trouble;
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
@@ -76,11 +79,18 @@ const ROTATION_GRACE_MS: i64 = 1_000;
 /// Characters of a malformed element that are logged: more than any trade has.
 const SHOWN_CHARACTERS: usize = 300;
 
+/// Why trades of the wrong market are left out.
+const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
+const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
+
 /// The open files and everything on its way to them.
 pub struct Recorder {
     options: RecorderOptions,
     output: Output,
     log: LogFile,
+    /// What this start has made, and whether it was refused after that.
+    new_files: Vec<PathBuf>,
+    refused: bool,
     links: Links,
     decoder: Decoder,
     market: Market,
@@ -133,10 +143,13 @@ impl Recorder {
     /// killed. Nothing is recorded yet.
     ///
     /// # Errors
-    /// When a file cannot be used; then nothing was changed, except repairs already made.
+    /// When a file cannot be used; then nothing was made or changed.
     pub fn open(options: RecorderOptions, links: Links) -> Result<Recorder, OpenError> {
         let now_ms = now_ms();
-        let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
+        let mut new_files = before_start(&options)?;
+        for new in &mut new_files {
+            *new = path::absolute(&*new).map_err(failed("find", new))?;
+        }
         let output = match &options.out {
             Destination::File(path) => {
                 let closed = links.closed.clone();
@@ -149,10 +162,13 @@ impl Recorder {
                 Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };
+        let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
         let started = Instant::now();
         Ok(Recorder {
             output,
             log,
+            new_files,
+            refused: false,
             links,
             decoder: Decoder::default(),
             market: Market::new(now_ms),
@@ -177,7 +193,7 @@ impl Recorder {
         })
     }
 
-    /// Records until [`Entry::Finish`], or until nobody can send any more.
+    /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
     pub fn run(mut self, inbox: &Receiver<Entry>) -> Report {
         if matches!(self.output, Output::Pipe(_)) {
             self.gathered.rows.extend_from_slice(header(&self.options.columns).as_bytes());
@@ -213,6 +229,10 @@ impl Recorder {
         while let Some(entry) = next {
             match entry {
                 Entry::Finish => return true,
+                Entry::Refused => {
+                    self.refused = true;
+                    return true;
+                }
                 Entry::Synced(outcome) => self.synced(&outcome),
                 Entry::Log(line) => {
                     self.links.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
@@ -289,7 +309,7 @@ impl Recorder {
             Entry::Connecting => self.market.connecting(),
             Entry::NotConnected { reason } => self.market.not_connected(&reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
-            Entry::Synced(_) | Entry::Log(_) | Entry::Finish => {}
+            Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
         }
     }
 
@@ -322,6 +342,12 @@ impl Recorder {
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {
+                    Element::Trade(trade) if is_simulated(&trade.ticker) != options.simulated => {
+                        market.counts.rejected += 1;
+                        let fault = if options.simulated { REAL_TRADE } else { SIMULATED_TRADE };
+                        let text = (links.redact)(&trade.ticker);
+                        log_limited(log_limit, received_ms, "not recorded", fault, &text);
+                    }
                     Element::Trade(trade) => {
                         row::push_row(&mut gathered.rows, &options.columns, &trade, &digits);
                         gathered.trades += 1;

@@ -1,7 +1,8 @@
 //! What was asked for, resolved and valid. The only type that travels from the command line to the
 //! application.
 //!
-//! Main thread, before anything is started. Reads the environment and `.env`, nothing else.
+//! Main thread, before anything is started. Reads the environment, `.env` and the tickers file, and
+//! looks where paths lead; it opens nothing for writing.
 
 use std::env;
 use std::fmt::Display;
@@ -13,9 +14,10 @@ use crate::api_key::{ApiKey, KeyError, KeySource, VARIABLES};
 use crate::columns::Column;
 use crate::connection::Endpoint;
 use crate::error::{Error, printable};
-use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, ledger_path};
+use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, belongs_to_recording};
 use crate::tickers_file;
-use crate::watch_list::{check_symbol, without_repeats};
+use crate::trade::{DEMO_PREFIX, is_simulated};
+use crate::watch_list::{check_count, check_symbol, without_repeats};
 
 /// How much is told on the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +102,7 @@ impl Settings {
         let mut warnings = Vec::new();
         check_tickers_file(&asked)?;
         let (tickers, tickers_file) = wanted(&asked, &mut warnings)?;
+        let simulated = asked.demo || are_simulated(&tickers, tickers_file.as_ref())?;
         let columns = asked.columns.as_deref().map_or(Ok(Column::ALL.to_vec()), parse_columns)?;
         let fsync = parse_fsync(&asked.fsync)?;
         let dashboard = asked.dashboard.as_deref().map(parse_dashboard).transpose()?;
@@ -116,8 +119,8 @@ impl Settings {
             let key = find_key(&mut warnings)?;
             Source::Server(endpoint, key)
         };
-        let recorder =
-            RecorderOptions { out, log_file: asked.log_file, columns, fsync, rotate: asked.rotate };
+        let (log_file, rotate) = (asked.log_file, asked.rotate);
+        let recorder = RecorderOptions { out, log_file, columns, fsync, rotate, simulated };
         Ok(Settings {
             source,
             tickers,
@@ -131,12 +134,18 @@ impl Settings {
     }
 }
 
+/// What a demo records unless told otherwise: two shares, and something that trades in many digits.
+const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
+
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
 type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
 
 fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
     let tickers = parse_tickers(&asked.tickers)?;
     let Some(path) = &asked.tickers_file else {
+        if tickers.is_empty() && asked.demo {
+            return Ok((DEMO_TICKERS.map(str::to_owned).into(), None));
+        }
         if tickers.is_empty() {
             return Err(usage(
                 "no symbols: give some with --tickers, for example --tickers AAPL,MSFT, or a --tickers-file",
@@ -144,7 +153,7 @@ fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
         }
         return Ok((tickers, None));
     };
-    match tickers_file::read(path) {
+    match tickers_file::read(path, &tickers) {
         Ok(listed) => Ok((tickers, Some((path.clone(), listed)))),
         Err(error) if tickers.is_empty() => Err(usage(error)),
         Err(error) => {
@@ -152,6 +161,21 @@ fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
             Ok((tickers, Some((path.clone(), Vec::new()))))
         }
     }
+}
+
+/// Whether these symbols are of a simulated market.
+fn are_simulated(
+    tickers: &[String],
+    tickers_file: Option<&(PathBuf, Vec<String>)>,
+) -> Result<bool, Error> {
+    let mut all = tickers.iter().chain(tickers_file.into_iter().flat_map(|(_, listed)| listed));
+    let first = all.next().is_some_and(|symbol| is_simulated(symbol));
+    if all.any(|symbol| is_simulated(symbol) != first) {
+        return Err(usage(format!(
+            "simulated symbols ({DEMO_PREFIX}…) and real ones never meet in one recording; start one for each, with an --out of its own"
+        )));
+    }
+    Ok(first)
 }
 
 /// The symbols of `--tickers`: space around each is cut, space inside and case are kept.
@@ -163,7 +187,9 @@ pub(crate) fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
         })?;
         tickers.push(symbol.to_owned());
     }
-    Ok(without_repeats(tickers))
+    let tickers = without_repeats(tickers);
+    check_count(tickers.len()).map_err(|fault| usage(format!("--tickers: {fault}")))?;
+    Ok(tickers)
 }
 
 pub(crate) fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {
@@ -241,35 +267,45 @@ fn destination(asked: &Asked) -> Result<Destination, Error> {
 /// What is written to must not be the list of symbols.
 fn check_tickers_file(asked: &Asked) -> Result<(), Error> {
     let Some(list) = asked.tickers_file.as_deref() else { return Ok(()) };
-    for (option, path) in [("--out", &asked.out), ("--log-file", &asked.log_file)] {
-        if absolute(path) == absolute(list) {
-            return Err(usage(format!(
-                "{option} {} is the tickers file; give it another name",
-                path.display()
-            )));
-        }
+    if spellings(&asked.log_file).iter().any(|log| spellings(list).contains(log)) {
+        return Err(usage(format!(
+            "--log-file {} is the tickers file; give it another name",
+            asked.log_file.display()
+        )));
     }
-    Ok(())
+    check_apart("--tickers-file", list, &asked.out)
 }
 
-/// The log, the recording and its ledger must be three files.
+/// The log, the recording and what stands beside it must be different files.
 pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
     if out.as_os_str().is_empty() || log_file.as_os_str().is_empty() {
         return Err(usage("a file name is empty; give --out and --log-file a name"));
     }
-    let (out, log_file) = (absolute(out), absolute(log_file));
-    if log_file == out || log_file == ledger_path(&out) {
+    check_apart("--log-file", log_file, out)
+}
+
+fn check_apart(option: &str, path: &Path, out: &Path) -> Result<(), Error> {
+    let (paths, outs) = (spellings(path), spellings(out));
+    if paths.iter().any(|path| outs.iter().any(|out| belongs_to_recording(path, out))) {
         return Err(usage(format!(
-            "--log-file {} is the recording or its ledger; give it another name",
-            log_file.display()
+            "{option} {} is the recording {} or belongs to it; give it another name",
+            path.display(),
+            out.display()
         )));
     }
     Ok(())
 }
 
-/// The path from the root, by which two names of a file can be compared.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+/// A path by which a file can be compared with others, and the one that it leads to if it is a link.
+fn spellings(path: &Path) -> [PathBuf; 2] {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = absolute.parent().and_then(|folder| folder.canonicalize().ok());
+    let here = match (folder, absolute.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => absolute,
+    };
+    let target = here.canonicalize().unwrap_or_else(|_| here.clone());
+    [here, target]
 }
 
 /// Finds the key: each variable in the environment first, then in `.env`.

@@ -14,20 +14,15 @@ use crate::figures::counted;
 use crate::session::Command;
 use crate::settings::Settings;
 use crate::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
-use crate::watch_list::{FREE_PLAN_SYMBOLS, check_symbol, without_repeats};
-
-/// What a demo's symbols begin with, so that simulated rows can never be taken for real ones.
-const DEMO_PREFIX: &str = "DEMO:";
-
-/// Symbols that can be wanted at once: twenty times what the largest plan was seen to take. A page
-/// gone wild must not fill the memory.
-const MOST_SYMBOLS: usize = 5_000;
+use crate::trade::{DEMO_PREFIX, is_simulated};
+use crate::watch_list::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 
 /// The one list of what is wanted.
 pub(super) struct Desk {
     lists: Mutex<Lists>,
     file: Option<PathBuf>,
-    demo: bool,
+    /// Whether every symbol is recorded with the demo's prefix.
+    simulated: bool,
     commands: Sender<Command>,
 }
 
@@ -39,11 +34,11 @@ struct Lists {
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, demo: bool, commands: Sender<Command>) -> Desk {
+    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Desk {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
         let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
-        Desk { lists, file, demo, commands }
+        Desk { lists, file, simulated: settings.recorder.simulated, commands }
     }
 
     /// What is to be recorded, in order.
@@ -57,7 +52,7 @@ impl Desk {
     }
 
     fn recorded_as(&self, symbol: &str) -> String {
-        if self.demo && !symbol.starts_with(DEMO_PREFIX) {
+        if self.simulated && !is_simulated(symbol) {
             format!("{DEMO_PREFIX}{symbol}")
         } else {
             symbol.to_owned()
@@ -84,17 +79,15 @@ impl Desk {
     pub(super) fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
         let symbol = symbol.trim();
         check_symbol(symbol)?;
-        if symbol.contains([',', '#']) {
-            return Err(format!("{:?} is no symbol", printable(symbol, 100)));
+        if is_simulated(symbol) && !self.simulated {
+            return Err("a simulated symbol never meets real ones in one recording".to_owned());
         }
         let mut lists = self.lock();
         let wanted = self.wanted_of(&lists);
         if wanted.contains(&self.recorded_as(symbol)) {
             return Ok(wanted);
         }
-        if wanted.len() >= MOST_SYMBOLS {
-            return Err(format!("there are {MOST_SYMBOLS} symbols already; remove one first"));
-        }
+        check_count(wanted.len() + 1)?;
         if let Some(file) = &self.file {
             tickers_file::change(file, symbol, true, &lists.in_file)
                 .map_err(|error| error.to_string())?;
@@ -133,7 +126,8 @@ impl Desk {
 
     /// Looks at the tickers file for as long as the program runs.
     pub(super) fn watch_file(&self, path: &Path) {
-        let mut watcher = Watcher::new(path.to_owned());
+        let beside = self.lock().given.clone();
+        let mut watcher = Watcher::new(path.to_owned(), beside);
         let shown = path.display();
         loop {
             thread::sleep(LOOK_EVERY);
@@ -176,11 +170,11 @@ mod tests {
     use super::{Desk, Lists};
     use crate::session::Command;
 
-    fn desk(given: &[&str], file: Option<PathBuf>, demo: bool) -> (Desk, Receiver<Command>) {
+    fn desk(given: &[&str], file: Option<PathBuf>, simulated: bool) -> (Desk, Receiver<Command>) {
         let (commands, told) = mpsc::channel();
         let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
         let lists = Mutex::new(Lists { given, in_file: Vec::new() });
-        (Desk { lists, file, demo, commands }, told)
+        (Desk { lists, file, simulated, commands }, told)
     }
 
     #[test]
@@ -193,7 +187,7 @@ mod tests {
         assert_eq!(desk.remove("A").unwrap(), ["B"]);
         assert!(desk.remove("A").is_err());
         assert!(desk.remove("B").unwrap_err().contains("last symbol"));
-        for wrong in ["", " ", "A,B", "#A", "A\nB"] {
+        for wrong in ["DEMO:A", "", " ", "A,B", "#A", "A\nB", "A;B", "%zz"] {
             assert!(desk.add(wrong).is_err(), "{wrong:?}");
         }
     }

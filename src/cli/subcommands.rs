@@ -11,14 +11,15 @@ use clap::builder::StyledStr;
 use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{Places, Task};
+use super::{DEFAULT_OUT, Places, Task};
 use crate::check::Plan;
 use crate::error::Error;
 use crate::simulator::{Fault, Replay, SimulatorOptions};
 
 const VERIFY_HELP: &str = "\
-A recording is compressed (.gz) or not, and may be one that is still being written. Its ledger,
-which stands beside it (op1.coverage.csv), says what was covered and what is missing.
+A recording is compressed (.gz) or not. One that is being recorded is read up to its last whole
+row; a torn row at the end of any other is malformed. Its ledger, which stands beside it
+(op1.coverage.csv), says what was covered and what is missing.
 
 Exit codes:
   0    every file could be read and every row is well-formed
@@ -112,6 +113,10 @@ pub(super) struct SimulateArguments {
     #[arg(long, value_name = "N", default_value_t = SimulatorOptions::default().max_symbols, value_parser = at_least_one)]
     max_symbols: usize,
 
+    /// Send simulated symbols as they were asked for, not as DEMO:AAPL
+    #[arg(long)]
+    plain_symbols: bool,
+
     /// How often {"type":"ping"} is sent
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = ping_interval)]
     ping_every: Duration,
@@ -149,6 +154,7 @@ impl CheckArguments {
     fn into_plan(self) -> Plan {
         let CheckArguments { tickers, places } = self;
         let Places { tickers_file, out, log_file, columns, url } = places;
+        let out = out.unwrap_or_else(|| DEFAULT_OUT.into());
         Plan { tickers, tickers_file, out, log_file, columns, url }
     }
 }
@@ -160,6 +166,7 @@ impl SimulateArguments {
             trades_per_second: self.rate,
             seed: self.seed,
             max_symbols: self.max_symbols,
+            plain_symbols: self.plain_symbols,
             ping_every: self.ping_every,
             faults: self.faults,
             replay: self.replay.map(|path| Replay { path, speed }),
@@ -198,7 +205,7 @@ fn faults_help() -> StyledStr {
         format!("  {name:<width$}  {description}")
     });
     let lines = lines.join("\n");
-    format!("Faults:\n{lines}\n\nAny key is accepted. It runs until Ctrl-C.").into()
+    format!("Faults:\n{lines}\n\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
 }
 
 fn address(given: &str) -> Result<SocketAddr, String> {

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
 use super::disk::DiskFile;
+use super::opening::names;
 use super::row::push_text;
+use crate::rows::RowReader;
 
 /// The ledger's first line.
 pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
@@ -32,6 +34,22 @@ pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
     } else {
         (out.file_name().unwrap_or_default(), "")
     }
+}
+
+/// What the name of a recording or of its ledger is followed by in those of other files beside it: a
+/// lock, a file begun for a rotation, torn rows, and positions of followers.
+const BESIDE: [&str; 4] = [".lock", ".next", ".torn-", ".ship-"];
+
+/// Whether `path` is the recording `out`, or one of the files that stand beside it.
+pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
+    let name = |path: &Path| path.file_name().unwrap_or_default().as_encoded_bytes().to_owned();
+    [out, &ledger_path(out)].into_iter().any(|own| {
+        let rest = name(path).strip_prefix(&*name(own)).map(<[u8]>::to_owned);
+        path.parent() == own.parent()
+            && rest.is_some_and(|rest| {
+                rest.is_empty() || BESIDE.iter().any(|end| rest.starts_with(end.as_bytes()))
+            })
+    })
 }
 
 /// The ledger while it is being written. Rows that may not go to the disk yet wait in memory; there
@@ -234,18 +252,19 @@ fn last_row(file: &DiskFile) -> io::Result<LastRow> {
     use std::io::Seek;
     let mut file = file.file();
     file.rewind()?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let mut rows = RowReader::new(file);
     let mut last = LastRow::default();
-    for record in reader.byte_records() {
-        let record = record.map_err(io::Error::other)?;
-        let time = record.get(0).and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
-        // A row that somebody spoilt by hand says nothing, but must not stop the recording.
-        if let Some(time_ms) = time {
-            let text =
-                |index| String::from_utf8_lossy(record.get(index).unwrap_or_default()).into_owned();
+    while let Some(row) = rows.next_row()? {
+        // A row that somebody spoilt by hand may say nothing, but must not stop the recording.
+        let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
+        let text = |index| match &row.fields {
+            Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
+            Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
+        };
+        if let Ok(time_ms) = text(0).parse() {
             last = LastRow {
                 time_ms: last.time_ms.max(time_ms),
-                live: record.get(1) == Some(b"live"),
+                live: text(1) == "live",
                 tickers: text(2),
                 reason: text(3),
             };
@@ -311,7 +330,7 @@ mod tests {
     fn spoilt_rows_are_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
-        fs::write(&path, format!("{HEADER}5,live,A,\nx,down\n\n")).unwrap();
+        fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();
         assert_eq!((open(&path).last().time_ms, open(&path).last().live), (5, true));
     }
 }

@@ -4,8 +4,10 @@
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{self, Path, PathBuf};
+
+use log::{error, info};
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
@@ -17,13 +19,18 @@ pub(super) struct LogFile {
     file: File,
     waiting: Vec<u8>,
     lost: u64,
+    /// Bytes that are in the file.
+    written: u64,
+    /// Whether it does not take the next ones, which was said.
+    refused: bool,
 }
 
 impl LogFile {
     pub(super) fn open(path: &Path) -> io::Result<LogFile> {
         let file = open(path)?;
         // The working directory may be removed and made anew.
-        Ok(LogFile { path: path::absolute(path)?, file, waiting: Vec::new(), lost: 0 })
+        let path = path::absolute(path)?;
+        Ok(LogFile { path, file, waiting: Vec::new(), lost: 0, written: 0, refused: false })
     }
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.
@@ -47,14 +54,22 @@ impl LogFile {
         }
     }
 
-    /// Hands the waiting lines to the file, as many as it takes.
+    /// Hands the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
+    /// it takes none, and when it does again.
     pub(super) fn hand_over(&mut self) {
         while !self.waiting.is_empty() {
             match self.file.write(&self.waiting) {
-                Ok(written) if written > 0 => drop(self.waiting.drain(..written)),
+                Ok(written) if written > 0 => {
+                    self.written += written as u64;
+                    self.waiting.drain(..written);
+                    if std::mem::take(&mut self.refused) {
+                        info!("the log {} is written again", self.path.display());
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The next turn tries again; who watches the terminal has seen the lines there.
-                _ => return,
+                // The next turn tries again.
+                Ok(_) => return self.say_refused(&io::ErrorKind::WriteZero.into()),
+                Err(error) => return self.say_refused(&error),
             }
         }
         if self.lost > 0 {
@@ -62,10 +77,47 @@ impl LogFile {
             self.push(&format!("({lost} lines are missing here: the disk did not take them)\n"));
         }
     }
+
+    fn say_refused(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.refused, true) {
+            error!(
+                "cannot write the log {}: {error}; its lines are shown here only, and the recording goes on",
+                self.path.display()
+            );
+        }
+    }
+
+    /// Removes the file, if it is among the `new` ones and nobody else has written to it.
+    pub(super) fn remove_own(&self, new: &[PathBuf]) -> io::Result<()> {
+        if new.contains(&self.path) && self.file.metadata()?.len() == self.written {
+            fs::remove_file(&self.path)?;
+        }
+        Ok(())
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    check_kind(path)?;
     OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// Whether what is at `path` can be a log. A pipe would keep the program waiting for a reader;
+/// sockets and disks take no lines. `/dev/null` is fine.
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn check_kind(path: &Path) -> io::Result<()> {
+    let Ok(found) = fs::metadata(path) else { return Ok(()) };
+    let kind = found.file_type();
+    let kinds = [
+        (kind.is_fifo(), "a named pipe"),
+        (kind.is_socket(), "a socket"),
+        (kind.is_block_device(), "a disk"),
+    ];
+    match kinds.into_iter().find_map(|(is_it, name)| is_it.then_some(name)) {
+        Some(name) => Err(io::Error::other(format!("it is {name}, and a log is an ordinary file"))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

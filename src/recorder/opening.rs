@@ -6,6 +6,8 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use memchr::{memchr, memrchr};
 
@@ -19,6 +21,10 @@ use super::repair::{end_of_rows, move_aside};
 use super::row::header;
 use crate::columns::Column;
 use crate::error::printable;
+
+/// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
+/// busy machine that instant may be some milliseconds.
+const GLANCE: Duration = Duration::from_millis(30);
 
 /// A header line is never longer; what is longer is no recording.
 const LONGEST_HEADER: u64 = 64 << 10;
@@ -41,6 +47,16 @@ pub enum OpenError {
         found: String,
         /// How to go on.
         advice: String,
+    },
+    /// It holds trades of the other kind of market.
+    #[error(
+        "{} holds trades of {ticker}; simulated (DEMO:…) and real ones never meet in one file: give another --out", path.display()
+    )]
+    OtherMarket {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        ticker: String,
     },
     /// The system refuses.
     #[error("cannot {action} {}: {reason}; check the directory and its permissions, or give another path", path.display())]
@@ -98,10 +114,25 @@ pub(super) fn open_recording(
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
 pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
-    disk.file().try_lock().map_err(|error| match error {
+    wait_out_glances(|| disk.file().try_lock()).map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
         TryLockError::Error(error) => failed("lock", path)(error),
     })
+}
+
+/// Tries a lock until it is clear that its holder does more than to look.
+pub(super) fn wait_out_glances(
+    mut try_lock: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
+    let until = Instant::now() + GLANCE;
+    loop {
+        match try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            tried => return tried,
+        }
+    }
 }
 
 /// Opens a file of rows under `header`: checks the header, moves a torn tail aside, or begins the
@@ -117,7 +148,8 @@ pub(super) fn open_rows(
     let length = disk.length().map_err(failed("read", path))?;
     let head = check_header(path, disk.file(), header)?;
     let known = if head == Head::Header { row_end(disk.file(), known, length) } else { 0 };
-    let end = end_of_rows(disk.file(), known, length).map_err(failed("read", path))?;
+    let columns = header.split(',').count();
+    let end = end_of_rows(disk.file(), known..length, columns).map_err(failed("read", path))?;
     let end = if head == Head::Nothing { 0 } else { end };
     if let Some(aside) = move_aside(path, &mut disk, end, now_ms).map_err(failed("repair", path))? {
         notes.push(format!(
@@ -202,8 +234,8 @@ fn are_rows(lines: &[u8], columns: &[String]) -> bool {
     !lines.is_empty() && all_fit && columns.iter().any(|column| tell.contains(&column.as_str()))
 }
 
-/// The fields of a header line, whether quoted or not.
-fn names(line: &[u8]) -> Vec<String> {
+/// The fields of a line, whether quoted well or not.
+pub(super) fn names(line: &[u8]) -> Vec<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
     let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
     record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()

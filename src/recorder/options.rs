@@ -82,6 +82,8 @@ pub struct RecorderOptions {
     pub fsync: Fsync,
     /// When the file is closed and a new one begun, if ever.
     pub rotate: Option<Rotate>,
+    /// Whether trades of a simulated market are recorded; the others are refused, whichever it is.
+    pub simulated: bool,
 }
 
 /// What the writer thread says when it ends.

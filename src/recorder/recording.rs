@@ -14,7 +14,7 @@ use log::{info, warn};
 use super::append_file::AppendFile;
 use super::coverage::{LastRow, Ledger, ledger_path};
 use super::disk::{self, DiskFile, next_path, sync_directory};
-use super::lock_file::{LockFile, ProofOfLife};
+use super::lock_file::{LockFile, ProofOfLife, lock_path};
 use super::opening::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
 use super::options::Fsync;
 use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
@@ -168,6 +168,22 @@ impl Recording {
         let Some(last_row_ms) = last_row_ms else { return Ok(()) };
         if rotate.period_end(last_row_ms) <= now_ms {
             self.rotate_file(rotate, last_row_ms, now_ms, i64::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Removes those of its files that are `new` and hold no row; the lock last.
+    pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
+        let no_row = self.csv.length() <= self.header.len() as u64;
+        let no_state = self.ledger.file().length() <= super::coverage::HEADER.len() as u64;
+        for (path, is_empty) in [
+            (self.out.clone(), no_row),
+            (ledger_path(&self.out), no_state),
+            (lock_path(&self.out), true),
+        ] {
+            if is_empty && new.contains(&path) {
+                disk::remove(&path)?;
+            }
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! What a start would find, tried without changing anything: for the subcommand `check`.
+//! What a start would find, tried without changing anything: for the subcommand `check`, and for the
+//! start itself, so that one that is refused leaves nothing behind.
 //!
 //! Main thread. Existing files are opened for appending and nothing is appended; where files would
 //! have to be created, one of another name is, and removed at once.
@@ -9,12 +10,43 @@ use std::path::{Path, PathBuf};
 
 use super::coverage::{self, ledger_path};
 use super::lock_file::{self, lock_path};
-use super::opening::{Head, OpenError, check_header, failed};
+use super::log_file::check_kind;
+use super::opening::{Head, OpenError, check_header, failed, wait_out_glances};
+use super::options::{Destination, RecorderOptions};
+use super::origin::check_origin;
 use super::row::header;
+use crate::clock::now_ms;
 use crate::columns::Column;
 
-/// Written to the probe: a full disk still takes an empty file.
+/// Written to the probe by `check`: a full disk still takes an empty file.
 const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
+
+/// Finds whatever would refuse the start, before anything is made; gives the files that it will make.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
+    let mut new = Vec::new();
+    if look_log(&options.log_file)?.is_none() {
+        let probe = Probe::beside(&options.log_file);
+        probe.write(b"\n").map_err(failed("create", &options.log_file))?;
+        new.push(options.log_file.clone());
+    }
+    let Destination::File(out) = &options.out else { return Ok(new) };
+    look(out)?;
+    try_header(out, &options.columns, options.simulated)?;
+    let mut made = vec![out.clone(), ledger_path(out), lock_path(out)];
+    made.retain(|path| {
+        fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    });
+    if !made.is_empty() {
+        // No more than comes into the file at once: a disk with little room is one to begin on.
+        let first = header(&options.columns);
+        Probe::beside(out).write(first.as_bytes()).map_err(failed("write", out))?;
+    }
+    new.append(&mut made);
+    Ok(new)
+}
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +62,14 @@ pub enum Found {
 /// # Errors
 /// Why not, as the start itself would say it.
 pub fn try_out(out: &Path) -> Result<Found, OpenError> {
+    let (found, must_create) = look(out)?;
+    try_directory(out, must_create)?;
+    Ok(found)
+}
+
+/// Looks at the file, its ledger and its lock: what the file is, and whether one of the three is
+/// still to be made.
+fn look(out: &Path) -> Result<(Found, bool), OpenError> {
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
@@ -45,23 +85,26 @@ pub fn try_out(out: &Path) -> Result<Found, OpenError> {
     }
     let ledger_file = open_existing(&ledger)?;
     if let Some(file) = &ledger_file {
+        try_lock(file, &ledger, || OpenError::InUse(ledger.clone(), None))?;
         check_header(&ledger, file, coverage::HEADER)?;
     }
     let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
-    try_directory(out, must_create)?;
-    Ok(found(file.as_ref()))
+    Ok((found(file.as_ref()), must_create))
 }
 
-/// Whether the recording at `out` has these columns; `false` when it has no header yet.
+/// Whether the recording at `out` has these columns, and trades of this kind of market if any;
+/// `false` when it has no header yet.
 ///
 /// # Errors
 /// When it has others; the error says which, and how to match them.
-pub fn try_header(out: &Path, columns: &[Column]) -> Result<bool, OpenError> {
-    match File::open(out) {
-        Ok(file) => Ok(check_header(out, &file, &header(columns))? == Head::Header),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("open", out)(error)),
-    }
+pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<bool, OpenError> {
+    let has_header = match File::open(out) {
+        Ok(file) => check_header(out, &file, &header(columns))? == Head::Header,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(failed("open", out)(error)),
+    };
+    check_origin(out, columns, simulated)?;
+    Ok(has_header)
 }
 
 /// Whether `log_file` can be appended to.
@@ -69,11 +112,16 @@ pub fn try_header(out: &Path, columns: &[Column]) -> Result<bool, OpenError> {
 /// # Errors
 /// Why not.
 pub fn try_log(log_file: &Path) -> Result<Found, OpenError> {
-    let file = open_existing(log_file)?;
+    let file = look_log(log_file)?;
     if file.is_none() {
         try_directory(log_file, true)?;
     }
     Ok(found(file.as_ref()))
+}
+
+fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
+    check_kind(log_file).map_err(failed("open", log_file))?;
+    open_existing(log_file)
 }
 
 fn found(file: Option<&File>) -> Found {
@@ -90,7 +138,7 @@ fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
 
 /// Takes the lock for the moment that `file` stays open.
 fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Result<(), OpenError> {
-    match file.try_lock() {
+    match wait_out_glances(|| file.try_lock_shared()) {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(held()),
         Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
@@ -99,13 +147,9 @@ fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Resul
 
 /// Whether the directory of `path` takes a new file, and its disk a few more bytes.
 fn try_directory(path: &Path, must_create: bool) -> Result<(), OpenError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let probe = Probe(
-        parent
-            .unwrap_or(Path::new("."))
-            .join(format!(".finnhub-stream-check-{}", std::process::id())),
-    );
-    match probe.write() {
+    let probe = Probe::beside(path);
+    // Some disks find out only at the sync that they are full.
+    match probe.write(&PROBE_BYTES).and_then(|file| file.sync_all()) {
         Err(error) if must_create || is_full(&error) => Err(failed("create", path)(error)),
         _ => Ok(()),
     }
@@ -119,11 +163,16 @@ fn is_full(error: &io::Error) -> bool {
 struct Probe(PathBuf);
 
 impl Probe {
-    fn write(&self) -> io::Result<()> {
+    fn beside(path: &Path) -> Probe {
+        // In containers every process may have the same number, and a kill leaves the file behind.
+        let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
+        Probe(path.with_file_name(name))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<File> {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&self.0)?;
-        file.write_all(&PROBE_BYTES)?;
-        // Some disks find out only now that they are full.
-        file.sync_all()
+        file.write_all(bytes)?;
+        Ok(file)
     }
 }
 
@@ -139,7 +188,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Found, OpenError, try_header, try_log, try_out};
+    use super::{Found, OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
     use crate::columns::Column;
     use crate::recorder::header;
     use crate::recorder::lock_file::LockFile;
@@ -158,7 +207,7 @@ mod tests {
         let out = directory.path().join("op1.csv");
         assert_eq!(try_out(&out).unwrap(), Found::Nothing);
         assert_eq!(try_log(&directory.path().join("log")).unwrap(), Found::Nothing);
-        assert!(!try_header(&out, &Column::ALL).unwrap());
+        assert!(!try_header(&out, &Column::ALL, false).unwrap());
         assert_eq!(names(directory.path()), [""; 0]);
     }
 
@@ -176,12 +225,25 @@ mod tests {
         drop(linked);
         let before = fs::metadata(&out).unwrap();
         assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
-        assert!(try_header(&out, &Column::ALL).unwrap());
-        let other = try_header(&out, &[Column::Price]).unwrap_err().to_string();
+        assert!(try_header(&out, &Column::ALL, false).unwrap());
+        let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
         assert!(other.contains("--columns ticker,price"), "{other}");
         let after = fs::metadata(&out).unwrap();
         assert_eq!(before.modified().unwrap(), after.modified().unwrap());
         assert_eq!(names(directory.path()), ["op1.csv", "op1.csv.lock"], "nothing was left behind");
+    }
+
+    #[test]
+    fn who_only_looks_at_a_lock_refuses_no_start() {
+        let file = tempfile::tempfile().unwrap();
+        let mut looks = 3;
+        let tried = wait_out_glances(|| {
+            looks -= 1;
+            if looks > 0 { Err(TryLockError::WouldBlock) } else { file.try_lock() }
+        });
+        assert!(tried.is_ok());
+        let held = wait_out_glances(|| Err(TryLockError::WouldBlock));
+        assert!(matches!(held, Err(TryLockError::WouldBlock)));
     }
 
     #[test]

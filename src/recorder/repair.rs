@@ -4,52 +4,48 @@
 //! with its line end: `…,1` without one may have been `…,1;12`.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use memchr::{memchr, memchr2_iter, memrchr};
+use memchr::memchr;
 
 use super::disk::{self, DiskFile, sync_directory};
-
-/// Read at a time while looking for the last row.
-const CHUNK_BYTES: usize = 1 << 20;
+use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
-/// memory. A larger remainder is somebody's file with an odd quote in it, for a person to look at.
+/// memory. A larger remainder is nothing that we left, and for a person to look at.
 const LARGEST_REMAINDER: u64 = 256 << 20;
 
-/// Where the last whole row before `to` ends, looking from `known` on, which must be the end of a
-/// row.
+/// Where the last whole row in a part of a file ends; the part must begin where a row does. An
+/// ordinary row has so many `columns`.
 ///
 /// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
 /// nothing behind it counts.
-pub(super) fn end_of_rows(mut file: &File, known: u64, to: u64) -> io::Result<u64> {
-    file.seek(SeekFrom::Start(known))?;
-    let mut file = file.take(to.saturating_sub(known));
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let (mut position, mut end, mut quoted) = (known, known, false);
+pub(super) fn end_of_rows(mut file: &File, part: Range<u64>, columns: usize) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(part.start))?;
+    let file = file.take(part.end.saturating_sub(part.start));
+    let mut rows = RowReader::from_row(UntilNul { file, found: false }, part.start, columns);
     loop {
-        let read = file.read(&mut chunk)?;
-        let nul = memchr(0, &chunk[..read]);
-        let bytes = &chunk[..nul.unwrap_or(read)];
-        if !quoted && memchr(b'"', bytes).is_none() {
-            if let Some(last) = memrchr(b'\n', bytes) {
-                end = position + last as u64 + 1;
-            }
-        } else {
-            for found in memchr2_iter(b'"', b'\n', bytes) {
-                if bytes[found] == b'"' {
-                    quoted = !quoted;
-                } else if !quoted {
-                    end = position + found as u64 + 1;
-                }
-            }
+        rows.skip_plain_rows();
+        if rows.next_row()?.is_none() {
+            return Ok(rows.position());
         }
-        if read == 0 || nul.is_some() {
-            return Ok(end);
-        }
-        position += read as u64;
+    }
+}
+
+/// A file that ends before its first NUL.
+struct UntilNul<'a> {
+    file: Take<&'a File>,
+    found: bool,
+}
+
+impl Read for UntilNul<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = if self.found { 0 } else { self.file.read(buffer)? };
+        let nul = memchr(0, &buffer[..read]);
+        self.found |= nul.is_some();
+        Ok(nul.unwrap_or(read))
     }
 }
 
@@ -64,7 +60,7 @@ pub(super) fn move_aside(
     let length = disk.length()?;
     if length > end && length - end > LARGEST_REMAINDER {
         return Err(io::Error::other(format!(
-            "no whole row in the last {} bytes, probably an unclosed quote at byte {end}",
+            "its last {} bytes are no whole rows, more than a crash leaves; look at them from byte {end} on, and move them away",
             length - end
         )));
     }
@@ -118,7 +114,8 @@ fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
 mod tests {
     use std::fs;
 
-    use super::{CHUNK_BYTES, DiskFile, end_of_rows, move_aside};
+    use super::{DiskFile, end_of_rows, move_aside};
+    use crate::rows::LONGEST_ROW;
 
     const HEADER: &str = "ticker,price\n";
     const ROWS: &str = "AAPL,1.5\n\"A\"\"\n,B\",2\nMSFT,3\n";
@@ -128,7 +125,7 @@ mod tests {
         let path = directory.path().join("op1.csv");
         fs::write(&path, content).unwrap();
         let mut disk = DiskFile::append_to(&path).unwrap();
-        let end = end_of_rows(disk.file(), known, u64::MAX).unwrap();
+        let end = end_of_rows(disk.file(), known..u64::MAX, 2).unwrap();
         assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
         let aside = move_aside(&path, &mut disk, end, 77).unwrap();
         assert_eq!(fs::read(&path).unwrap(), content[..whole]);
@@ -172,10 +169,21 @@ mod tests {
     #[test]
     fn rows_are_found_across_chunks() {
         let mut content = b"h\n".to_vec();
-        content.extend_from_slice("\"x\ny\",1\n".repeat(CHUNK_BYTES / 4).as_bytes());
+        content.extend_from_slice("\"x\ny\",1\n".repeat(LONGEST_ROW / 4).as_bytes());
         let whole = content.len();
         content.extend_from_slice(b"\"x\n");
         check(&content, 0, whole);
+    }
+
+    #[test]
+    fn a_stray_quote_costs_its_own_row_and_moves_nothing_aside() {
+        for row in ["\"A,1\n", "A\"B,1\n", "\"A\"B,1\n", "A,\"1\n"] {
+            let few = format!("{HEADER}{row}{}", "B,2\n".repeat(3));
+            check(few.as_bytes(), 0, few.len());
+            let many = format!("{HEADER}{row}{}", "B,2\n".repeat(LONGEST_ROW));
+            check(many.as_bytes(), 0, many.len());
+            check(format!("{many}C,").as_bytes(), HEADER.len() as u64, many.len());
+        }
     }
 
     #[test]

@@ -140,7 +140,23 @@ impl Recorder {
         // The terminal gets this line from who joins this thread, after everything else.
         self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
         self.log.hand_over();
+        if self.refused {
+            self.leave_nothing_behind();
+        }
         Report { counts: self.market.counts, failure }
+    }
+
+    /// Takes away what a refused start has made, as long as nothing has come into it. The locks are
+    /// held until this thread ends, so nobody else has begun to use it.
+    fn leave_nothing_behind(&mut self) {
+        let mut removed = Ok(());
+        if let Some(recording) = self.output.recording() {
+            removed = recording.remove_empty(&self.new_files);
+        }
+        removed = removed.and(self.log.remove_own(&self.new_files));
+        if let Err(error) = removed {
+            log::debug!("cannot remove what the start has made: {error}");
+        }
     }
 
     /// Counts everything that still waits as dropped, and tells the ledger.

@@ -50,6 +50,8 @@ pub struct SimulatorOptions {
     pub seed: u64,
     /// How many symbols a connection may be subscribed to.
     pub max_symbols: usize,
+    /// Whether simulated symbols are sent as they were asked for; else `AAPL` comes as `DEMO:AAPL`.
+    pub plain_symbols: bool,
     /// How often `{"type":"ping"}` is sent on each connection.
     pub ping_every: Duration,
     /// What goes wrong on purpose.
@@ -67,6 +69,7 @@ impl Default for SimulatorOptions {
             trades_per_second: 10.0,
             seed: 0,
             max_symbols: 50,
+            plain_symbols: true,
             ping_every: Duration::from_secs(60),
             faults: Vec::new(),
             ending_after: ENDING_AFTER,

@@ -2,8 +2,7 @@
 //!
 //! A rule: no I/O, no clock, no chance.
 
-/// What stands before a symbol to ask for the simulated market explicitly.
-const DEMO_PREFIX: &str = "DEMO:";
+use crate::trade::DEMO_PREFIX;
 
 /// Known tickers and a price each that nobody finds strange.
 const START_PRICES: &[(&str, f64)] = &[

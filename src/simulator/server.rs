@@ -14,6 +14,7 @@ use super::replay::{Recording, ReplayedTrade};
 use super::request::Request;
 use super::spelling::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
 use super::{MOST_TRADES_PER_SECOND, SimulatorError, SimulatorOptions};
+use crate::trade::{DEMO_PREFIX, is_simulated};
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +62,7 @@ const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Server {
     max_symbols: usize,
+    plain_symbols: bool,
     ping_every: Duration,
     tick: Duration,
     market: Market,
@@ -84,6 +86,7 @@ impl Server {
         let market_rate = if recording.is_some() { 0.0 } else { rate };
         Ok(Self {
             max_symbols: options.max_symbols,
+            plain_symbols: options.plain_symbols,
             ping_every: options.ping_every.max(SHORTEST_PING_INTERVAL),
             tick: if rate > FAST_RATE { FAST_TICK } else { TICK },
             market: Market::new(options.seed, market_rate),
@@ -150,7 +153,11 @@ impl Server {
                 if client.symbols() >= self.max_symbols {
                     return client.send(TOO_MANY_SYMBOLS.to_owned());
                 }
-                let id = self.market.subscribe(&symbol, now);
+                let id = if self.plain_symbols || is_simulated(&symbol) {
+                    self.market.subscribe(&symbol, now)
+                } else {
+                    self.market.subscribe(&format!("{DEMO_PREFIX}{symbol}"), now)
+                };
                 client.add_symbol(symbol, id, now);
                 self.replay_begins.get_or_insert(now + REPLAY_DELAY);
                 Ok(())

@@ -296,4 +296,5 @@ fn a_log_that_cannot_be_written_costs_no_trade() {
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     assert!(numbers_of(&rows(&recorder)).into_iter().eq(1..=100));
     assert!(recorder.stderr().contains(&summary_line(100, 0)), "{}", recorder.seen());
+    assert_eq!(times_said(&recorder, "cannot write the log /dev/full"), 1, "{}", recorder.seen());
 }

@@ -40,6 +40,7 @@ pub(crate) fn open_recorder(
         columns: columns.to_vec(),
         fsync: Fsync::Never,
         rotate: None,
+        simulated: false,
     };
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();

@@ -27,6 +27,7 @@ fn assert_refused(server: &Server, first: &Recorder, out: &str) {
     assert!(line.contains(out) && line.contains("another process"), "{line}");
     assert!(!server.has_a_caller(Duration::ZERO), "it must not connect");
     assert_eq!((first.csv(), first.ledger()), before, "{out}");
+    assert!(!first.path("second.log").exists(), "{out}: it leaves nothing behind");
 }
 
 #[test]
@@ -55,6 +56,7 @@ fn a_second_process_is_refused_when_only_the_ledger_is_the_same() {
     let (code, second) = run.arg("--out").arg("op1").run_to_its_end();
     assert_eq!(code, 1, "{}", second.seen());
     assert!(second.only_error_line().contains("op1.coverage.csv"), "{}", second.seen());
+    assert!(!recorder.path("op1").exists() && !recorder.path("op1.lock").exists());
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
 

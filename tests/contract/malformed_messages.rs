@@ -1,7 +1,7 @@
 //! Garbage costs itself alone: it is logged, counted, and ends neither the program nor the
 //! connection ([`check`] fails when a second connection is made).
 
-use crate::recording::{Recording, check, record, trade_message};
+use crate::recording::{Recording, assert_says, check, record, summary_line, trade_message};
 
 const GOOD: &str = r#"{"p":1.5,"s":"GOOD","t":1680300000123,"v":5}"#;
 const GOOD_ROW: &str = "GOOD,1.5,5,1680300000123,";
@@ -146,4 +146,13 @@ fn binary_messages_end_nothing() {
     assert_eq!(recording.rows, format!("{GOOD_ROW}\n"));
     recording.assert_summary(1, 0);
     assert_no_control_characters(&recording);
+}
+
+#[test]
+fn messages_that_are_no_json_are_counted_apart_in_the_exit_summary() {
+    let not_a_number = r#"{"data":[{"p":NaN,"s":"BAD","t":1,"v":1}],"type":"trade"}"#;
+    let recording = check(&[("garbage", ""), (not_a_number, ""), (&trade_message(&["5"]), "")]);
+    recording.assert_summary(0, 1);
+    let line = format!("{}; 2 unreadable messages\n", summary_line(1, 1));
+    assert_says(&recording.recorder, &line);
 }

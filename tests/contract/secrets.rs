@@ -6,7 +6,11 @@ use crate::server::{ClosedPort, Server};
 
 /// A run that says all it can.
 fn talkative(url: &str) -> Recorder {
-    let run = Run::new().url(url).tickers("AAPL").arg("--verbose").env("RUST_LOG", "trace");
+    start_talkative(Run::new(), url)
+}
+
+fn start_talkative(run: Run, url: &str) -> Recorder {
+    let run = run.url(url).tickers("AAPL").arg("--verbose").env("RUST_LOG", "trace");
     run.env("RUST_BACKTRACE", "1").spawn()
 }
 
@@ -60,6 +64,22 @@ fn a_server_that_says_the_key_back_does_not_bring_it_into_the_log() {
     assert_key_is_nowhere(&recorder);
 }
 
+#[test]
+fn a_key_of_five_characters_is_taken_out_as_well() {
+    let server = Server::plain();
+    let run = Run::without_key().env("API_KEY", "k3y5!");
+    let mut recorder = start_talkative(run, &server.url());
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(r#"{"msg":"bad token k3y5! (k3y5%21)","type":"error"}"#);
+    recorder.wait_until_it_says("bad token <key> (<key>)");
+    connection.send_close(1008, "token k3y5!");
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    for text in [recorder.stderr(), recorder.log(), recorder.ledger()] {
+        assert!(!text.contains("k3y5"), "{}", recorder.seen());
+    }
+}
+
 /// Texts are shortened before they are shown; what is cut must not be the half of a key that would
 /// have told it apart.
 #[test]
@@ -90,7 +110,8 @@ fn the_key_is_not_left_in_half_where_a_text_is_shortened() {
 #[test]
 fn the_key_is_nowhere_when_it_is_refused() {
     let server = Server::plain();
-    let mut recorder = talkative(&server.url());
+    // A log that was there before stays.
+    let mut recorder = start_talkative(Run::new().file("websocket_data.log", ""), &server.url());
     server.accept().refuse("401 Unauthorized", "", "Invalid API key");
     assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
     assert_key_is_nowhere(&recorder);

@@ -1,15 +1,31 @@
 //! Wrong usage and settings: one line that says what, with which value, and exit code 2, before
-//! anything is connected to; what could not be opened: one line and exit code 1.
+//! anything is connected to; what could not be opened: one line and exit code 1. Nothing is left
+//! behind in either case.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::Run;
+use crate::harness::{KEY, Run};
+use crate::recording::{FORETOLD_COLUMNS, trade_message};
 use crate::server::Server;
 
-/// Fails unless `run` ends with `code` and one line on standard error with all these words.
+/// What is in a folder: names and contents.
+fn files_in(folder: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
+    let entries = fs::read_dir(folder).expect("the folder").flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), fs::read(path).ok())).collect()
+}
+
+/// Fails unless `run` ends with `code` and one line on standard error with all these words, and
+/// leaves its folder as it was.
 fn assert_refused(run: Run, code: i32, words: &[&str]) {
+    let before = files_in(run.directory());
     let (ended, recorder) = run.run_to_its_end();
     assert_eq!(ended, code, "{}", recorder.seen());
+    assert_eq!(files_in(&recorder.path("")), before, "{}", recorder.seen());
     let line = recorder.only_error_line();
     for word in words {
         assert!(line.contains(word), "{word:?} in {line:?}");
@@ -21,6 +37,31 @@ fn a_run_without_symbols_is_refused() {
     assert_refused(Run::new(), 2, &["--tickers"]);
     assert_refused(Run::new().tickers(""), 2, &["--tickers"]);
     assert_refused(Run::new().tickers(" , "), 2, &["--tickers"]);
+}
+
+#[test]
+fn what_cannot_be_a_symbol_is_refused_on_the_command_line_and_in_the_file() {
+    for symbol in ["A;B", "A#B", "%zz", "A\u{1b}[2JB", "A\tB", "A\u{202e}B"] {
+        assert_refused(
+            Run::new().tickers(&format!("AAPL,{symbol}")),
+            2,
+            &["--tickers", "contains"],
+        );
+        // There a # begins a comment.
+        if !symbol.contains('#') {
+            let run = Run::new().file("list.txt", format!("AAPL\n{symbol}\n"));
+            assert_refused(run.arg("-f").arg("list.txt"), 2, &["list.txt", "line 2", "contains"]);
+        }
+    }
+}
+
+#[test]
+fn more_symbols_than_can_be_recorded_at_once_are_refused() {
+    let symbols = |count: usize| -> Vec<String> { (0..count).map(|n| format!("S{n}")).collect() };
+    let words = ["more than 5,000 symbols"];
+    assert_refused(Run::new().tickers(&symbols(5_001).join(",")), 2, &words);
+    let run = Run::new().file("list.txt", symbols(5_001).join("\n"));
+    assert_refused(run.arg("-f").arg("list.txt"), 2, &["list.txt", words[0]]);
 }
 
 #[test]
@@ -120,4 +161,95 @@ fn a_file_that_cannot_be_written_is_refused_before_connecting() {
         assert_refused(run().arg(option).arg(path), 1, &[path]);
     }
     assert!(!server.has_a_caller(Duration::ZERO), "it must not connect");
+}
+
+#[test]
+fn a_file_that_is_no_recording_of_ours_or_has_other_columns_is_refused() {
+    let run = || Run::new().tickers("AAPL").url("ws://127.0.0.1:9");
+    let columns = "ticker,price,volume";
+    assert_refused(
+        run().file("op1.csv", format!("{columns}\nA,1,2\n")),
+        1,
+        &["--columns", columns],
+    );
+    assert_refused(run().file("op1.csv", "something else\n"), 1, &["op1.csv", "--out"]);
+    assert_refused(run().file("op1.coverage.csv", "a,b\n"), 1, &["op1.coverage.csv"]);
+    assert_refused(run().folder("op1.coverage.csv"), 1, &["op1.coverage.csv"]);
+    assert_refused(run().folder("op1.csv.lock"), 1, &["op1.csv.lock"]);
+    assert_refused(run().arg("--dashboard=192.0.2.1:80"), 1, &["192.0.2.1:80"]);
+}
+
+/// The log would make them unreadable, or a start would take them for its own.
+#[test]
+fn a_log_in_the_place_of_another_file_of_the_recording_is_refused() {
+    let run = |log: &str| Run::new().tickers("AAPL").arg("--log-file").arg(log);
+    for name in [
+        "op1.csv",
+        "./op1.csv",
+        "folder/../op1.csv",
+        "op1.coverage.csv",
+        "op1.csv.lock",
+        "op1.csv.ship-warehouse",
+        "op1.csv.torn-1700000000000",
+        "op1.csv.next",
+    ] {
+        assert_refused(run(name).folder("folder"), 2, &["--log-file", name, "another name"]);
+        let list = Run::new().file("list.txt", "A\n").folder("folder").arg("-f").arg(name);
+        if !Path::new(name).starts_with("folder") {
+            assert_refused(list.file(name, "A\n"), 2, &["--tickers-file", "another name"]);
+        }
+        let other = run(name).folder("folder").arg("--out").arg("other.csv");
+        assert_refused(other.url("http://not-that-far"), 2, &["not-that-far"]);
+    }
+    let linked = run("link").file("op1.csv", "");
+    std::os::unix::fs::symlink("op1.csv", linked.directory().join("link")).expect("a link");
+    assert_refused(linked, 2, &["--log-file", "link"]);
+}
+
+#[test]
+fn a_log_that_cannot_be_one_is_refused_at_once() {
+    let run = Run::new().tickers("AAPL").url("ws://127.0.0.1:9").arg("--log-file").arg("pipe");
+    let made = Command::new("mkfifo").arg(run.directory().join("pipe")).status().expect("mkfifo");
+    assert!(made.success());
+    // Not by assert_refused, which would read the pipe.
+    let (code, recorder) = run.run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    assert!(recorder.only_error_line().contains("cannot open pipe: it is a named pipe"));
+}
+
+#[test]
+fn a_start_that_the_server_refuses_leaves_nothing_behind() {
+    for status in ["401 Unauthorized", "403 Forbidden"] {
+        let server = Server::plain();
+        let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+        let handshake = server.accept();
+        assert!(recorder.path("op1.csv").exists(), "the files were opened before");
+        handshake.refuse(status, "", "");
+        assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+        assert_eq!(files_in(&recorder.path("")), [], "{}", recorder.seen());
+    }
+}
+
+#[test]
+fn a_refused_start_takes_nothing_away_that_was_there_before() {
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+    let mut recorder = run.spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&trade_message(&[r#"{"p":1,"s":"AAPL","t":1680300000123,"v":5}"#]));
+    recorder.wait_for_row_count(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let before = files_in(&recorder.path(""));
+    let run = Run::beside(&recorder).url(&server.url()).tickers("AAPL");
+    let mut recorder = run.columns(FORETOLD_COLUMNS).env("FINNHUB_API_KEY", KEY).spawn();
+    server.accept().refuse("401 Unauthorized", "", "");
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let after = files_in(&recorder.path(""));
+    let grown = ["op1.csv.lock", "websocket_data.log"];
+    for ((path, content), (left, kept)) in before.iter().zip(&after) {
+        assert_eq!(path, left);
+        let may_grow = grown.iter().any(|name| path.ends_with(name));
+        assert!(may_grow || content == kept, "{}\n{}", path.display(), recorder.seen());
+    }
+    assert_eq!(before.len(), after.len(), "{}", recorder.seen());
 }

@@ -5,11 +5,16 @@ use crate::harness::{Recorder, Run, Signal};
 use crate::server::Server;
 
 fn simulate() -> Run {
+    marking().arg("--plain-symbols")
+}
+
+/// One that marks its symbols, as it does unless it is told otherwise.
+fn marking() -> Run {
     Run::without_key().arg("simulate").arg("--listen").arg("127.0.0.1:0")
 }
 
 /// Where a simulator that was started says it listens.
-fn url(simulator: &mut Recorder) -> String {
+pub(crate) fn url(simulator: &mut Recorder) -> String {
     simulator.wait_until_it_says("; Ctrl-C ends it");
     let said = simulator.stderr();
     let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect("its URL");
@@ -142,4 +147,35 @@ fn help_lists_the_faults() {
     for line in ["  reset         TCP reset", "  pings-only    pings but no trades"] {
         assert!(recorder.stdout().contains(line), "{}", recorder.seen());
     }
+}
+
+#[test]
+fn its_symbols_have_a_mark_and_never_come_into_a_real_recording() {
+    const REAL: &str = "ticker,price\nAAPL,1.5\n";
+    let mut simulator = marking().arg("--rate").arg("100").spawn();
+    let url = url(&mut simulator);
+    let run = Run::new().file("op1.csv", REAL).url(&url).columns("ticker,price");
+    let mut real = run.tickers("AAPL").spawn();
+    real.wait_until_it_says("a simulated trade, and this recording is of real ones");
+    real.signal(Signal::SIGTERM);
+    assert_eq!(real.wait_exit(), 0, "{}", real.seen());
+    assert_eq!(real.csv(), REAL);
+    assert!(real.log().contains("written 0 + rejected "), "{}", real.seen());
+
+    // Asked for by their names they are recorded, but not there.
+    let marked = || Run::beside(&real).url(&url).columns("ticker,price").tickers("DEMO:AAPL");
+    let (code, refused) = marked().run_to_its_end();
+    assert_eq!(code, 1, "{}", refused.seen());
+    assert!(
+        refused.only_error_line().contains("op1.csv holds trades of AAPL"),
+        "{}",
+        refused.seen()
+    );
+    let mut recorder = marked().arg("--out").arg("simulated.csv").spawn();
+    recorder
+        .wait_until("rows", |now| now.text_of("simulated.csv").matches("\nDEMO:AAPL,").count() > 2);
+    recorder.signal(Signal::SIGTERM);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(!recorder.text_of("simulated.csv").contains("\nAAPL,"), "{}", recorder.seen());
+    end(simulator, Signal::SIGINT);
 }

@@ -26,7 +26,8 @@ pub(crate) struct Program {
 impl Program {
     /// Records the simulated market, and serves the page at `dashboard`.
     pub(crate) fn demo(tickers: &str, dashboard: &str) -> Program {
-        Program::start(&["--demo", "--tickers", tickers, &format!("--dashboard={dashboard}")])
+        let dashboard = format!("--dashboard={dashboard}");
+        Program::start(&["--demo", "--out", "op1.csv", "--tickers", tickers, &dashboard])
     }
 
     /// Records from `url`, and serves the page on any port.

@@ -120,7 +120,7 @@ fn mend(
         ours
     } else {
         let known = row_end(file.disk().file(), file.looked_at(), ours);
-        end_of_rows(file.disk().file(), known, ours)?
+        end_of_rows(file.disk().file(), known..ours, header.split(',').count())?
     };
     let has_header = match check_header(path, file.disk().file(), header) {
         Ok(head) => head == Head::Header,

@@ -311,6 +311,7 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         columns: vec![Column::Price, Column::ReceivedMs],
         fsync: Fsync::Never,
         rotate: Some(Rotate::Hourly),
+        simulated: false,
     };
     let gauges = Arc::new(Gauges::default());
     let links = Links {

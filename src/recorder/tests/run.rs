@@ -111,6 +111,7 @@ impl Process {
             columns: workload.columns.clone(),
             fsync: workload.fsync,
             rotate: workload.rotates.then_some(Rotate::Hourly),
+            simulated: false,
         };
         let links = Links {
             gauges: Arc::clone(&gauges),
