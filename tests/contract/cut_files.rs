@@ -194,6 +194,28 @@ fn a_kill_while_it_is_mended_loses_nothing_that_was_in_the_file() {
     assert!(before > 0, "of so many kills, one falls into the mending");
 }
 
+/// The promise for everything but the trades that wait.
+#[cfg(target_os = "linux")]
+const MEMORY_KIB: u64 = 32 << 10;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn mending_a_large_recording_takes_no_memory_for_it() {
+    let whole = format!("{FORETOLD_COLUMNS}\n{}", row(1).repeat(2 * MANY_ROWS));
+    let server = Server::plain();
+    let run = Run::new().file("op1.csv", &whole).columns(FORETOLD_COLUMNS);
+    let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    cut(&recorder, whole.len() as u64 - 9);
+    connection.send_text(&message(2..=2));
+    recorder.wait_until_it_says("half a row was moved");
+    let memory = recorder.status_number("VmHWM");
+    assert!(memory < MEMORY_KIB, "{memory} KiB");
+    recorder.wait_until("the row", |now| now.ends_with("op1.csv", &row(2)));
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(recorder.csv().len(), whole.len());
+}
+
 /// How often the recording is spoilt; more with this variable in the environment.
 const TIMES: usize = 5;
 const TIMES_VARIABLE: &str = "FINNHUB_TEST_CUTS";
