@@ -3,15 +3,17 @@
 //! Main thread.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use crate::entry::{Entry, Outbox, TradeBatch};
 use crate::waiting_room::{Admission, PACE_BYTES, WaitingRoom};
 use crate::wire::Decoder;
 
-/// While the disk is busy, the socket is looked at again this often …
-const PACE_STEP: Duration = Duration::from_micros(200);
-/// … but a disk that takes nothing for this long is not waited for: the server comes first.
+/// The first pause for a busy disk; a fast one writes less than half of [`PACE_BYTES`] in it. Each
+/// further one is twice as long …
+const PACE_STEP: Duration = Duration::from_micros(500);
+/// … and together they end here: the server, a stop and a changed watch list come first.
 const PACE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The way for trades.
@@ -69,21 +71,21 @@ impl Handover {
     fn pace(&mut self) {
         let gauges = self.outbox.gauges();
         let waiting = || gauges.waiting_bytes.load(Ordering::Relaxed);
-        let mut least = waiting();
-        if least <= PACE_BYTES {
+        let before = waiting();
+        if before <= PACE_BYTES {
             self.stalled = false;
+            return;
         }
-        let mut progress = Instant::now();
+        let (mut pause, mut paused) = (PACE_STEP, Duration::ZERO);
         while !self.stalled
             && waiting() > PACE_BYTES
+            && paused < PACE_PATIENCE
             && !gauges.disk_trouble.load(Ordering::Relaxed)
         {
-            if waiting() < least {
-                least = waiting();
-                progress = Instant::now();
-            }
-            self.stalled = progress.elapsed() > PACE_PATIENCE;
-            std::thread::sleep(PACE_STEP);
+            thread::sleep(pause);
+            paused += pause;
+            pause *= 2;
         }
+        self.stalled |= paused >= PACE_PATIENCE && waiting() >= before;
     }
 }
