@@ -144,6 +144,8 @@ pub struct Gauges {
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
+    /// The end was asked for: no answer to a handshake is waited for any longer.
+    pub stopping: Arc<AtomicBool>,
 }
 
 /// The session's end of the channel.

@@ -26,7 +26,8 @@ use crate::watchdog::{Patience, Verdict, Watchdog};
 use crate::wire;
 use handover::Handover;
 
-/// After our Close frame the server may still send what was on its way, for this long.
+/// After our Close frame the server may still send what was on its way, for this long; and for no
+/// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Characters of a server's text that are logged.
@@ -125,7 +126,7 @@ impl Session {
     pub fn run(mut self) -> Result<(), SessionError> {
         loop {
             self.outbox.send(Entry::Connecting);
-            let outcome = match dial(&self.endpoint, &self.key) {
+            let outcome = match dial(&self.endpoint, &self.key, &self.outbox.gauges().stopping) {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
                     ControlFlow::Continue(outcome) => outcome,
@@ -256,22 +257,50 @@ impl Session {
                         self.close(link);
                         return Ok(End::Stopped);
                     }
-                    Command::Watch(symbols) => self.change_watch_list(link, symbols)?,
+                    Command::Watch(symbols) => {
+                        if let Err(lost) = self.change_watch_list(link, symbols) {
+                            self.drain(link)?;
+                            return Err(lost);
+                        }
+                    }
                 }
             }
             self.read_burst(link)?;
             if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
-            match link.watchdog.check(Instant::now()) {
-                Verdict::Fine => {}
-                Verdict::Ping => link.connection.ping()?,
-                Verdict::Silent => return Ok(End::Lost("silent".to_owned())),
-                Verdict::Unanswered => {
-                    return Ok(End::Lost("silent: a ping was not answered".to_owned()));
+            if let Some(reason) = self.ask_watchdog(link) {
+                self.drain(link)?;
+                if self.ask_watchdog(link).is_some() {
+                    return Ok(End::Lost(reason));
                 }
             }
         }
+    }
+
+    /// Why the connection must be given up, if it must.
+    fn ask_watchdog(&self, link: &mut Link) -> Option<String> {
+        let unsent_since = link.connection.unsent_since();
+        match link.watchdog.check(Instant::now(), unsent_since) {
+            Verdict::Fine => None,
+            Verdict::Ping => {
+                link.connection.ping();
+                None
+            }
+            Verdict::Silent => Some("silent".to_owned()),
+            Verdict::Unanswered => Some("silent: a ping was not answered".to_owned()),
+            Verdict::NotReading => {
+                let seconds = self.patience.silence.as_secs();
+                Some(format!("connection lost: the server has read nothing for {seconds} s"))
+            }
+        }
+    }
+
+    /// Reads what the server has sent to a connection that is about to be given up.
+    fn drain(&mut self, link: &mut Link) -> Result<(), ConnectionLost> {
+        let until = Instant::now() + CLOSING;
+        while self.read_burst(link)? && Instant::now() < until {}
+        Ok(())
     }
 
     fn change_watch_list(
@@ -302,10 +331,8 @@ impl Session {
     /// alone after [`CLOSING`].
     fn close(&mut self, link: &mut Link) {
         let until = Instant::now() + CLOSING;
-        let mut open = link.connection.close().is_ok();
-        while open && Instant::now() < until {
-            open = self.read_burst(link).is_ok();
-        }
+        link.connection.close();
+        while self.read_burst(link).is_ok() && Instant::now() < until {}
     }
 
     fn tell_live(&mut self) {

@@ -20,8 +20,9 @@ use crate::wire::{self, Message};
 const TOLD_TYPES: usize = 32;
 
 impl Session {
-    /// Reads what one look at the socket gives, and hands its trades over together.
-    pub(super) fn read_burst(&mut self, link: &mut Link) -> Result<(), ConnectionLost> {
+    /// Reads what one look at the socket gives, and hands its trades over together; whether anything
+    /// came.
+    pub(super) fn read_burst(&mut self, link: &mut Link) -> Result<bool, ConnectionLost> {
         let mut batch = TradeBatch::default();
         let mut wait = Wait::Tick;
         let result = loop {
@@ -35,7 +36,7 @@ impl Session {
                     }
                     self.sort(link, &mut batch, incoming);
                 }
-                Ok(None) => break Ok(()),
+                Ok(None) => break Ok(wait == Wait::Buffered),
                 Err(lost) => break Err(lost),
             }
         };

@@ -8,8 +8,8 @@
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
 //! * `terminal`, `tickers_file`: what a person sees, and changes while it runs
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
-//! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
-//!   `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
+//! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `asleep`,
+//!   `fault_script`, `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
@@ -28,6 +28,8 @@ mod recording;
 mod server;
 
 mod api_key_sources;
+#[cfg(target_os = "linux")]
+mod asleep;
 mod check_command;
 mod command_line;
 mod csv_file;

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::certificates::certificates_for;
 use crate::connection::Connection;
 use crate::frames::Opcode;
 use crate::harness::{Recorder, Run, Signal};
@@ -65,6 +66,9 @@ fn trades_sent_before_the_answer_to_the_close_frame_are_written() {
 
 /// The contract's bound for leaving when the server no longer answers.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Well below the time after which the program is ended in the place of a stuck main thread.
+const AT_ONCE: Duration = Duration::from_secs(3);
 
 #[test]
 fn a_server_that_answers_no_more_holds_it_for_no_more_than_five_seconds() {
@@ -163,6 +167,34 @@ fn it_stops_while_it_waits_to_try_again() {
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+}
+
+/// A byte every few milliseconds, of a frame that does not end: there is always something to read.
+#[test]
+fn a_server_that_sends_one_byte_at_a_time_holds_up_neither_a_new_list_nor_a_stop() {
+    for tls in [false, true] {
+        let certificates = certificates_for(&["localhost"]);
+        let server = if tls { Server::tls(certificates.acceptor) } else { Server::plain() };
+        let run = Run::new().url(&server.url()).file("list.txt", "AAPL\n").arg("--tickers-file");
+        let run = run.arg("list.txt").columns(FORETOLD_COLUMNS);
+        let run = run.file("authority.pem", certificates.authority_pem);
+        let mut recorder = run.env("SSL_CERT_FILE", "authority.pem").spawn();
+        let mut connection = server.connect_and_wait_for_subscriptions(1);
+        connection.send_text(&trade_message(&[TRADE]));
+        recorder.wait_for_row_count(1);
+        let trickling = connection.trickle();
+        std::fs::write(recorder.path("list.txt"), "AAPL\nMSFT\n").expect("to save");
+        recorder.wait_until_within(AT_ONCE, "the new list", |now| {
+            now.ledger().contains(",live,AAPL;MSFT,")
+        });
+        recorder.signal(Signal::SIGTERM);
+        let asked = Instant::now();
+        assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+        assert!(asked.elapsed() < AT_ONCE, "TLS {tls}: it took {:?}", asked.elapsed());
+        assert_says(&recorder, &summary_line(1, 0));
+        assert_ledger_ends_with_stopped(&recorder);
+        trickling.join().expect("the trickling thread");
+    }
 }
 
 /// Name resolution cannot be interrupted, not even by a signal: the deadline must see to the end.
