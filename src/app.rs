@@ -84,7 +84,7 @@ fn record(
         gauges: Arc::clone(gauges),
         slot: slot.clone(),
         closed: settings.compress.then_some(closed.clone()),
-        reader_gone: stopping::stop_session(command_sender.clone()),
+        reader_gone: stopping::stop_session(command_sender.clone(), Arc::clone(gauges)),
     };
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
     start_compressor(&settings, &closed, closed_files)?;

@@ -148,7 +148,7 @@ impl Session {
         }
     }
 
-    /// Serves the commands that wait; whether one of them was to stop.
+    /// Serves the commands that wait; whether the end was asked for.
     fn is_asked_to_stop(&mut self) -> bool {
         while let Ok(command) = self.commands.try_recv() {
             match command {
@@ -156,7 +156,8 @@ impl Session {
                 Command::Watch(symbols) => drop(self.watch_list.replace(symbols)),
             }
         }
-        false
+        // It is known before the command is here.
+        self.outbox.gauges().stopping.load(Ordering::Relaxed)
     }
 
     fn not_connected(&mut self, error: DialError) -> Result<Outcome, SessionError> {
@@ -200,6 +201,9 @@ impl Session {
                 delay
             }
         };
+        if self.is_asked_to_stop() {
+            return ControlFlow::Break(());
+        }
         info!("connecting again in {:.1} s", delay.as_secs_f64());
         let until = Instant::now() + delay;
         loop {

@@ -25,6 +25,17 @@ fn recording_program(server: &Server) -> (Recorder, Connection) {
     (recorder, connection)
 }
 
+/// Fails when it says anything after "stopping" that belongs to a program which goes on.
+fn assert_stops_quietly(recorder: &Recorder) {
+    for said in [recorder.stderr(), recorder.log()] {
+        let after = said.split_once("stopping").expect("the word of it").1;
+        for word in ["Interrupted", "connecting again", "WARN", "ERROR"] {
+            assert!(!after.contains(word), "{word}: {}", recorder.seen());
+        }
+        assert!(!said.contains("Interrupted"), "{}", recorder.seen());
+    }
+}
+
 /// Fails unless the last row of the ledger is `down`, because the program was stopped.
 fn assert_ledger_ends_with_stopped(recorder: &Recorder) {
     let ledger = recorder.ledger();
@@ -103,8 +114,9 @@ fn it_stops_in_the_middle_of_a_handshake_that_is_never_answered() {
     recorder.signal(Signal::SIGTERM);
     let asked = Instant::now();
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
-    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < AT_ONCE, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+    assert_stops_quietly(&recorder);
     let before_ms = now_ms() - 10_000;
     let rows = ledger_rows(&recorder);
     assert!(rows.iter().all(|row| row.time_ms > before_ms), "{}", recorder.seen());
@@ -167,6 +179,7 @@ fn it_stops_while_it_waits_to_try_again() {
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+    assert_stops_quietly(&recorder);
 }
 
 /// A byte every few milliseconds, of a frame that does not end: there is always something to read.
@@ -195,6 +208,19 @@ fn a_server_that_sends_one_byte_at_a_time_holds_up_neither_a_new_list_nor_a_stop
         assert_ledger_ends_with_stopped(&recorder);
         trickling.join().expect("the trickling thread");
     }
+}
+
+#[test]
+fn it_stops_in_the_middle_of_a_tls_handshake_and_says_nothing_of_it() {
+    let server = Server::tls(certificates_for(&["localhost"]).acceptor);
+    let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+    let silent = server.accept_tcp();
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < AT_ONCE, "it took {:?}", asked.elapsed());
+    assert_stops_quietly(&recorder);
+    drop(silent);
 }
 
 /// Name resolution cannot be interrupted, not even by a signal: the deadline must see to the end.
