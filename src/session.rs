@@ -30,6 +30,10 @@ use handover::Handover;
 /// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
 
+/// Refusals that come together make one row of the ledger: the row is written when the server pauses
+/// for a [`TICK`](crate::connection::TICK), or this long after the first of them.
+const TOGETHER: Duration = Duration::from_secs(1);
+
 /// Characters of a server's text that are logged.
 const SHOWN_CHARACTERS: usize = 200;
 
@@ -85,6 +89,16 @@ struct Link {
     watchdog: Watchdog,
     last_frame: Instant,
     last_frame_ms: i64,
+    untold: Option<Untold>,
+}
+
+/// What the ledger does not know yet of the watch list.
+#[derive(Clone, Copy)]
+enum Untold {
+    /// What is asked for, because it has not gone out.
+    Asked,
+    /// Refusals since then, because more may come.
+    Refused(Instant),
 }
 
 /// How a connection ended.
@@ -227,10 +241,12 @@ impl Session {
             watchdog: Watchdog::new(self.patience, now),
             last_frame: now,
             last_frame_ms: now_ms(),
+            untold: None,
         };
         let end = self
             .serve(&mut link)
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
+        self.tell_untold(&mut link, true);
         self.watch_list.disconnected();
         self.handover.tell_loss();
         match end {
@@ -253,7 +269,7 @@ impl Session {
         send_all(&mut link.connection, &requests)?;
         let symbols = counted(requests.len() as u64, "symbol");
         info!("connected to {}, {symbols} subscribed", self.endpoint);
-        self.tell_live();
+        self.tell_asked(link);
         loop {
             while let Ok(command) = self.commands.try_recv() {
                 match command {
@@ -269,7 +285,8 @@ impl Session {
                     }
                 }
             }
-            self.read_burst(link)?;
+            let paused = !self.read_burst(link)?;
+            self.tell_untold(link, paused);
             if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
@@ -327,7 +344,7 @@ impl Session {
                 }
             }
         }
-        self.tell_live();
+        self.tell_asked(link);
         Ok(())
     }
 
@@ -339,13 +356,34 @@ impl Session {
         while self.read_burst(link).is_ok() && Instant::now() < until {}
     }
 
-    fn tell_live(&mut self) {
-        self.outage_told = false;
-        // While trades are dropped nothing is live; the first one that is kept again tells it.
-        if !self.handover.is_open() {
+    /// Tells of what has been asked for, once it has gone out.
+    fn tell_asked(&mut self, link: &mut Link) {
+        link.untold = Some(Untold::Asked);
+        self.tell_untold(link, false);
+    }
+
+    /// Tells of what the ledger does not know yet, when it is time; `paused` when the server is quiet.
+    fn tell_untold(&mut self, link: &mut Link, paused: bool) {
+        if link.connection.unsent_since().is_some() {
             return;
         }
-        self.outbox.send(live(&self.watch_list, now_ms()));
+        match link.untold {
+            Some(Untold::Asked) => self.tell_live(link, now_ms()),
+            // No later than the last frame, which may end the connection.
+            Some(Untold::Refused(since)) if paused || since.elapsed() >= TOGETHER => {
+                self.tell_live(link, link.last_frame_ms);
+            }
+            Some(Untold::Refused(_)) | None => {}
+        }
+    }
+
+    fn tell_live(&mut self, link: &mut Link, at_ms: i64) {
+        link.untold = None;
+        self.outage_told = false;
+        // While trades are dropped nothing is live; the first one that is kept again tells it.
+        if self.handover.is_open() {
+            self.outbox.send(live(&self.watch_list, at_ms));
+        }
     }
 
     fn tell_down(&mut self, at_ms: i64, reason: &str) {

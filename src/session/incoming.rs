@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use log::{info, warn};
 
-use super::{Link, SHOWN_CHARACTERS, Session, live};
+use super::{Link, SHOWN_CHARACTERS, Session, Untold, live};
 use crate::clock::now_ms;
 use crate::connection::{ConnectionLost, Incoming, Wait};
 use crate::entry::TradeBatch;
@@ -53,12 +53,12 @@ impl Session {
             Incoming::Text(text) => {
                 link.watchdog.text(link.last_frame);
                 self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
-                self.sort_text(batch, &text);
+                self.sort_text(link, batch, &text);
             }
             // Finnhub sends none. If one held trades after all, they would count.
             Incoming::Binary(bytes) => {
                 link.watchdog.frame(false);
-                self.sort_text(batch, &String::from_utf8_lossy(&bytes));
+                self.sort_text(link, batch, &String::from_utf8_lossy(&bytes));
             }
             Incoming::NotUtf8 => {
                 link.watchdog.frame(false);
@@ -69,11 +69,11 @@ impl Session {
         }
     }
 
-    fn sort_text(&mut self, batch: &mut TradeBatch, text: &str) {
+    fn sort_text(&mut self, link: &mut Link, batch: &mut TradeBatch, text: &str) {
         match wire::classify(text) {
             Message::Trades | Message::Unreadable => batch.push(text),
             Message::Ping => {}
-            Message::Error(message) => self.server_error(&message),
+            Message::Error(message) => self.server_error(link, &message),
             Message::Other(kind) => {
                 let kind = self.shown(&kind);
                 if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.clone()) {
@@ -88,7 +88,7 @@ impl Session {
         printable(&self.key.redact(text), SHOWN_CHARACTERS)
     }
 
-    fn server_error(&mut self, message: &str) {
+    fn server_error(&mut self, link: &mut Link, message: &str) {
         let permission = self.log_limit.ask(now_ms());
         if let Permission::YesAfterHidden(hidden) = permission {
             warn!("({hidden} more lines about the server's errors were left out)");
@@ -99,7 +99,7 @@ impl Session {
         if let Some(symbol) = wire::refused_symbol(message)
             && self.watch_list.refuse(symbol)
         {
-            self.tell_live();
+            link.untold.get_or_insert(Untold::Refused(link.last_frame));
         }
     }
 
