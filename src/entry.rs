@@ -144,7 +144,7 @@ pub struct Gauges {
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
-    /// The end was asked for: no answer to a handshake is waited for any longer.
+    /// The end was asked for: no handshake and no slow reader is waited for any longer.
     pub stopping: Arc<AtomicBool>,
 }
 

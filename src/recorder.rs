@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -128,7 +129,7 @@ impl Recorder {
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput => {
-                let pipe = Pipe::open();
+                let pipe = Pipe::open(Arc::clone(&links.gauges.stopping));
                 Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };

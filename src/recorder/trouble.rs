@@ -21,6 +21,9 @@ const RETRY_EVERY: Duration = Duration::from_millis(500);
 /// The trouble of a pipe that nobody reads.
 const READER_GONE: &str = "the reader has gone away";
 
+/// The trouble of a pipe whose reader takes nothing, or too little before the end.
+const READER_SLOW: &str = "the reader is too slow";
+
 /// The disk refuses.
 #[derive(Debug)]
 pub(super) struct Trouble {
@@ -47,7 +50,7 @@ impl Recorder {
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
                     (self.links.reader_gone)();
-                } else {
+                } else if !self.links.gauges.stopping.load(Ordering::Relaxed) {
                     self.say_trouble(&cause, &error);
                 }
                 self.last_cause.clone_from(&cause);
@@ -115,6 +118,9 @@ impl Recorder {
     fn give_up(&mut self, cause: &str) -> String {
         let held = std::mem::take(&mut self.held);
         let mut lost = std::mem::take(&mut self.gathered.trades);
+        let through = self.output.rows_through(&self.gathered.rows).min(lost);
+        lost -= through;
+        self.market.counts.written += through;
         self.gathered.rows.clear();
         self.market.counts.dropped += lost;
         let (written, mut later) = (self.last_written_ms, Vec::new());
@@ -158,6 +164,7 @@ fn cause_of(error: &io::Error) -> String {
         io::ErrorKind::QuotaExceeded => "disk full (quota)".to_owned(),
         io::ErrorKind::FileTooLarge => "disk full (file size limit)".to_owned(),
         io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
+        io::ErrorKind::WouldBlock => READER_SLOW.to_owned(),
         _ => format!("write error: {error}"),
     }
 }
