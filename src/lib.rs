@@ -11,7 +11,7 @@
 //! The main thread owns the blocking socket and never waits for a disk. Trade messages go over the
 //! channel as they came, the ones of one read together; the writer decodes them, appends whole rows
 //! and alone touches the output files. The terminal and the page read a snapshot of what the writer
-//! has handed to the file.
+//! has handed to the file, with the state of the connection as the session knows it.
 //!
 //! # The floors
 //!
@@ -32,9 +32,10 @@
 //!
 //! How digits survive: [`wire`]. What is a row: [`recorder`]'s `row`. What a crash leaves and how it
 //! is repaired: `recorder/repair`, `recorder/opening`. A full disk: `recorder/append_file` (nothing
-//! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound). Rotation:
-//! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
-//! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
+//! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound), `session/handover` (the pace). Rotation:
+//! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. That
+//! no server holds the main thread up: `connection/socket`. Whether it is live, and since when:
+//! `market/feed`. A stop within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
 //! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;

@@ -87,7 +87,6 @@ pub struct Recorder {
     /// The cause of the last trouble, for the ledger's word on what was dropped in it.
     last_cause: String,
     last_written_ms: i64,
-    loss_from_ms: Option<i64>,
     sync_under_way: bool,
     /// Whether rows go to a file that is not found under its name.
     misplaced: bool,
@@ -146,7 +145,6 @@ impl Recorder {
             trouble: None,
             last_cause: String::new(),
             last_written_ms: now_ms,
-            loss_from_ms: None,
             sync_under_way: false,
             misplaced: false,
             timers: Timers {
@@ -217,21 +215,10 @@ impl Recorder {
                 if let Some(recording) = self.output.recording() {
                     recording.ledger().live(at_ms, &tickers);
                 }
-                if let Some(from_ms) = self.loss_from_ms.take() {
-                    self.market.lost(from_ms, at_ms);
-                }
-                self.market.live(at_ms, &tickers, &refused);
+                self.market.follow(&tickers, &refused, at_ms);
             }
-            Entry::Down { at_ms, reason } => {
-                self.ledger_down(at_ms, &reason);
-                // What was lost before is missing up to here; from here on the outage counts.
-                if let Some(from_ms) = self.loss_from_ms.take() {
-                    self.market.lost(from_ms, at_ms);
-                }
-                self.market.down(at_ms, &reason);
-            }
-            Entry::Connecting => self.market.connecting(),
-            Entry::NotConnected { reason } => self.market.not_connected(&reason),
+            Entry::Wanted { at_ms, tickers } => self.market.follow(&tickers, &[], at_ms),
+            Entry::Down { at_ms, reason } => self.ledger_down(at_ms, &reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
             Entry::Synced(_) | Entry::Log(_) | Entry::Finish => {}
         }
@@ -303,7 +290,6 @@ impl Recorder {
         let reason = format!("{cause}: {trades} trades dropped");
         error!("{reason} after {}", show_ms(after_ms));
         self.ledger_down(after_ms, &reason);
-        self.loss_from_ms = Some(after_ms);
     }
 
     /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
@@ -493,10 +479,10 @@ impl Recorder {
             self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
         } else {
             // The numbers stand still, but why must be seen.
-            let last = self.links.slot.latest();
+            let last = self.links.gauges.slot.latest();
             Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
         };
-        self.links.slot.publish(snapshot);
+        self.links.gauges.slot.publish(snapshot);
     }
 }
 

@@ -7,6 +7,7 @@ mod incoming;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::entry::{Entry, Outbox};
 use crate::error::printable;
 use crate::figures::counted;
 use crate::log_limit::LogLimit;
+use crate::market::Feed;
 use crate::watch_list::{Request, WatchList};
 use crate::watchdog::{Patience, Verdict, Watchdog};
 use crate::wire;
@@ -80,6 +82,7 @@ pub struct Session {
     log_limit: LogLimit,
     /// Whether the ledger knows that nothing is recorded at present, and why.
     outage_told: bool,
+    started_ms: i64,
 }
 
 /// What is known of the present connection.
@@ -130,6 +133,7 @@ impl Session {
             told_types: HashSet::new(),
             log_limit: LogLimit::default(),
             outage_told: false,
+            started_ms: now_ms(),
         }
     }
 
@@ -138,8 +142,9 @@ impl Session {
     /// # Errors
     /// When the server refuses the key at the very first connection.
     pub fn run(mut self) -> Result<(), SessionError> {
+        self.tell_wanted();
         loop {
-            self.outbox.send(Entry::Connecting);
+            self.feed().connecting();
             let outcome = match dial(&self.endpoint, &self.key, &self.outbox.gauges().stopping) {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
@@ -167,11 +172,17 @@ impl Session {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Stop => return true,
-                Command::Watch(symbols) => drop(self.watch_list.replace(symbols)),
+                Command::Watch(symbols) => self.want(symbols),
             }
         }
         // It is known before the command is here.
         self.outbox.gauges().stopping.load(Ordering::Relaxed)
+    }
+
+    /// Takes a new list while there is no connection.
+    fn want(&mut self, symbols: Vec<String>) {
+        self.watch_list.replace(symbols);
+        self.tell_wanted();
     }
 
     fn not_connected(&mut self, error: DialError) -> Result<Outcome, SessionError> {
@@ -196,10 +207,10 @@ impl Session {
         }
         let reason = format!("not connected: {error}");
         if self.outage_told {
-            let reason = self.key.redact(&reason);
-            self.outbox.send(Entry::NotConnected { reason });
+            self.feed().not_connected(&self.key.redact(&reason));
         } else {
-            self.tell_down(now_ms(), &reason);
+            // The first one: nothing has been recorded since the start.
+            self.tell_down(self.started_ms, &reason);
         }
         Ok(outcome)
     }
@@ -226,7 +237,7 @@ impl Session {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     return ControlFlow::Break(());
                 }
-                Ok(Command::Watch(symbols)) => drop(self.watch_list.replace(symbols)),
+                Ok(Command::Watch(symbols)) => self.want(symbols),
                 Err(RecvTimeoutError::Timeout) => return ControlFlow::Continue(()),
             }
         }
@@ -248,7 +259,7 @@ impl Session {
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
         self.tell_untold(&mut link, true);
         self.watch_list.disconnected();
-        self.handover.tell_loss();
+        self.handover.tell_loss(link.last_frame_ms);
         match end {
             End::Stopped => {
                 self.tell_down(link.last_frame_ms, "stopped");
@@ -380,16 +391,28 @@ impl Session {
     fn tell_live(&mut self, link: &mut Link, at_ms: i64) {
         link.untold = None;
         self.outage_told = false;
+        self.feed().live(at_ms);
         // While trades are dropped nothing is live; the first one that is kept again tells it.
         if self.handover.is_open() {
             self.outbox.send(live(&self.watch_list, at_ms));
         }
     }
 
+    fn tell_wanted(&self) {
+        let tickers = self.watch_list.wanted().to_vec();
+        self.outbox.send(Entry::Wanted { at_ms: now_ms(), tickers });
+    }
+
+    /// What others are shown of the connection.
+    fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.outbox.gauges().slot.feed()
+    }
+
     fn tell_down(&mut self, at_ms: i64, reason: &str) {
         self.outage_told = true;
         // It may quote the server, and the server knows the key.
         let reason = self.key.redact(reason);
+        self.feed().down(at_ms, &reason);
         self.outbox.send(Entry::Down { at_ms, reason });
     }
 }

@@ -39,7 +39,7 @@ impl Handover {
         match self.room.admit(waiting, batch.bytes(), batch.received_ms) {
             Admission::Keep => self.outbox.send(Entry::Trades(batch)),
             Admission::KeepAfterLoss { after_ms, trades } => {
-                self.outbox.send(Entry::Dropped { after_ms, trades });
+                self.lost(after_ms, batch.received_ms, trades);
                 self.outbox.send(live_from(batch.received_ms));
                 self.outbox.send(Entry::Trades(batch));
             }
@@ -59,11 +59,16 @@ impl Handover {
         self.room.is_open()
     }
 
-    /// Tells of a loss that no trade has followed, at the end of a connection.
-    pub(super) fn tell_loss(&mut self) {
+    /// Tells of a loss that no trade has followed, at the end of a connection at `at_ms`.
+    pub(super) fn tell_loss(&mut self, at_ms: i64) {
         if let Some((after_ms, trades)) = self.room.close() {
-            self.outbox.send(Entry::Dropped { after_ms, trades });
+            self.lost(after_ms, at_ms, trades);
         }
+    }
+
+    fn lost(&self, after_ms: i64, until_ms: i64, trades: u64) {
+        self.outbox.gauges().slot.feed().lost(after_ms, until_ms);
+        self.outbox.send(Entry::Dropped { after_ms, trades });
     }
 
     /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather

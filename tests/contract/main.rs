@@ -6,7 +6,7 @@
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
-//! * `terminal`, `tickers_file`: what a person sees, and changes while it runs
+//! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
 //! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `asleep`,
 //!   `fault_script`, `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
@@ -35,6 +35,7 @@ mod command_line;
 mod csv_file;
 mod demo;
 mod fault_script;
+mod feed_state;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod generate_command;
