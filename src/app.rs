@@ -52,7 +52,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let slot = SnapshotSlot::default();
+    let slot = gauges.slot.clone();
     let screen = Screen::start(&settings, &slot, &gauges)?;
     start_log(&settings, &outbox, &screen);
 
@@ -82,9 +82,8 @@ fn record(
         sync,
         redact: Box::new(move |text| key.redact(text)),
         gauges: Arc::clone(gauges),
-        slot: slot.clone(),
         closed: settings.compress.then_some(closed.clone()),
-        reader_gone: stopping::stop_session(command_sender.clone()),
+        reader_gone: stopping::stop_session(command_sender.clone(), Arc::clone(gauges)),
     };
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
     start_compressor(&settings, &closed, closed_files)?;

@@ -8,7 +8,7 @@ mod endpoint;
 mod socket;
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
@@ -24,13 +24,12 @@ use socket::Socket;
 use crate::api_key::ApiKey;
 use crate::error::printable;
 
-/// How long one read waits for the first byte, and so the longest that a stop or a changed watch
-/// list waits for the main thread.
+/// How long one read waits for a message. A stop or a changed watch list waits for the main thread
+/// no longer than two of them.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// How long a send may wait for a server that has stopped reading. A ping or a subscription fits
-/// into the empty socket buffer of any live connection at once.
-const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// What may wait for a server that does not read: the longest watch list, asked for once, has less.
+const MAX_UNSENT_BYTES: usize = 4 << 20;
 
 /// The largest message taken. 5,000 trades are about 0.4 MiB; what is forty times that is no trade
 /// feed.
@@ -85,7 +84,16 @@ impl Connection {
     /// # Errors
     /// When the connection has ended, however.
     pub fn read(&mut self, wait: Wait) -> Result<Option<Incoming>, ConnectionLost> {
-        self.socket().only_buffered(wait == Wait::Buffered);
+        match wait {
+            Wait::Buffered => self.socket().read_buffered(),
+            Wait::Tick => {
+                self.socket().read_until(Instant::now() + TICK);
+                if self.unsent_since().is_some() {
+                    // Should it fail, reading tells why.
+                    let _ = self.websocket.flush();
+                }
+            }
+        }
         match self.websocket.read() {
             Ok(Message::Text(text)) => Ok(Some(Incoming::Text(text))),
             Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Binary(bytes))),
@@ -102,32 +110,37 @@ impl Connection {
         }
     }
 
-    /// Sends one text message.
+    /// Sends one text message. Never waits: what the system does not take at once goes out with the
+    /// next reads.
     ///
     /// # Errors
-    /// When the connection has ended, or the server has stopped reading.
+    /// When too much is waiting already. A connection that has ended is told by reading it.
     pub fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
-        self.websocket.send(Message::text(text)).map_err(|error| lost(&error))
+        match self.websocket.send(Message::text(text)) {
+            Err(Error::WriteBufferFull(_)) => Err(ConnectionLost(format!(
+                "the server does not read; {} MiB wait for it",
+                MAX_UNSENT_BYTES >> 20
+            ))),
+            _ => Ok(()),
+        }
     }
 
-    /// Sends a WebSocket ping, and answers to the server's that are still waiting.
-    ///
-    /// # Errors
-    /// As for [`Connection::send`].
-    pub fn ping(&mut self) -> Result<(), ConnectionLost> {
-        self.websocket.send(Message::Ping(Bytes::new())).map_err(|error| lost(&error))
+    /// Sends a WebSocket ping, and answers to the server's that are still waiting. One that finds no
+    /// room is left out.
+    pub fn ping(&mut self) {
+        let _ = self.websocket.send(Message::Ping(Bytes::new()));
     }
 
     /// Sends the Close frame. What the server sends before its own can still be read.
-    ///
-    /// # Errors
-    /// As for [`Connection::send`].
-    pub fn close(&mut self) -> Result<(), ConnectionLost> {
+    pub fn close(&mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
-        self.websocket
-            .close(Some(frame))
-            .and_then(|()| self.websocket.flush())
-            .map_err(|error| lost(&error))
+        let _ = self.websocket.close(Some(frame));
+    }
+
+    /// Since when something is waiting for a server that takes none of it; `None` when all has gone
+    /// out.
+    pub fn unsent_since(&mut self) -> Option<Instant> {
+        self.socket().unsent_since()
     }
 
     fn socket(&mut self) -> &mut Socket {
@@ -140,7 +153,7 @@ impl Connection {
 }
 
 fn nothing_yet(error: &io::Error) -> bool {
-    // A read time-out is `WouldBlock` on Unix and `TimedOut` on Windows.
+    // A read time-out is `WouldBlock` on Unix and `TimedOut` on Windows; a signal interrupts.
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
@@ -164,9 +177,6 @@ fn closed_by_server(frame: Option<&CloseFrame>, key: &ApiKey) -> ConnectionLost 
 fn lost(error: &Error) -> ConnectionLost {
     ConnectionLost(match error {
         Error::ConnectionClosed | Error::AlreadyClosed => "closed by the server".to_owned(),
-        Error::Io(error) if nothing_yet(error) => {
-            format!("the server has read nothing for {} s", SEND_TIMEOUT.as_secs())
-        }
         Error::Io(error) => io_reason(error),
         Error::Tls(_) => "broken TLS record".to_owned(),
         Error::Capacity(_) => format!("a message of more than {} MiB", MAX_MESSAGE_BYTES >> 20),
@@ -181,7 +191,7 @@ fn io_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset => "reset by the server".to_owned(),
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::UnexpectedEof => NO_CLOSE_FRAME.to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => NO_CLOSE_FRAME.to_owned(),
         _ => error.to_string(),
     }
 }

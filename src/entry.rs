@@ -11,6 +11,7 @@ use std::sync::mpsc::Sender;
 use log::Level;
 
 use crate::clock::show_ms;
+use crate::market::SnapshotSlot;
 
 /// A line of the log file: when, by this machine's clock, how grave, and what.
 pub fn log_line(at_ms: i64, level: Level, text: &str) -> String {
@@ -82,12 +83,12 @@ pub enum Entry {
         /// Why, for the ledger.
         reason: String,
     },
-    /// A connection is being tried; for the terminal and the page only.
-    Connecting,
-    /// It failed, and there will be another; for the terminal and the page only.
-    NotConnected {
-        /// Why.
-        reason: String,
+    /// What is wanted while there is no connection; for the terminal and the page only.
+    Wanted {
+        /// Since when.
+        at_ms: i64,
+        /// The symbols.
+        tickers: Vec<String>,
     },
     /// Trades that found no room to wait in after `after_ms`.
     Dropped {
@@ -135,7 +136,7 @@ pub struct SyncOutcome {
     pub error: Option<String>,
 }
 
-/// Numbers that the session and the writer share without waiting for each other.
+/// What the session and the writer share without waiting for each other, and the others look at.
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// Bytes of trade messages handed over and not yet in the file.
@@ -148,6 +149,10 @@ pub struct Gauges {
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
+    /// The end was asked for: no handshake and no slow reader is waited for any longer.
+    pub stopping: Arc<AtomicBool>,
+    /// What is shown of both.
+    pub slot: SnapshotSlot,
 }
 
 /// The session's end of the channel.

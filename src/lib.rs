@@ -49,9 +49,11 @@
 //! `recorder/rehearsal`, `recorder/origin`. What a crash leaves and how it is repaired:
 //! `recorder/repair`, `recorder/opening`. What others do to the files while they are recorded:
 //! `recorder/recording/moved`, `recorder/rebuild`. What a power cut may take, and in which order
-//! things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full disk: `recorder/append_file` (nothing
-//! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound). Rotation:
-//! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
+//! things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full disk:
+//! `recorder/append_file` (nothing torn), `recorder/trouble` (holding and retrying),
+//! [`waiting_room`] (the bound), `session/handover` (the pace). Rotation: `recorder/rotation`,
+//! `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. That no server holds the
+//! main thread up: `connection/socket`. Whether it is live, and since when: `market/feed`. A stop
 //! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
 //! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
 

@@ -2,10 +2,15 @@
 //! snapshot of both that the terminal and the page read.
 //!
 //! Kept by the writer thread, which publishes a snapshot only when everything it counts has been
-//! handed to the file. No I/O and no clock: times are arguments.
+//! handed to the file; the state of the feed comes from the session (`feed`). No I/O and no clock:
+//! times are arguments.
+
+mod feed;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+pub use feed::{Feed, FeedState};
 
 use crate::figures::counted;
 use crate::trade::Trade;
@@ -53,29 +58,6 @@ impl std::fmt::Display for Counts {
         match unreadable {
             0 => Ok(()),
             _ => write!(formatter, "; {}", counted(*unreadable, "unreadable message")),
-        }
-    }
-}
-
-/// Whether trades are being recorded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FeedState {
-    /// No connection yet, or a new one is being tried.
-    #[default]
-    Connecting,
-    /// Subscribed and recording.
-    Live,
-    /// Waiting before the next try, or ended.
-    Down,
-}
-
-impl FeedState {
-    /// The word for it on the page and in its JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            FeedState::Connecting => "connecting",
-            FeedState::Live => "live",
-            FeedState::Down => "down",
         }
     }
 }
@@ -137,8 +119,10 @@ pub struct Snapshot {
     pub trades_per_second: f64,
     /// Connections after the first.
     pub reconnects: u64,
-    /// Milliseconds since the first connection in which nothing was recorded, up to `published_ms`.
+    /// Milliseconds in which nothing was recorded, up to `published_ms`.
     pub missing_ms: i64,
+    /// How many changes of the feed it knows.
+    pub feed_changes: u64,
     /// The file recorded to.
     pub out: String,
     /// Its size.
@@ -147,23 +131,46 @@ pub struct Snapshot {
     pub tickers: Vec<TickerSnapshot>,
 }
 
-/// Where the writer leaves the latest snapshot. Neither side ever waits for the other: the lock is
-/// held just long enough to move a pointer, and the writer skips a turn rather than wait for it.
+/// Where the writer leaves the latest snapshot and the session the state of the feed. Nobody waits
+/// for another: the locks are held just long enough to move a pointer or a few numbers, and the
+/// writer skips a turn rather than wait.
 #[derive(Debug, Clone, Default)]
-pub struct SnapshotSlot(Arc<Mutex<Arc<Snapshot>>>);
+pub struct SnapshotSlot(Arc<Slot>);
+
+#[derive(Debug, Default)]
+struct Slot {
+    latest: Mutex<Arc<Snapshot>>,
+    feed: Mutex<Feed>,
+}
 
 impl SnapshotSlot {
-    /// The latest snapshot.
+    /// The latest snapshot, with the state of the feed as it is now.
     pub fn latest(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let feed = self.feed().clone();
+        let latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = Arc::clone(&latest);
+        if feed.changes() != latest.feed_changes {
+            feed.put_into(Arc::make_mut(&mut latest));
+        }
+        latest
     }
 
-    /// Replaces it, or not when somebody is just reading; the next one comes soon.
-    pub fn publish(&self, snapshot: Snapshot) {
+    /// The state of the feed, for the session to change.
+    pub fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.0.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the snapshot, or not when somebody is just reading; the next one comes soon.
+    pub fn publish(&self, mut snapshot: Snapshot) {
+        match self.0.feed.try_lock() {
+            Ok(feed) => feed.put_into(&mut snapshot),
+            Err(TryLockError::Poisoned(feed)) => feed.into_inner().put_into(&mut snapshot),
+            Err(TryLockError::WouldBlock) => return,
+        }
         let snapshot = Arc::new(snapshot);
-        match self.0.try_lock() {
-            Ok(mut slot) => *slot = snapshot,
-            Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = snapshot,
+        match self.0.latest.try_lock() {
+            Ok(mut latest) => *latest = snapshot,
+            Err(TryLockError::Poisoned(latest)) => *latest.into_inner() = snapshot,
             Err(TryLockError::WouldBlock) => {}
         }
     }
@@ -175,12 +182,6 @@ pub struct Market {
     /// The sums.
     pub counts: Counts,
     started_ms: i64,
-    state: FeedState,
-    reason: String,
-    connections: u64,
-    live_since_ms: Option<i64>,
-    down_since_ms: Option<i64>,
-    missing_ms: i64,
     tickers: Vec<TickerSnapshot>,
     /// How many of them are on the watch list; they come first.
     wanted: usize,
@@ -239,51 +240,8 @@ impl Market {
         position
     }
 
-    /// A connection is being tried.
-    pub fn connecting(&mut self) {
-        self.state = FeedState::Connecting;
-    }
-
-    /// Recording from `at_ms` on, with this watch list: a new connection, or a changed list.
-    pub fn live(&mut self, at_ms: i64, tickers: &[String], refused: &[String]) {
-        if self.state != FeedState::Live {
-            self.connections += 1;
-            self.live_since_ms = Some(at_ms);
-        }
-        self.resume(at_ms);
-        self.state = FeedState::Live;
-        self.reason.clear();
-        self.follow(tickers, refused, at_ms);
-    }
-
-    /// Nothing is recorded from `at_ms` on.
-    pub fn down(&mut self, at_ms: i64, reason: &str) {
-        if self.connections > 0 {
-            self.down_since_ms.get_or_insert(at_ms);
-        }
-        self.state = FeedState::Down;
-        reason.clone_into(&mut self.reason);
-    }
-
-    /// Another try has failed in an outage that is known already.
-    pub fn not_connected(&mut self, reason: &str) {
-        self.state = FeedState::Down;
-        reason.clone_into(&mut self.reason);
-    }
-
-    /// A span in which trades were dropped although the connection was up.
-    pub fn lost(&mut self, from_ms: i64, to_ms: i64) {
-        self.missing_ms += (to_ms - from_ms).max(0);
-    }
-
-    fn resume(&mut self, at_ms: i64) {
-        if let Some(since) = self.down_since_ms.take() {
-            self.missing_ms += (at_ms - since).max(0);
-        }
-    }
-
     /// Puts the watch list first, in its order, and forgets symbols that are no longer on it.
-    fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
+    pub fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
         let old = std::mem::take(&mut self.tickers).into_iter();
         let mut old: HashMap<_, _> = old.map(|ticker| (ticker.symbol.clone(), ticker)).collect();
         self.by_symbol.clear();
@@ -314,21 +272,17 @@ impl Market {
         out_bytes: u64,
         disk_trouble: Option<String>,
     ) -> Snapshot {
-        let running = self.down_since_ms.map_or(0, |since| (now_ms - since).max(0));
         Snapshot {
             started_ms: self.started_ms,
             published_ms: now_ms,
-            state: self.state,
-            live_since_ms: self.live_since_ms,
-            reason: self.reason.clone(),
             disk_trouble,
             counts: self.counts,
             trades_per_second: self.trades_per_second(now_ms),
-            reconnects: self.connections.saturating_sub(1),
-            missing_ms: self.missing_ms + running,
             out: out.to_owned(),
             out_bytes,
             tickers: self.tickers.clone(),
+            // The slot puts the state of the feed in.
+            ..Snapshot::default()
         }
     }
 
@@ -354,7 +308,7 @@ impl Market {
 
 #[cfg(test)]
 mod tests {
-    use super::{FeedState, Market, OTHER_SYMBOLS, SILENT_AFTER_MS};
+    use super::{FeedState, Market, OTHER_SYMBOLS, SILENT_AFTER_MS, SnapshotSlot};
     use crate::trade::{Conditions, Trade};
 
     fn trade<'a>(ticker: &'a str, price: &'a str, volume: &'a str) -> Trade<'a> {
@@ -369,7 +323,7 @@ mod tests {
     #[test]
     fn each_symbol_keeps_its_last_trade_and_sums() {
         let mut market = Market::new(0);
-        market.live(10, &names(&["A", "B"]), &names(&["C"]));
+        market.follow(&names(&["A", "B"]), &names(&["C"]), 10);
         market.trade(&trade("A", "1.10", "2"), 20);
         market.trade(&trade("B", "9", "1"), 21);
         market.trade(&trade("A", "1.20", "0.5"), 22);
@@ -389,8 +343,8 @@ mod tests {
     #[test]
     fn a_late_trade_does_not_bring_a_symbol_back() {
         let mut market = Market::new(0);
-        market.live(10, &names(&["A", "B"]), &[]);
-        market.live(20, &names(&["B"]), &[]);
+        market.follow(&names(&["A", "B"]), &[], 10);
+        market.follow(&names(&["B"]), &[], 20);
         for symbol in ["A", "OTHER", "A", "B"] {
             market.trade(&trade(symbol, "9", "1"), 21);
         }
@@ -399,7 +353,7 @@ mod tests {
             tickers.into_iter().map(|t| (t.symbol, t.trades)).collect::<Vec<_>>()
         };
         assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
-        market.live(50, &names(&["B", "A"]), &[]);
+        market.follow(&names(&["B", "A"]), &[], 50);
         market.trade(&trade("A", "9", "1"), 51);
         assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
     }
@@ -407,7 +361,7 @@ mod tests {
     #[test]
     fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
         let mut market = Market::new(0);
-        market.live(10, &names(&["A", "B"]), &[]);
+        market.follow(&names(&["A", "B"]), &[], 10);
         for number in 0..2 * OTHER_SYMBOLS {
             market.trade(&trade(&number.to_string(), "9", "1"), 21);
         }
@@ -415,7 +369,7 @@ mod tests {
         let tickers = market.snapshot(40, "", 0, None).tickers;
         assert_eq!((tickers.len(), tickers[1].trades), (2 + OTHER_SYMBOLS, 1));
         // The list has its places, whatever else came.
-        market.live(50, &names(&["A", "B", "1999"]), &[]);
+        market.follow(&names(&["A", "B", "1999"]), &[], 50);
         market.trade(&trade("1999", "9", "1"), 51);
         assert_eq!(market.snapshot(60, "", 0, None).tickers[2].trades, 1);
     }
@@ -423,33 +377,27 @@ mod tests {
     #[test]
     fn a_changed_list_keeps_what_is_known_and_forgets_what_is_gone() {
         let mut market = Market::new(0);
-        market.live(10, &names(&["A", "B"]), &[]);
+        market.follow(&names(&["A", "B"]), &[], 10);
         market.trade(&trade("B", "9", "1"), 21);
-        market.live(30, &names(&["B", "C"]), &[]);
+        market.follow(&names(&["B", "C"]), &[], 30);
         let snapshot = market.snapshot(40, "", 0, None);
         let shown: Vec<_> =
             snapshot.tickers.iter().map(|t| (t.symbol.as_str(), t.trades)).collect();
         assert_eq!(shown, [("B", 1), ("C", 0)]);
         let since: Vec<_> = snapshot.tickers.iter().map(|t| t.wanted_since_ms).collect();
-        assert_eq!((since, snapshot.live_since_ms), (vec![Some(10), Some(30)], Some(10)));
-        assert_eq!(snapshot.reconnects, 0, "a changed list is no new connection");
+        assert_eq!(since, [Some(10), Some(30)]);
     }
 
     #[test]
-    fn missing_time_runs_from_down_to_live() {
-        let mut market = Market::new(0);
-        market.down(5, "refused");
-        market.live(10, &names(&["A"]), &[]);
-        market.down(100, "lost");
-        market.down(150, "refused");
-        assert_eq!(market.snapshot(200, "", 0, None).missing_ms, 100);
-        market.connecting();
-        market.not_connected("refused again");
-        assert_eq!(market.snapshot(200, "", 0, None).reason, "refused again");
-        market.live(300, &names(&["A"]), &[]);
-        let snapshot = market.snapshot(400, "", 0, None);
-        assert_eq!((snapshot.missing_ms, snapshot.reconnects), (200, 1));
-        assert_eq!(snapshot.state, FeedState::Live);
+    fn the_feed_is_shown_as_it_is_also_when_the_writer_is_late() {
+        let slot = SnapshotSlot::default();
+        slot.feed().live(10);
+        slot.publish(Market::new(1).snapshot(20, "x.csv", 7, None));
+        assert_eq!(slot.latest().state, FeedState::Live);
+        slot.feed().down(15, "lost");
+        let latest = slot.latest();
+        assert_eq!((latest.state, latest.reason.as_str()), (FeedState::Down, "lost"));
+        assert_eq!((latest.published_ms, latest.out_bytes, latest.missing_ms), (20, 7, 5));
     }
 
     #[test]

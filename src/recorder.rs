@@ -28,6 +28,7 @@ mod trouble;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -101,7 +102,6 @@ pub struct Recorder {
     /// The cause of the last trouble, for the ledger's word on what was dropped in it.
     last_cause: String,
     last_written_ms: i64,
-    loss_from_ms: Option<i64>,
     sync_under_way: bool,
     /// Why the ledger cannot be written; its rows wait, and trades do not.
     ledger_trouble: Option<String>,
@@ -158,7 +158,7 @@ impl Recorder {
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput => {
-                let pipe = Pipe::open();
+                let pipe = Pipe::open(Arc::clone(&links.gauges.stopping));
                 Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };
@@ -178,7 +178,6 @@ impl Recorder {
             trouble: None,
             last_cause: String::new(),
             last_written_ms: now_ms,
-            loss_from_ms: None,
             sync_under_way: false,
             ledger_trouble: None,
             found: Written { trades: 0, received_ms: now_ms },
@@ -293,21 +292,10 @@ impl Recorder {
             Entry::Trades(batch) => self.gather(&batch),
             Entry::Live { at_ms, tickers, refused } => {
                 self.tell_ledger(|ledger| ledger.live(at_ms, &tickers));
-                if let Some(from_ms) = self.loss_from_ms.take() {
-                    self.market.lost(from_ms, at_ms);
-                }
-                self.market.live(at_ms, &tickers, &refused);
+                self.market.follow(&tickers, &refused, at_ms);
             }
-            Entry::Down { at_ms, reason } => {
-                self.ledger_down(at_ms, &reason);
-                // What was lost before is missing up to here; from here on the outage counts.
-                if let Some(from_ms) = self.loss_from_ms.take() {
-                    self.market.lost(from_ms, at_ms);
-                }
-                self.market.down(at_ms, &reason);
-            }
-            Entry::Connecting => self.market.connecting(),
-            Entry::NotConnected { reason } => self.market.not_connected(&reason),
+            Entry::Wanted { at_ms, tickers } => self.market.follow(&tickers, &[], at_ms),
+            Entry::Down { at_ms, reason } => self.ledger_down(at_ms, &reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
             Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
         }
@@ -396,7 +384,6 @@ impl Recorder {
         let reason = format!("{cause}: {trades} trades dropped");
         error!("{reason} after {}", show_ms(after_ms));
         self.ledger_down(after_ms, &reason);
-        self.loss_from_ms = Some(after_ms);
     }
 
     /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
@@ -630,10 +617,10 @@ impl Recorder {
             self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
         } else {
             // The numbers stand still, but why must be seen.
-            let last = self.links.slot.latest();
+            let last = self.links.gauges.slot.latest();
             Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
         };
-        self.links.slot.publish(snapshot);
+        self.links.gauges.slot.publish(snapshot);
     }
 }
 

@@ -3,9 +3,11 @@
 //! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes into the outbox.
 
 mod handover;
+mod incoming;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -15,21 +17,24 @@ use log::{error, info, warn};
 use crate::api_key::ApiKey;
 use crate::backoff::{Backoff, Next, Outcome, Pauses};
 use crate::clock::now_ms;
-use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, Incoming, Wait, dial};
-use crate::entry::{Entry, Outbox, TradeBatch};
+use crate::connection::{Connection, ConnectionLost, DialError, Endpoint, dial};
+use crate::entry::{Entry, Outbox};
 use crate::error::printable;
 use crate::figures::counted;
-use crate::log_limit::{LogLimit, Permission};
+use crate::log_limit::LogLimit;
+use crate::market::Feed;
 use crate::watch_list::{Request, WatchList};
 use crate::watchdog::{Patience, Verdict, Watchdog};
-use crate::wire::{self, Message};
+use crate::wire;
 use handover::Handover;
 
-/// After our Close frame the server may still send what was on its way, for this long.
+/// After our Close frame the server may still send what was on its way, for this long; and for no
+/// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Unknown message types that are remembered as told; Finnhub has two.
-const TOLD_TYPES: usize = 32;
+/// Refusals that come together make one row of the ledger: the row is written when the server pauses
+/// for a [`TICK`](crate::connection::TICK), or this long after the first of them.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Characters of a server's text that are logged.
 const SHOWN_CHARACTERS: usize = 200;
@@ -77,6 +82,7 @@ pub struct Session {
     log_limit: LogLimit,
     /// Whether the ledger knows that nothing is recorded at present, and why.
     outage_told: bool,
+    started_ms: i64,
 }
 
 /// What is known of the present connection.
@@ -86,6 +92,16 @@ struct Link {
     watchdog: Watchdog,
     last_frame: Instant,
     last_frame_ms: i64,
+    untold: Option<Untold>,
+}
+
+/// What the ledger does not know yet of the watch list.
+#[derive(Clone, Copy)]
+enum Untold {
+    /// What is asked for, because it has not gone out.
+    Asked,
+    /// Refusals since then, because more may come.
+    Refused(Instant),
 }
 
 /// How a connection ended.
@@ -117,6 +133,7 @@ impl Session {
             told_types: HashSet::new(),
             log_limit: LogLimit::default(),
             outage_told: false,
+            started_ms: now_ms(),
         }
     }
 
@@ -125,9 +142,10 @@ impl Session {
     /// # Errors
     /// When the server refuses the key at the very first connection.
     pub fn run(mut self) -> Result<(), SessionError> {
+        self.tell_wanted();
         loop {
-            self.outbox.send(Entry::Connecting);
-            let outcome = match dial(&self.endpoint, &self.key) {
+            self.feed().connecting();
+            let outcome = match dial(&self.endpoint, &self.key, &self.outbox.gauges().stopping) {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
                     ControlFlow::Continue(outcome) => outcome,
@@ -149,15 +167,22 @@ impl Session {
         }
     }
 
-    /// Serves the commands that wait; whether one of them was to stop.
+    /// Serves the commands that wait; whether the end was asked for.
     fn is_asked_to_stop(&mut self) -> bool {
         while let Ok(command) = self.commands.try_recv() {
             match command {
                 Command::Stop => return true,
-                Command::Watch(symbols) => drop(self.watch_list.replace(symbols)),
+                Command::Watch(symbols) => self.want(symbols),
             }
         }
-        false
+        // It is known before the command is here.
+        self.outbox.gauges().stopping.load(Ordering::Relaxed)
+    }
+
+    /// Takes a new list while there is no connection.
+    fn want(&mut self, symbols: Vec<String>) {
+        self.watch_list.replace(symbols);
+        self.tell_wanted();
     }
 
     fn not_connected(&mut self, error: DialError) -> Result<Outcome, SessionError> {
@@ -182,10 +207,10 @@ impl Session {
         }
         let reason = format!("not connected: {error}");
         if self.outage_told {
-            let reason = self.key.redact(&reason);
-            self.outbox.send(Entry::NotConnected { reason });
+            self.feed().not_connected(&self.key.redact(&reason));
         } else {
-            self.tell_down(now_ms(), &reason);
+            // The first one: nothing has been recorded since the start.
+            self.tell_down(self.started_ms, &reason);
         }
         Ok(outcome)
     }
@@ -201,6 +226,9 @@ impl Session {
                 delay
             }
         };
+        if self.is_asked_to_stop() {
+            return ControlFlow::Break(());
+        }
         info!("connecting again in {:.1} s", delay.as_secs_f64());
         let until = Instant::now() + delay;
         loop {
@@ -209,7 +237,7 @@ impl Session {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     return ControlFlow::Break(());
                 }
-                Ok(Command::Watch(symbols)) => drop(self.watch_list.replace(symbols)),
+                Ok(Command::Watch(symbols)) => self.want(symbols),
                 Err(RecvTimeoutError::Timeout) => return ControlFlow::Continue(()),
             }
         }
@@ -224,12 +252,14 @@ impl Session {
             watchdog: Watchdog::new(self.patience, now),
             last_frame: now,
             last_frame_ms: now_ms(),
+            untold: None,
         };
         let end = self
             .serve(&mut link)
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
+        self.tell_untold(&mut link, true);
         self.watch_list.disconnected();
-        self.handover.tell_loss();
+        self.handover.tell_loss(link.last_frame_ms);
         match end {
             End::Stopped => {
                 self.tell_down(link.last_frame_ms, "stopped");
@@ -250,7 +280,7 @@ impl Session {
         send_all(&mut link.connection, &requests)?;
         let symbols = counted(requests.len() as u64, "symbol");
         info!("connected to {}, {symbols} subscribed", self.endpoint);
-        self.tell_live();
+        self.tell_asked(link);
         loop {
             while let Ok(command) = self.commands.try_recv() {
                 match command {
@@ -258,22 +288,51 @@ impl Session {
                         self.close(link);
                         return Ok(End::Stopped);
                     }
-                    Command::Watch(symbols) => self.change_watch_list(link, symbols)?,
+                    Command::Watch(symbols) => {
+                        if let Err(lost) = self.change_watch_list(link, symbols) {
+                            self.drain(link)?;
+                            return Err(lost);
+                        }
+                    }
                 }
             }
-            self.read_burst(link)?;
+            let paused = !self.read_burst(link)?;
+            self.tell_untold(link, paused);
             if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
-            match link.watchdog.check(Instant::now()) {
-                Verdict::Fine => {}
-                Verdict::Ping => link.connection.ping()?,
-                Verdict::Silent => return Ok(End::Lost("silent".to_owned())),
-                Verdict::Unanswered => {
-                    return Ok(End::Lost("silent: a ping was not answered".to_owned()));
+            if let Some(reason) = self.ask_watchdog(link) {
+                self.drain(link)?;
+                if self.ask_watchdog(link).is_some() {
+                    return Ok(End::Lost(reason));
                 }
             }
         }
+    }
+
+    /// Why the connection must be given up, if it must.
+    fn ask_watchdog(&self, link: &mut Link) -> Option<String> {
+        let unsent_since = link.connection.unsent_since();
+        match link.watchdog.check(Instant::now(), unsent_since) {
+            Verdict::Fine => None,
+            Verdict::Ping => {
+                link.connection.ping();
+                None
+            }
+            Verdict::Silent => Some("silent".to_owned()),
+            Verdict::Unanswered => Some("silent: a ping was not answered".to_owned()),
+            Verdict::NotReading => {
+                let seconds = self.patience.silence.as_secs();
+                Some(format!("connection lost: the server has read nothing for {seconds} s"))
+            }
+        }
+    }
+
+    /// Reads what the server has sent to a connection that is about to be given up.
+    fn drain(&mut self, link: &mut Link) -> Result<(), ConnectionLost> {
+        let until = Instant::now() + CLOSING;
+        while self.read_burst(link)? && Instant::now() < until {}
+        Ok(())
     }
 
     fn change_watch_list(
@@ -296,7 +355,7 @@ impl Session {
                 }
             }
         }
-        self.tell_live();
+        self.tell_asked(link);
         Ok(())
     }
 
@@ -304,119 +363,56 @@ impl Session {
     /// alone after [`CLOSING`].
     fn close(&mut self, link: &mut Link) {
         let until = Instant::now() + CLOSING;
-        let mut open = link.connection.close().is_ok();
-        while open && Instant::now() < until {
-            open = self.read_burst(link).is_ok();
-        }
+        link.connection.close();
+        while self.read_burst(link).is_ok() && Instant::now() < until {}
     }
 
-    /// Reads what one look at the socket gives, and hands its trades over together.
-    fn read_burst(&mut self, link: &mut Link) -> Result<(), ConnectionLost> {
-        let mut batch = TradeBatch::default();
-        let mut wait = Wait::Tick;
-        let result = loop {
-            match link.connection.read(wait) {
-                Ok(Some(incoming)) => {
-                    if wait == Wait::Tick {
-                        link.last_frame = Instant::now();
-                        link.last_frame_ms = now_ms();
-                        batch.received_ms = link.last_frame_ms;
-                        wait = Wait::Buffered;
-                    }
-                    self.sort(link, &mut batch, incoming);
-                }
-                Ok(None) => break Ok(()),
-                Err(lost) => break Err(lost),
-            }
-        };
-        if !batch.is_empty() {
-            let watch_list = &self.watch_list;
-            self.handover.trades(batch, |at_ms| live(watch_list, at_ms));
-        }
-        result
+    /// Tells of what has been asked for, once it has gone out.
+    fn tell_asked(&mut self, link: &mut Link) {
+        link.untold = Some(Untold::Asked);
+        self.tell_untold(link, false);
     }
 
-    /// Puts what must be recorded into the batch, and deals with the rest.
-    fn sort(&mut self, link: &mut Link, batch: &mut TradeBatch, incoming: Incoming) {
-        match incoming {
-            Incoming::Text(text) => {
-                link.watchdog.text(link.last_frame);
-                self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
-                self.sort_text(batch, &text);
-            }
-            // Finnhub sends none. If one held trades after all, they would count.
-            Incoming::Binary(bytes) => {
-                link.watchdog.frame(false);
-                self.sort_text(batch, &String::from_utf8_lossy(&bytes));
-            }
-            Incoming::NotUtf8 => {
-                link.watchdog.frame(false);
-                batch.push("(a text message that is not UTF-8)");
-            }
-            Incoming::Pong => link.watchdog.frame(true),
-            Incoming::Control => link.watchdog.frame(false),
-        }
-    }
-
-    fn sort_text(&mut self, batch: &mut TradeBatch, text: &str) {
-        match wire::classify(text) {
-            Message::Trades | Message::Unreadable => batch.push(text),
-            Message::Ping => {}
-            Message::Error(message) => self.server_error(&message),
-            Message::Other(kind) => {
-                let kind = self.shown(&kind);
-                if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.clone()) {
-                    info!("messages of type {kind} are not recorded");
-                }
-            }
-        }
-    }
-
-    /// A server's text, fit to be shown. The key goes first: half of it would not be found.
-    fn shown(&self, text: &str) -> String {
-        printable(&self.key.redact(text), SHOWN_CHARACTERS)
-    }
-
-    fn server_error(&mut self, message: &str) {
-        let permission = self.log_limit.ask(now_ms());
-        if let Permission::YesAfterHidden(hidden) = permission {
-            warn!("({hidden} more lines about the server's errors were left out)");
-        }
-        if permission != Permission::No {
-            self.say_server_error(message);
-        }
-        if let Some(symbol) = wire::refused_symbol(message)
-            && self.watch_list.refuse(symbol)
-        {
-            self.tell_live();
-        }
-    }
-
-    fn say_server_error(&self, message: &str) {
-        let shown = self.shown(message);
-        if wire::is_too_many_symbols(message) {
-            warn!(
-                "the server says: {shown}; the others are recorded (the free plan has {} symbols)",
-                crate::watch_list::FREE_PLAN_SYMBOLS
-            );
+    /// Tells of what the ledger does not know yet, when it is time; `paused` when the server is quiet.
+    fn tell_untold(&mut self, link: &mut Link, paused: bool) {
+        if link.connection.unsent_since().is_some() {
             return;
         }
-        warn!("the server says: {shown}");
+        match link.untold {
+            Some(Untold::Asked) => self.tell_live(link, now_ms()),
+            // No later than the last frame, which may end the connection.
+            Some(Untold::Refused(since)) if paused || since.elapsed() >= TOGETHER => {
+                self.tell_live(link, link.last_frame_ms);
+            }
+            Some(Untold::Refused(_)) | None => {}
+        }
     }
 
-    fn tell_live(&mut self) {
+    fn tell_live(&mut self, link: &mut Link, at_ms: i64) {
+        link.untold = None;
         self.outage_told = false;
+        self.feed().live(at_ms);
         // While trades are dropped nothing is live; the first one that is kept again tells it.
-        if !self.handover.is_open() {
-            return;
+        if self.handover.is_open() {
+            self.outbox.send(live(&self.watch_list, at_ms));
         }
-        self.outbox.send(live(&self.watch_list, now_ms()));
+    }
+
+    fn tell_wanted(&self) {
+        let tickers = self.watch_list.wanted().to_vec();
+        self.outbox.send(Entry::Wanted { at_ms: now_ms(), tickers });
+    }
+
+    /// What others are shown of the connection.
+    fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.outbox.gauges().slot.feed()
     }
 
     fn tell_down(&mut self, at_ms: i64, reason: &str) {
         self.outage_told = true;
         // It may quote the server, and the server knows the key.
         let reason = self.key.redact(reason);
+        self.feed().down(at_ms, &reason);
         self.outbox.send(Entry::Down { at_ms, reason });
     }
 }

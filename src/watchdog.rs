@@ -29,6 +29,10 @@ impl Default for Patience {
     }
 }
 
+/// A turn of the loop that calls [`Watchdog::check`] takes a fraction of a second. What takes longer
+/// than this was a sleep, in which nobody looked at the socket.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
+
 /// What the watchdog asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -40,6 +44,8 @@ pub enum Verdict {
     Silent,
     /// Connect anew: a ping was not answered.
     Unanswered,
+    /// Connect anew: the server has read nothing for [`Patience::silence`].
+    NotReading,
 }
 
 /// What is known of one connection.
@@ -48,6 +54,7 @@ pub struct Watchdog {
     patience: Patience,
     last_text: Instant,
     last_ping: Instant,
+    last_check: Instant,
     waiting_for_answer: bool,
     answers_pings: bool,
 }
@@ -59,6 +66,7 @@ impl Watchdog {
             patience,
             last_text: now,
             last_ping: now,
+            last_check: now,
             waiting_for_answer: false,
             answers_pings: false,
         }
@@ -76,10 +84,22 @@ impl Watchdog {
         self.waiting_for_answer = false;
     }
 
-    /// Looks at the clock. A [`Verdict::Ping`] counts as sent.
-    pub fn check(&mut self, now: Instant) -> Verdict {
+    /// Looks at the clock, after each look at the socket. `unsent_since` is when the server began to
+    /// take nothing of what waits for it, if it does. A [`Verdict::Ping`] counts as sent.
+    pub fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {
+        let turn = now.duration_since(self.last_check);
+        self.last_check = now;
+        if turn > LONGEST_TURN {
+            // Time asleep is no silence. What was heard since waking up was heard later.
+            self.last_text = (self.last_text + turn).min(now);
+            self.last_ping = (self.last_ping + turn).min(now);
+            return Verdict::Fine;
+        }
         if now.duration_since(self.last_text) >= self.patience.silence {
             return Verdict::Silent;
+        }
+        if unsent_since.is_some_and(|since| now.duration_since(since) >= self.patience.silence) {
+            return Verdict::NotReading;
         }
         let since_ping = now.duration_since(self.last_ping);
         if self.waiting_for_answer
@@ -107,34 +127,48 @@ mod tests {
         Text,
         Pong,
         OtherFrame,
+        /// No check until then.
+        Asleep,
         Check(Verdict),
     }
-    use Event::{Check, OtherFrame, Pong, Text};
+    use Event::{Asleep, Check, OtherFrame, Pong, Text};
 
-    /// Events at seconds after the opening.
+    /// Events at seconds after the opening, with a check in each second between them.
     fn check(events: &[(u64, Event)]) {
         let opened = Instant::now();
         let mut watchdog = Watchdog::new(Patience::default(), opened);
+        let mut checked = 0;
         for (second, event) in events {
-            let now = opened + Duration::from_secs(*second);
+            let at = |second| opened + Duration::from_secs(second);
+            if !matches!(event, Asleep) {
+                for between in checked + 1..*second {
+                    let verdict = watchdog.check(at(between), None);
+                    let lives = matches!(verdict, Verdict::Fine | Verdict::Ping);
+                    assert!(lives, "{verdict:?} at {between} s");
+                }
+            }
+            checked = *second;
             match event {
-                Text => watchdog.text(now),
+                Text => watchdog.text(at(*second)),
                 Pong => watchdog.frame(true),
                 OtherFrame => watchdog.frame(false),
-                Check(expected) => assert_eq!(watchdog.check(now), *expected, "at {second} s"),
+                Asleep => checked = second - 1,
+                Check(expected) => {
+                    assert_eq!(watchdog.check(at(*second), None), *expected, "at {second} s");
+                }
             }
         }
     }
 
     #[test]
     fn silence_is_noticed_after_150_seconds_without_text() {
-        check(&[(149, Check(Verdict::Ping)), (150, Check(Verdict::Silent))]);
-        check(&[(100, Text), (249, Check(Verdict::Ping)), (250, Check(Verdict::Silent))]);
+        check(&[(149, Check(Verdict::Fine)), (150, Check(Verdict::Silent))]);
+        check(&[(100, Text), (249, Check(Verdict::Fine)), (250, Check(Verdict::Silent))]);
     }
 
     #[test]
     fn frames_that_are_no_text_do_not_count_against_silence() {
-        check(&[(100, Pong), (140, OtherFrame), (150, Check(Verdict::Silent))]);
+        check(&[(100, Pong), (121, OtherFrame), (140, OtherFrame), (150, Check(Verdict::Silent))]);
     }
 
     #[test]
@@ -175,6 +209,48 @@ mod tests {
                 (65, event),
                 (70, Check(Verdict::Fine)),
             ]);
+        }
+    }
+
+    #[test]
+    fn time_asleep_is_no_silence_and_no_want_of_an_answer() {
+        // Of a silence of 149 seconds none is forgotten, and the sleep adds none.
+        check(&[
+            (149, Check(Verdict::Fine)),
+            (500, Asleep),
+            (500, Check(Verdict::Fine)),
+            (501, Check(Verdict::Silent)),
+        ]);
+        // What waited in the socket is heard at waking up, before the check.
+        check(&[
+            (149, Check(Verdict::Fine)),
+            (500, Asleep),
+            (500, Text),
+            (500, Check(Verdict::Fine)),
+            (649, Check(Verdict::Fine)),
+            (650, Check(Verdict::Silent)),
+        ]);
+        check(&[
+            (30, Check(Verdict::Ping)),
+            (31, Pong),
+            (60, Check(Verdict::Ping)),
+            (61, Check(Verdict::Fine)),
+            (300, Asleep),
+            (300, Check(Verdict::Fine)),
+            (308, Check(Verdict::Fine)),
+            (309, Check(Verdict::Unanswered)),
+        ]);
+    }
+
+    #[test]
+    fn a_server_that_reads_nothing_is_left_however_much_it_says() {
+        let opened = Instant::now();
+        let mut watchdog = Watchdog::new(Patience::default(), opened);
+        for second in 1..=170 {
+            let now = opened + Duration::from_secs(second);
+            watchdog.text(now);
+            let verdict = watchdog.check(now, Some(opened + Duration::from_secs(20)));
+            assert_eq!(verdict == Verdict::NotReading, second == 170, "{verdict:?} at {second} s");
         }
     }
 }

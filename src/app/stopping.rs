@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use crate::clock::now_ms;
-use crate::entry::{Entry, Line, Outbox};
+use crate::entry::{Entry, Gauges, Line, Outbox};
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
 use crate::recorder::Report;
 use crate::session::Command;
@@ -104,9 +104,12 @@ pub(super) fn outlive_file_size_limits() -> io::Result<()> {
 }
 
 /// What asks the session to stop.
-pub(super) fn stop_session(commands: Sender<Command>) -> Box<dyn Fn() + Send> {
-    // The session has ended already when nobody listens.
-    Box::new(move || drop(commands.send(Command::Stop)))
+pub(super) fn stop_session(commands: Sender<Command>, gauges: Arc<Gauges>) -> Box<dyn Fn() + Send> {
+    Box::new(move || {
+        gauges.stopping.store(true, Ordering::Relaxed);
+        // The session has ended already when nobody listens.
+        drop(commands.send(Command::Stop));
+    })
 }
 
 /// Starts the signal thread.
@@ -126,7 +129,9 @@ pub(super) fn listen(
             }
             if !stopping {
                 stopping = true;
-                // First, so that the log line ends what the live line has begun.
+                // Before the word of it, so that nobody says after it that he goes on.
+                outbox.gauges().stopping.store(true, Ordering::Relaxed);
+                // Before the log line, so that this ends what the live line has begun.
                 let _ = screen.try_send(Line::Stopping);
                 info!("stopping (Ctrl-C again leaves at once)");
                 // The session has ended already when nobody listens.

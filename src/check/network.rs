@@ -2,6 +2,7 @@
 //!
 //! Main thread. Each step needs the one before it; the first that fails ends them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ALWAYS_TRADES, Steps};
@@ -48,7 +49,7 @@ pub(super) fn try_network(
         steps.passed("name", format_args!("{} is {first}", endpoint.host));
     }
     let started = Instant::now();
-    let stream = match open_stream(endpoint, &addresses, started + DIAL_TIMEOUT) {
+    let stream = match open_stream(endpoint, &addresses, started + DIAL_TIMEOUT, &Arc::default()) {
         Ok(stream) => stream,
         Err(error) => {
             steps.failed("TCP and TLS", with_fix(&error, None));
@@ -152,7 +153,7 @@ fn wait_for_data(
     for symbol in symbols {
         connection.send(&wire::subscribe(symbol))?;
     }
-    connection.ping()?;
+    connection.ping();
     let until = Instant::now() + DATA_WITHIN;
     while Instant::now() < until {
         let Some(incoming) = connection.read(Wait::Tick)? else { continue };
@@ -203,8 +204,6 @@ fn why_quiet(symbols: &[String]) -> String {
 
 fn close(mut connection: Connection) {
     let until = Instant::now() + CLOSING;
-    let mut open = connection.close().is_ok();
-    while open && Instant::now() < until {
-        open = connection.read(Wait::Tick).is_ok();
-    }
+    connection.close();
+    while Instant::now() < until && connection.read(Wait::Tick).is_ok() {}
 }

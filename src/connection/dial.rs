@@ -6,6 +6,8 @@
 use std::error::Error as _;
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use tungstenite::client::client_with_config;
@@ -16,7 +18,9 @@ use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{ClientHandshake, Error};
 
 use super::socket::{Socket, timed_out};
-use super::{Connection, Endpoint, MAX_MESSAGE_BYTES, READ_BUFFER_BYTES, io_reason};
+use super::{
+    Connection, Endpoint, MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES, READ_BUFFER_BYTES, io_reason,
+};
 use crate::api_key::ApiKey;
 use crate::error::printable;
 
@@ -92,13 +96,18 @@ impl DialError {
     }
 }
 
-/// Opens a connection within [`DIAL_TIMEOUT`], name resolution not counted.
+/// Opens a connection within [`DIAL_TIMEOUT`], name resolution not counted. Once `stopping` is set
+/// no answer is waited for any longer.
 ///
 /// # Errors
 /// The step that failed, and why.
-pub fn dial(endpoint: &Endpoint, key: &ApiKey) -> Result<Connection, DialError> {
+pub fn dial(
+    endpoint: &Endpoint,
+    key: &ApiKey,
+    stopping: &Arc<AtomicBool>,
+) -> Result<Connection, DialError> {
     let addresses = resolve(endpoint)?;
-    let stream = open_stream(endpoint, &addresses, Instant::now() + DIAL_TIMEOUT)?;
+    let stream = open_stream(endpoint, &addresses, Instant::now() + DIAL_TIMEOUT, stopping)?;
     upgrade(endpoint, key, stream)
 }
 
@@ -106,14 +115,19 @@ pub fn dial(endpoint: &Endpoint, key: &ApiKey) -> Result<Connection, DialError> 
 /// yet.
 pub(crate) struct OpenStream(MaybeTlsStream<Socket>);
 
-/// Connects, and starts TLS; this and the upgrade must be over at `deadline`.
+/// Connects, and starts TLS; this and the upgrade must be over at `deadline`, or when `stopping` is
+/// set.
 pub(crate) fn open_stream(
     endpoint: &Endpoint,
     addresses: &[SocketAddr],
     deadline: Instant,
+    stopping: &Arc<AtomicBool>,
 ) -> Result<OpenStream, DialError> {
     let tcp = connect_tcp(endpoint, addresses, deadline)?;
-    start_tls(endpoint, tcp, deadline).map(OpenStream)
+    let socket = Socket::dialling(tcp, deadline, Arc::clone(stopping)).map_err(|error| {
+        DialError::Tcp { endpoint: endpoint.to_string(), reason: io_reason(&error) }
+    })?;
+    start_tls(endpoint, socket).map(OpenStream)
 }
 
 /// Asks for the upgrade, with the key.
@@ -123,10 +137,7 @@ pub(crate) fn upgrade(
     OpenStream(stream): OpenStream,
 ) -> Result<Connection, DialError> {
     let mut connection = upgrade_stream(endpoint, key, stream)?;
-    connection.socket().connected().map_err(|error| DialError::Tcp {
-        endpoint: endpoint.to_string(),
-        reason: io_reason(&error),
-    })?;
+    connection.socket().read_buffered();
     Ok(connection)
 }
 
@@ -173,16 +184,8 @@ fn connect_tcp(
     Err(DialError::Tcp { endpoint: endpoint.to_string(), reason: io_reason(&failure) })
 }
 
-fn start_tls(
-    endpoint: &Endpoint,
-    tcp: TcpStream,
-    deadline: Instant,
-) -> Result<MaybeTlsStream<Socket>, DialError> {
+fn start_tls(endpoint: &Endpoint, socket: Socket) -> Result<MaybeTlsStream<Socket>, DialError> {
     let failed = |reason: String| DialError::Tls { endpoint: endpoint.to_string(), reason };
-    let socket = Socket::dialling(tcp, deadline).map_err(|error| DialError::Tcp {
-        endpoint: endpoint.to_string(),
-        reason: io_reason(&error),
-    })?;
     if !endpoint.tls {
         return Ok(MaybeTlsStream::Plain(socket));
     }
@@ -217,6 +220,7 @@ fn upgrade_stream(
         .read_buffer_size(READ_BUFFER_BYTES)
         // Requests are small and go out one by one.
         .write_buffer_size(0)
+        .max_write_buffer_size(MAX_UNSENT_BYTES)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
     let url = endpoint.with_token(&key.reveal_to_server());

@@ -98,7 +98,8 @@ impl History {
         self.missing_ms = snapshot.missing_ms;
         let is_live = snapshot.state == FeedState::Live;
         if missing_ms > 0 {
-            let reason = snapshot.disk_trouble.as_deref().unwrap_or(&snapshot.reason);
+            let trouble = snapshot.disk_trouble.as_ref().filter(|_| is_live);
+            let reason = trouble.unwrap_or(&snapshot.reason);
             if !self.gap_open {
                 let to_ms = snapshot.published_ms;
                 let reason = "connection lost".to_owned();
@@ -333,6 +334,13 @@ mod tests {
         assert_eq!(at(6000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
         let short = (6900, 7000, "connection lost".to_owned());
         assert_eq!(at(7000, FeedState::Live, 2000, ""), [first, short]);
+        let full = Some("disk full".to_owned());
+        let (state, reason, missing_ms) = (FeedState::Down, "lost".to_owned(), 2010);
+        let disk_trouble = full.clone();
+        history.remember(&Snapshot { state, reason, disk_trouble, missing_ms, ..snapshot(vec![]) });
+        assert_eq!(history.gaps().back().map(|gap| gap.reason.as_str()), Some("lost"));
+        history.remember(&Snapshot { disk_trouble: full, missing_ms: 2020, ..snapshot(vec![]) });
+        assert_eq!(history.gaps().back().map(|gap| gap.reason.as_str()), Some("disk full"));
     }
 
     #[test]

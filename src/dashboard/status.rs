@@ -140,7 +140,7 @@ mod tests {
     use serde_json::Value;
 
     use super::{Moment, change, whole};
-    use crate::market::{Market, SILENT_AFTER_MS, Snapshot};
+    use crate::market::{FeedState, Market, SILENT_AFTER_MS, Snapshot};
     use crate::trade::{Conditions, Trade};
 
     const MOMENT: Moment = Moment { now_ms: 50, last_message_ms: None, waiting_bytes: 3 };
@@ -148,7 +148,7 @@ mod tests {
     fn market(symbols: &[&str]) -> Market {
         let mut market = Market::new(0);
         let symbols: Vec<_> = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
-        market.live(10, &symbols, &[]);
+        market.follow(&symbols, &[], 10);
         market
     }
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn snapshot(market: &mut Market, now_ms: i64) -> Snapshot {
-        market.snapshot(now_ms, "x.csv", 7, None)
+        Snapshot { state: FeedState::Live, ..market.snapshot(now_ms, "x.csv", 7, None) }
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
     fn another_list_needs_the_whole_state() {
         let mut first = market(&["A", "B"]);
         let before = snapshot(&mut first, 30);
-        first.live(31, &["B".to_owned()], &[]);
+        first.follow(&["B".to_owned()], &[], 31);
         assert_eq!(change(&before, &snapshot(&mut first, 40), MOMENT), None);
     }
 }

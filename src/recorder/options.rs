@@ -12,7 +12,7 @@ use super::recording::SyncRequest;
 use super::rotation::Rotate;
 use crate::columns::Column;
 use crate::entry::Gauges;
-use crate::market::{Counts, SnapshotSlot};
+use crate::market::Counts;
 
 /// When rows are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,10 +55,8 @@ impl std::fmt::Display for Destination {
 
 /// How the writer reaches others.
 pub struct Links {
-    /// Numbers shared with the session.
+    /// What is shared with the session.
     pub gauges: Arc<Gauges>,
-    /// Where the latest snapshot is left.
-    pub slot: SnapshotSlot,
     /// Where closed files are sent to be compressed, if they are.
     pub closed: Option<Sender<PathBuf>>,
     /// Where files are sent to be forced to the disk.

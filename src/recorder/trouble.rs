@@ -23,6 +23,8 @@ const READER_GONE: &str = "the reader has gone away";
 
 /// How the causes begin that more room would cure.
 const FULL: &str = "disk full";
+/// The trouble of a pipe whose reader takes nothing, or too little before the end.
+const READER_SLOW: &str = "the reader is too slow";
 
 /// The disk refuses.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Recorder {
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
                     (self.links.reader_gone)();
-                } else {
+                } else if !self.links.gauges.stopping.load(Ordering::Relaxed) {
                     self.say_trouble(&cause, &error);
                 }
                 self.last_cause.clone_from(&cause);
@@ -162,7 +164,10 @@ impl Recorder {
     /// Counts everything that still waits as dropped, and tells the ledger.
     fn give_up(&mut self, cause: &str) -> String {
         let held = std::mem::take(&mut self.held);
-        let mut lost = std::mem::take(&mut self.gathered.trades) + std::mem::take(&mut self.lost);
+        let mut lost = std::mem::take(&mut self.gathered.trades);
+        let through = self.output.rows_through(&self.gathered.rows).min(lost);
+        self.market.counts.written += through;
+        lost = lost - through + std::mem::take(&mut self.lost);
         self.gathered.rows.clear();
         self.market.counts.dropped += lost;
         let (written, mut later) = (self.last_written_ms, Vec::new());
@@ -207,6 +212,7 @@ fn cause_of(error: &io::Error) -> String {
         io::ErrorKind::FileTooLarge => format!("{FULL} (file size limit)"),
         io::ErrorKind::NotFound => "file is gone".to_owned(),
         io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
+        io::ErrorKind::WouldBlock => READER_SLOW.to_owned(),
         _ => format!("write error: {error}"),
     }
 }

@@ -3,15 +3,17 @@
 //! Main thread.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use crate::entry::{Entry, Outbox, TradeBatch};
 use crate::waiting_room::{Admission, PACE_BYTES, WaitingRoom};
 use crate::wire::Decoder;
 
-/// While the disk is busy, the socket is looked at again this often …
-const PACE_STEP: Duration = Duration::from_micros(200);
-/// … but a disk that takes nothing for this long is not waited for: the server comes first.
+/// The first pause for a busy disk; a fast one writes less than half of [`PACE_BYTES`] in it. Each
+/// further one is twice as long …
+const PACE_STEP: Duration = Duration::from_micros(500);
+/// … and together they end here: the server, a stop and a changed watch list come first.
 const PACE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// The way for trades.
@@ -37,7 +39,7 @@ impl Handover {
         match self.room.admit(waiting, batch.bytes(), batch.received_ms) {
             Admission::Keep => self.outbox.send(Entry::Trades(batch)),
             Admission::KeepAfterLoss { after_ms, trades } => {
-                self.outbox.send(Entry::Dropped { after_ms, trades });
+                self.lost(after_ms, batch.received_ms, trades);
                 self.outbox.send(live_from(batch.received_ms));
                 self.outbox.send(Entry::Trades(batch));
             }
@@ -57,11 +59,16 @@ impl Handover {
         self.room.is_open()
     }
 
-    /// Tells of a loss that no trade has followed, at the end of a connection.
-    pub(super) fn tell_loss(&mut self) {
+    /// Tells of a loss that no trade has followed, at the end of a connection at `at_ms`.
+    pub(super) fn tell_loss(&mut self, at_ms: i64) {
         if let Some((after_ms, trades)) = self.room.close() {
-            self.outbox.send(Entry::Dropped { after_ms, trades });
+            self.lost(after_ms, at_ms, trades);
         }
+    }
+
+    fn lost(&self, after_ms: i64, until_ms: i64, trades: u64) {
+        self.outbox.gauges().slot.feed().lost(after_ms, until_ms);
+        self.outbox.send(Entry::Dropped { after_ms, trades });
     }
 
     /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
@@ -69,21 +76,21 @@ impl Handover {
     fn pace(&mut self) {
         let gauges = self.outbox.gauges();
         let waiting = || gauges.waiting_bytes.load(Ordering::Relaxed);
-        let mut least = waiting();
-        if least <= PACE_BYTES {
+        let before = waiting();
+        if before <= PACE_BYTES {
             self.stalled = false;
+            return;
         }
-        let mut progress = Instant::now();
+        let (mut pause, mut paused) = (PACE_STEP, Duration::ZERO);
         while !self.stalled
             && waiting() > PACE_BYTES
+            && paused < PACE_PATIENCE
             && !gauges.disk_trouble.load(Ordering::Relaxed)
         {
-            if waiting() < least {
-                least = waiting();
-                progress = Instant::now();
-            }
-            self.stalled = progress.elapsed() > PACE_PATIENCE;
-            std::thread::sleep(PACE_STEP);
+            thread::sleep(pause);
+            paused += pause;
+            pause *= 2;
         }
+        self.stalled |= paused >= PACE_PATIENCE && waiting() >= before;
     }
 }

@@ -5,7 +5,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Instant;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
@@ -82,6 +83,19 @@ impl Connection {
         for byte in whole_frame(Opcode::Text, text.as_bytes()) {
             self.send_raw(&[byte]);
         }
+    }
+
+    /// Sends a frame that never ends, a byte every few milliseconds, so that there is always something
+    /// to read; until the program has gone.
+    pub(crate) fn trickle(mut self) -> JoinHandle<()> {
+        thread::spawn(move || {
+            for byte in whole_frame(Opcode::Text, &vec![b'x'; 60_000]) {
+                if self.try_send_raw(&[byte]).is_err() {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+        })
     }
 
     /// Sends a Close frame.

@@ -184,6 +184,37 @@ fn check_the_loss(recorder: &Recorder, sent: u64, filled_ms: i64) {
     assert!(ledger[1].time_ms <= filled_ms && ledger[2].time_ms >= filled_ms, "{ledger:?}");
 }
 
+/// Several times what a healthy disk is waited for.
+const MANY_BYTES: usize = 48 << 20;
+
+#[test]
+fn what_has_waited_is_written_while_the_server_is_served_without_haste() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new().file_size_limit(100_003), &server);
+    let (mut sent, mut bytes) = (0, 0);
+    while bytes < MANY_BYTES {
+        let text = message(sent + 1..=sent + MANY);
+        bytes += text.len();
+        sent += MANY;
+        connection.send_text(&text);
+    }
+    assert_answers_pings(&mut connection);
+    recorder.wait_until_it_says("disk full");
+    recorder.lift_file_size_limit();
+    recorder.wait_until_it_says("writing again");
+    let switches = recorder.status_number("voluntary_ctxt_switches");
+    sent += 1;
+    connection.send_text(&message(sent..=sent));
+    assert_answers_pings(&mut connection);
+    let end = format!("AAPL,{sent},5,1680300000123,1\n");
+    recorder.wait_until_within(LONG, "the last row", |now| now.ends_with("op1.csv", &end));
+    // A look at the socket each 100 ms, and no more than that.
+    let switches = recorder.status_number("voluntary_ctxt_switches") - switches;
+    assert!(switches < 500, "{switches} times it fell asleep");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(numbers_of(&rows(&recorder)).into_iter().eq(1..=sent), "all, once, in order");
+}
+
 #[test]
 fn a_stop_while_the_disk_is_full_says_what_is_lost_and_exits_with_1() {
     let server = Server::plain();

@@ -15,7 +15,6 @@ use finnhub_stream::backoff::Pauses;
 use finnhub_stream::columns::Column;
 use finnhub_stream::connection::Endpoint;
 use finnhub_stream::entry::{Entry, Gauges, Outbox};
-use finnhub_stream::market::SnapshotSlot;
 use finnhub_stream::recorder::Report;
 use finnhub_stream::recorder::{Destination, Fsync, Links, OpenError, Recorder, RecorderOptions};
 use finnhub_stream::session::{Command, Session, SessionError};
@@ -47,10 +46,8 @@ pub(crate) fn open_recorder(
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     // Without a thread for it the writer forces its files to the disk by itself.
     let (sync, _) = mpsc::channel();
-    let slot = SnapshotSlot::default();
     let links = Links {
         gauges,
-        slot,
         closed: None,
         sync,
         redact: Box::new(str::to_owned),

@@ -98,3 +98,29 @@ fn outages_from_the_very_first_try_are_in_the_ledger_once() {
     let [first, "", "stopped"] = reasons[..] else { panic!("{}", recorder.ledger()) };
     assert!(first.contains("HTTP 524"), "{first}");
 }
+
+/// Five hundred of fifteen hundred symbols, each refused by a message of its own.
+#[test]
+fn refusals_that_come_together_make_one_row() {
+    let server = Server::plain();
+    let name = |number: usize| format!("SYMBOL{number}");
+    let list: Vec<String> = (0..1_500).map(name).collect();
+    let run = Run::new().url(&server.url()).file("list.txt", list.join("\n"));
+    let mut recorder = run.arg("--tickers-file").arg("list.txt").columns(FORETOLD_COLUMNS).spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1_500);
+    for number in 0..500 {
+        let symbol = name(number);
+        connection.send_text(&format!(r#"{{"msg":"Invalid symbol {symbol}","type":"error"}}"#));
+        // Trades between them are no pause, and no reason for a row.
+        connection.send_text(&message(1..=1));
+    }
+    recorder.wait_for_row_count(500);
+    let kept = list[500..].join(";");
+    recorder.wait_until("the refusals in the ledger", |now| {
+        now.ledger().contains(&format!(",live,{kept},"))
+    });
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let rows = ledger_rows(&recorder);
+    assert!(rows.len() <= 4, "{} rows", rows.len());
+    assert_eq!(rows[rows.len() - 2].tickers, kept);
+}

@@ -6,11 +6,11 @@
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
-//! * `terminal`, `tickers_file`: what a person sees, and changes while it runs
+//! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
-//!   `watchdog`, `fault_script`,
-//!   `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
+//!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
+//!   (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
@@ -29,12 +29,15 @@ mod recording;
 mod server;
 
 mod api_key_sources;
+#[cfg(target_os = "linux")]
+mod asleep;
 mod check_command;
 mod command_line;
 mod csv_file;
 mod cut_files;
 mod demo;
 mod fault_script;
+mod feed_state;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod generate_command;

@@ -204,11 +204,17 @@ impl Recorder {
 
     /// A number from `/proc/<process>/status`, such as `VmRSS` in KiB. Linux only.
     pub(crate) fn status_number(&self, name: &str) -> u64 {
+        let line = self.status_line(name);
+        let number = line.split_whitespace().next().and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("{name}: {line}"))
+    }
+
+    /// What stands behind a name in `/proc/<process>/status`, such as `T (stopped)`. Linux only.
+    pub(crate) fn status_line(&self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the state of the process");
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        number.unwrap_or_else(|| panic!("{name} in {status}"))
+        line.unwrap_or_else(|| panic!("{name} in {status}")).trim().to_owned()
     }
 
     /// How many file descriptors the process has open. Linux only.

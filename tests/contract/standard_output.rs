@@ -1,11 +1,17 @@
 //! `--out -`: the same CSV on standard output, for other programs.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::harness::Run;
+use crate::connection::Connection;
+use crate::frames::Opcode;
+use crate::harness::{DEADLINE, Run};
+use crate::journal::{message, numbers_of};
 use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line, trade_message};
 use crate::server::Server;
 
@@ -57,18 +63,20 @@ fn when_the_reader_goes_away_the_program_stops_and_says_so() {
 
 #[test]
 fn a_reader_that_is_gone_is_noticed_at_the_start_and_when_nothing_trades() {
-    let server = Server::plain();
-    for rows_to_read in [0, 1] {
+    for at_the_start in [true, false] {
+        let server = Server::plain();
         let directory = tempfile::tempdir().expect("a directory");
         let arguments = ["--url", &server.url(), "--tickers", "A", "--out", "-"];
         let mut program = piped(&directory, &arguments);
-        let mut rows = BufReader::new(program.stdout.take().expect("its output"));
-        for _ in 0..rows_to_read {
-            rows.read_line(&mut String::new()).expect("the header");
+        let rows = program.stdout.take().expect("its output");
+        if at_the_start {
+            // Nobody answers the upgrade, and the program does not wait for it.
+            drop(rows);
+        } else {
+            let mut connection = server.connect_and_wait_for_subscriptions(1);
+            drop(rows);
+            connection.answer_close();
         }
-        drop(rows);
-        let mut connection = server.connect_and_wait_for_subscriptions(1);
-        connection.answer_close();
         let ended = program.wait_with_output().expect("its end");
         let said = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(0), "{said}");
@@ -108,6 +116,122 @@ fn a_reader_that_is_slow_gets_every_row_in_the_end() {
         nix::sys::signal::Signal::SIGTERM,
     );
     assert!(program.wait().expect("its end").success());
+}
+
+/// A program whose outputs are in the hands of the test. Ended by its own id, also when a test fails.
+struct Started {
+    directory: TempDir,
+    child: Child,
+    said: ChildStderr,
+}
+
+impl Started {
+    fn new(server: &Server) -> (Self, Connection) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let url = server.url();
+        let arguments = ["--url", &url, "--tickers", "AAPL", "--columns", FORETOLD_COLUMNS];
+        let mut child = piped(&directory, &[&arguments[..], &["--out", "-"]].concat());
+        let said = child.stderr.take().expect("its standard error");
+        (Self { directory, child, said }, server.connect_and_wait_for_subscriptions(1))
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("websocket_data.log")).unwrap_or_default()
+    }
+
+    fn terminate(&self) {
+        let process = nix::unistd::Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).expect("a process");
+    }
+
+    /// All that it has said, when it has ended as a full disk would end it: within five seconds of
+    /// `asked`, and with exit code 1.
+    fn end(mut self, asked: Instant) -> String {
+        let mut said = String::new();
+        self.said.read_to_string(&mut said).expect("text");
+        assert_eq!(self.child.wait().expect("its end").code(), Some(1), "{said}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}: {said}", asked.elapsed());
+        said
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Fails unless the sums that it said are right: of the trades `sent`, `out` was written.
+fn check_the_sums(out: &str, sent: u64, said: &str) {
+    let rows = out.strip_prefix(&format!("{FORETOLD_COLUMNS}\n")).expect("the header");
+    let numbers = numbers_of(rows);
+    let (written, lost) = (numbers.len() as u64, sent - numbers.len() as u64);
+    assert!(rows.ends_with('\n') && numbers.into_iter().eq(1..=written), "whole rows, in order");
+    let sum = format!("received {sent} = written {written} + rejected 0 + dropped {lost}");
+    assert!(said.contains(&format!("\n{sum}\n")), "{sum} in {said}");
+    let error =
+        format!("the reader is too slow: {lost} trades could not be written before the end");
+    assert!(said.contains(&format!("\nerror: {error}\n")), "{error} in {said}");
+}
+
+#[test]
+fn a_reader_that_takes_nothing_is_told_once_and_a_stop_ends_with_the_sums() {
+    const TRADES: u64 = 20_000;
+    let server = Server::plain();
+    let (mut program, mut connection) = Started::new(&server);
+    for first in (1..=TRADES).step_by(100) {
+        connection.send_text(&message(first..=first + 99));
+    }
+    let began = Instant::now();
+    let stuck =
+        "the reader is too slow: cannot write standard output (no room for 2 s); trades wait";
+    while !program.log().contains(stuck) {
+        assert!(began.elapsed() < DEADLINE, "{}", program.log());
+        thread::sleep(Duration::from_millis(10));
+    }
+    // The server is still served.
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
+    program.terminate();
+    let asked = Instant::now();
+    connection.answer_close();
+    let mut out = program.child.stdout.take().expect("its output");
+    let said = program.end(asked);
+    assert_eq!(said.matches("cannot write").count(), 1, "{said}");
+    // What is in the pipe can be read, also after the end.
+    let mut rows = String::new();
+    out.read_to_string(&mut rows).expect("rows");
+    check_the_sums(&rows, TRADES, &said);
+}
+
+/// Slower than the feed, but never quite still: neither a stop nor the server waits for it.
+#[test]
+fn a_stop_does_not_wait_for_a_slow_reader() {
+    const TRADES: u64 = 100_000;
+    let server = Server::plain();
+    let (mut program, mut connection) = Started::new(&server);
+    let mut out = program.child.stdout.take().expect("its output");
+    let reading = thread::spawn(move || {
+        let (mut rows, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(count @ 1..) = out.read(&mut piece) {
+            rows.extend_from_slice(&piece[..count]);
+            thread::sleep(Duration::from_millis(20));
+        }
+        String::from_utf8(rows).expect("text")
+    });
+    for first in (1..=TRADES).step_by(100) {
+        connection.send_text(&message(first..=first + 99));
+    }
+    // All of it has been read from the socket, though most of it waits for the reader.
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
+    program.terminate();
+    let asked = Instant::now();
+    connection.answer_close();
+    assert!(asked.elapsed() < Duration::from_secs(2), "it closed after {:?}", asked.elapsed());
+    let said = program.end(asked);
+    check_the_sums(&reading.join().expect("the reading thread"), TRADES, &said);
 }
 
 #[test]

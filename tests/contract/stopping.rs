@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
+use crate::certificates::certificates_for;
 use crate::connection::Connection;
 use crate::frames::Opcode;
 use crate::harness::{Recorder, Run, Signal};
@@ -22,6 +23,17 @@ fn recording_program(server: &Server) -> (Recorder, Connection) {
     connection.send_text(&trade_message(&[TRADE]));
     recorder.wait_for_row_count(1);
     (recorder, connection)
+}
+
+/// Fails when it says anything after "stopping" that belongs to a program which goes on.
+fn assert_stops_quietly(recorder: &Recorder) {
+    for said in [recorder.stderr(), recorder.log()] {
+        let after = said.split_once("stopping").expect("the word of it").1;
+        for word in ["Interrupted", "connecting again", "WARN", "ERROR"] {
+            assert!(!after.contains(word), "{word}: {}", recorder.seen());
+        }
+        assert!(!said.contains("Interrupted"), "{}", recorder.seen());
+    }
 }
 
 /// Fails unless the last row of the ledger is `down`, because the program was stopped.
@@ -66,6 +78,9 @@ fn trades_sent_before_the_answer_to_the_close_frame_are_written() {
 /// The contract's bound for leaving when the server no longer answers.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Well below the time after which the program is ended in the place of a stuck main thread.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
 #[test]
 fn a_server_that_answers_no_more_holds_it_for_no_more_than_five_seconds() {
     let server = Server::plain();
@@ -99,8 +114,9 @@ fn it_stops_in_the_middle_of_a_handshake_that_is_never_answered() {
     recorder.signal(Signal::SIGTERM);
     let asked = Instant::now();
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
-    assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
+    assert!(asked.elapsed() < AT_ONCE, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+    assert_stops_quietly(&recorder);
     let before_ms = now_ms() - 10_000;
     let rows = ledger_rows(&recorder);
     assert!(rows.iter().all(|row| row.time_ms > before_ms), "{}", recorder.seen());
@@ -163,6 +179,48 @@ fn it_stops_while_it_waits_to_try_again() {
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     assert!(asked.elapsed() < LEAVE_WITHIN, "it took {:?}", asked.elapsed());
     assert_says(&recorder, &summary_line(0, 0));
+    assert_stops_quietly(&recorder);
+}
+
+/// A byte every few milliseconds, of a frame that does not end: there is always something to read.
+#[test]
+fn a_server_that_sends_one_byte_at_a_time_holds_up_neither_a_new_list_nor_a_stop() {
+    for tls in [false, true] {
+        let certificates = certificates_for(&["localhost"]);
+        let server = if tls { Server::tls(certificates.acceptor) } else { Server::plain() };
+        let run = Run::new().url(&server.url()).file("list.txt", "AAPL\n").arg("--tickers-file");
+        let run = run.arg("list.txt").columns(FORETOLD_COLUMNS);
+        let run = run.file("authority.pem", certificates.authority_pem);
+        let mut recorder = run.env("SSL_CERT_FILE", "authority.pem").spawn();
+        let mut connection = server.connect_and_wait_for_subscriptions(1);
+        connection.send_text(&trade_message(&[TRADE]));
+        recorder.wait_for_row_count(1);
+        let trickling = connection.trickle();
+        std::fs::write(recorder.path("list.txt"), "AAPL\nMSFT\n").expect("to save");
+        recorder.wait_until_within(AT_ONCE, "the new list", |now| {
+            now.ledger().contains(",live,AAPL;MSFT,")
+        });
+        recorder.signal(Signal::SIGTERM);
+        let asked = Instant::now();
+        assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+        assert!(asked.elapsed() < AT_ONCE, "TLS {tls}: it took {:?}", asked.elapsed());
+        assert_says(&recorder, &summary_line(1, 0));
+        assert_ledger_ends_with_stopped(&recorder);
+        trickling.join().expect("the trickling thread");
+    }
+}
+
+#[test]
+fn it_stops_in_the_middle_of_a_tls_handshake_and_says_nothing_of_it() {
+    let server = Server::tls(certificates_for(&["localhost"]).acceptor);
+    let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+    let silent = server.accept_tcp();
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < AT_ONCE, "it took {:?}", asked.elapsed());
+    assert_stops_quietly(&recorder);
+    drop(silent);
 }
 
 /// Name resolution cannot be interrupted, not even by a signal: the deadline must see to the end.

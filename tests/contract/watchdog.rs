@@ -9,7 +9,8 @@ use finnhub_stream::session::Command;
 use finnhub_stream::watchdog::Patience;
 
 use crate::connection::Connection;
-use crate::frames::Opcode;
+use crate::frames::{Opcode, whole_frame};
+use crate::harness::Signal;
 use crate::inside::Inside;
 use crate::journal::{message, recorded_up_to};
 use crate::recording::{LedgerRow, ledger_rows, now_ms, rows_of_ledger};
@@ -128,24 +129,86 @@ fn a_server_that_answers_websocket_pings_but_sends_no_text_is_left() {
     answering.join().expect("the answering thread");
 }
 
-/// What it wants to send finds no place any more.
+/// What it wants to send finds no place any more. It goes on reading all the time.
 #[test]
-fn a_server_that_stops_reading_is_left() {
+fn a_server_that_stops_reading_is_left_after_the_same_time_whatever_it_sends() {
+    const PATIENCE: Patience = Patience { silence: Duration::from_secs(2), ..PATIENT };
     let server = Server::plain();
     server.take_little_at_a_time();
-    let inside = Inside::start(&server.url(), &["AAPL"], PATIENT);
-    let _stuck = server.connect_and_wait_for_subscriptions(1);
+    let inside = Inside::start(&server.url(), &["AAPL"], PATIENCE);
+    let mut stuck = server.connect_and_wait_for_subscriptions(1);
     // More than the buffers on the way take.
-    let many: Vec<String> = (0..2_000).map(|number| format!("SYMBOL{number:05000}")).collect();
+    let many: Vec<String> = (0..2_000).map(|number| format!("SYMBOL{number:01000}")).collect();
     inside.commands.send(Command::Watch(many)).expect("a session");
     inside.commands.send(Command::Watch(vec!["AAPL".to_owned()])).expect("a session");
-    // Five seconds for each write that gets nowhere; the last one that gets a little way counts anew.
-    let patience = Duration::from_secs(30);
-    inside.wait_until_within(patience, "the loss", |now| now.ledger().contains("read nothing for"));
-    drop(server.accept());
+    let since = Instant::now();
+    let mut number = 0_u64;
+    while !server.has_a_caller(Duration::from_millis(20)) {
+        assert!(since.elapsed() < PATIENCE.silence + SLOW_MACHINE, "it is not left");
+        number += 1;
+        if stuck
+            .try_send_raw(&whole_frame(Opcode::Text, message(number..=number).as_bytes()))
+            .is_ok()
+        {
+            let row = format!("AAPL,{number},");
+            inside.wait_until("its row", |now| {
+                now.csv().contains(&row) || now.ledger().contains("down")
+            });
+        }
+    }
+    assert!(since.elapsed() >= PATIENCE.silence, "it gave up after {:?}", since.elapsed());
+    let _second = server.connect_and_wait_for_subscriptions(1);
     let (_, _, ledger) = inside.stop();
     let rows = rows_of_ledger(&ledger);
-    assert_eq!(rows[1].reason, "connection lost: the server has read nothing for 5 s", "{ledger}");
+    let reasons: Vec<&str> = rows.iter().map(|row| row.reason.as_str()).collect();
+    let loss = "connection lost: the server has read nothing for 2 s";
+    // What was never asked for is not live.
+    assert_eq!(reasons, ["", loss, "", "stopped"]);
+    assert!(number > 20, "trades were read meanwhile: {number}");
+}
+
+#[test]
+fn a_server_that_trickles_a_frame_without_end_is_silent() {
+    let (server, inside, connection) = start(PATIENCE);
+    let silent_since = Instant::now();
+    let trickling = connection.trickle();
+    let _second = expect_reconnection(&server, silent_since, NEARLY);
+    assert_eq!(row_about_the_loss(inside).reason, "silent");
+    trickling.join().expect("the trickling thread");
+}
+
+/// It never reads the answers, either.
+#[test]
+fn a_server_that_floods_pings_and_says_nothing_is_silent() {
+    let (server, inside, mut connection) = start(PATIENCE);
+    let silent_since = Instant::now();
+    let flooding = thread::spawn(move || {
+        let pings = whole_frame(Opcode::Ping, &[b'x'; 125]).repeat(500);
+        while connection.try_send_raw(&pings).is_ok() {}
+    });
+    let _second = expect_reconnection(&server, silent_since, NEARLY);
+    assert_eq!(row_about_the_loss(inside).reason, "silent");
+    flooding.join().expect("the flooding thread");
+}
+
+/// With trades among the pings, and nobody to read the answers: the trades are recorded as they come.
+#[test]
+fn answers_that_nobody_reads_do_not_hold_up_trades_nor_a_stop() {
+    let server = Server::plain();
+    server.take_little_at_a_time();
+    let (mut recorder, mut connection) = recorded_up_to(1, &server);
+    // Several times what the buffers on the way take, and what waits in the program.
+    let pings = whole_frame(Opcode::Ping, &[b'x'; 125]).repeat(500);
+    for number in 2..=200 {
+        connection.send_raw(&pings);
+        connection.send_text(&message(number..=number));
+    }
+    recorder.wait_for_row_count(200);
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(asked.elapsed() < SLOW_MACHINE, "it took {:?}", asked.elapsed());
+    assert_eq!(ledger_rows(&recorder).len(), 2, "{}", recorder.seen());
 }
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -10,7 +10,6 @@ use super::{Recording, Rotate};
 use crate::clock::now_ms;
 use crate::columns::Column;
 use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
-use crate::market::SnapshotSlot;
 use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
 use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
@@ -316,7 +315,6 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
     let gauges = Arc::new(Gauges::default());
     let links = Links {
         gauges: Arc::clone(&gauges),
-        slot: SnapshotSlot::default(),
         closed: None,
         sync: mpsc::channel().0,
         redact: Box::new(str::to_owned),

@@ -12,7 +12,6 @@ use fastrand::Rng;
 use crate::clock::TEST_MS;
 use crate::columns::Column;
 use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
-use crate::market::SnapshotSlot;
 use crate::recorder::disk::trace;
 use crate::recorder::recording::SyncRequest;
 use crate::recorder::{
@@ -115,7 +114,6 @@ impl Process {
         };
         let links = Links {
             gauges: Arc::clone(&gauges),
-            slot: SnapshotSlot::default(),
             closed: Some(closed_sender),
             sync,
             redact: Box::new(str::to_owned),
