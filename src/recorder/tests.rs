@@ -12,14 +12,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use fastrand::Rng;
+use memchr::memchr_iter;
 use tempfile::TempDir;
 
 use super::disk::trace::{self, Operation, Trace};
 use super::{Fsync, header};
+use crate::clock::TEST_MS;
 use crate::columns::Column;
+use crate::entry::{Entry, TradeBatch};
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};
-use run::{History, Run, Workload};
+use run::{History, Process, Run, START_MS, Workload, message};
 
 /// How many states are built; more with this variable in the environment.
 const STATES: usize = 2_400;
@@ -208,4 +211,43 @@ fn from_every_state_that_a_power_cut_may_leave_the_next_start_goes_on() {
     eprintln!("{built} states of {operations} operations in {kinds:?}: {found:?}");
     assert!(found.lost > built && found.covered * 10 > found.rows * 7, "{found:?}");
     assert!(found.power_cuts > built / 4 && found.torn > built / 20 && found.archives > built / 10);
+}
+
+#[test]
+fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
+    for workload in workloads() {
+        let (directory, now_ms) = (directory(), START_MS);
+        TEST_MS.set(Some(now_ms));
+        let mut process = Process::open(&workload, directory.path());
+        let trade = |at_ms, number| {
+            let mut batch = TradeBatch::new(at_ms);
+            batch.push(&message(number));
+            Entry::Trades(batch)
+        };
+        let live = |at_ms| Entry::Live { at_ms, tickers: vec!["A".to_owned()], refused: vec![] };
+        let there = || {
+            let files = disk_model::take(directory.path());
+            let lines = |name: &str| memchr_iter(b'\n', &files[name]).count() - 1;
+            (lines("op1.csv"), lines("op1.coverage.csv"))
+        };
+        process.outbox.send(live(now_ms));
+        process.turn();
+        while process.sync() {
+            process.turn();
+        }
+        process.outbox.send(trade(now_ms, 1));
+        process.outbox.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
+        process.outbox.send(live(now_ms));
+        process.outbox.send(trade(now_ms, 2));
+        process.turn();
+        if workload.fsync != Fsync::Always {
+            assert_eq!(there(), (1, 1), "{}: the trade is not on the disk", workload.name);
+            assert!(process.sync());
+            process.turn();
+            assert_eq!(there(), (1, 3), "{}: the outage is not on the disk", workload.name);
+            assert!(process.sync());
+            process.turn();
+        }
+        assert_eq!(there(), (2, 3), "{}", workload.name);
+    }
 }

@@ -20,7 +20,7 @@ use crate::recorder::{
 };
 
 /// 2026-11-23T14:30:00Z
-const START_MS: i64 = 1_795_444_200_000;
+pub(super) const START_MS: i64 = 1_795_444_200_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// How a recorder is run.
@@ -70,12 +70,11 @@ impl History {
 }
 
 /// A running recorder, and everything around it.
-struct Process {
+pub(super) struct Process {
     recorder: Recorder,
     inbox: Receiver<Entry>,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     syncs: Receiver<SyncRequest>,
-    under_way: Option<SyncRequest>,
     closed: Receiver<PathBuf>,
 }
 
@@ -99,7 +98,7 @@ pub(super) fn start_again(workload: &Workload, directory: &Path, now_ms: i64) {
 }
 
 impl Process {
-    fn open(workload: &Workload, directory: &Path) -> Process {
+    pub(super) fn open(workload: &Workload, directory: &Path) -> Process {
         let gauges = Arc::new(Gauges::default());
         let (sender, inbox) = mpsc::channel();
         let (sync, syncs) = mpsc::channel();
@@ -121,11 +120,18 @@ impl Process {
         };
         let recorder = Recorder::open(options, links).expect("the start succeeds");
         let outbox = Outbox::new(sender, gauges);
-        Process { recorder, inbox, outbox, syncs, under_way: None, closed }
+        Process { recorder, inbox, outbox, syncs, closed }
     }
 
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.recorder.turn(self.inbox.try_recv().ok(), &self.inbox);
+    }
+
+    /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
+    pub(super) fn sync(&mut self) -> bool {
+        let Ok(request) = self.syncs.try_recv() else { return false };
+        self.outbox.send(Entry::Synced(request.perform()));
+        true
     }
 
     /// Plays the compressor for the files closed until now.
@@ -138,6 +144,11 @@ impl Process {
             compress_closed_files(&closed);
         }
     }
+}
+
+/// A trade that is known by its price.
+pub(super) fn message(number: u64) -> String {
+    format!(r#"{{"data":[{{"p":{number},"s":"A","t":1,"v":1}}],"type":"trade"}}"#)
 }
 
 fn send(sender: &Sender<PathBuf>, path: PathBuf) {
@@ -236,9 +247,7 @@ impl<'a> Run<'a> {
             for _ in 0..self.dice.u32(1..=3) {
                 let number = self.next_number;
                 self.next_number += 1;
-                batch.push(&format!(
-                    r#"{{"data":[{{"p":{number},"s":"A","t":1,"v":1}}],"type":"trade"}}"#
-                ));
+                batch.push(&message(number));
                 let (received_ms, operations) = (self.now_ms, trace::length());
                 self.history.sent.push(Sent { number, received_ms, operations });
             }
@@ -263,13 +272,8 @@ impl<'a> Run<'a> {
                 timers.sync = timers.sync.map(|_| due);
             }
             process.turn();
-            if self.dice.bool()
-                && let Some(request) = process.under_way.take()
-            {
-                process.outbox.send(Entry::Synced(request.perform()));
-            }
-            if process.under_way.is_none() {
-                process.under_way = process.syncs.try_recv().ok();
+            if self.dice.bool() {
+                process.sync();
             }
             let milliseconds = match self.dice.u8(..8) {
                 0 => 0,
