@@ -208,12 +208,15 @@ impl Market {
         let ticker = &mut self.tickers[position];
         ticker.trades += 1;
         ticker.price.clear();
-        ticker.price.push_str(trade.price);
+        ticker.price.push_str(&trade.price);
         if ticker.first_price.is_empty() {
-            ticker.first_price.push_str(trade.price);
+            ticker.first_price.push_str(&trade.price);
         }
-        ticker.volume += trade.volume.parse::<f64>().unwrap_or(0.0);
-        ticker.last_trade_ms = trade.timestamp_ms.parse().ok();
+        #[allow(clippy::cast_precision_loss)]
+        let volume = whole_number(&trade.volume).map(|whole| whole as f64);
+        ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
+        ticker.last_trade_ms =
+            whole_number(&trade.timestamp_ms).or_else(|| trade.timestamp_ms.parse().ok());
         ticker.last_received_ms = Some(received_ms);
     }
 
@@ -306,14 +309,32 @@ impl Market {
     }
 }
 
+/// The value of digits that surely fit, which is what nearly all are: the general parsers look for
+/// a sign, a fraction and an overflow, for each trade twice.
+fn whole_number(digits: &str) -> Option<i64> {
+    const SURELY_FIT: usize = 18;
+    if digits.is_empty() || digits.len() > SURELY_FIT {
+        return None;
+    }
+    digits.bytes().try_fold(0, |value, byte| {
+        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{FeedState, Market, OTHER_SYMBOLS, SILENT_AFTER_MS, SnapshotSlot};
     use crate::trade::{Conditions, Trade};
 
     fn trade<'a>(ticker: &'a str, price: &'a str, volume: &'a str) -> Trade<'a> {
-        let conditions = Conditions::Plain("");
-        Trade { ticker: ticker.into(), price, volume, timestamp_ms: "1680286537580", conditions }
+        let conditions = Conditions::Plain("".into());
+        Trade {
+            ticker: ticker.into(),
+            price: price.into(),
+            volume: volume.into(),
+            timestamp_ms: "1680286537580".into(),
+            conditions,
+        }
     }
 
     fn names(symbols: &[&str]) -> Vec<String> {

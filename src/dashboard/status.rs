@@ -153,9 +153,14 @@ mod tests {
     }
 
     fn trade(market: &mut Market, ticker: &str, price: &str) {
-        let conditions = Conditions::Plain("");
-        let trade =
-            Trade { ticker: ticker.into(), price, volume: "2", timestamp_ms: "9", conditions };
+        let conditions = Conditions::Plain("".into());
+        let trade = Trade {
+            ticker: ticker.into(),
+            price: price.into(),
+            volume: "2".into(),
+            timestamp_ms: "9".into(),
+            conditions,
+        };
         market.trade(&trade, 20);
     }
 

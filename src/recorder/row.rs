@@ -16,9 +16,9 @@ pub fn push_row(rows: &mut Vec<u8>, columns: &[Column], trade: &Trade<'_>, recei
     for column in columns {
         match column {
             Column::Ticker => push_text(rows, trade.ticker.as_bytes()),
-            Column::Price => rows.extend_from_slice(trade.price.as_bytes()),
-            Column::Volume => rows.extend_from_slice(trade.volume.as_bytes()),
-            Column::TimestampMs => rows.extend_from_slice(trade.timestamp_ms.as_bytes()),
+            Column::Price => trade.price.append_to(rows),
+            Column::Volume => trade.volume.append_to(rows),
+            Column::TimestampMs => trade.timestamp_ms.append_to(rows),
             Column::ReceivedMs => rows.extend_from_slice(received_ms.as_bytes()),
             Column::Conditions => push_conditions(rows, &trade.conditions),
         }
@@ -70,9 +70,9 @@ mod tests {
         let conditions = Conditions::Listed(codes.iter().map(|code| (*code).into()).collect());
         let trade = Trade {
             ticker: ticker.into(),
-            price: "100.10",
-            volume: "1e-07",
-            timestamp_ms: "1680286537580",
+            price: "100.10".into(),
+            volume: "1e-07".into(),
+            timestamp_ms: "1680286537580".into(),
             conditions,
         };
         let mut rows = Vec::new();
@@ -122,9 +122,9 @@ mod tests {
         ) {
             let trade = Trade {
                 ticker: ticker.as_str().into(),
-                price: &price,
-                volume: "0.000004",
-                timestamp_ms: "1",
+                price: price.as_str().into(),
+                volume: "0.000004".into(),
+                timestamp_ms: "1".into(),
                 conditions: Conditions::Listed(codes.iter().map(|code| code.as_str().into()).collect()),
             };
             let mut rows = header(&Column::ALL).into_bytes();

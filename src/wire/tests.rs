@@ -210,5 +210,6 @@ fn finnhubs_own_spelling_takes_the_short_way() {
     let mut spans = Vec::new();
     assert!(canonical::scan(text, &mut spans));
     assert_eq!(spans.len(), 4);
-    assert!(matches!(spans[0].trade(text).conditions, Conditions::Plain(r#""1","24","12""#)));
+    let plain = Conditions::Plain(r#""1","24","12""#.into());
+    assert_eq!(spans[0].trade(text).conditions, plain);
 }
