@@ -81,6 +81,10 @@ struct StreamArguments {
     )]
     dashboard: Option<String>,
 
+    /// A web page of this origin may read the dashboard's API; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "dashboard")]
+    dashboard_origin: Vec<String>,
+
     /// At each UTC hour or day, close the file and start a new one
     #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = parse_rotate)]
     rotate: RotateArgument,
@@ -196,6 +200,7 @@ impl StreamArguments {
             columns,
             fsync: self.fsync,
             dashboard: self.dashboard,
+            dashboard_origins: self.dashboard_origin,
             rotate: self.rotate.0,
             compress: self.compress,
             url,
@@ -264,7 +269,9 @@ mod tests {
             "simulate --rate x",
             "simulate --ping-every 0",
             "simulate --max-symbols 0",
+            "generate",
             "generate tcsh",
+            "-t A --dashboard-origin http://localhost:5173",
         ] {
             let Err(error) = parse(words(line)) else { panic!("{line}") };
             let message = error.to_string();
