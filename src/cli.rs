@@ -163,6 +163,14 @@ pub enum Task {
         /// What to do.
         options: SimulatorOptions,
     },
+    /// Write the React package.
+    #[cfg(feature = "dashboard")]
+    WriteReactPackage {
+        /// The folder.
+        directory: PathBuf,
+        /// Also over files that differ.
+        force: bool,
+    },
     /// Print this on standard output, and end.
     Print(Vec<u8>),
 }
@@ -271,6 +279,8 @@ mod tests {
             "simulate --max-symbols 0",
             "generate",
             "generate tcsh",
+            "generate react",
+            "generate bash x",
             "-t A --dashboard-origin http://localhost:5173",
         ] {
             let Err(error) = parse(words(line)) else { panic!("{line}") };

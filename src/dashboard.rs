@@ -12,6 +12,7 @@
 //! - `events`: the same as server-sent events
 //! - `history`: the last hour and more of each symbol, for the chart
 //! - `page`: the page itself
+//! - `react`: the React package that goes with it
 
 mod connections;
 mod events;
@@ -19,6 +20,7 @@ mod guard;
 mod history;
 mod metrics;
 mod page;
+mod react;
 mod routes;
 mod status;
 
@@ -34,6 +36,7 @@ use crate::entry::Gauges;
 use crate::market::SnapshotSlot;
 use events::Shared;
 use guard::Guard;
+pub use react::package_files;
 
 /// Changes the watch list on behalf of the page. Called on the dashboard's thread.
 pub trait Tickers: Send + Sync {

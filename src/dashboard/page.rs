@@ -32,11 +32,11 @@ pub(super) const ASSETS: [Asset; 7] = [
 ];
 
 /// What the page shares with the React package.
-const FORMAT: &str = include_str!("page/format.js");
+pub(super) const FORMAT: &str = include_str!("page/format.js");
 /// The same.
-const RECORDER_CLIENT: &str = include_str!("page/recorder-client.js");
+pub(super) const RECORDER_CLIENT: &str = include_str!("page/recorder-client.js");
 /// The same.
-const TRADE_CHART: &str = include_str!("page/trade-chart.js");
+pub(super) const TRADE_CHART: &str = include_str!("page/trade-chart.js");
 
 const fn script(path: &'static str, text: &'static str) -> Asset {
     Asset { path, media_type: "text/javascript; charset=utf-8", text }

@@ -4,9 +4,9 @@
 //! pages, never the recording.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
@@ -22,7 +22,7 @@ use super::events::Shared;
 use super::guard::refusal;
 use super::history::{Bar, Gap};
 use super::page::ASSETS;
-use super::{StopSign, Tickers, metrics, status};
+use super::{StopSign, Tickers, metrics, react, status};
 use crate::error::printable;
 use crate::market::Snapshot;
 
@@ -38,6 +38,9 @@ const SHOWN_CHARACTERS: usize = 100;
 
 /// Symbols that are named to somebody who asked for another one: a line or two.
 const NAMED_SYMBOLS: usize = 8;
+
+/// The React package, put together when it is first asked for.
+static REACT_PACKAGE: LazyLock<Bytes> = LazyLock::new(|| react::archive().into());
 
 #[derive(Clone)]
 struct Desk {
@@ -62,6 +65,7 @@ pub(super) fn router(shared: Arc<Shared>, tickers: Arc<dyn Tickers>, stop: StopS
         .route("/api/sparks", get(sparks))
         .route("/api/tickers/{symbol}", put(add).delete(remove))
         .route("/metrics", get(prometheus))
+        .route("/react.tgz", get(react_package))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
@@ -83,6 +87,10 @@ async fn prometheus(State(desk): State<Desk>) -> Response {
     let (snapshot, moment) = desk.shared.latest();
     let text = metrics::render(&snapshot, moment, desk.shared.followers());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn react_package() -> Response {
+    ([(CONTENT_TYPE, "application/gzip")], REACT_PACKAGE.clone()).into_response()
 }
 
 async fn add(State(desk): State<Desk>, symbol: Result<Path<String>, PathRejection>) -> Answer {
