@@ -160,6 +160,13 @@ await until('the new history', () => {
 });
 assert.equal(asked.at(-1), `${URL_}/api/history/A`);
 
+// One that has just started has no list yet, and is not asked.
+const askedBefore = asked.length;
+current().says(status({ started_ms: 2500, tickers: [] }));
+await new Promise((resolve) => setTimeout(resolve, 1100));
+current().says(status({ started_ms: 2500, tickers: [] }));
+assert.equal(asked.length, askedBefore);
+
 // What is not on the list says so, once, and comes when it is there.
 answer = () => ({ ok: false, body: { error: 'A is not on the list: B' } });
 await until('the refusal', () => {

@@ -77,7 +77,8 @@ function showState() {
 function takeList(tickers) {
   const isSame = tickers.length === page.symbols.length
     && tickers.every((ticker, index) => ticker.symbol === page.symbols[index]);
-  if (isSame) return;
+  // A recorder that has just started has no list yet; the old one and the choice stay until then.
+  if (isSame || !tickers.length) return;
   page.symbols = tickers.map((ticker) => ticker.symbol);
   const kept = new Set(page.symbols);
   for (const [symbol, row] of page.rows) {

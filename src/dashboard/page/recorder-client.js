@@ -299,7 +299,8 @@ class History extends Asked {
 
   /** Asks only when something has changed; from the beginning when the recorder began anew. */
   path() {
-    const { started_ms: started, missing_ms: missing } = this.recorder.read();
+    const { started_ms: started, missing_ms: missing, tickers } = this.recorder.read();
+    if (!tickers.length) return null; // just started; the list is soon there
     const trades = this.recorder.ticker(this.#symbol)?.trades ?? -1;
     this.#asked = [started, trades, missing].join();
     if (this.#asked === this.#known) return null;
