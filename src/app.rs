@@ -71,7 +71,7 @@ fn record(
 ) -> Result<(), Error> {
     stopping::outlive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
-    let dashboard = live_page::bind_if_wanted(settings.dashboard)?;
+    let dashboard = live_page::bind_if_wanted(&settings)?;
     let (command_sender, commands) = mpsc::channel();
     let (closed, closed_files) = mpsc::channel();
     let (sync, sync_requests) = mpsc::channel();

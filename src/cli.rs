@@ -85,6 +85,10 @@ struct StreamArguments {
     )]
     dashboard: Option<String>,
 
+    /// A web page of this origin may read the dashboard's API; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "dashboard")]
+    dashboard_origin: Vec<String>,
+
     /// At each UTC hour or day, close the file and start a new one
     #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = parse_rotate)]
     rotate: RotateArgument,
@@ -164,6 +168,14 @@ pub enum Task {
         /// What to do.
         options: SimulatorOptions,
     },
+    /// Write the React package.
+    #[cfg(feature = "dashboard")]
+    WriteReactPackage {
+        /// The folder.
+        directory: PathBuf,
+        /// Also over files that differ.
+        force: bool,
+    },
     /// Print this on standard output, and end.
     Print(Vec<u8>),
 }
@@ -203,6 +215,7 @@ impl StreamArguments {
             columns,
             fsync: self.fsync,
             dashboard: self.dashboard,
+            dashboard_origins: self.dashboard_origin,
             rotate: self.rotate.0,
             compress: self.compress,
             url,
@@ -271,7 +284,11 @@ mod tests {
             "simulate --rate x",
             "simulate --ping-every 0",
             "simulate --max-symbols 0",
+            "generate",
             "generate tcsh",
+            "generate react",
+            "generate bash x",
+            "-t A --dashboard-origin http://localhost:5173",
         ] {
             let Err(error) = parse(words(line)) else { panic!("{line}") };
             let message = error.to_string();

@@ -12,6 +12,7 @@
 //! - `events`: the same as server-sent events
 //! - `history`: the last hour and more of each symbol, for the chart
 //! - `page`: the page itself
+//! - `react`: the React package that goes with it
 
 mod connections;
 mod events;
@@ -19,6 +20,7 @@ mod guard;
 mod history;
 mod metrics;
 mod page;
+mod react;
 mod routes;
 mod status;
 
@@ -26,12 +28,15 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use axum::middleware::from_fn_with_state;
 use tokio::runtime;
 use tokio::sync::watch;
 
 use crate::entry::Gauges;
 use crate::market::SnapshotSlot;
 use events::Shared;
+use guard::Guard;
+pub use react::package_files;
 
 /// Changes the watch list on behalf of the page. Called on the dashboard's thread.
 pub trait Tickers: Send + Sync {
@@ -94,6 +99,7 @@ impl StopSign {
 pub struct Dashboard {
     listener: TcpListener,
     address: SocketAddr,
+    origins: Vec<String>,
     stopper: Stopper,
 }
 
@@ -111,7 +117,14 @@ impl Dashboard {
         };
         let (listener, bound) =
             listen().map_err(|source| DashboardError::Bind { address, source })?;
-        Ok(Dashboard { listener, address: bound, stopper: Stopper(watch::Sender::new(false)) })
+        let stopper = Stopper(watch::Sender::new(false));
+        Ok(Dashboard { listener, address: bound, origins: Vec::new(), stopper })
+    }
+
+    /// Lets web pages of these origins, such as `http://localhost:5173`, read what is served.
+    #[must_use]
+    pub fn readable_by(self, origins: Vec<String>) -> Dashboard {
+        Dashboard { origins, ..self }
     }
 
     /// The address it listens on, with the port that was taken.
@@ -137,7 +150,9 @@ impl Dashboard {
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let stop = StopSign(self.stopper.0.subscribe());
         let shared = Arc::new(Shared::new(slot, gauges));
-        let router = routes::router(Arc::clone(&shared), tickers, stop.clone(), self.address.ip());
+        let guard = Guard { bound: self.address.ip(), origins: self.origins };
+        let router = routes::router(Arc::clone(&shared), tickers, stop.clone())
+            .layer(from_fn_with_state(Arc::new(guard), guard::stand));
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(self.listener)?;
             tokio::spawn(events::sample_for_ever(shared, stop.clone()));

@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::uri::Authority;
+
 use crate::api_key::{ApiKey, KeyError, KeySource, VARIABLES};
 use crate::columns::Column;
 use crate::connection::Endpoint;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub recorder: RecorderOptions,
     /// Where the live page is served, if at all.
     pub dashboard: Option<SocketAddr>,
+    /// Origins whose web pages may read it.
+    pub dashboard_origins: Vec<String>,
     /// Whether closed files are compressed.
     pub compress: bool,
     /// How much is told.
@@ -77,6 +81,8 @@ pub struct Asked {
     pub fsync: String,
     /// `--dashboard`, with its address.
     pub dashboard: Option<String>,
+    /// `--dashboard-origin`, each as given.
+    pub dashboard_origins: Vec<String>,
     /// `--rotate`.
     pub rotate: Option<Rotate>,
     /// `--compress`.
@@ -111,6 +117,11 @@ impl Settings {
                 "--dashboard={address}: anyone on that network can see the page and change the list of symbols"
             ));
         }
+        let dashboard_origins = asked
+            .dashboard_origins
+            .iter()
+            .map(|given| parse_origin(given))
+            .collect::<Result<_, _>>()?;
         let out = destination(&asked)?;
         let source = if asked.demo {
             Source::Demo
@@ -127,6 +138,7 @@ impl Settings {
             tickers_file,
             recorder,
             dashboard,
+            dashboard_origins,
             compress: asked.compress,
             verbosity: asked.verbosity,
             warnings,
@@ -220,6 +232,29 @@ fn parse_dashboard(given: &str) -> Result<SocketAddr, Error> {
             printable(given, 100)
         ))
     })
+}
+
+/// The origin of a web page, spelled as browsers send it: lower case, no default port.
+fn parse_origin(given: &str) -> Result<String, Error> {
+    let wrong = || {
+        usage(format!(
+            "--dashboard-origin {}: give the scheme, host and port of a web page, like http://localhost:5173",
+            printable(given, 100)
+        ))
+    };
+    let lower = given.to_ascii_lowercase();
+    let (scheme, host) = lower.split_once("://").ok_or_else(wrong)?;
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return Err(wrong()),
+    };
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    let authority: Authority = host.parse().map_err(|_| wrong())?;
+    let is_name = |letter: u8| letter.is_ascii_alphanumeric() || b"-._[]:".contains(&letter);
+    let is_whole = !authority.host().is_empty() && host.bytes().all(is_name);
+    let has_port = host.len() == authority.host().len() || authority.port_u16().is_some();
+    if is_whole && has_port { Ok(format!("{scheme}://{host}")) } else { Err(wrong()) }
 }
 
 fn parse_fsync(given: &str) -> Result<Fsync, Error> {
@@ -394,7 +429,7 @@ mod tests {
 
     #[cfg(feature = "dashboard")]
     use super::parse_dashboard;
-    use super::{Error, Fsync, parse_columns, parse_fsync, parse_tickers};
+    use super::{Error, Fsync, parse_columns, parse_fsync, parse_origin, parse_tickers};
 
     fn tickers(given: &[&str]) -> Result<Vec<String>, Error> {
         parse_tickers(&given.iter().map(|list| (*list).to_owned()).collect::<Vec<_>>())
@@ -425,6 +460,44 @@ mod tests {
         }
         for wrong in ["", "8787", ":8787", "localhost", "127.0.0.1", "example.com:80", "1:99999"] {
             assert!(parse_dashboard(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_spelled_as_browsers_send_it() {
+        for (given, sent) in [
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("HTTPS://App.Example.com", "https://app.example.com"),
+            ("http://localhost:80", "http://localhost"),
+            ("https://example.com:443", "https://example.com"),
+            ("https://example.com:80", "https://example.com:80"),
+            ("http://[::1]:5173", "http://[::1]:5173"),
+        ] {
+            assert_eq!(parse_origin(given).unwrap(), sent);
+        }
+        for wrong in [
+            "",
+            "*",
+            "null",
+            "localhost:5173",
+            "http://",
+            "http://*",
+            "http://*.example.com",
+            "http://localhost:5173/",
+            "http://a/b",
+            "http://a?b",
+            "http://a@b",
+            "http://a:",
+            "http://a:99999",
+            "http://a b",
+            "http://:80",
+            "ftp://a",
+            "file://",
+            "http://a,http://b",
+            "http://ä.example",
+        ] {
+            let error = parse_origin(wrong).expect_err(wrong).to_string();
+            assert!(error.contains("like http://localhost:5173"), "{error}");
         }
     }
 

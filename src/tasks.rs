@@ -3,6 +3,9 @@
 //! Main thread. Standard output belongs to the answers of `verify`, `check`, `--help` and
 //! `generate`; who reads them may go away at any time, and that is no error worth a line.
 
+#[cfg(feature = "dashboard")]
+mod react_package;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -28,6 +31,12 @@ pub fn perform(task: Task) -> Result<u8, Error> {
         Task::Check(plan) => {
             let all_well = check::run(&plan, &mut io::stdout().lock())?;
             Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
+        }
+        #[cfg(feature = "dashboard")]
+        Task::WriteReactPackage { directory, force } => {
+            let told = react_package::write(&directory, force)?;
+            let _ = io::stdout().write_all(told.as_bytes());
+            Ok(EXIT_OK)
         }
         Task::Simulate { listen, options } => app::simulate(listen, options).map(|()| EXIT_OK),
     }

@@ -1,7 +1,6 @@
 //! The live page's place in the wiring: its address before anything is recorded, its thread, its
 //! end with the program.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use crate::dashboard::{Dashboard, DashboardError, Stopper, Tickers};
 use crate::entry::Gauges;
 use crate::error::Error;
 use crate::market::SnapshotSlot;
+use crate::settings::Settings;
 
 /// The page ends within this time, or is left to end with the process: it may be waiting for the
 /// disk that holds the tickers file.
@@ -33,8 +33,9 @@ impl Tickers for Desk {
 }
 
 /// Takes the address now, so that a port in use is known before anything is recorded.
-pub(super) fn bind_if_wanted(address: Option<SocketAddr>) -> Result<Option<Dashboard>, Error> {
-    address.map(Dashboard::bind).transpose().map_err(cannot_go_on)
+pub(super) fn bind_if_wanted(settings: &Settings) -> Result<Option<Dashboard>, Error> {
+    let dashboard = settings.dashboard.map(Dashboard::bind).transpose().map_err(cannot_go_on)?;
+    Ok(dashboard.map(|dashboard| dashboard.readable_by(settings.dashboard_origins.clone())))
 }
 
 /// The page, being served.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::StyledStr;
-use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Command, Subcommand};
 use clap_complete::Shell;
 
 use super::{DEFAULT_OUT, Places, Task};
@@ -48,12 +48,14 @@ pub(super) enum Subcommands {
     /// Be a server like Finnhub's, with a simulated market; any Finnhub client can connect
     #[command(after_help = faults_help())]
     Simulate(SimulateArguments),
-    /// Print shell completions or the man page
-    #[command(hide = true)]
-    Generate {
-        /// For what
-        what: Generated,
-    },
+    /// Print shell completions or the man page, or write the React package
+    #[command(
+        subcommand,
+        hide = true,
+        disable_help_subcommand = true,
+        arg_required_else_help = false
+    )]
+    Generate(Generated),
 }
 
 #[derive(Debug, Args)]
@@ -122,15 +124,32 @@ pub(super) struct SimulateArguments {
     ping_every: Duration,
 }
 
-/// What `generate` prints.
-#[derive(Debug, Clone, Copy, ValueEnum)]
+/// What `generate` makes.
+#[derive(Debug, Subcommand)]
 pub(super) enum Generated {
+    /// Print completions for bash
     Bash,
+    /// Print completions for zsh
     Zsh,
+    /// Print completions for fish
     Fish,
+    /// Print completions for elvish
     Elvish,
+    /// Print completions for PowerShell
     Powershell,
+    /// Print the man page
     Man,
+    /// Write the React package: the live chart, the table and the hooks under them
+    #[cfg(feature = "dashboard")]
+    React {
+        /// Folder to write it to; made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+
+        /// Write over files that differ
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 impl Subcommands {
@@ -145,7 +164,7 @@ impl Subcommands {
             }
             Subcommands::Check(arguments) => Ok(Task::Check(arguments.into_plan())),
             Subcommands::Simulate(arguments) => Ok(arguments.into_task()),
-            Subcommands::Generate { what } => what.print(definition).map(Task::Print),
+            Subcommands::Generate(what) => what.into_task(definition),
         }
     }
 }
@@ -177,7 +196,7 @@ impl SimulateArguments {
 }
 
 impl Generated {
-    fn print(self, definition: &mut Command) -> Result<Vec<u8>, Error> {
+    fn into_task(self, definition: &mut Command) -> Result<Task, Error> {
         let mut text = Vec::new();
         let shell = match self {
             Generated::Bash => Shell::Bash,
@@ -189,12 +208,16 @@ impl Generated {
                 clap_mangen::Man::new(definition.clone())
                     .render(&mut text)
                     .map_err(|error| Error::CannotGoOn(format!("no man page: {error}")))?;
-                return Ok(text);
+                return Ok(Task::Print(text));
+            }
+            #[cfg(feature = "dashboard")]
+            Generated::React { directory, force } => {
+                return Ok(Task::WriteReactPackage { directory, force });
             }
         };
         let name = definition.get_name().to_owned();
         clap_complete::generate(shell, definition, name, &mut text);
-        Ok(text)
+        Ok(Task::Print(text))
     }
 }
 

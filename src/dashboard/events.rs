@@ -92,12 +92,17 @@ impl Shared {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many connections follow the events.
+    pub(super) fn followers(&self) -> usize {
+        self.updates.receiver_count()
+    }
+
     /// Looks at the writer's snapshot, remembers it, and tells who listens.
     fn sample(&self) {
         let (snapshot, moment) = self.latest();
         self.history().remember(&snapshot);
         let before = Arc::clone(&self.updates.borrow());
-        let change = (self.updates.receiver_count() > 0)
+        let change = (self.followers() > 0)
             .then(|| status::change(&before.snapshot, &snapshot, moment))
             .flatten()
             .map(|json| event(&json));

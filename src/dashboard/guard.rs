@@ -1,18 +1,21 @@
 //! Which requests are answered at all, and the headers that every answer carries.
 //!
-//! The dashboard's thread; decides from the request's head alone. What it keeps out: other web
-//! sites that make a visitor's browser ask here (DNS rebinding, forged requests), and bodies,
-//! which no request here has.
+//! The dashboard's thread; a layer around all routes, which decides from the request's head alone.
+//! What it keeps out: other web sites that make a visitor's browser ask here (DNS rebinding, forged
+//! requests), and bodies, which no request here has. Sites that were named may read.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, HOST, ORIGIN, TRANSFER_ENCODING, VARY,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-
-use super::routes::refusal;
+use serde_json::{Value, json};
 
 /// Everything the page is made of comes from this server, and nobody may frame it. No inline
 /// script or style, so that text which became markup by mistake still could not act.
@@ -31,18 +34,57 @@ const HEADERS: [(&str, &str); 6] = [
     ("cache-control", "no-store"),
 ];
 
-/// Answers what is allowed and refuses the rest. `bound` is the address listened on.
-pub(super) async fn stand(State(bound): State<IpAddr>, request: Request, next: Next) -> Response {
-    let mut response = match check(&request, bound) {
+/// Who is answered.
+#[derive(Debug)]
+pub(super) struct Guard {
+    /// The address listened on.
+    pub(super) bound: IpAddr,
+    /// Origins whose pages may read.
+    pub(super) origins: Vec<String>,
+}
+
+/// An answer that says no, and why.
+pub(super) fn refusal(status: StatusCode, why: impl AsRef<str>) -> (StatusCode, Json<Value>) {
+    (status, Json(json!({ "error": why.as_ref() })))
+}
+
+/// Answers what is allowed and refuses the rest.
+pub(super) async fn stand(
+    State(guard): State<Arc<Guard>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let reader = guard.reader(&request);
+    let mut response = match check(&request, guard.bound) {
         Ok(()) => next.run(request).await,
         Err((status, why)) => refusal(status, why).into_response(),
     };
+    let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        response
-            .headers_mut()
-            .insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if !guard.origins.is_empty() {
+        headers.insert(VARY, HeaderValue::from_static("origin"));
+    }
+    if let Some(origin) = reader {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response
+}
+
+impl Guard {
+    /// The origin, if it is one whose pages may read the answer.
+    fn reader(&self, request: &Request) -> Option<HeaderValue> {
+        let mut origins = request.headers().get_all(ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
+        let may_read = is_reading(request.method())
+            && self.origins.iter().any(|allowed| origin == allowed.as_str());
+        may_read.then(|| origin.clone())
+    }
+}
+
+fn is_reading(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn check(request: &Request, bound: IpAddr) -> Result<(), (StatusCode, &'static str)> {
@@ -54,8 +96,7 @@ fn check(request: &Request, bound: IpAddr) -> Result<(), (StatusCode, &'static s
             "this Host is not the dashboard's; open it by its address or as localhost",
         ));
     }
-    let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_change && !is_same_origin(request.headers(), &host) {
+    if !is_reading(request.method()) && !is_same_origin(request.headers(), &host) {
         return Err((StatusCode::FORBIDDEN, "only the dashboard's own page may change anything"));
     }
     if has_body(request.headers()) {

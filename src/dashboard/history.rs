@@ -10,6 +10,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use serde::{Serialize, Serializer};
+
 use crate::market::{FeedState, Snapshot, TickerSnapshot};
 
 /// Bars of one second that a symbol keeps: 68 minutes of trades in every second.
@@ -30,6 +32,9 @@ const FIRST_STEP: u32 = 8;
 /// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
 const MOST_GAPS: usize = 512;
 
+/// Without a new snapshot for this long, the program stood still: it makes five a second.
+const HELD_UP_MS: i64 = 5_000;
+
 /// Characters of a gap's reason that are kept; it is a label.
 const REASON_CHARACTERS: usize = 160;
 
@@ -46,8 +51,15 @@ pub(super) struct Bar {
     pub(super) volume: f32,
 }
 
+/// As `[second, price, volume, trades]`: short, for there are thousands.
+impl Serialize for Bar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.second, self.price, self.volume, self.trades).serialize(serializer)
+    }
+}
+
 /// A span in which nothing was recorded. Times are this machine's UNIX milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Gap {
     pub(super) from_ms: i64,
     pub(super) to_ms: i64,
@@ -61,6 +73,7 @@ pub(super) struct History {
     gaps: VecDeque<Gap>,
     gap_open: bool,
     missing_ms: i64,
+    published_ms: i64,
 }
 
 impl History {
@@ -96,6 +109,13 @@ impl History {
     fn remember_gap(&mut self, snapshot: &Snapshot) {
         let missing_ms = snapshot.missing_ms - self.missing_ms;
         self.missing_ms = snapshot.missing_ms;
+        let before_ms = std::mem::replace(&mut self.published_ms, snapshot.published_ms);
+        let is_held_up = before_ms > 0 && snapshot.published_ms - before_ms > HELD_UP_MS;
+        if is_held_up && missing_ms == 0 {
+            // Suspended, or waiting for a disk: nothing is missing, but all of it came at the end.
+            let reason = "held up, recorded late".to_owned();
+            self.gaps.push_back(Gap { from_ms: before_ms, to_ms: snapshot.published_ms, reason });
+        }
         let is_live = snapshot.state == FeedState::Live;
         if missing_ms > 0 {
             let trouble = snapshot.disk_trouble.as_ref().filter(|_| is_live);
@@ -126,14 +146,12 @@ impl History {
         &self.gaps
     }
 
-    /// At most `limit` bars of `symbol` later than the second `after`; `None` when the symbol is
-    /// not known.
-    pub(super) fn bars_after(&self, symbol: &str, after: u32, limit: usize) -> Option<Vec<Bar>> {
+    /// The bars of `symbol` later than the second `after`; `None` when the symbol is not known.
+    pub(super) fn bars_after(&self, symbol: &str, after: u32) -> Option<Vec<Bar>> {
         let Series { coarse, fine, .. } = self.series.get(symbol)?;
         let from_coarse = coarse.partition_point(|bar| bar.second <= after);
         let from_fine = fine.partition_point(|bar| bar.second <= after);
-        let bars = coarse.range(from_coarse..).chain(fine.range(from_fine..));
-        Some(bars.take(limit).copied().collect())
+        Some(coarse.range(from_coarse..).chain(fine.range(from_fine..)).copied().collect())
     }
 
     /// The price of `symbol` at `points` instants, `step` seconds apart, the last at `second`.
@@ -245,7 +263,7 @@ mod tests {
     }
 
     fn all(history: &History, symbol: &str) -> Vec<(u32, u32, f64, f32)> {
-        let bars = history.bars_after(symbol, 0, usize::MAX).unwrap();
+        let bars = history.bars_after(symbol, 0).unwrap();
         bars.iter().map(|bar| (bar.second, bar.trades, bar.price, bar.volume)).collect()
     }
 
@@ -258,8 +276,8 @@ mod tests {
             history.remember(&snapshot(vec![ticker("A", trades, second, price)]));
         }
         assert_eq!(all(&history, "A"), [(10, 3, 1.6, 6.0), (12, 3, 1.8, 6.0)]);
-        assert_eq!(history.bars_after("A", 10, 9).unwrap().len(), 1);
-        assert_eq!(history.bars_after("B", 0, 9), None);
+        assert_eq!(history.bars_after("A", 10).unwrap().len(), 1);
+        assert_eq!(history.bars_after("B", 0), None);
         assert_eq!(
             history.spark("A", 13, 1, 5),
             [None, Some(1.6), Some(1.6), Some(1.8), Some(1.8)]
@@ -303,8 +321,8 @@ mod tests {
         let mut history = History::default();
         history.remember(&snapshot(vec![ticker("A", 1, 1, "1"), ticker("B", 1, 1, "1")]));
         history.remember(&snapshot(vec![ticker("B", 1, 1, "1"), ticker("C", 1, 1, "1")]));
-        assert_eq!(history.bars_after("A", 0, 9), None);
-        assert!(history.bars_after("B", 0, 9).is_some() && history.bars_after("C", 0, 9).is_some());
+        assert_eq!(history.bars_after("A", 0), None);
+        assert!(history.bars_after("B", 0).is_some() && history.bars_after("C", 0).is_some());
         history.remember(&snapshot(vec![]));
         assert!(history.series.is_empty());
     }

@@ -13,7 +13,7 @@ use crate::market::{FeedState, Snapshot, TickerSnapshot};
 const MOST_SYMBOLS: usize = 500;
 
 /// All metrics.
-pub(super) fn render(snapshot: &Snapshot, moment: Moment) -> String {
+pub(super) fn render(snapshot: &Snapshot, moment: Moment, followers: usize) -> String {
     let mut text = Text(String::new());
     let counts = &snapshot.counts;
     let since = moment.last_message_ms;
@@ -44,6 +44,7 @@ pub(super) fn render(snapshot: &Snapshot, moment: Moment) -> String {
     });
     text.one("out_bytes", "gauge", "Size of the file recorded to", snapshot.out_bytes);
     text.one("waiting_bytes", "gauge", "Messages on their way to the file", moment.waiting_bytes);
+    text.one("dashboard_followers", "gauge", "Connections to /api/events", followers);
     text.one("disk_trouble", "gauge", "1 while the disk refuses rows", {
         u8::from(snapshot.disk_trouble.is_some())
     });
@@ -124,7 +125,7 @@ mod tests {
             ..Snapshot::default()
         };
         let moment = Moment { now_ms: 5000, last_message_ms: Some(2500), waiting_bytes: 0 };
-        let text = render(&snapshot, moment);
+        let text = render(&snapshot, moment, 0);
         for expected in [
             "finnhub_stream_up 1",
             "finnhub_stream_last_message_age_seconds 2.5",

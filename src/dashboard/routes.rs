@@ -3,9 +3,8 @@
 //! The dashboard's thread. A change of the watch list may wait for a disk; that holds up other
 //! pages, never the recording.
 
-use std::convert::Infallible;
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -14,20 +13,18 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
-use axum::{Json, Router, middleware};
-use futures_util::stream::{self, Stream};
+use axum::{Json, Router};
 use log::info;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::events::Shared;
-use super::history::Bar;
+use super::guard::refusal;
+use super::history::{Bar, Gap};
 use super::page::ASSETS;
-use super::{StopSign, Tickers, guard, metrics, status};
+use super::{StopSign, Tickers, metrics, react, status};
 use crate::error::printable;
-
-/// Bars in one piece of a history's answer: about 8 kB, so that a slow reader holds no more.
-const BARS_A_PIECE: usize = 256;
+use crate::market::Snapshot;
 
 /// A table's small line: the last five minutes in steps that are as fine as its pixels.
 const SPARK_POINTS: u32 = 60;
@@ -36,8 +33,14 @@ const SPARK_STEP: u32 = 5;
 /// Symbols that have one; more do not fit a page.
 const MOST_SPARKS: usize = 200;
 
-/// Characters of a symbol that are logged.
+/// Characters of a symbol that are logged or named.
 const SHOWN_CHARACTERS: usize = 100;
+
+/// Symbols that are named to somebody who asked for another one: a line or two.
+const NAMED_SYMBOLS: usize = 8;
+
+/// The React package, put together when it is first asked for.
+static REACT_PACKAGE: LazyLock<Bytes> = LazyLock::new(|| react::archive().into());
 
 #[derive(Clone)]
 struct Desk {
@@ -48,13 +51,8 @@ struct Desk {
 
 type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
 
-/// All routes behind the guard. `bound` is the address listened on.
-pub(super) fn router(
-    shared: Arc<Shared>,
-    tickers: Arc<dyn Tickers>,
-    stop: StopSign,
-    bound: IpAddr,
-) -> Router {
+/// All routes, not guarded yet.
+pub(super) fn router(shared: Arc<Shared>, tickers: Arc<dyn Tickers>, stop: StopSign) -> Router {
     let mut router = Router::new();
     for asset in &ASSETS {
         let answer = ([(CONTENT_TYPE, asset.media_type)], asset.text);
@@ -67,17 +65,12 @@ pub(super) fn router(
         .route("/api/sparks", get(sparks))
         .route("/api/tickers/{symbol}", put(add).delete(remove))
         .route("/metrics", get(prometheus))
+        .route("/react.tgz", get(react_package))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
         })
-        .layer(middleware::from_fn_with_state(bound, guard::stand))
         .with_state(Desk { shared, tickers, stop })
-}
-
-/// An answer that says no, and why.
-pub(super) fn refusal(status: StatusCode, why: impl AsRef<str>) -> (StatusCode, Json<Value>) {
-    (status, Json(json!({ "error": why.as_ref() })))
 }
 
 async fn whole_status(State(desk): State<Desk>) -> Response {
@@ -92,8 +85,12 @@ async fn events(State(desk): State<Desk>) -> Response {
 
 async fn prometheus(State(desk): State<Desk>) -> Response {
     let (snapshot, moment) = desk.shared.latest();
-    let text = metrics::render(&snapshot, moment);
+    let text = metrics::render(&snapshot, moment, desk.shared.followers());
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+async fn react_package() -> Response {
+    ([(CONTENT_TYPE, "application/gzip")], REACT_PACKAGE.clone()).into_response()
 }
 
 async fn add(State(desk): State<Desk>, symbol: Result<Path<String>, PathRejection>) -> Answer {
@@ -154,11 +151,19 @@ async fn history(
     let symbol = read_symbol(symbol)?;
     let Query(HistoryQuery { after }) =
         from.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after must be a time in UNIX seconds"))?;
-    if desk.shared.history().bars_after(&symbol, 0, 1).is_none() {
-        return Err(refusal(StatusCode::NOT_FOUND, "this symbol is not on the list"));
-    }
-    let pieces = Body::from_stream(history_pieces(desk.shared, symbol, after));
-    Ok(([(CONTENT_TYPE, "application/json")], pieces).into_response())
+    let history = desk.shared.history();
+    let Some(bars) = history.bars_after(&symbol, after) else {
+        return Err(refusal(StatusCode::NOT_FOUND, not_listed(&symbol, &desk.shared.latest().0)));
+    };
+    let answer = HistoryAnswer { symbol: &symbol, gaps: history.gaps(), bars };
+    Ok(Json(answer).into_response())
+}
+
+#[derive(Debug, Serialize)]
+struct HistoryAnswer<'a> {
+    symbol: &'a str,
+    gaps: &'a VecDeque<Gap>,
+    bars: Vec<Bar>,
 }
 
 /// What part of a history is asked for.
@@ -169,50 +174,16 @@ struct HistoryQuery {
     after: u32,
 }
 
-/// Where the answer with a history has got to.
-enum Piece {
-    Beginning,
-    Bars { after: u32, are_first: bool },
-    End,
-}
-
-/// A history as JSON, piece by piece as the client takes it:
-/// `{"symbol": …, "gaps": […], "bars": [[second, price, volume, trades], …]}`.
-fn history_pieces(
-    shared: Arc<Shared>,
-    symbol: String,
-    after: u32,
-) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(Piece::Beginning, move |piece| {
-        let (text, next) = match piece {
-            Piece::Beginning => {
-                let head = json!({ "symbol": symbol, "gaps": shared.history().gaps() }).to_string();
-                let head = format!("{},\"bars\":[", head.trim_end_matches('}'));
-                (Some(head), Piece::Bars { after, are_first: true })
-            }
-            Piece::Bars { after, are_first } => {
-                let bars = shared.history().bars_after(&symbol, after, BARS_A_PIECE);
-                match bars.as_deref() {
-                    Some(bars @ [.., last]) => {
-                        let next = Piece::Bars { after: last.second, are_first: false };
-                        (Some(bars_json(bars, are_first)), next)
-                    }
-                    _ => (Some("]}".to_owned()), Piece::End),
-                }
-            }
-            Piece::End => (None, Piece::End),
-        };
-        std::future::ready(text.map(|text| (Ok(Bytes::from(text)), next)))
-    })
-}
-
-fn bars_json(bars: &[Bar], are_first: bool) -> String {
-    let mut text = String::new();
-    for bar in bars {
-        if !(are_first && text.is_empty()) {
-            text.push(',');
-        }
-        text.push_str(&json!([bar.second, bar.price, bar.volume, bar.trades]).to_string());
-    }
-    text
+/// Says what is on the list instead, the likeliest first: a demo's `DEMO:AAPL` for `AAPL`.
+fn not_listed(symbol: &str, snapshot: &Snapshot) -> String {
+    let mut listed: Vec<&str> =
+        snapshot.tickers.iter().map(|ticker| ticker.symbol.as_str()).collect();
+    listed.sort_by_key(|listed| !listed.ends_with(symbol));
+    let named = listed.iter().take(NAMED_SYMBOLS).map(|name| printable(name, SHOWN_CHARACTERS));
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match listed.len().saturating_sub(NAMED_SYMBOLS) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{} is not on the list: {named}{more}", printable(symbol, SHOWN_CHARACTERS))
 }

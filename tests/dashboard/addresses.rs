@@ -23,7 +23,9 @@ fn the_page_comes_with_all_its_files() {
     for (path, media_type, part) in [
         ("/", "text/html; charset=utf-8", "<trade-chart"),
         ("/app.css", "text/css; charset=utf-8", "prefers-color-scheme: dark"),
-        ("/app.js", "text/javascript; charset=utf-8", "EventSource"),
+        ("/app.js", "text/javascript; charset=utf-8", "recorderAt"),
+        ("/format.js", "text/javascript; charset=utf-8", "duration"),
+        ("/recorder-client.js", "text/javascript; charset=utf-8", "EventSource"),
         ("/trade-chart.js", "text/javascript; charset=utf-8", "customElements.define"),
         ("/icon.svg", "image/svg+xml", "<svg"),
     ] {

@@ -5,7 +5,9 @@
 //!   and plain HTTP
 //! * `served`: the page's server alone, fed by the test
 //! * `addresses`, `hostile`, `crowd`: what is promised
+//! * `package`: the React package as a file
 //! * `webdriver`, `page`: the same in Chromium; ignored unless asked for, because it must be there
+//! * `react`: the package in applications of React 18 and 19, in Chromium; needs npm as well
 //!
 //! Nothing sleeps to be right: every wait is for something that can be seen, and has a deadline.
 #![cfg(all(test, unix, feature = "dashboard"))]
@@ -16,8 +18,10 @@ mod crowd;
 mod feed;
 mod hostile;
 mod http;
+mod package;
 mod page;
 mod program;
+mod react;
 mod served;
 mod waiting;
 mod webdriver;

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::feed::Feed;
@@ -158,6 +159,34 @@ fn an_outage_of_the_feed_is_grey_and_leaves_a_gap() {
         "document.querySelector('trade-chart').bars.at(-1)[1] === 100.75",
     );
     assert_eq!(browser.console_errors(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs chromium and chromedriver"]
+fn a_recorder_that_was_held_up_shows_where_and_the_notice_goes() {
+    let feed = Feed::start();
+    let program = Program::recording(&feed.url(), "AAPL");
+    let mut line = feed.accept(1);
+    line.trade("AAPL", "100.5");
+    let browser = open(&program);
+    browser.wait_for("the trade", &format!("{}.children[2].textContent === '100.5'", row("AAPL")));
+    program.signal(Signal::SIGSTOP);
+    browser.wait_for("the end to be seen", &feed_is("gone"));
+    let age = "document.querySelector('#n-message').textContent";
+    browser.wait_for("the age to grow", &format!("/^([89]|1\\d) s ago/.test({age})"));
+    line.trade("AAPL", "100.75");
+    program.signal(Signal::SIGCONT);
+    browser.wait_for("the feed again", &feed_is("live"));
+    let notice = "document.querySelector('#notice').textContent";
+    browser.wait_for("no old notice", &format!("{notice} === ''"));
+    browser.wait_for(
+        "the gap",
+        "document.querySelector('trade-chart').gaps.some(gap => gap.reason.startsWith('held up') && gap.to_ms - gap.from_ms > 5000)",
+    );
+    browser.wait_for(
+        "the late trade",
+        "document.querySelector('trade-chart').bars.at(-1)[1] === 100.75",
+    );
 }
 
 #[test]

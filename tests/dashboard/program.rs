@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -91,9 +92,13 @@ impl Program {
 
     /// SIGTERM, and the end.
     pub(crate) fn stop(&mut self) -> ExitStatus {
-        let process = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
-        nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.signal(Signal::SIGTERM);
         self.wait()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let process = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
+        nix::sys::signal::kill(process, signal).unwrap();
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -130,8 +131,36 @@ impl Browser {
 
     pub(crate) fn emulate(&self, scheme: &str) {
         let parameters = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-        let command = json!({"cmd": "Emulation.setEmulatedMedia", "params": parameters});
-        self.ask("POST", "/goog/cdp/execute", &command);
+        self.command("Emulation.setEmulatedMedia", &parameters);
+    }
+
+    /// What Chromium has counted for this page; times are in seconds.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.command("Performance.enable", &json!({}));
+        let counted = self.command("Performance.getMetrics", &json!({}));
+        let metrics = counted["metrics"].as_array().unwrap();
+        let found = metrics.iter().find(|metric| metric["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} in {metrics:?}"))["value"].as_f64().unwrap()
+    }
+
+    /// Bytes that scripts hold, without what nobody needs any more.
+    pub(crate) fn heap(&self) -> f64 {
+        self.command("HeapProfiler.collectGarbage", &json!({}));
+        self.metric("JSHeapUsedSize")
+    }
+
+    fn command(&self, name: &str, parameters: &Value) -> Value {
+        self.ask("POST", "/goog/cdp/execute", &json!({"cmd": name, "params": parameters}))
+    }
+
+    /// What keeps somebody out, seriously or wholly, as axe-core finds it; `axe` is its source.
+    pub(crate) fn barriers(&self, axe: &str) -> Vec<String> {
+        const RUN: &str = "return axe.run().then(found => found.violations
+            .filter(fault => ['serious', 'critical'].includes(fault.impact))
+            .map(fault => `${fault.id}: ${fault.nodes.map(node => node.html).join(' ')}`))";
+        let script = format!("{axe}\n{RUN}");
+        let found = self.ask("POST", "/execute/sync", &json!({"script": script, "args": []}));
+        found.as_array().unwrap().iter().map(ToString::to_string).collect()
     }
 }
 
@@ -146,6 +175,8 @@ impl Drop for Browser {
                 self.session, self.address
             );
             let _ = stream.write_all(head.as_bytes());
+            // Its answer is soon there, but chromedriver may keep the connection.
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
             let _ = std::io::Read::read_to_end(&mut stream, &mut Vec::new());
         }
         let _ = self.driver.kill();

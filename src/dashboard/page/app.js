@@ -1,61 +1,42 @@
-// The live page. It follows /api/events, fetches the chart's history second by second, and asks
-// for changes of the list. Text from outside becomes text nodes only, never markup.
+// The live page: shows what recorder-client.js follows, and asks for changes of the list. Text from
+// outside becomes text nodes only, never markup.
 
-const SILENCE = 4000; // ms without an event, of four a second, until the program counts as gone
-const RETRY = 1000; // ms until it is tried again
-const OLD_MESSAGE = 90_000; // ms; Finnhub sends something every minute, also at night
-const OLD_SNAPSHOT = 6000; // ms; the writer renews its numbers five times a second
-const HISTORY_EVERY = 1000; // ms
-const SPARKS_EVERY = 5000; // ms
+import { amount, ago, changeOf, direction, duration, percent, spark, SPARK, stateWord, venueAndName, whole } from './format.js';
+import { recorderAt } from './recorder-client.js';
+
+const SILENCE = 4000; // ms until a change that was asked for counts as not answered
 const SORT_EVERY = 2000; // ms; rows that never rest cannot be read
+const AGES_EVERY = 500; // ms
+const FLASH = 700; // ms that a price which moved shows it
 const MOST_ROWS = 500;
 
 const byId = (id) => document.getElementById(id);
 const chart = byId('chart');
 const rowsBody = byId('rows');
+const recorder = recorderAt('');
 
-const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
-const amount = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 });
 const rateFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
-const state = {
-  status: null, // the last event, without its tickers
-  heardAt: 0, // performance.now() of it
-  triedAt: 0, // performance.now() of the last sign of life, or of the last try to get one
-  tickers: new Map(), // symbol → ticker, in the program's order
+const page = {
+  version: '',
+  symbols: [], // in the program's order
+  shown: new Map(), // symbol → the ticker that its row shows
   rows: new Map(), // symbol → row
   chosen: decodeHash(),
+  leave: null, // ends following the chosen symbol's history
   sort: { by: null, down: false },
-  gone: false,
   undo: null,
 };
 
-// ---- words ------------------------------------------------------------------------------------
-
 /** Writes only what has changed: an untouched node costs nothing and keeps a person's selection. */
 function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const written = node.firstChild;
+  if (!written) node.textContent = text;
+  else if (written.data !== text) written.data = text;
 }
 
-function duration(ms) {
-  const units = [['d', 86400], ['h', 3600], ['m', 60], ['s', 1]];
-  const total = Math.max(0, Math.floor(ms / 1000));
-  const at = units.findIndex(([, length]) => total >= length);
-  if (at < 0) return '0 s';
-  const [unit, length] = units[at];
-  const text = `${Math.floor(total / length)} ${unit}`;
-  const next = units[at + 1];
-  const rest = next ? Math.floor((total % length) / next[1]) : 0;
-  return rest ? `${text} ${rest} ${next[0]}` : text;
-}
-
-function ago(ms) {
-  return ms < 2000 ? 'just now' : `${duration(ms)} ago`;
-}
-
-/** The local time that was `ms` ago. A notice says since when, so that it is read out only once. */
-function clockTime(ms) {
-  return new Date(Math.round((Date.now() - ms) / 1000) * 1000).toLocaleTimeString();
+function look(node, className) {
+  if (node.className !== className) node.className = className;
 }
 
 function bytes(count) {
@@ -69,28 +50,6 @@ function bytes(count) {
   return `${size.toFixed(power && size < 100 ? 1 : 0)} ${units[power]}`;
 }
 
-function changeOf(ticker) {
-  const [first, last] = [Number(ticker.first_price), Number(ticker.price)];
-  return ticker.first_price !== null && first ? (last / first - 1) * 100 : null;
-}
-
-function percent(change) {
-  if (change === null) return '–';
-  const shown = Math.abs(change).toFixed(2);
-  const sign = shown === '0.00' ? '' : change < 0 ? '−' : '+';
-  return `${sign}${shown} %`;
-}
-
-function direction(change) {
-  if (change === null || Math.abs(change) < 0.005) return '';
-  return change < 0 ? 'down' : 'up';
-}
-
-function stateWord(ticker) {
-  if (ticker.state === 'silent' && ticker.closed) return 'market closed';
-  return ticker.state;
-}
-
 function decodeHash() {
   try {
     return decodeURIComponent(location.hash.slice(1)) || null;
@@ -99,139 +58,80 @@ function decodeHash() {
   }
 }
 
-/** The program's clock now; this machine's may be another one, and wrong. */
-function serverNow() {
-  return state.status.now_ms + (performance.now() - state.heardAt);
-}
+// ---- what the recorder says -------------------------------------------------------------------
 
-// ---- events -----------------------------------------------------------------------------------
-
-let source = null;
-let retryTimer = 0;
-
-function connect() {
-  clearTimeout(retryTimer);
-  source?.close();
-  state.triedAt = performance.now();
-  source = new EventSource('/api/events');
-  source.onmessage = (event) => hear(JSON.parse(event.data));
-  source.onerror = lose;
-}
-
-function lose() {
-  source?.close();
-  source = null;
-  state.gone = true;
-  clearTimeout(retryTimer);
-  retryTimer = setTimeout(connect, RETRY);
-  showFeed();
-}
-
-function hear(status) {
-  const isBack = state.gone;
-  const isAnother = state.status && state.status.started_ms !== status.started_ms;
-  if (state.status && state.status.version !== status.version) location.reload();
-  const { tickers, ...rest } = status;
-  state.status = rest;
-  state.heardAt = performance.now();
-  state.triedAt = state.heardAt;
-  state.gone = false;
-  if (status.kind === 'snapshot') takeList(tickers);
-  for (const ticker of tickers) {
-    state.tickers.set(ticker.symbol, ticker);
-    showRow(ticker);
+function showState() {
+  const state = recorder.read();
+  if (state.connected) {
+    // Another program than the one that this page came from.
+    if (page.version && page.version !== state.version) location.reload();
+    page.version = state.version;
+    takeList(state.tickers);
+    for (const ticker of state.tickers) showRow(ticker);
+    showNumbers(state);
+    showChosen();
   }
-  if (isBack || isAnother) {
-    fetchHistory(true);
-    fetchSparks();
-  }
-  showNumbers();
-  showChosen();
-  showFeed();
+  showFeed(state);
 }
 
 function takeList(tickers) {
-  const symbols = tickers.map((ticker) => ticker.symbol);
-  const kept = new Set(symbols);
-  for (const [symbol, row] of state.rows) {
+  const isSame = tickers.length === page.symbols.length
+    && tickers.every((ticker, index) => ticker.symbol === page.symbols[index]);
+  // A recorder that has just started has no list yet; the old one and the choice stay until then.
+  if (isSame || !tickers.length) return;
+  page.symbols = tickers.map((ticker) => ticker.symbol);
+  const kept = new Set(page.symbols);
+  for (const [symbol, row] of page.rows) {
     if (!kept.has(symbol)) {
       row.node.remove();
-      state.rows.delete(symbol);
+      page.rows.delete(symbol);
+      page.shown.delete(symbol);
     }
   }
-  state.tickers = new Map(tickers.map((ticker) => [ticker.symbol, ticker]));
-  for (const symbol of symbols.slice(0, MOST_ROWS)) {
-    if (!state.rows.has(symbol)) state.rows.set(symbol, makeRow(symbol));
+  for (const symbol of page.symbols.slice(0, MOST_ROWS)) {
+    if (!page.rows.has(symbol)) page.rows.set(symbol, makeRow(symbol));
   }
-  say(byId('t-count'), String(symbols.length));
-  byId('more').hidden = symbols.length <= MOST_ROWS;
-  say(byId('more'), `${whole.format(symbols.length - MOST_ROWS)} more symbols are recorded and not shown.`);
+  say(byId('t-count'), String(page.symbols.length));
+  byId('more').hidden = page.symbols.length <= MOST_ROWS;
+  say(byId('more'), `${whole.format(page.symbols.length - MOST_ROWS)} more symbols are recorded and not shown.`);
+  byId('demo').hidden = !page.symbols.some((symbol) => symbol.startsWith('DEMO:'));
   order();
-  if (!kept.has(state.chosen)) choose(symbols[0] ?? null);
-  else if (!chart.bars.length) choose(state.chosen);
+  if (!kept.has(page.chosen)) choose(page.symbols[0] ?? null);
+  else if (!page.leave) choose(page.chosen);
 }
 
-// ---- what is true, and since when -------------------------------------------------------------
-
-function showFeed() {
-  const { status } = state;
-  let [feed, word, notice] = ['connecting', 'Connecting', ''];
-  if (state.gone) {
-    [feed, word] = ['gone', 'Not running'];
-    const since = state.status ? ` since ${clockTime(performance.now() - state.heardAt)}` : '';
-    notice = `finnhub-stream has not answered${since}. This page comes back by itself when it does.`;
-  } else if (status) {
-    const age = serverNow() - (status.last_message_ms ?? status.started_ms);
-    const trouble = status.disk_trouble;
-    if (status.state === 'down') {
-      [feed, word] = ['down', 'Down'];
-      notice = `Nothing is being recorded: ${status.reason}. It is tried again by itself.`;
-    } else if (status.state === 'connecting') {
-      notice = status.reason ? `Connecting again after: ${status.reason}` : '';
-    } else if (trouble || serverNow() - status.published_ms > OLD_SNAPSHOT) {
-      [feed, word] = ['old', 'Waiting for the disk'];
-      notice = `The file takes no rows${trouble ? `: ${trouble}` : ''}. Trades wait in memory.`;
-    } else if (age > OLD_MESSAGE) {
-      [feed, word] = ['old', 'No messages'];
-      notice = `The server has said nothing since ${clockTime(age)}.`;
-    } else {
-      [feed, word] = ['live', 'Live'];
-    }
-  }
+function showFeed({ feed, word, notice }) {
   document.body.dataset.feed = feed;
   say(byId('feed-word'), word);
-  const node = byId('notice');
-  if (notice) say(node, notice);
-  node.classList.toggle('shown', notice !== '');
+  say(byId('notice'), notice);
+  byId('notice').classList.toggle('shown', notice !== '');
   chart.toggleAttribute('stale', feed === 'gone' || feed === 'old');
-  const ticker = state.tickers.get(state.chosen);
+  const ticker = recorder.ticker(page.chosen);
   document.title = feed === 'live' && ticker?.price
     ? `${ticker.price} ${ticker.symbol} · finnhub-stream` : `${word} · finnhub-stream`;
 }
 
-function showNumbers() {
-  const { status } = state;
-  say(byId('n-trades'), whole.format(status.written));
+function showNumbers(state) {
+  say(byId('n-trades'), whole.format(state.written));
   byId('n-trades').title =
-    `received ${status.received} = written ${status.written} + rejected ${status.rejected} + dropped ${status.dropped}`;
-  say(byId('n-rate'), `${rateFormat.format(status.trades_per_second)} /s`);
-  say(byId('n-missing'), duration(status.missing_ms));
-  byId('n-missing').classList.toggle('warned', status.missing_ms >= 1000);
-  byId('n-missing').title = `${status.reconnects} reconnects`;
-  say(byId('n-file'), status.out);
-  byId('n-file').title = status.out;
-  say(byId('n-bytes'), bytes(status.out_bytes));
-  byId('demo').hidden = ![...state.tickers.keys()].some((symbol) => symbol.startsWith('DEMO:'));
+    `received ${state.received} = written ${state.written} + rejected ${state.rejected} + dropped ${state.dropped}`;
+  say(byId('n-rate'), `${rateFormat.format(state.trades_per_second)} /s`);
+  say(byId('n-missing'), duration(state.missing_ms));
+  byId('n-missing').classList.toggle('warned', state.missing_ms >= 1000);
+  byId('n-missing').title = `${state.reconnects} reconnects`;
+  say(byId('n-file'), state.out);
+  byId('n-file').title = state.out;
+  say(byId('n-bytes'), bytes(state.out_bytes));
 }
 
 function showAges() {
-  const { status } = state;
-  if (!status) return;
-  const now = serverNow();
-  say(byId('n-message'), status.last_message_ms === null ? 'none yet' : ago(now - status.last_message_ms));
-  if (!state.gone) say(byId('n-uptime'), duration(now - status.started_ms));
-  for (const [symbol, row] of state.rows) {
-    const last = state.tickers.get(symbol)?.last_received_ms ?? null;
+  const state = recorder.read();
+  if (!state.version) return;
+  const now = recorder.now();
+  say(byId('n-message'), state.last_message_ms === null ? 'none yet' : ago(now - state.last_message_ms));
+  if (state.connected) say(byId('n-uptime'), duration(now - state.started_ms));
+  for (const [symbol, row] of page.rows) {
+    const last = recorder.ticker(symbol)?.last_received_ms ?? null;
     say(row.age, last === null ? '–' : ago(now - last));
   }
   showFacts(now);
@@ -259,14 +159,14 @@ function makeRow(symbol) {
   const dot = element('span', 'dot');
   dot.setAttribute('aria-hidden', 'true');
   const spoken = element('span', 'hidden');
-  // The venue is small print, but the whole text stays the symbol.
-  const venue = symbol.slice(0, symbol.lastIndexOf(':') + 1);
+  // The whole text stays the symbol.
+  const [venue, rest] = venueAndName(symbol);
   const name = element('span', 'name');
-  name.append(element('span', 'venue', venue), element('span', '', symbol.slice(venue.length)));
+  name.append(element('span', 'venue', venue), element('span', '', rest));
   pick.append(dot, name, spoken);
   symbolCell.append(pick);
   const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('viewBox', '0 0 116 28');
+  svg.setAttribute('viewBox', `0 0 ${SPARK.width} ${SPARK.height}`);
   svg.setAttribute('preserveAspectRatio', 'none');
   svg.setAttribute('class', 'spark');
   svg.setAttribute('aria-hidden', 'true');
@@ -285,34 +185,45 @@ function makeRow(symbol) {
     if (!event.target.closest('.remove')) choose(symbol);
   });
   remove.addEventListener('click', () => removeSymbol(symbol));
-  return { node, pick, spoken, price, change, trades, volume, age, word, svg, line, flashed: 0 };
+  const row = { symbol, node, pick, spoken, price, change, trades, volume, age, word, svg, line, flashed: 0 };
+  markIfChosen(row);
+  return row;
+}
+
+function markIfChosen({ symbol, node, pick }) {
+  node.classList.toggle('chosen', symbol === page.chosen);
+  pick.setAttribute('aria-pressed', String(symbol === page.chosen));
 }
 
 function showRow(ticker) {
-  const row = state.rows.get(ticker.symbol);
+  const row = page.rows.get(ticker.symbol);
   if (!row) return;
-  const before = row.price.textContent;
+  const before = page.shown.get(ticker.symbol);
+  flash(row, before?.price, ticker.price);
+  if (before === ticker) return;
+  page.shown.set(ticker.symbol, ticker);
   say(row.price, ticker.price ?? '–');
-  flash(row, before, ticker.price);
   const change = changeOf(ticker);
   say(row.change, percent(change));
-  row.change.className = `number ${direction(change)}`;
+  look(row.change, `number ${direction(change)}`);
   say(row.trades, whole.format(ticker.trades));
   say(row.volume, amount.format(ticker.volume));
   say(row.word, stateWord(ticker));
   say(row.spoken, ticker.state);
-  row.node.dataset.state = ticker.state;
+  if (row.node.dataset.state !== ticker.state) row.node.dataset.state = ticker.state;
 }
 
-/** A price that moved shows it for a moment, at most once a second: eyes need rest. */
+/**
+ * A price that moved shows it for a moment. No animation: with fifty symbols it would paint the
+ * page sixty times a second.
+ */
 function flash(row, before, after) {
   const now = performance.now();
   const [from, to] = [Number(before), Number(after)];
-  if (!(from > 0) || !(to > 0) || from === to || now - row.flashed < 1000) return;
-  if (matchMedia('(prefers-reduced-motion: reduce)').matches) return;
-  row.flashed = now;
-  const colour = getComputedStyle(document.body).getPropertyValue(to > from ? '--up' : '--down');
-  row.price.animate([{ color: colour }, { color: getComputedStyle(document.body).color }], 900);
+  if (from > 0 && to > 0 && from !== to && now - row.flashed > 2 * FLASH) {
+    row.flashed = now;
+    row.price.className = `number last ${to > from ? 'up' : 'down'}`;
+  } else if (row.flashed && now - row.flashed > FLASH) row.price.className = 'number last';
 }
 
 const sortKeys = {
@@ -327,16 +238,16 @@ const sortKeys = {
 
 /** Puts the rows in their order; moves only what is elsewhere, so that focus stays. */
 function order() {
-  const tickers = [...state.tickers.values()];
-  const key = sortKeys[state.sort.by];
+  const tickers = [...recorder.read().tickers];
+  const key = sortKeys[page.sort.by];
   if (key) {
-    const sign = state.sort.down ? -1 : 1;
+    const sign = page.sort.down ? -1 : 1;
     tickers.sort((one, other) => {
       const [a, b] = [key(one), key(other)];
       return a < b ? -sign : a > b ? sign : 0;
     });
   }
-  const nodes = tickers.map((ticker) => state.rows.get(ticker.symbol)?.node).filter(Boolean);
+  const nodes = tickers.map((ticker) => page.rows.get(ticker.symbol)?.node).filter(Boolean);
   nodes.forEach((node, index) => {
     if (rowsBody.children[index] !== node) rowsBody.insertBefore(node, rowsBody.children[index] ?? null);
   });
@@ -344,19 +255,19 @@ function order() {
 
 /** Rows do not move under a hand that is about to click, nor under a keyboard's focus. */
 function orderIfQuiet() {
-  if (state.sort.by && !rowsBody.matches(':hover, :focus-within')) order();
+  if (page.sort.by && !rowsBody.matches(':hover, :focus-within')) order();
 }
 
 for (const button of document.querySelectorAll('[data-sort]')) {
   button.addEventListener('click', () => {
     const by = button.dataset.sort;
     const isText = by === 'symbol' || by === 'state' || by === 'age';
-    if (state.sort.by !== by) state.sort = { by, down: !isText };
-    else if (state.sort.down !== isText) state.sort = { by, down: isText };
-    else state.sort = { by: null, down: false };
+    if (page.sort.by !== by) page.sort = { by, down: !isText };
+    else if (page.sort.down !== isText) page.sort = { by, down: isText };
+    else page.sort = { by: null, down: false };
     for (const other of document.querySelectorAll('[data-sort]')) {
-      const isIt = other.dataset.sort === state.sort.by;
-      const sorted = state.sort.down ? 'descending' : 'ascending';
+      const isIt = other.dataset.sort === page.sort.by;
+      const sorted = page.sort.down ? 'descending' : 'ascending';
       if (isIt) other.closest('th').setAttribute('aria-sort', sorted);
       else other.closest('th').removeAttribute('aria-sort');
     }
@@ -364,97 +275,55 @@ for (const button of document.querySelectorAll('[data-sort]')) {
   });
 }
 
-function showSparks(sparks) {
-  for (const [symbol, row] of state.rows) {
-    const prices = sparks[symbol] ?? [];
-    const known = prices.filter((price) => price !== null);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    const range = Math.max(high - low, Math.abs(high) * 0.0002, 1e-12);
-    const middle = (low + high) / 2;
-    // A beginning is shown large here too; a minute is the least.
-    const begun = Math.min(prices.findIndex((price) => price !== null), prices.length - 12);
-    const points = prices.flatMap((price, index) => {
-      if (price === null) return [];
-      const x = ((index - begun) / (prices.length - 1 - begun)) * 116;
-      return [`${x.toFixed(1)},${(14 - ((price - middle) / range) * 22).toFixed(1)}`];
-    });
-    row.line.setAttribute('points', points.join(' '));
-    const change = known.length ? (known.at(-1) / known[0] - 1) * 100 : null;
-    row.svg.setAttribute('class', `spark ${direction(change)}`);
+function showSparks() {
+  const sparks = recorder.sparks().read();
+  for (const [symbol, row] of page.rows) {
+    const { points, direction: way } = spark(sparks[symbol] ?? []);
+    row.line.setAttribute('points', points);
+    row.svg.setAttribute('class', `spark ${way}`);
   }
 }
 
 // ---- the chart --------------------------------------------------------------------------------
 
 function choose(symbol) {
-  state.chosen = symbol;
-  // Not in the browser's history: choosing is looking, not going somewhere.
-  if (symbol !== null) history.replaceState(null, '', `#${encodeURIComponent(symbol)}`);
-  chart.setAttribute('label', symbol ?? '');
-  chart.price = null;
+  page.chosen = symbol;
+  page.leave?.();
+  page.leave = null;
   chart.bars = [];
+  chart.setAttribute('label', symbol ?? '');
   say(byId('c-symbol'), symbol ?? '–');
+  for (const row of page.rows.values()) markIfChosen(row);
+  if (symbol !== null) {
+    // Not in the browser's history: choosing is looking, not going somewhere.
+    history.replaceState(null, '', `#${encodeURIComponent(symbol)}`);
+    const followed = recorder.history(symbol);
+    page.leave = followed.subscribe(() => {
+      const { bars, gaps } = followed.read();
+      Object.assign(chart, { bars, gaps });
+    });
+  }
   showChosen();
-  showFeed();
-  fetchHistory(true);
+  showFeed(recorder.read());
 }
 
 function showChosen() {
-  for (const [symbol, row] of state.rows) {
-    const isChosen = symbol === state.chosen;
-    row.node.classList.toggle('chosen', isChosen);
-    row.pick.setAttribute('aria-pressed', String(isChosen));
-  }
-  const ticker = state.tickers.get(state.chosen);
+  const ticker = recorder.ticker(page.chosen);
   const change = ticker ? changeOf(ticker) : null;
   say(byId('c-price'), ticker?.price ?? '–');
   say(byId('c-change'), change === null ? '' : percent(change));
-  byId('c-change').className = `change ${direction(change)}`;
+  look(byId('c-change'), `change ${direction(change)}`);
   byId('c-change').title = 'since the start';
-  if (!state.status) return;
-  chart.now = serverNow();
+  chart.now = recorder.read().now_ms;
   chart.price = ticker?.price ?? null;
 }
 
 function showFacts(now) {
-  const ticker = state.tickers.get(state.chosen);
+  const ticker = recorder.ticker(page.chosen);
   if (!ticker) return say(byId('c-facts'), '');
   const parts = [stateWord(ticker), `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
   if (ticker.last_received_ms !== null) parts.push(`last trade ${ago(now - ticker.last_received_ms)}`);
   return say(byId('c-facts'), parts.join(' · '));
-}
-
-/** JSON, or null while the program is gone or does not know what is asked for. */
-async function getJson(address) {
-  try {
-    const answer = await fetch(address, { signal: AbortSignal.timeout(SILENCE) });
-    return answer.ok ? await answer.json() : null;
-  } catch {
-    return null;
-  }
-}
-
-let historyBusy = false;
-
-async function fetchHistory(fromTheBeginning) {
-  const symbol = state.chosen;
-  if (symbol === null || state.gone || (historyBusy && !fromTheBeginning)) return;
-  historyBusy = true;
-  // The last two bars again: the program may have added to them since.
-  const known = fromTheBeginning ? null : chart.bars.at(-3);
-  const after = known ? `?after=${known[0]}` : '';
-  const answer = await getJson(`/api/history/${encodeURIComponent(symbol)}${after}`);
-  historyBusy = false;
-  if (!answer || symbol !== state.chosen) return;
-  chart.gaps = answer.gaps;
-  if (known) chart.merge(answer.bars);
-  else chart.bars = answer.bars;
-}
-
-async function fetchSparks() {
-  if (state.gone) return;
-  const answer = await getJson('/api/sparks');
-  if (answer) showSparks(answer.sparks);
 }
 
 for (const radio of document.querySelectorAll('[name="span"]')) {
@@ -474,7 +343,7 @@ for (const radio of document.querySelectorAll('[name="span"]')) {
 function answer(text, isRefusal, undo) {
   byId('answer').classList.toggle('refused', isRefusal);
   byId('answer-text').textContent = text;
-  state.undo = undo ?? null;
+  page.undo = undo ?? null;
   byId('undo').hidden = !undo;
 }
 
@@ -506,7 +375,7 @@ async function addSymbols(symbols) {
 }
 
 async function removeSymbol(symbol) {
-  const row = state.rows.get(symbol)?.node;
+  const row = page.rows.get(symbol)?.node;
   const next = row?.nextElementSibling ?? row?.previousElementSibling;
   const hadFocus = row?.contains(document.activeElement);
   const fault = await ask('DELETE', symbol);
@@ -527,26 +396,19 @@ byId('add').addEventListener('submit', async (event) => {
 });
 
 byId('undo').addEventListener('click', () => {
-  const symbol = state.undo;
+  const symbol = page.undo;
   byId('add-symbol').focus();
   if (symbol !== null) addSymbols([symbol]);
 });
 
 // ---- the clock of the page --------------------------------------------------------------------
 
-setInterval(() => {
-  if (source && performance.now() - state.triedAt > SILENCE) lose();
-  showAges();
-  showFeed();
-}, 500);
-setInterval(() => fetchHistory(false), HISTORY_EVERY);
-setInterval(fetchSparks, SPARKS_EVERY);
+recorder.subscribe(showState);
+recorder.sparks().subscribe(showSparks);
+setInterval(showAges, AGES_EVERY);
 setInterval(orderIfQuiet, SORT_EVERY);
 
 window.addEventListener('hashchange', () => {
   const symbol = decodeHash();
-  if (state.tickers.has(symbol) && symbol !== state.chosen) choose(symbol);
+  if (recorder.ticker(symbol) && symbol !== page.chosen) choose(symbol);
 });
-
-connect();
-setTimeout(fetchSparks, 600);

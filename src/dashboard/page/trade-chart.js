@@ -4,16 +4,17 @@
  * file, works under a content security policy without 'unsafe-inline', and fits any page:
  *
  *   <script type="module" src="trade-chart.js"></script>
- *   <trade-chart label="AAPL" span="900" style="display: block; height: 300px"></trade-chart>
+ *   <trade-chart label="AAPL" span="900"></trade-chart>
  *
- * In React 19 it is used like any other element; `bars`, `gaps`, `now` and `price` are properties:
- *
- *   <trade-chart label="AAPL" span="900" bars={bars} gaps={gaps} now={Date.now()} />
+ * In React, `TradeChart` of the package that `finnhub-stream generate react` writes is this element
+ * with its data.
  *
  * Attributes
- *   label   What is shown, for screen readers: usually the symbol.
- *   span    How many seconds are shown at most, or "all" for everything there is. Default: 900.
- *   stale   Present when the data have stopped: the line then ends at its last trade.
+ *   label    What is shown, for screen readers: usually the symbol.
+ *   span     How many seconds are shown at most, or "all" for everything there is. Default: 900.
+ *   stale    Present (and not "false") when the data have stopped: grey, and the line ends at its
+ *            last trade.
+ *   message  A line over the chart: why there is nothing, or nothing new.
  *
  * Properties
  *   bars    Array of [second, price, volume, trades], ascending: the UNIX second, the last price
@@ -22,16 +23,14 @@
  *   now     UNIX milliseconds at the right edge. Without it, the time of the last bar.
  *   price   The latest price as a string of digits, when it is newer than the last bar.
  *
- * Method
- *   merge(bars)   Replaces the bars from the first given second on, and adds the later ones.
- *
  * Event
  *   trade-chart-point   The crosshair has moved; `detail` is {second, price, volume, trades}, or
  *                       null when it is gone.
  *
  * Keyboard: left and right move the crosshair, Home and End go to the ends, Escape hides it.
  *
- * Style: --trade-chart-line, -volume, -grid, -text, -gap, -card and -ink are CSS colours.
+ * Style: it is 300 pixels high unless told otherwise. --trade-chart-line, -volume, -grid, -text,
+ * -gap, -card and -ink are CSS colours; without them it fits the colour of the text around it.
  */
 
 const PRICE_SHARE = 0.78; // of the height; the rest is for volume
@@ -43,17 +42,34 @@ const STEPS = [
   172800, 604800, 1209600, 2419200,
 ];
 
+// The colours' one place: the drawing reads them from .all as well.
 const STYLE = `
-  :host { display: block; position: relative; min-height: 120px; }
+  :host { display: block; position: relative; height: 300px; min-height: 120px; text-align: start; }
+  :host([hidden]) { display: none; }
+  .all {
+    height: 100%;
+    --line: var(--trade-chart-line, #2f5bea); --volume: var(--trade-chart-volume, #b9c4d8);
+    --grid: var(--trade-chart-grid, #e8ecf2); --text: var(--trade-chart-text, #566373);
+    --gap: var(--trade-chart-gap, #d9a13b); --card: var(--trade-chart-card, #fff);
+    --ink: var(--trade-chart-ink, #17202c);
+  }
+  .all.dark {
+    --line: var(--trade-chart-line, #7aa2ff); --volume: var(--trade-chart-volume, #37455a);
+    --grid: var(--trade-chart-grid, #252e3b); --text: var(--trade-chart-text, #97a5b7);
+    --card: var(--trade-chart-card, #151b24); --ink: var(--trade-chart-ink, #e7ecf3);
+  }
+  .all.stale canvas { filter: grayscale(1); }
   canvas { display: block; width: 100%; height: 100%; border-radius: 6px; touch-action: pan-y; cursor: crosshair; }
-  canvas:focus-visible { outline: 2px solid var(--trade-chart-line, #2f5bea); outline-offset: 2px; }
-  .tip { position: absolute; top: 18px; left: 0; padding: 7px 11px; border-radius: 9px; pointer-events: none;
-    background: var(--trade-chart-card, #fff); color: var(--trade-chart-ink, #111);
-    border: 1px solid var(--trade-chart-volume, #ccc); box-shadow: 0 4px 18px rgb(0 0 0 / 14%);
-    font-size: 13px; line-height: 1.45; white-space: nowrap; font-variant-numeric: tabular-nums; }
-  .tip[hidden] { display: none; }
+  canvas:focus-visible { outline: 2px solid var(--line); outline-offset: 2px; }
+  .tip, .message { position: absolute; border-radius: 9px; background: var(--card); color: var(--ink);
+    border: 1px solid var(--volume); font-size: 13px; line-height: 1.45; }
+  .tip { top: 18px; left: 0; padding: 7px 11px; pointer-events: none; box-shadow: 0 4px 18px rgb(0 0 0 / 14%);
+    white-space: nowrap; font-variant-numeric: tabular-nums; }
+  .message { top: 22px; left: 50%; transform: translateX(-50%); width: max-content; max-width: calc(100% - 48px);
+    box-sizing: border-box; margin: 0; padding: 5px 12px; overflow-wrap: anywhere; }
+  .message:empty, .tip[hidden] { display: none; }
   .tip b { font-size: 15px; }
-  .tip div:first-child, .tip div:last-child { color: var(--trade-chart-text, #666); }
+  .tip div:first-child, .tip div:last-child { color: var(--text); }
   .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 `;
 
@@ -100,8 +116,15 @@ function seconds(duration) {
   return `${(whole / 3600).toFixed(1)} h`;
 }
 
-class TradeChart extends HTMLElement {
-  static observedAttributes = ['label', 'span', 'stale'];
+/** Whether a colour such as "rgb(231, 236, 243)" is a light one: then what lies behind is dark. */
+function isLight(colour) {
+  const [red, green, blue] = colour.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0];
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 127;
+}
+
+// On a server there are no elements, and importing this file must not fail there.
+export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
+  static observedAttributes = ['label', 'span', 'stale', 'message'];
 
   #bars = [];
   #gaps = [];
@@ -109,9 +132,11 @@ class TradeChart extends HTMLElement {
   #price = null;
   #point = null; // second under the crosshair
   #scheduled = false;
-  #described = 0;
+  #described = { at: 0, key: '' };
   #look = null; // the computed style
+  #all = document.createElement('div');
   #canvas = document.createElement('canvas');
+  #message = document.createElement('p');
   #tip = document.createElement('div');
   #tipLines = ['div', 'b', 'div'].map((tag) => this.#tip.appendChild(document.createElement(tag)));
   #spoken = document.createElement('div');
@@ -126,14 +151,18 @@ class TradeChart extends HTMLElement {
     sheet.replaceSync(STYLE);
     const root = this.attachShadow({ mode: 'open' });
     root.adoptedStyleSheets = [sheet];
+    this.#all.className = 'all';
     this.#canvas.tabIndex = 0;
     this.#canvas.setAttribute('role', 'img');
+    this.#message.className = 'message';
+    this.#message.setAttribute('role', 'status');
     this.#tip.className = 'tip';
     this.#tip.hidden = true;
     this.#tip.setAttribute('aria-hidden', 'true');
     this.#spoken.className = 'spoken';
     this.#spoken.setAttribute('aria-live', 'polite');
-    root.append(this.#canvas, this.#tip, this.#spoken);
+    this.#all.append(this.#canvas, this.#message, this.#tip, this.#spoken);
+    root.append(this.#all);
     this.#canvas.addEventListener('pointermove', (event) => this.#pointAt(event));
     this.#canvas.addEventListener('pointerdown', (event) => this.#pointAt(event));
     this.#canvas.addEventListener('pointerleave', () => this.#show(null));
@@ -142,6 +171,14 @@ class TradeChart extends HTMLElement {
   }
 
   connectedCallback() {
+    // What was set before the element was defined would hide the setters for ever.
+    for (const name of ['bars', 'gaps', 'now', 'price']) {
+      if (Object.hasOwn(this, name)) {
+        const value = this[name];
+        delete this[name];
+        this[name] = value;
+      }
+    }
     this.#observer.observe(this);
     this.#scheme.addEventListener('change', this.#redraw);
     this.#schedule();
@@ -153,7 +190,10 @@ class TradeChart extends HTMLElement {
   }
 
   attributeChangedCallback() {
-    this.#described = 0;
+    const message = this.getAttribute('message') ?? '';
+    if (this.#message.textContent !== message) this.#message.textContent = message;
+    this.#all.classList.toggle('stale', this.#isStale());
+    this.#described.key = '';
     this.#schedule();
   }
 
@@ -163,7 +203,6 @@ class TradeChart extends HTMLElement {
 
   set bars(bars) {
     this.#bars = Array.isArray(bars) ? bars : [];
-    this.#described = 0;
     this.#schedule();
   }
 
@@ -194,11 +233,9 @@ class TradeChart extends HTMLElement {
     this.#schedule();
   }
 
-  merge(bars) {
-    if (!bars.length) return;
-    const from = positionOf(this.#bars, bars[0][0]);
-    this.#bars = this.#bars.slice(0, from).concat(bars);
-    this.#schedule();
+  /** React 18 writes a false one as "false". */
+  #isStale() {
+    return (this.getAttribute('stale') ?? 'false') !== 'false';
   }
 
   #schedule() {
@@ -210,8 +247,8 @@ class TradeChart extends HTMLElement {
     });
   }
 
-  #colour(name, otherwise) {
-    return this.#look.getPropertyValue(`--trade-chart-${name}`).trim() || otherwise;
+  #colour(name) {
+    return this.#look.getPropertyValue(`--${name}`).trim();
   }
 
   /** Everything that the drawing needs to know, from the data and the size. */
@@ -268,7 +305,8 @@ class TradeChart extends HTMLElement {
       this.#canvas.width = pixelWidth;
       this.#canvas.height = pixelHeight;
     }
-    this.#look = getComputedStyle(this);
+    this.#look = getComputedStyle(this.#all);
+    this.#all.classList.toggle('dark', isLight(this.#look.color));
     const context = this.#canvas.getContext('2d');
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, width, height);
@@ -276,13 +314,15 @@ class TradeChart extends HTMLElement {
     context.textBaseline = 'middle';
     const view = this.#measure(context, width, height);
     this.#view = view;
-    this.#drawTimes(context, view);
+    // With nothing known, not even the time, there is no axis.
+    if (view.end > 0) this.#drawTimes(context, view);
     if (!view.visible.length) {
-      context.fillStyle = this.#colour('text', '#666');
+      context.fillStyle = this.#colour('text');
       context.textAlign = 'center';
-      context.fillText('No trade yet', width / 2, height / 2);
+      if (!this.#message.textContent) context.fillText('No trade yet', width / 2, height / 2);
       this.#drawGaps(context, view);
       this.#show(null);
+      this.#describe(view);
       return;
     }
     this.#drawPrices(context, view, width);
@@ -299,8 +339,8 @@ class TradeChart extends HTMLElement {
     const offset = new Date(view.end * 1000).getTimezoneOffset() * 60;
     const format = step < 60 ? WITH_SECONDS : step < 86400 ? WITH_MINUTES : WITH_DAY;
     context.textAlign = 'center';
-    context.fillStyle = this.#colour('text', '#666');
-    context.strokeStyle = this.#colour('grid', '#eee');
+    context.fillStyle = this.#colour('text');
+    context.strokeStyle = this.#colour('grid');
     context.lineWidth = 1;
     const first = Math.ceil((view.start - offset) / step) * step + offset;
     for (let second = first; second <= view.end; second += step) {
@@ -322,8 +362,8 @@ class TradeChart extends HTMLElement {
   #drawPrices(context, view, width) {
     const { step } = view.grid;
     context.textAlign = 'right';
-    context.fillStyle = this.#colour('text', '#666');
-    context.strokeStyle = this.#colour('grid', '#eee');
+    context.fillStyle = this.#colour('text');
+    context.strokeStyle = this.#colour('grid');
     for (let price = Math.ceil(view.low / step) * step; price <= view.high; price += step) {
       const y = Math.round(view.y(price)) + 0.5;
       context.beginPath();
@@ -348,7 +388,7 @@ class TradeChart extends HTMLElement {
     const most = Math.max(...sums.values(), 1e-12);
     const room = view.bottom - view.floor - 10;
     const wide = Math.max(1, (step / view.shown) * view.right - 1.5);
-    context.fillStyle = this.#colour('volume', '#bbb');
+    context.fillStyle = this.#colour('volume');
     for (const [slot, volume] of sums) {
       const x = Math.max(0, view.x(slot * step));
       const tall = Math.max(volume > 0 ? 1 : 0, (volume / most) * room);
@@ -363,7 +403,7 @@ class TradeChart extends HTMLElement {
   }
 
   #drawGaps(context, view) {
-    const colour = this.#colour('gap', '#c90');
+    const colour = this.#colour('gap');
     for (const gap of this.#visibleGaps(view)) {
       const left = Math.max(0, view.x(gap.from_ms / 1000));
       const right = Math.min(view.right, Math.max(left + 3, view.x(gap.to_ms / 1000)));
@@ -386,14 +426,14 @@ class TradeChart extends HTMLElement {
       context.globalAlpha = 1;
       const text = `${gap.reason} · ${seconds((gap.to_ms - gap.from_ms) / 1000)}`;
       if (right - left > 70) {
-        context.fillStyle = this.#colour('card', '#fff');
+        context.fillStyle = this.#colour('card');
         const room = right - left - 16;
         const wide = Math.min(room, context.measureText(text).width);
         const x = left + (right - left - wide) / 2;
         context.globalAlpha = 0.88;
         context.fillRect(x - 5, TOP + 6, wide + 10, 20);
         context.globalAlpha = 1;
-        context.fillStyle = this.#colour('ink', '#111');
+        context.fillStyle = this.#colour('ink');
         context.textAlign = 'left';
         context.fillText(this.#fit(context, text, room), x, TOP + 16.5);
       }
@@ -432,13 +472,13 @@ class TradeChart extends HTMLElement {
     });
     const open = gaps.at(-1);
     const lost = open && open.to_ms / 1000 > visible.at(-1)[0] ? open.from_ms / 1000 : Infinity;
-    if (!this.hasAttribute('stale')) piece.push([Math.max(visible.at(-1)[0], Math.min(view.end, lost)), view.tag]);
+    if (!this.#isStale()) piece.push([Math.max(visible.at(-1)[0], Math.min(view.end, lost)), view.tag]);
     pieces.push(piece);
     return pieces;
   }
 
   #drawLine(context, view) {
-    const colour = this.#colour('line', '#2f5bea');
+    const colour = this.#colour('line');
     const shade = context.createLinearGradient(0, TOP, 0, view.floor + 8);
     // Canvas spells any colour as #rrggbb; "transparent" would fade through grey.
     context.fillStyle = colour;
@@ -471,7 +511,7 @@ class TradeChart extends HTMLElement {
 
   #drawTag(context, view, width) {
     const y = view.y(view.tag);
-    const colour = this.#colour('line', '#2f5bea');
+    const colour = this.#colour('line');
     context.save();
     context.strokeStyle = colour;
     context.globalAlpha = 0.55;
@@ -486,7 +526,7 @@ class TradeChart extends HTMLElement {
     context.beginPath();
     context.roundRect(view.right + 2, y - 11, width - view.right - 2, 22, 6);
     context.fill();
-    context.fillStyle = this.#colour('card', '#fff');
+    context.fillStyle = this.#colour('card');
     context.textAlign = 'right';
     context.fillText(view.tagText, width - 6, y + 0.5);
   }
@@ -497,7 +537,7 @@ class TradeChart extends HTMLElement {
     this.#tip.hidden = !bar && !gap;
     if (this.#tip.hidden) return;
     const x = Math.min(view.right, Math.max(0, view.x(gap ? this.#point : bar[0])));
-    context.strokeStyle = this.#colour('text', '#666');
+    context.strokeStyle = this.#colour('text');
     context.lineWidth = 1;
     context.setLineDash([3, 3]);
     context.beginPath();
@@ -510,8 +550,8 @@ class TradeChart extends HTMLElement {
     context.stroke();
     context.setLineDash([]);
     if (!gap) {
-      context.fillStyle = this.#colour('line', '#2f5bea');
-      context.strokeStyle = this.#colour('card', '#fff');
+      context.fillStyle = this.#colour('line');
+      context.strokeStyle = this.#colour('card');
       context.lineWidth = 2;
       context.beginPath();
       context.arc(x, view.y(bar[1]), 4.5, 0, 2 * Math.PI);
@@ -595,18 +635,23 @@ class TradeChart extends HTMLElement {
 
   /** The picture in words, renewed now and then. */
   #describe(view) {
-    if (performance.now() - this.#described < 10000 && this.#described) return;
-    this.#described = performance.now();
     const prices = view.visible.map((bar) => bar[1]);
     const gaps = this.#visibleGaps(view).length;
+    const key = `${prices.length > 0} ${gaps}`;
+    if (key === this.#described.key && performance.now() - this.#described.at < 10000) return;
+    this.#described = { at: performance.now(), key };
     this.#canvas.setAttribute('aria-label', [
       `Chart of ${this.getAttribute('label') || 'trades'}, ${seconds(view.shown)}`,
-      `last price ${view.tag}`,
-      `lowest ${Math.min(...prices)}, highest ${Math.max(...prices)}`,
+      ...(prices.length
+        ? [`last price ${view.tag}`, `lowest ${Math.min(...prices)}, highest ${Math.max(...prices)}`]
+        : ['no trade yet']),
       gaps ? `${gaps} ${gaps === 1 ? 'gap' : 'gaps'} in the recording` : 'no gaps in the recording',
       'arrow keys move through the values',
     ].join('; '));
   }
 }
 
-customElements.define('trade-chart', TradeChart);
+// A second copy of this file, as a hot reload brings it, finds the element defined.
+if (globalThis.customElements && !customElements.get('trade-chart')) {
+  customElements.define('trade-chart', TradeChartElement);
+}

@@ -1,0 +1,71 @@
+/** Numbers, times and states in words: the same on the page and in the React package. */
+
+export const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+export const amount = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 });
+
+export function duration(ms) {
+  const units = [['d', 86400], ['h', 3600], ['m', 60], ['s', 1]];
+  const total = Math.max(0, Math.floor(ms / 1000));
+  const at = units.findIndex(([, length]) => total >= length);
+  if (at < 0) return '0 s';
+  const [unit, length] = units[at];
+  const text = `${Math.floor(total / length)} ${unit}`;
+  const next = units[at + 1];
+  const rest = next ? Math.floor((total % length) / next[1]) : 0;
+  return rest ? `${text} ${rest} ${next[0]}` : text;
+}
+
+export function ago(ms) {
+  return ms < 2000 ? 'just now' : `${duration(ms)} ago`;
+}
+
+/** The change of a ticker since its first price, in percent; null before that. */
+export function changeOf(ticker) {
+  const [first, last] = [Number(ticker.first_price), Number(ticker.price)];
+  return ticker.first_price !== null && first ? (last / first - 1) * 100 : null;
+}
+
+export function percent(change) {
+  if (change === null) return '–';
+  const shown = Math.abs(change).toFixed(2);
+  const sign = shown === '0.00' ? '' : change < 0 ? '−' : '+';
+  return `${sign}${shown} %`;
+}
+
+/** Which way a change goes, as far as its two decimals show it. */
+export function direction(change) {
+  if (change === null || Math.abs(change) < 0.005) return '';
+  return change < 0 ? 'down' : 'up';
+}
+
+export function stateWord(ticker) {
+  if (ticker.state === 'silent' && ticker.closed) return 'market closed';
+  return ticker.state;
+}
+
+/** A symbol in two: `IC MARKETS:` and `1`. The venue is small print. */
+export function venueAndName(symbol) {
+  const end = symbol.lastIndexOf(':') + 1;
+  return [symbol.slice(0, end), symbol.slice(end)];
+}
+
+export const SPARK = { width: 116, height: 28 };
+
+/** A small line through `prices`, of which the first may be null: its points, and its direction. */
+export function spark(prices) {
+  const known = prices.filter((price) => price !== null);
+  if (!known.length) return { points: '', direction: '' };
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  // A price that hardly moves is not blown up to fill the height.
+  const range = Math.max(high - low, Math.abs(high) * 0.0002, 1e-12);
+  const middle = (low + high) / 2;
+  // A beginning is shown large; a minute is the least.
+  const begun = Math.min(prices.length - known.length, prices.length - 12);
+  const points = prices.flatMap((price, index) => {
+    if (price === null) return [];
+    const x = ((index - begun) / (prices.length - 1 - begun)) * SPARK.width;
+    const y = SPARK.height / 2 - ((price - middle) / range) * 22;
+    return [`${x.toFixed(1)},${y.toFixed(1)}`];
+  });
+  return { points: points.join(' '), direction: direction((known.at(-1) / known[0] - 1) * 100) };
+}

@@ -1,0 +1,202 @@
+// recorder-client.js against a recorder of the test's own making, in Node: what a browser test
+// cannot bring about at will. Run with: node client.mjs PATH-OF-THE-PACKAGE
+
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const PACKAGE = process.argv[2];
+const load = (file) => import(pathToFileURL(join(PACKAGE, file)).href);
+
+/** Each connection that was opened, in order. */
+const opened = [];
+
+globalThis.EventSource = class {
+  constructor(url) {
+    this.url = url;
+    this.isOpen = true;
+    opened.push(this);
+  }
+
+  close() {
+    this.isOpen = false;
+  }
+
+  says(status) {
+    this.onmessage({ data: typeof status === 'string' ? status : JSON.stringify(status) });
+  }
+};
+
+/** What was asked for, and what is answered next. */
+const asked = [];
+let answer = () => ({ ok: true, body: { symbol: 'A', gaps: [], bars: [] } });
+
+globalThis.fetch = async (url) => {
+  asked.push(url);
+  const { ok, body } = answer();
+  return { ok, json: async () => body };
+};
+
+async function until(what, isTrue) {
+  const deadline = Date.now() + 15_000;
+  while (!isTrue()) {
+    assert(Date.now() < deadline, `waited for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+let trades = 0;
+
+function status(more = {}) {
+  const now = Date.now();
+  trades += 1;
+  const ticker = { symbol: 'A', state: 'live', price: '1.50', first_price: '1.25', trades, volume: 2 };
+  return {
+    kind: 'snapshot', version: '0.1.0', state: 'live', reason: '', disk_trouble: null,
+    now_ms: now, started_ms: 1000, published_ms: now, last_message_ms: now, missing_ms: 0,
+    tickers: [ticker], ...more,
+  };
+}
+
+const { recorderAt } = await load('recorder-client.js');
+const URL_ = 'http://recorder.test';
+const recorder = recorderAt(`${URL_}/`, '0.1.7');
+const current = () => opened.at(-1);
+
+// One connection for all, under every spelling of the address; closed after the last one.
+assert.equal(recorderAt(URL_, '0.1.7'), recorder);
+const leave = [recorder.subscribe(() => {}), recorder.subscribe(() => {})];
+assert.equal(opened.length, 1);
+assert.equal(current().url, `${URL_}/api/events`);
+assert.deepEqual([recorder.read().connected, recorder.read().stale], [false, true]);
+current().says(status());
+assert.deepEqual([recorder.read().connected, recorder.read().stale, recorder.read().word], [true, false, 'Live']);
+
+// Who leaves and comes back at once, as under StrictMode, keeps the connection.
+leave.forEach((end) => end());
+const stay = recorder.subscribe(() => {});
+await new Promise((resolve) => setTimeout(resolve, 20));
+assert.deepEqual([opened.length, current().isOpen], [1, true]);
+
+// Changes are merged; what has not changed stays the same object, and nothing is changed in place.
+const two = [{ symbol: 'A', trades: 1 }, { symbol: 'B', trades: 1 }];
+current().says(status({ tickers: two }));
+const before = recorder.read();
+current().says(status({ kind: 'change', tickers: [{ symbol: 'B', trades: 2 }] }));
+const after = recorder.read();
+assert.deepEqual(after.tickers.map((ticker) => ticker.trades), [1, 2]);
+assert.equal(after.tickers[0], before.tickers[0]);
+assert.equal(before.tickers[1].trades, 1);
+
+// A connection that died for good, as after a proxy's 502, is opened again.
+current().onerror();
+assert.deepEqual([recorder.read().connected, recorder.read().feed], [false, 'gone']);
+assert.match(recorder.read().notice, /has not answered since/);
+await until('another connection', () => opened.length === 2);
+assert.equal(recorder.read().feed, 'gone', 'until it is heard again');
+current().says(status());
+assert.equal(recorder.read().feed, 'live');
+
+// So is one that says what no recorder says.
+for (const nonsense of ['<html>', '{}', 'null', '{"tickers":3}']) {
+  const count = opened.length;
+  current().says(nonsense);
+  assert.equal(recorder.read().connected, false, nonsense);
+  await until('another connection', () => opened.length === count + 1);
+}
+
+// And one that falls silent.
+current().says(status());
+const count = opened.length;
+await until('the silence to be noticed', () => opened.length === count + 1);
+current().says(status());
+assert.equal(recorder.read().feed, 'live');
+
+// A recorder of another kind is not taken for one's own, and one that fits is taken again.
+current().says(status({ version: '0.3.0' }));
+assert.equal(recorder.read().connected, false);
+assert.match(recorder.read().notice, /0\.3\.0.*made for 0\.1\.7.*npm install http:\/\/recorder\.test\/react\.tgz/);
+current().says(status());
+assert.equal(recorder.read().notice, '');
+
+// Old numbers are called so, and why.
+for (const [more, word, notice] of [
+  [{ state: 'down', reason: 'reset' }, 'Down', /reset/],
+  [{ disk_trouble: 'disk full' }, 'Waiting for the disk', /disk full/],
+  [{ published_ms: Date.now() - 60_000 }, 'Waiting for the disk', /takes no rows/],
+  [{ last_message_ms: Date.now() - 600_000 }, 'No messages', /said nothing since/],
+]) {
+  current().says(status(more));
+  assert.deepEqual([recorder.read().word, recorder.read().stale], [word, true]);
+  assert.match(recorder.read().notice, notice);
+}
+
+// The history is asked for once, then from its last bars on, and only when something has happened.
+const history = recorder.history('A');
+assert.equal(recorder.history('A'), history);
+let bars = [[10, 1, 1, 1], [11, 2, 1, 1], [12, 3, 1, 1]];
+answer = () => ({ ok: true, body: { gaps: [{ from_ms: 1, to_ms: 2, reason: 'x' }], bars } });
+current().says(status());
+const noMore = history.subscribe(() => {});
+await until('the history', () => history.read().bars.length === 3);
+assert.deepEqual(asked, [`${URL_}/api/history/A`]);
+assert.equal(history.read().gaps.length, 1);
+bars = [[11, 2.5, 2, 2], [12, 3, 1, 1], [13, 4, 1, 1]];
+const kept = history.read().bars;
+await until('more', () => {
+  current().says(status());
+  return history.read().bars.length === 4;
+});
+assert.equal(asked.at(-1), `${URL_}/api/history/A?after=10`);
+assert.deepEqual(history.read().bars.map((bar) => bar[1]), [1, 2.5, 3, 4]);
+assert.equal(kept[1][1], 2, 'what was given is not changed');
+
+// A recorder that began anew is asked from the beginning.
+bars = [[20, 9, 1, 1]];
+trades = 0;
+await until('the new history', () => {
+  current().says(status({ started_ms: 2000 }));
+  return history.read().bars.length === 1;
+});
+assert.equal(asked.at(-1), `${URL_}/api/history/A`);
+
+// One that has just started has no list yet, and is not asked.
+const askedBefore = asked.length;
+current().says(status({ started_ms: 2500, tickers: [] }));
+await new Promise((resolve) => setTimeout(resolve, 1100));
+current().says(status({ started_ms: 2500, tickers: [] }));
+assert.equal(asked.length, askedBefore);
+
+// What is not on the list says so, once, and comes when it is there.
+answer = () => ({ ok: false, body: { error: 'A is not on the list: B' } });
+await until('the refusal', () => {
+  current().says(status({ started_ms: 3000 }));
+  return history.read().error !== '';
+});
+assert.equal(history.read().error, 'A is not on the list: B');
+answer = () => ({ ok: true, body: { gaps: [], bars } });
+await until('the recovery', () => {
+  current().says(status({ started_ms: 3000 }));
+  return history.read().error === '';
+});
+
+// The last user takes the connection along; what is kept goes with it.
+noMore();
+stay();
+await until('the end', () => !current().isOpen);
+assert.equal(history.read().bars.length, 0);
+assert.equal(recorder.read().connected, false);
+
+// An address that is none is not asked.
+const none = recorderAt('127.0.0.1:8787');
+const count2 = opened.length;
+const leaveNone = none.subscribe(() => {});
+assert.match(none.read().notice, /no address of a recorder.*like http/);
+assert.equal(opened.length, count2);
+leaveNone();
+
+// Without a browser there is no element, and importing it is no fault.
+await load('trade-chart.js');
+
+console.log('recorder-client.js: all well');
+process.exit(0);
