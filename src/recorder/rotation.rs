@@ -113,19 +113,20 @@ fn find_archive(
 
 /// Whether `name` is what [`free_archive`] may call a closed file of `out`, not compressed.
 pub(super) fn is_archive_of(out: &Path, name: &str) -> bool {
+    closed_label(out, name).is_some()
+}
+
+/// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
+/// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
+pub(super) fn closed_label<'n>(out: &Path, name: &'n str) -> Option<&'n str> {
     let own = out.file_name().unwrap_or_default().to_string_lossy();
     let (stem, ending) = own.strip_suffix(".csv").map_or((&*own, ""), |stem| (stem, ".csv"));
-    let label = name.strip_prefix(stem).and_then(|rest| rest.strip_prefix('-'));
-    let Some(label) = label.and_then(|rest| rest.strip_suffix(ending)) else { return false };
+    let label = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(ending)?;
     let shape: String = label.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let rest =
-        shape.strip_prefix("0000-00-00").map(|rest| rest.strip_prefix("T00").unwrap_or(rest));
-    rest.is_some_and(|rest| {
-        rest.is_empty()
-            || rest
-                .strip_prefix('-')
-                .is_some_and(|number| !number.is_empty() && number.chars().all(|c| c == '0'))
-    })
+    let rest = shape.strip_prefix("0000-00-00")?;
+    let rest = rest.strip_prefix("T00").unwrap_or(rest);
+    let number = |number: &str| !number.is_empty() && number.chars().all(|c| c == '0');
+    (rest.is_empty() || rest.strip_prefix('-').is_some_and(number)).then_some(label)
 }
 
 #[cfg(test)]
