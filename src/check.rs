@@ -61,7 +61,7 @@ pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<bool, Error> {
     let mut symbols =
         if plan.tickers.is_empty() { Vec::new() } else { parse_tickers(&plan.tickers)? };
     if let Some(file) = &plan.tickers_file {
-        symbols.extend(tickers_file::read(file).map_err(|error| usage(&error))?);
+        symbols.extend(tickers_file::read(file, &symbols).map_err(|error| usage(&error))?);
     }
     if symbols.is_empty() {
         symbols.push(ALWAYS_TRADES.to_owned());

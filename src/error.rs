@@ -41,16 +41,21 @@ pub fn printable(text: &str, limit: usize) -> String {
             shown.push('…');
             break;
         }
-        // Besides control characters, the invisible ones that reorder or hide text on a terminal.
-        let hidden = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if character.is_control() || hidden {
-            shown.extend(character.escape_default());
+        if is_hidden(character) {
+            shown.extend(character.escape_debug());
         } else {
             shown.push(character);
         }
     }
     shown
+}
+
+/// Whether a character is not seen as such: control characters, and the invisible ones that reorder
+/// or hide text on a terminal.
+pub fn is_hidden(character: char) -> bool {
+    let invisible = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    character.is_control() || invisible
 }
 
 #[cfg(test)]

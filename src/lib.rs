@@ -56,6 +56,7 @@ pub mod market;
 pub mod market_hours;
 pub mod quiet;
 pub mod recorder;
+mod rows;
 pub mod session;
 pub mod settings;
 pub mod simulator;

@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use crate::trade::Trade;
 
-/// Symbols that are followed one by one. A server can send any number of others; those are
-/// recorded and counted like the rest, but not remembered.
-const FOLLOWED_SYMBOLS: usize = 10_000;
+/// Symbols that nobody asked for and that are followed all the same. A server can send any number
+/// of them; further ones are recorded and counted like the rest, but not remembered.
+const OTHER_SYMBOLS: usize = 1_000;
+
+/// Symbols taken off the list that are remembered: the longest list, twice.
+const GONE_SYMBOLS: usize = 10_000;
 
 /// A symbol or price with more bytes is recorded and counted, but not remembered: it is nothing
 /// that can be subscribed to, and the memory must have an end.
@@ -174,6 +177,8 @@ pub struct Market {
     down_since_ms: Option<i64>,
     missing_ms: i64,
     tickers: Vec<TickerSnapshot>,
+    /// How many of them are on the watch list; they come first.
+    wanted: usize,
     by_symbol: HashMap<String, usize>,
     latest: usize,
     /// Symbols that were taken off the list. Their last trades may still come and are recorded,
@@ -213,7 +218,8 @@ impl Market {
         }
         let known = self.by_symbol.get(symbol).copied();
         let position = known.or_else(|| {
-            let is_new = self.tickers.len() < FOLLOWED_SYMBOLS && !self.gone.contains(symbol);
+            let has_room = self.tickers.len() < self.wanted + OTHER_SYMBOLS;
+            let is_new = has_room && !self.gone.contains(symbol);
             is_new.then(|| self.add(symbol))
         })?;
         self.latest = position;
@@ -273,22 +279,24 @@ impl Market {
 
     /// Puts the watch list first, in its order, and forgets symbols that are no longer on it.
     fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
-        let mut old = std::mem::take(&mut self.tickers);
+        let old = std::mem::take(&mut self.tickers).into_iter();
+        let mut old: HashMap<_, _> = old.map(|ticker| (ticker.symbol.clone(), ticker)).collect();
         self.by_symbol.clear();
-        for symbol in tickers.iter().chain(refused) {
-            let known = old.iter().position(|ticker| ticker.symbol == *symbol);
-            let mut ticker = known.map(|position| old.swap_remove(position)).unwrap_or_default();
+        let refused = refused.iter().map(|symbol| (symbol, true));
+        for (symbol, refused) in tickers.iter().map(|symbol| (symbol, false)).chain(refused) {
+            let mut ticker = old.remove(symbol).unwrap_or_default();
             symbol.clone_into(&mut ticker.symbol);
-            ticker.refused = refused.contains(symbol);
+            ticker.refused = refused;
             ticker.wanted_since_ms.get_or_insert(at_ms);
             self.by_symbol.insert(symbol.clone(), self.tickers.len());
             self.tickers.push(ticker);
             self.gone.remove(symbol);
         }
-        if self.gone.len() + old.len() > FOLLOWED_SYMBOLS {
+        self.wanted = self.tickers.len();
+        if self.gone.len() + old.len() > GONE_SYMBOLS {
             self.gone.clear();
         }
-        let gone = old.into_iter().filter(|ticker| ticker.wanted_since_ms.is_some());
+        let gone = old.into_values().filter(|ticker| ticker.wanted_since_ms.is_some());
         self.gone.extend(gone.map(|ticker| ticker.symbol));
         self.latest = 0;
     }
@@ -341,7 +349,7 @@ impl Market {
 
 #[cfg(test)]
 mod tests {
-    use super::{FeedState, Market, SILENT_AFTER_MS};
+    use super::{FeedState, Market, OTHER_SYMBOLS, SILENT_AFTER_MS};
     use crate::trade::{Conditions, Trade};
 
     fn trade<'a>(ticker: &'a str, price: &'a str, volume: &'a str) -> Trade<'a> {
@@ -389,6 +397,22 @@ mod tests {
         market.live(50, &names(&["B", "A"]), &[]);
         market.trade(&trade("A", "9", "1"), 51);
         assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
+        let mut market = Market::new(0);
+        market.live(10, &names(&["A", "B"]), &[]);
+        for number in 0..2 * OTHER_SYMBOLS {
+            market.trade(&trade(&number.to_string(), "9", "1"), 21);
+        }
+        market.trade(&trade("B", "9", "1"), 22);
+        let tickers = market.snapshot(40, "", 0, None).tickers;
+        assert_eq!((tickers.len(), tickers[1].trades), (2 + OTHER_SYMBOLS, 1));
+        // The list has its places, whatever else came.
+        market.live(50, &names(&["A", "B", "1999"]), &[]);
+        market.trade(&trade("1999", "9", "1"), 51);
+        assert_eq!(market.snapshot(60, "", 0, None).tickers[2].trades, 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod append_file;
 mod compress;
 mod coverage;
+mod disk;
 mod lock_file;
 mod log_file;
 mod opening;
@@ -20,7 +21,6 @@ mod row;
 mod trouble;
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -29,7 +29,6 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
-pub use append_file::{AppendFile, DiskFile, Storage};
 pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
 pub use opening::OpenError;
@@ -512,10 +511,4 @@ fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: 
             printable(text, SHOWN_CHARACTERS)
         );
     }
-}
-
-/// Forces a file's name to the disk, so that a power cut does not take the whole new file.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

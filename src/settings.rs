@@ -15,7 +15,7 @@ use crate::connection::Endpoint;
 use crate::error::{Error, printable};
 use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, ledger_path};
 use crate::tickers_file;
-use crate::watch_list::{check_symbol, without_repeats};
+use crate::watch_list::{check_count, check_symbol, without_repeats};
 
 /// How much is told on the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +144,7 @@ fn wanted(asked: &Asked, warnings: &mut Vec<String>) -> Result<Wanted, Error> {
         }
         return Ok((tickers, None));
     };
-    match tickers_file::read(path) {
+    match tickers_file::read(path, &tickers) {
         Ok(listed) => Ok((tickers, Some((path.clone(), listed)))),
         Err(error) if tickers.is_empty() => Err(usage(error)),
         Err(error) => {
@@ -163,7 +163,9 @@ pub(crate) fn parse_tickers(given: &[String]) -> Result<Vec<String>, Error> {
         })?;
         tickers.push(symbol.to_owned());
     }
-    Ok(without_repeats(tickers))
+    let tickers = without_repeats(tickers);
+    check_count(tickers.len()).map_err(|fault| usage(format!("--tickers: {fault}")))?;
+    Ok(tickers)
 }
 
 pub(crate) fn parse_columns(given: &str) -> Result<Vec<Column>, Error> {

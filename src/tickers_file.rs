@@ -4,13 +4,13 @@
 //! A thread of its own looks at it, because a file can wait on a disk. A file that is missing,
 //! empty or unreadable changes nothing but is reported, once per change of state.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::printable;
-use crate::watch_list::{check_symbol, without_repeats};
+use crate::watch_list::{check_count, check_symbol, without_repeats};
 
 /// How often the file is looked at. A new content counts when it is seen twice, so a change is
 /// applied within a second; two are promised.
@@ -35,6 +35,14 @@ pub enum TickersFileError {
     /// It names no symbol.
     #[error("the tickers file {} names no symbol; write one per line", .0.display())]
     Empty(PathBuf),
+    /// It names too many.
+    #[error("the tickers file {}: {fault}", path.display())]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+        /// How many there can be.
+        fault: String,
+    },
     /// A line is no symbol.
     #[error("the tickers file {}, line {line}: {fault}", path.display())]
     Line {
@@ -51,12 +59,12 @@ fn failed(action: &'static str, path: &Path, error: &io::Error) -> TickersFileEr
     TickersFileError::Io { action, path: path.to_owned(), reason: error.to_string() }
 }
 
-/// The symbols in the file, each once, in their order.
+/// The symbols in the file, each once, in their order. `beside` are recorded as well.
 ///
 /// # Errors
-/// When it cannot be read, names no symbol, or has a line that is none.
-pub fn read(path: &Path) -> Result<Vec<String>, TickersFileError> {
-    parse(path, &content(path)?)
+/// When it cannot be read, names no symbol, has a line that is none, or when they are too many.
+pub fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, TickersFileError> {
+    parse(path, &content(path)?, beside)
 }
 
 fn content(path: &Path) -> Result<String, TickersFileError> {
@@ -71,25 +79,23 @@ fn content(path: &Path) -> Result<String, TickersFileError> {
     Ok(text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<String>, TickersFileError> {
+fn parse(path: &Path, text: &str, beside: &[String]) -> Result<Vec<String>, TickersFileError> {
     let mut symbols = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some(symbol) = symbol_of(line) else { continue };
-        let fault = if symbol.contains(',') {
-            Err(format!("{:?} has a comma; write one symbol per line", printable(symbol, 100)))
-        } else {
-            check_symbol(symbol)
-        };
-        fault.map_err(|fault| TickersFileError::Line {
+        check_symbol(symbol).map_err(|fault| TickersFileError::Line {
             path: path.to_owned(),
             line: index + 1,
-            fault,
+            fault: format!("{fault}; write one symbol per line"),
         })?;
         symbols.push(symbol.to_owned());
     }
     if symbols.is_empty() {
         return Err(TickersFileError::Empty(path.to_owned()));
     }
+    let all: HashSet<&String> = symbols.iter().chain(beside).collect();
+    check_count(all.len())
+        .map_err(|fault| TickersFileError::TooMany { path: path.to_owned(), fault })?;
     Ok(without_repeats(symbols))
 }
 
@@ -117,7 +123,7 @@ pub fn change(
         Err(_) if !path.exists() => String::new(),
         Err(error) => return Err(error),
     };
-    if matches!(parse(path, &text), Err(TickersFileError::Empty(_))) {
+    if matches!(parse(path, &text, &[]), Err(TickersFileError::Empty(_))) {
         for listed in in_use {
             text = with_line(&text, listed);
         }
@@ -179,17 +185,18 @@ pub enum Finding {
 #[derive(Debug)]
 pub struct Watcher {
     path: PathBuf,
+    beside: Vec<String>,
     seen: Result<String, TickersFileError>,
     judged: bool,
     trouble: Option<TickersFileError>,
 }
 
 impl Watcher {
-    /// Begins with what is in the file now.
-    pub fn new(path: PathBuf) -> Watcher {
+    /// Begins with what is in the file now. `beside` are recorded as well.
+    pub fn new(path: PathBuf, beside: Vec<String>) -> Watcher {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
-        Watcher { path, seen, judged: false, trouble: None }
+        Watcher { path, beside, seen, judged: false, trouble: None }
     }
 
     /// Looks at the file. A content is judged when it is seen the second time: the first look may
@@ -204,7 +211,7 @@ impl Watcher {
         if std::mem::replace(&mut self.judged, true) {
             return None;
         }
-        let parsed = self.seen.clone().and_then(|text| parse(&self.path, &text));
+        let parsed = self.seen.clone().and_then(|text| parse(&self.path, &text, &self.beside));
         match parsed {
             // Whether it is new to who uses it is not known here: the page changes the list, too.
             Ok(list) => {
@@ -228,7 +235,7 @@ mod tests {
     use super::{Finding, TickersFileError, Watcher, change, parse};
 
     fn list(text: &str) -> Result<Vec<String>, TickersFileError> {
-        parse(Path::new("t"), text)
+        parse(Path::new("t"), text, &[])
     }
 
     #[test]
@@ -238,7 +245,7 @@ mod tests {
         for (text, message) in [
             ("", "names no symbol"),
             ("# only\n\n", "names no symbol"),
-            ("AAPL\nA,B\n", "line 2: \"A,B\" has a comma"),
+            ("AAPL\nA,B\n", "line 2: the symbol \"A,B\" contains ','; write one symbol per line"),
             ("A\u{1b}B\n", "line 1: the symbol"),
         ] {
             let error = list(text).expect_err(text).to_string();
@@ -285,7 +292,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tickers");
         fs::write(&path, text).unwrap();
-        let watcher = Watcher::new(path.clone());
+        let watcher = Watcher::new(path.clone(), Vec::new());
         Watched { _directory: directory, path, watcher }
     }
 

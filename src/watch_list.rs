@@ -5,14 +5,23 @@
 
 use std::collections::HashSet;
 
-use crate::error::printable;
+use crate::error::{is_hidden, printable};
+use crate::figures::grouped;
 
 /// Symbols that the free plan delivers; more get a warning at the start.
 /// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
 pub const FREE_PLAN_SYMBOLS: usize = 50;
 
+/// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
+/// plan was seen to take. A file given by mistake or a page gone wild must not fill the memory.
+pub const MOST_SYMBOLS: usize = 5_000;
+
 /// A symbol is never longer; what is, is a file given in the wrong place.
 const LONGEST_SYMBOL: usize = 100;
+
+/// Characters that no symbol has, and that mean something else where lists of symbols are written:
+/// the command line, the ledger, the tickers file, and an address of the page.
+const RESERVED: [char; 4] = [',', ';', '#', '%'];
 
 /// Whether a symbol can be asked for at all; the server knows whether it exists.
 ///
@@ -25,16 +34,29 @@ pub fn check_symbol(symbol: &str) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    if symbol.chars().any(char::is_control) {
-        return Err(format!(
-            "the symbol {:?} contains a control character",
-            printable(symbol, 200)
-        ));
+    if let Some(wrong) = symbol.chars().find(|c| is_hidden(*c) || RESERVED.contains(c)) {
+        let what =
+            if is_hidden(wrong) { "a control character".to_owned() } else { format!("{wrong:?}") };
+        return Err(format!("the symbol \"{}\" contains {what}", printable(symbol, 200)));
     }
     if symbol.chars().count() > LONGEST_SYMBOL {
         return Err(format!(
             "a symbol has more than {LONGEST_SYMBOL} characters: {}",
             printable(symbol, 20)
+        ));
+    }
+    Ok(())
+}
+
+/// Whether so many different symbols can be recorded at once.
+///
+/// # Errors
+/// When they are more than [`MOST_SYMBOLS`].
+pub fn check_count(count: usize) -> Result<(), String> {
+    if count > MOST_SYMBOLS {
+        let most = grouped(MOST_SYMBOLS as u64);
+        return Err(format!(
+            "more than {most} symbols, which is the most that can be recorded at once; take some out"
         ));
     }
     Ok(())
@@ -59,6 +81,8 @@ pub enum Request {
 #[derive(Debug, Clone, Default)]
 pub struct WatchList {
     wanted: Vec<String>,
+    /// The same, to be found quickly.
+    known: HashSet<String>,
     connected: bool,
     refused: HashSet<String>,
 }
@@ -66,7 +90,8 @@ pub struct WatchList {
 impl WatchList {
     /// A list of wanted symbols; repeats are dropped, the order is kept.
     pub fn new(symbols: impl IntoIterator<Item = String>) -> WatchList {
-        WatchList { wanted: without_repeats(symbols), ..WatchList::default() }
+        let wanted = without_repeats(symbols);
+        WatchList { known: wanted.iter().cloned().collect(), wanted, ..WatchList::default() }
     }
 
     /// Everything wanted, in order.
@@ -98,15 +123,16 @@ impl WatchList {
 
     /// The server refuses `symbol`. `true` when that is news.
     pub fn refuse(&mut self, symbol: &str) -> bool {
-        self.wanted.iter().any(|wanted| wanted == symbol) && self.refused.insert(symbol.to_owned())
+        self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
     }
 
     /// A new list; gives what must be asked for the difference, what is gone first because that
     /// frees places.
     pub fn replace(&mut self, symbols: impl IntoIterator<Item = String>) -> Vec<Request> {
         let next = without_repeats(symbols);
-        let gone = self.wanted.iter().filter(|symbol| !next.contains(symbol));
-        let new = next.iter().filter(|symbol| !self.wanted.contains(symbol));
+        let known: HashSet<String> = next.iter().cloned().collect();
+        let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol));
+        let new = next.iter().filter(|symbol| !self.known.contains(*symbol));
         let requests = if self.connected {
             gone.cloned()
                 .map(Request::Unsubscribe)
@@ -115,18 +141,36 @@ impl WatchList {
         } else {
             Vec::new()
         };
-        self.refused.retain(|symbol| next.contains(symbol));
-        self.wanted = next;
+        self.refused.retain(|symbol| known.contains(symbol));
+        (self.wanted, self.known) = (next, known);
         requests
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, WatchList};
+    use std::time::{Duration, Instant};
+
+    use super::{MOST_SYMBOLS, Request, WatchList, check_count, check_symbol, is_hidden};
 
     fn names(symbols: &[&str]) -> Vec<String> {
         symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_a_symbol_is_refused_and_shown_safely() {
+        for symbol in
+            ["AAPL", "IC MARKETS:1", "Q\"uote", "BRK.B", "^GSPC", "A/B", "\u{c6}:\u{20ac}"]
+        {
+            assert_eq!(check_symbol(symbol), Ok(()), "{symbol}");
+        }
+        let long = "A".repeat(101);
+        for symbol in
+            ["", "A;B", "A,B", "#A", "%zz", "A%20B", "A\nB", "A\u{1b}", "A\u{200b}", &long]
+        {
+            let fault = check_symbol(symbol).expect_err(symbol);
+            assert!(!fault.contains(is_hidden), "{fault:?}");
+        }
     }
 
     #[test]
@@ -147,6 +191,22 @@ mod tests {
         list.disconnected();
         assert_eq!(list.connected(), all);
         assert_eq!(list.live(), names(&["A", "B"]));
+    }
+
+    #[test]
+    fn the_largest_list_is_replaced_and_refused_without_a_wait() {
+        let symbols = |prefix: &str| {
+            (0..MOST_SYMBOLS).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>()
+        };
+        assert!(check_count(MOST_SYMBOLS).is_ok() && check_count(MOST_SYMBOLS + 1).is_err());
+        let mut list = WatchList::new(symbols("OLD"));
+        list.connected();
+        let started = Instant::now();
+        assert_eq!(list.replace(symbols("NEW")).len(), 2 * MOST_SYMBOLS);
+        assert!(symbols("NEW").iter().all(|symbol| list.refuse(symbol)));
+        assert_eq!((list.live().len(), list.refused().len()), (0, MOST_SYMBOLS));
+        // Comparing each with each took seconds without optimisation.
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
 
     #[test]

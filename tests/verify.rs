@@ -149,22 +149,54 @@ fn bytes_that_are_no_utf8_are_malformed() {
     assert!(reason.ends_with("is not UTF-8"), "{reason}");
 }
 
+/// Ends that are no whole row, and how many bytes each has.
+const UNFINISHED: [(&str, u64); 5] =
+    [("A,1,2,3,4,", 10), ("A", 1), ("\"A,\n", 4), ("\"A,\n,1,2", 8), ("", 0)];
+
 #[test]
 fn a_row_still_being_written_is_not_malformed() {
-    for (tail, bytes) in [("A,1,2,3,4,", 10), ("A", 1), ("\"A,\n", 4), ("\"A,\n,1,2", 8), ("", 0)] {
-        let file = verify_content(format!("{HEADER}A,1,2,3,4,\n{tail}"));
-        assert_eq!(file["rows"], 1, "{tail:?}");
-        assert_eq!(file["malformed"], 0, "{tail:?}");
+    for (tail, bytes) in UNFINISHED {
+        let files = Files::new();
+        let path = files.write("op1.csv", format!("{HEADER}A,1,2,3,4,\n{tail}"));
+        let recorder = fs::File::open(&path).unwrap();
+        recorder.lock().unwrap();
+        let report = verify_json(std::slice::from_ref(&path));
+        assert_eq!(report["ok"], true, "{tail:?}");
+        let file = &report["files"][0];
+        assert_eq!((&file["rows"], &file["malformed"]), (&json!(1), &json!(0)), "{tail:?}");
         assert_eq!(file["unfinished_bytes"], bytes, "{tail:?}");
+        assert_eq!(file["being_recorded"], true, "{tail:?}");
+        assert!(verify_text(&[path]).1.contains("read up to the last whole row"), "{tail:?}");
+    }
+}
+
+#[test]
+fn a_torn_row_that_nobody_writes_is_malformed_and_named_with_its_line() {
+    let zeros = "\0".repeat(4096);
+    for (tail, bytes) in UNFINISHED.into_iter().chain([(zeros.as_str(), 4096)]) {
+        let content = format!("{HEADER}A,1,2,3,4,\n{tail}");
+        let file = verify_content(&content);
+        assert_eq!((&file["rows"], &file["being_recorded"]), (&json!(1), &json!(false)));
+        assert_eq!(file["unfinished_bytes"], bytes, "{tail:?}");
+        if bytes == 0 {
+            assert_eq!(file["malformed"], 0);
+        } else {
+            let reason = format!("a torn row: the file ends in the middle of it ({bytes} bytes)");
+            assert_eq!(only_fault(&content), (3, reason), "{tail:?}");
+        }
     }
 }
 
 #[test]
 fn a_lost_quote_near_the_end_does_not_hide_the_rows_after_it() {
-    let content = format!("{HEADER}A,1,2,3,4,\n\"A,1,2,3,4,\nB,1,2,3,4,\nC,1,2,3,4,\nD,1");
-    let file = verify_content(&content);
-    assert_eq!((&file["rows"], &file["unfinished_bytes"]), (&json!(3), &json!(3)));
+    let content = format!("{HEADER}A,1,2,3,4,\n\"A,1,2,3,4,\nB,1,2,3,4,\nC,1,2,3,4,\n");
     assert_eq!(only_fault(&content), (3, "a quote that is opened and never closed".to_owned()));
+    let file = verify_content(format!("{content}D,1"));
+    assert_eq!((&file["rows"], &file["malformed"]), (&json!(3), &json!(2)));
+    assert_eq!(
+        (&file["unfinished_bytes"], &file["malformed_rows"][1]["line"]),
+        (&json!(3), &json!(6))
+    );
 }
 
 #[test]
@@ -206,17 +238,23 @@ fn a_file_that_cannot_be_read_does_not_keep_the_others_from_being_read() {
     let torn = files.write("torn.csv.gz", torn);
     let missing = files.path("missing.csv");
     let report = verify_json(&[missing.clone(), torn.clone(), good.clone()]);
+    let readable = report["files"][1]["rows"].as_u64().unwrap();
+    assert!((1_000..10_000).contains(&readable), "{readable}");
+    assert_eq!(report["files"][1]["malformed"], 0, "what is missing is no row");
     assert_eq!(report["ok"], false);
     assert_eq!(report["files"][0]["file"], missing.to_str().unwrap());
     assert!(report["files"][0]["error"].as_str().unwrap().starts_with("cannot open it"));
     assert!(report["files"][1]["error"].as_str().unwrap().starts_with("cannot read on at line"));
     assert_eq!(report["files"][2]["rows"], 1);
     assert_eq!(report["total"]["failed_files"], 2);
-    let (ok, text) = verify_text(&[missing.clone(), good]);
+    assert_eq!(report["total"]["rows"], readable + 1);
+    let (ok, text) = verify_text(&[missing.clone(), torn.clone(), good]);
     assert!(!ok);
+    assert!(!text.contains(missing.to_str().unwrap()), "one stream tells of it: {text}");
     let line = text.lines().next().unwrap();
-    assert!(line.starts_with(missing.to_str().unwrap()), "{line}");
-    assert!(text.contains("1 of them not readable"), "{text}");
+    assert_eq!(line, torn.to_str().unwrap());
+    assert!(text.contains("what follows is of the part that could be read"), "{text}");
+    assert!(text.contains("2 of them not readable"), "{text}");
 }
 
 #[test]
@@ -232,6 +270,7 @@ fn a_compressed_recording_reads_like_a_plain_one_also_in_several_members() {
     let report = verify_json(&[path]);
     let file = &report["files"][0];
     assert_eq!((&file["rows"], &file["unfinished_bytes"]), (&json!(2), &json!(1)));
+    assert_eq!(file["malformed_rows"][0]["line"], 4, "nobody writes it, so it is torn");
     assert_eq!(file["coverage"]["covered_ms"], 4);
 }
 
@@ -323,7 +362,7 @@ fn several_files_are_summed() {
         ("files", json!(2)),
         ("failed_files", json!(0)),
         ("rows", json!(3)),
-        ("malformed", json!(1)),
+        ("malformed", json!(2)),
         ("unfinished_files", json!(1)),
         ("first_timestamp_ms", json!(3)),
         ("last_timestamp_ms", json!(30)),

@@ -14,14 +14,10 @@ use crate::figures::counted;
 use crate::session::Command;
 use crate::settings::Settings;
 use crate::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
-use crate::watch_list::{FREE_PLAN_SYMBOLS, check_symbol, without_repeats};
+use crate::watch_list::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 
 /// What a demo's symbols begin with, so that simulated rows can never be taken for real ones.
 const DEMO_PREFIX: &str = "DEMO:";
-
-/// Symbols that can be wanted at once: twenty times what the largest plan was seen to take. A page
-/// gone wild must not fill the memory.
-const MOST_SYMBOLS: usize = 5_000;
 
 /// The one list of what is wanted.
 pub(super) struct Desk {
@@ -84,17 +80,12 @@ impl Desk {
     pub(super) fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
         let symbol = symbol.trim();
         check_symbol(symbol)?;
-        if symbol.contains([',', '#']) {
-            return Err(format!("{:?} is no symbol", printable(symbol, 100)));
-        }
         let mut lists = self.lock();
         let wanted = self.wanted_of(&lists);
         if wanted.contains(&self.recorded_as(symbol)) {
             return Ok(wanted);
         }
-        if wanted.len() >= MOST_SYMBOLS {
-            return Err(format!("there are {MOST_SYMBOLS} symbols already; remove one first"));
-        }
+        check_count(wanted.len() + 1)?;
         if let Some(file) = &self.file {
             tickers_file::change(file, symbol, true, &lists.in_file)
                 .map_err(|error| error.to_string())?;
@@ -133,7 +124,8 @@ impl Desk {
 
     /// Looks at the tickers file for as long as the program runs.
     pub(super) fn watch_file(&self, path: &Path) {
-        let mut watcher = Watcher::new(path.to_owned());
+        let beside = self.lock().given.clone();
+        let mut watcher = Watcher::new(path.to_owned(), beside);
         let shown = path.display();
         loop {
             thread::sleep(LOOK_EVERY);
@@ -193,7 +185,7 @@ mod tests {
         assert_eq!(desk.remove("A").unwrap(), ["B"]);
         assert!(desk.remove("A").is_err());
         assert!(desk.remove("B").unwrap_err().contains("last symbol"));
-        for wrong in ["", " ", "A,B", "#A", "A\nB"] {
+        for wrong in ["", " ", "A,B", "#A", "A\nB", "A;B", "%zz"] {
             assert!(desk.add(wrong).is_err(), "{wrong:?}");
         }
     }

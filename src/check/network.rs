@@ -89,16 +89,16 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
             key.variable(),
             key.source()
         ),
-        (DialError::Http { status: 429, .. }, _) => {
-            "; another process is probably using this key (Finnhub allows one connection per key): stop that one, or wait a minute".to_owned()
-        }
+        // These say it themselves.
+        (
+            DialError::Http { status: 429, .. } | DialError::Name { .. } | DialError::Tls { .. },
+            _,
+        ) => String::new(),
         (DialError::Http { .. } | DialError::Upgrade { .. }, _) => {
-            "; a fault of the server, or not a Finnhub server: try again later, or check --url".to_owned()
+            "; a fault of the server, or not a Finnhub server: try again later, or check --url"
+                .to_owned()
         }
-        (DialError::Tcp { .. }, _) => {
-            "; check the network, the firewall and --url".to_owned()
-        }
-        (DialError::Name { .. } | DialError::Tls { .. }, _) => String::new(),
+        (DialError::Tcp { .. }, _) => "; check the network, the firewall and --url".to_owned(),
     };
     format!("{error}{fix}")
 }

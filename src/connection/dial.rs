@@ -73,7 +73,9 @@ pub enum DialError {
 /// What to do about an HTTP status that says it only in numbers.
 fn advice(status: u16) -> &'static str {
     match status {
-        429 => ": too many connections; Finnhub allows one per key, so stop the other program",
+        429 => {
+            ": Finnhub allows one connection per key, so stop the other program, or wait a minute"
+        }
         _ => "",
     }
 }

@@ -13,8 +13,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use log::{info, warn};
 
+use super::disk::{self, DiskFile, sync_directory};
 use super::rotation::{compressed_name, is_archive_of};
-use super::sync_directory;
 
 /// Compresses each closed file that comes, until none can come any more.
 pub fn compress_closed_files(closed: &Receiver<PathBuf>) {
@@ -41,16 +41,16 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         if !same_content(path, &small)? {
             return Err(io::Error::other(format!("{} is there already", small.display())));
         }
-        return fs::remove_file(path).map(|()| small);
+        return disk::remove(path).map(|()| small);
     }
     let part = part_name(&small);
     let result = write_compressed(path, &part).and_then(|()| {
-        fs::rename(&part, &small)?;
+        disk::rename(&part, &small)?;
         sync_directory(&small)?;
-        fs::remove_file(path)
+        disk::remove(path)
     });
     if result.is_err() {
-        let _ = fs::remove_file(&part);
+        let _ = disk::remove(&part);
     }
     result.map(|()| small)
 }
@@ -75,11 +75,11 @@ fn same_content(path: &Path, small: &Path) -> io::Result<bool> {
 
 fn write_compressed(from: &Path, to: &Path) -> io::Result<()> {
     let mut from = File::open(from)?;
-    let mut encoder = GzEncoder::new(File::create(to)?, Compression::default());
+    let mut encoder = GzEncoder::new(DiskFile::create(to)?, Compression::default());
     io::copy(&mut from, &mut encoder)?;
-    let file = encoder.finish()?;
-    file.set_permissions(from.metadata()?.permissions())?;
-    file.sync_all()
+    let mut file = encoder.finish()?;
+    file.file().set_permissions(from.metadata()?.permissions())?;
+    file.sync()
 }
 
 fn part_name(small: &Path) -> PathBuf {
@@ -102,7 +102,7 @@ pub fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
         if is_archive_of(out, &name) {
             left.push(entry.path());
         } else if name.strip_suffix(".gz.part").is_some_and(|plain| is_archive_of(out, plain)) {
-            fs::remove_file(entry.path())?;
+            disk::remove(&entry.path())?;
         }
     }
     left.sort();

@@ -7,8 +7,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::append_file::{AppendFile, DiskFile, Storage};
+use super::append_file::AppendFile;
+use super::disk::DiskFile;
+use super::opening::names;
 use super::row::push_text;
+use crate::rows::RowReader;
 
 /// The ledger's first line.
 pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
@@ -23,8 +26,8 @@ pub fn ledger_path(out: &Path) -> PathBuf {
 /// The ledger while it is being written. Rows that the disk does not take wait in memory; there is
 /// one for each change of the connection, so they need no bound of their own.
 #[derive(Debug)]
-pub(super) struct Ledger<S> {
-    file: AppendFile<S>,
+pub(super) struct Ledger {
+    file: AppendFile,
     last: LastRow,
     /// The tickers that were live when the ledger was closed.
     before_closing: String,
@@ -44,15 +47,13 @@ pub(super) struct LastRow {
     pub(super) reason: String,
 }
 
-impl Ledger<DiskFile> {
+impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
-    pub(super) fn resume(file: AppendFile<DiskFile>) -> io::Result<Ledger<DiskFile>> {
-        let last = last_row(file.storage())?;
+    pub(super) fn resume(file: AppendFile) -> io::Result<Ledger> {
+        let last = last_row(file.disk())?;
         Ok(Ledger { file, last, before_closing: String::new(), pending: Vec::new() })
     }
-}
 
-impl<S: Storage> Ledger<S> {
     /// What the last row says.
     pub(super) fn last(&self) -> &LastRow {
         &self.last
@@ -83,7 +84,7 @@ impl<S: Storage> Ledger<S> {
 
     /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
     /// sake of the new one was live until then.
-    pub(super) fn carry_over(&mut self, old: &Ledger<S>, closing: &str) {
+    pub(super) fn carry_over(&mut self, old: &Ledger, closing: &str) {
         let LastRow { time_ms, live, tickers, reason } = &old.last;
         if *live || (reason == closing && !old.before_closing.is_empty()) {
             let tickers = if *live { tickers } else { &old.before_closing };
@@ -111,8 +112,8 @@ impl<S: Storage> Ledger<S> {
     }
 
     /// The file below, to tell it of its new name.
-    pub(super) fn storage_mut(&mut self) -> &mut S {
-        self.file.storage_mut()
+    pub(super) fn disk_mut(&mut self) -> &mut DiskFile {
+        self.file.disk_mut()
     }
 
     /// Whether rows still wait for the disk.
@@ -133,7 +134,7 @@ impl<S: Storage> Ledger<S> {
     }
 
     /// The file with the rows handed over.
-    pub(super) fn file(&mut self) -> &mut AppendFile<S> {
+    pub(super) fn file(&mut self) -> &mut AppendFile {
         &mut self.file
     }
 
@@ -151,18 +152,19 @@ fn last_row(file: &DiskFile) -> io::Result<LastRow> {
     use std::io::Seek;
     let mut file = file.file();
     file.rewind()?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
+    let mut rows = RowReader::new(file);
     let mut last = LastRow::default();
-    for record in reader.byte_records() {
-        let record = record.map_err(io::Error::other)?;
-        let time = record.get(0).and_then(|time| std::str::from_utf8(time).ok()?.parse().ok());
-        // A row that somebody spoilt by hand says nothing, but must not stop the recording.
-        if let Some(time_ms) = time {
-            let text =
-                |index| String::from_utf8_lossy(record.get(index).unwrap_or_default()).into_owned();
+    while let Some(row) = rows.next_row()? {
+        // A row that somebody spoilt by hand may say nothing, but must not stop the recording.
+        let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
+        let text = |index| match &row.fields {
+            Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
+            Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
+        };
+        if let Ok(time_ms) = text(0).parse() {
             last = LastRow {
                 time_ms: last.time_ms.max(time_ms),
-                live: record.get(1) == Some(b"live"),
+                live: text(1) == "live",
                 tickers: text(2),
                 reason: text(3),
             };
@@ -176,10 +178,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{AppendFile, DiskFile, HEADER, LastRow, Ledger, Storage, ledger_path};
+    use super::{AppendFile, DiskFile, HEADER, LastRow, Ledger, ledger_path};
 
-    fn open(path: &Path) -> Ledger<DiskFile> {
-        let mut file = DiskFile::open(path).unwrap();
+    fn open(path: &Path) -> Ledger {
+        let file = DiskFile::append_to(path).unwrap();
         let length = file.length().unwrap();
         Ledger::resume(AppendFile::new(file, length)).unwrap()
     }
@@ -224,7 +226,7 @@ mod tests {
     fn spoilt_rows_are_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
-        fs::write(&path, format!("{HEADER}5,live,A,\nx,down\n\n")).unwrap();
+        fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();
         assert_eq!((open(&path).last().time_ms, open(&path).last().live), (5, true));
     }
 }

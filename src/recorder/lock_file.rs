@@ -3,10 +3,11 @@
 //! Writer thread. The system frees the lock however the process ends; the file stays, 48 bytes for
 //! ever, and says until when the recording was whole and how much of it was safely on the disk.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::TryLockError;
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use super::disk::DiskFile;
 
 /// What the last holder left behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) struct ProofOfLife {
 /// The held lock.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    file: File,
+    file: DiskFile,
     last: ProofOfLife,
 }
 
@@ -43,17 +44,11 @@ pub(super) fn lock_path(out: &Path) -> PathBuf {
 impl LockFile {
     /// Takes the lock for the recording `out` and reads what the last holder left.
     pub(super) fn take(out: &Path) -> Result<(LockFile, Option<ProofOfLife>), LockError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(lock_path(out))
-            .map_err(LockError::Io)?;
+        let file = DiskFile::write_in(&lock_path(out)).map_err(LockError::Io)?;
         let mut content = String::new();
-        let read = file.read_to_string(&mut content);
+        let read = file.file().read_to_string(&mut content);
         let fields: Vec<&str> = content.split_whitespace().collect();
-        match file.try_lock() {
+        match file.file().try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(LockError::Held(fields.get(2).and_then(|pid| pid.parse().ok())));
@@ -77,7 +72,7 @@ impl LockFile {
         // Always the same length and always in one write: there is never half a line.
         let line =
             format!("{time_ms:>15} {:>20} {:>10}\n", proof.synced_length, std::process::id());
-        self.file.write_all_at(line.as_bytes(), 0)
+        self.file.write_at(line.as_bytes(), 0)
     }
 }
 

@@ -6,16 +6,22 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use memchr::memchr;
 
-use super::append_file::{AppendFile, DiskFile};
+use super::append_file::AppendFile;
+use super::disk::{DiskFile, sync_directory};
 use super::lock_file::{LockError, LockFile, ProofOfLife, lock_path};
 use super::repair::{end_of_rows, move_aside};
 use super::row::header;
-use super::sync_directory;
 use crate::columns::Column;
 use crate::error::printable;
+
+/// `verify` and `check` hold a lock for an instant to see whether somebody records; on a busy
+/// machine that instant may be some milliseconds.
+const GLANCE: Duration = Duration::from_millis(30);
 
 /// A header line is never longer; what is longer is no recording.
 const LONGEST_HEADER: u64 = 64 << 10;
@@ -61,7 +67,7 @@ pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) lock: LockFile,
-    pub(super) csv: AppendFile<DiskFile>,
+    pub(super) csv: AppendFile,
     pub(super) proof: Option<ProofOfLife>,
     /// What the last whole row says of its reception, if it has that column.
     pub(super) last_received_ms: Option<i64>,
@@ -82,7 +88,7 @@ pub(super) fn open_recording(
         LockError::Held(pid) => OpenError::InUse(out.to_owned(), pid),
         LockError::Io(error) => failed("create", &lock_path(out))(error),
     })?;
-    let disk = DiskFile::open(out).map_err(failed("open", out))?;
+    let disk = DiskFile::append_to(out).map_err(failed("open", out))?;
     lock_rows(out, &disk)?;
     let known = proof.map_or(0, |proof| proof.synced_length);
     let (csv, notes) = open_rows(out, disk, &header(columns), known, now_ms)?;
@@ -93,29 +99,37 @@ pub(super) fn open_recording(
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
 pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
-    disk.file().try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
-        TryLockError::Error(error) => failed("lock", path)(error),
-    })
+    let until = Instant::now() + GLANCE;
+    loop {
+        match disk.file().try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse(path.to_owned(), None)),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+        }
+    }
 }
 
 /// Opens a file of rows under `header`: checks the header, moves a torn tail aside, or begins the
 /// file. `known` may be the end of a row, from which the search for the last one can start.
 pub(super) fn open_rows(
     path: &Path,
-    disk: DiskFile,
+    mut disk: DiskFile,
     header: &str,
     known: u64,
     now_ms: i64,
-) -> Result<(AppendFile<DiskFile>, Vec<String>), OpenError> {
+) -> Result<(AppendFile, Vec<String>), OpenError> {
     let mut notes = Vec::new();
     let mut file = disk.file().try_clone().map_err(failed("open", path))?;
     let length = file.metadata().map_err(failed("read", path))?.len();
     let has_header = check_header(path, &mut file, header)?;
     let known = if has_header && ends_a_row(&mut file, known, length) { known } else { 0 };
-    let end = end_of_rows(&mut file, known).map_err(failed("read", path))?;
+    let columns = header.split(',').count();
+    let end = end_of_rows(&file, known, columns).map_err(failed("read", path))?;
     let end = if has_header { end } else { 0 };
-    if let Some(aside) = move_aside(path, &mut file, end, now_ms).map_err(failed("repair", path))? {
+    if let Some(aside) = move_aside(path, &mut disk, end, now_ms).map_err(failed("repair", path))? {
         notes.push(format!(
             "{} ended in a torn row of {} bytes; it was moved to {}",
             path.display(),
@@ -151,8 +165,8 @@ pub(super) fn check_header(path: &Path, file: &mut File, header: &str) -> Result
     Err(other_columns(path, &String::from_utf8_lossy(found)))
 }
 
-/// The fields of a header line, whether quoted or not.
-fn names(line: &[u8]) -> Vec<String> {
+/// The fields of a line, whether quoted well or not.
+pub(super) fn names(line: &[u8]) -> Vec<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
     let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
     record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
@@ -183,11 +197,11 @@ fn ends_a_row(file: &mut File, known: u64, length: u64) -> bool {
 const LAST_ROW_BYTES: u64 = 4 << 10;
 
 /// The reception time in the last row; `None` without such a column or such a row.
-fn last_received(csv: &AppendFile<DiskFile>, columns: &[Column]) -> io::Result<Option<i64>> {
+fn last_received(csv: &AppendFile, columns: &[Column]) -> io::Result<Option<i64>> {
     let Some(column) = columns.iter().position(|column| *column == Column::ReceivedMs) else {
         return Ok(None);
     };
-    let mut file = csv.storage().file();
+    let mut file = csv.disk().file();
     file.seek(io::SeekFrom::Start(csv.length().saturating_sub(LAST_ROW_BYTES)))?;
     let mut tail = Vec::new();
     file.take(LAST_ROW_BYTES).read_to_end(&mut tail)?;
@@ -201,8 +215,8 @@ fn last_received(csv: &AppendFile<DiskFile>, columns: &[Column]) -> io::Result<O
 pub(super) fn open_ledger(
     path: &Path,
     now_ms: i64,
-) -> Result<(AppendFile<DiskFile>, Vec<String>), OpenError> {
-    let disk = DiskFile::open(path).map_err(failed("open", path))?;
+) -> Result<(AppendFile, Vec<String>), OpenError> {
+    let disk = DiskFile::append_to(path).map_err(failed("open", path))?;
     // `--out op1` and `--out op1.csv` are two recordings with one ledger.
     lock_rows(path, &disk)?;
     open_rows(path, disk, super::coverage::HEADER, 0, now_ms)

@@ -4,20 +4,20 @@
 
 mod moved;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender};
 
 use log::{info, warn};
 
-use super::append_file::{AppendFile, DiskFile};
+use super::append_file::AppendFile;
 use super::coverage::{Ledger, ledger_path};
+use super::disk::{self, DiskFile, sync_directory};
 use super::lock_file::{LockFile, ProofOfLife};
 use super::opening::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
 use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
 use super::row::header;
-use super::sync_directory;
 use crate::columns::Column;
 use crate::entry::{Entry, Outbox, SyncOutcome};
 
@@ -30,8 +30,8 @@ const ROTATE_AGAIN_MS: i64 = 60_000;
 /// Files to be forced to the disk by a thread that may wait for it.
 #[derive(Debug)]
 pub struct SyncRequest {
-    csv: File,
-    ledger: File,
+    csv: DiskFile,
+    ledger: DiskFile,
     outcome: SyncOutcome,
 }
 
@@ -40,8 +40,8 @@ pub struct SyncRequest {
 ///
 /// Runs on a thread of its own until nobody can ask any more.
 pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
-    for SyncRequest { csv, ledger, mut outcome } in requests {
-        let result = csv.sync_data().and_then(|()| ledger.sync_data());
+    for SyncRequest { mut csv, mut ledger, mut outcome } in requests {
+        let result = csv.sync().and_then(|()| ledger.sync());
         outcome.error = result.err().map(|error| error.to_string());
         outbox.send(Entry::Synced(outcome));
     }
@@ -52,8 +52,8 @@ pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
 pub(super) struct Recording {
     out: PathBuf,
     header: String,
-    csv: AppendFile<DiskFile>,
-    ledger: Ledger<DiskFile>,
+    csv: AppendFile,
+    ledger: Ledger,
     lock: LockFile,
     rotate: Option<Rotate>,
     /// Rows received from this time on belong to the next file.
@@ -143,7 +143,7 @@ impl Recording {
     }
 
     /// The ledger.
-    pub(super) fn ledger(&mut self) -> &mut Ledger<DiskFile> {
+    pub(super) fn ledger(&mut self) -> &mut Ledger {
         &mut self.ledger
     }
 
@@ -174,8 +174,8 @@ impl Recording {
         let ledger = self.ledger.file();
         // Without another handle it is simply done here.
         Some(SyncRequest {
-            csv: self.csv.storage().file().try_clone().ok()?,
-            ledger: ledger.storage().file().try_clone().ok()?,
+            csv: self.csv.disk().try_clone().ok()?,
+            ledger: ledger.disk().try_clone().ok()?,
             outcome: SyncOutcome {
                 generation: self.generation,
                 csv_length: self.csv.length(),
@@ -243,9 +243,9 @@ impl Recording {
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
         self.ledger.hand_over()?;
         self.ledger.sync()?;
-        fs::rename(&self.out, &archive.csv)?;
-        fs::rename(&next_path, &self.out)?;
-        next.storage_mut().renamed(&self.out);
+        disk::rename(&self.out, &archive.csv)?;
+        disk::rename(&next_path, &self.out)?;
+        next.disk_mut().renamed(&self.out);
         self.csv = next;
         self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
@@ -279,9 +279,9 @@ impl Recording {
         next.carry_over(&self.ledger, ROTATED);
         next.hand_over()?;
         next.sync()?;
-        fs::rename(&path, &archive.ledger)?;
-        fs::rename(&next_path, &path)?;
-        next.storage_mut().renamed(&path);
+        disk::rename(&path, &archive.ledger)?;
+        disk::rename(&next_path, &path)?;
+        next.disk_mut().renamed(&path);
         self.ledger = next;
         self.generation += 1;
         sync_directory(&path)
@@ -295,9 +295,9 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 /// A new file with nothing but its header, locked as the recording is.
-fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<DiskFile>> {
+fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     // A kill may have left one; it holds no more than a header.
-    match fs::remove_file(path) {
+    match disk::remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
@@ -305,8 +305,8 @@ fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<D
 }
 
 /// Opens, locks and repairs what now has the name, or begins it.
-fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile<DiskFile>> {
-    let disk = DiskFile::open(path)?;
+fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
+    let disk = DiskFile::append_to(path)?;
     lock_rows(path, &disk).map_err(io::Error::other)?;
     let (mut file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
     file.sync()?;

@@ -3,50 +3,48 @@
 //! Called before the first write, and only by the holder of the lock. A row counts as whole only
 //! with its line end: `…,1` without one may have been `…,1;12`.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use memchr::{memchr, memchr2_iter, memrchr};
+use memchr::memchr;
 
-use super::sync_directory;
-
-/// Read at a time while looking for the last row.
-const CHUNK_BYTES: usize = 1 << 20;
+use super::disk::{DiskFile, sync_directory};
+use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
-/// memory. A larger remainder is somebody's file with an odd quote in it, for a person to look at.
+/// memory. A larger remainder is nothing that we left, and for a person to look at.
 const LARGEST_REMAINDER: u64 = 256 << 20;
 
-/// Where the last whole row ends, looking from `known` on, which must be the end of a row.
+/// Where the last whole row ends, looking from `known` on, which must be the end of a row. An
+/// ordinary row has so many `columns`.
 ///
 /// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
 /// nothing behind it counts.
-pub(super) fn end_of_rows(file: &mut File, known: u64) -> io::Result<u64> {
+pub(super) fn end_of_rows(mut file: &File, known: u64, columns: usize) -> io::Result<u64> {
     file.seek(SeekFrom::Start(known))?;
-    let mut chunk = vec![0; CHUNK_BYTES];
-    let (mut position, mut end, mut quoted) = (known, known, false);
+    let until_nul = UntilNul { file, found: false };
+    let mut rows = RowReader::from_row(until_nul, known, columns);
     loop {
-        let read = file.read(&mut chunk)?;
-        let nul = memchr(0, &chunk[..read]);
-        let bytes = &chunk[..nul.unwrap_or(read)];
-        if !quoted && memchr(b'"', bytes).is_none() {
-            if let Some(last) = memrchr(b'\n', bytes) {
-                end = position + last as u64 + 1;
-            }
-        } else {
-            for found in memchr2_iter(b'"', b'\n', bytes) {
-                if bytes[found] == b'"' {
-                    quoted = !quoted;
-                } else if !quoted {
-                    end = position + found as u64 + 1;
-                }
-            }
+        rows.skip_plain_rows();
+        if rows.next_row()?.is_none() {
+            return Ok(rows.position());
         }
-        if read == 0 || nul.is_some() {
-            return Ok(end);
-        }
-        position += read as u64;
+    }
+}
+
+/// A file that ends before its first NUL.
+struct UntilNul<'a> {
+    file: &'a File,
+    found: bool,
+}
+
+impl Read for UntilNul<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = if self.found { 0 } else { self.file.read(buffer)? };
+        let nul = memchr(0, &buffer[..read]);
+        self.found |= nul.is_some();
+        Ok(nul.unwrap_or(read))
     }
 }
 
@@ -54,37 +52,38 @@ pub(super) fn end_of_rows(file: &mut File, known: u64) -> io::Result<u64> {
 /// when there is nothing. A second crash in between leaves the bytes in both places.
 pub(super) fn move_aside(
     path: &Path,
-    file: &mut File,
+    disk: &mut DiskFile,
     end: u64,
     now_ms: i64,
 ) -> io::Result<Option<PathBuf>> {
-    let length = file.metadata()?.len();
+    let length = disk.length()?;
     if length <= end {
         return Ok(None);
     }
     if length - end > LARGEST_REMAINDER {
         return Err(io::Error::other(format!(
-            "no whole row in the last {} bytes, probably an unclosed quote at byte {end}",
+            "its last {} bytes are no whole rows, more than a crash leaves; look at them from byte {end} on, and move them away",
             length - end
         )));
     }
     let (aside, mut copy) = create_beside(path, now_ms)?;
-    file.seek(SeekFrom::Start(end))?;
-    io::copy(file, &mut copy)?;
-    copy.sync_all()?;
+    let mut torn = disk.file();
+    torn.seek(SeekFrom::Start(end))?;
+    io::copy(&mut torn, &mut copy)?;
+    copy.sync()?;
     sync_directory(path)?;
-    file.set_len(end)?;
-    file.sync_all()?;
+    disk.set_len(end)?;
+    disk.sync()?;
     Ok(Some(aside))
 }
 
-fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, File)> {
+fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
     let mut stamp = now_ms;
     loop {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".torn-{stamp}"));
         let aside = PathBuf::from(name);
-        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+        match DiskFile::create_new(&aside) {
             Ok(file) => return Ok((aside, file)),
             // Two repairs within a millisecond; the name only has to be free.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
@@ -95,9 +94,10 @@ fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, File)> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, OpenOptions};
+    use std::fs;
 
-    use super::{CHUNK_BYTES, end_of_rows, move_aside};
+    use super::{DiskFile, end_of_rows, move_aside};
+    use crate::rows::LONGEST_ROW;
 
     const HEADER: &str = "ticker,price\n";
     const ROWS: &str = "AAPL,1.5\n\"A\"\"\n,B\",2\nMSFT,3\n";
@@ -106,10 +106,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv");
         fs::write(&path, content).unwrap();
-        let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-        let end = end_of_rows(&mut file, known).unwrap();
+        let mut disk = DiskFile::append_to(&path).unwrap();
+        let end = end_of_rows(disk.file(), known, 2).unwrap();
         assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
-        let aside = move_aside(&path, &mut file, end, 77).unwrap();
+        let aside = move_aside(&path, &mut disk, end, 77).unwrap();
         assert_eq!(fs::read(&path).unwrap(), content[..whole]);
         match aside {
             None => assert_eq!(whole, content.len()),
@@ -151,10 +151,21 @@ mod tests {
     #[test]
     fn rows_are_found_across_chunks() {
         let mut content = b"h\n".to_vec();
-        content.extend_from_slice("\"x\ny\",1\n".repeat(CHUNK_BYTES / 4).as_bytes());
+        content.extend_from_slice("\"x\ny\",1\n".repeat(LONGEST_ROW / 4).as_bytes());
         let whole = content.len();
         content.extend_from_slice(b"\"x\n");
         check(&content, 0, whole);
+    }
+
+    #[test]
+    fn a_stray_quote_costs_its_own_row_and_moves_nothing_aside() {
+        for row in ["\"A,1\n", "A\"B,1\n", "\"A\"B,1\n", "A,\"1\n"] {
+            let few = format!("{HEADER}{row}{}", "B,2\n".repeat(3));
+            check(few.as_bytes(), 0, few.len());
+            let many = format!("{HEADER}{row}{}", "B,2\n".repeat(LONGEST_ROW));
+            check(many.as_bytes(), 0, many.len());
+            check(format!("{many}C,").as_bytes(), HEADER.len() as u64, many.len());
+        }
     }
 
     #[test]
@@ -163,8 +174,8 @@ mod tests {
         let path = directory.path().join("op1.csv");
         for name in ["op1.csv.torn-77", "op1.csv.torn-78"] {
             fs::write(&path, "h\nA").unwrap();
-            let mut file = OpenOptions::new().read(true).write(true).open(&path).unwrap();
-            let aside = move_aside(&path, &mut file, 2, 77).unwrap();
+            let mut disk = DiskFile::append_to(&path).unwrap();
+            let aside = move_aside(&path, &mut disk, 2, 77).unwrap();
             assert_eq!(aside, Some(directory.path().join(name)));
         }
     }

@@ -2,12 +2,13 @@
 //!
 //! Runs on the main thread, for `verify`. Pure rules; it must not read files or keep counts.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::rows::{Broken, Row};
 use crate::columns::Column;
+use crate::error::printable;
+use crate::rows::Row;
 
 /// How much of a wrong value is shown, in characters: enough to recognise it in one line.
 const SHOWN: usize = 60;
@@ -26,88 +27,67 @@ pub(super) struct Values<'a> {
     pub(super) received_ms: Option<i64>,
 }
 
-/// Why a row is malformed.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Fault<'a> {
-    #[error("{0}")]
-    Broken(#[from] Broken),
-    #[error("the header again")]
-    HeaderAgain,
-    #[error("an empty line")]
-    EmptyLine,
-    #[error("{found} fields instead of {expected}")]
-    FieldCount { found: usize, expected: usize },
-    #[error("no ticker")]
-    EmptyTicker,
-    #[error("{column} {} is not a number", Shown(value))]
-    NotANumber { column: Column, value: Cow<'a, [u8]> },
-    #[error("{column} {} is not a whole number of milliseconds", Shown(value))]
-    NotMilliseconds { column: Column, value: Cow<'a, [u8]> },
-    #[error("{column} {} is not UTF-8", Shown(value))]
-    NotUtf8 { column: Column, value: Cow<'a, [u8]> },
-    #[error("{column} {} holds a NUL byte", Shown(value))]
-    Nul { column: Column, value: Cow<'a, [u8]> },
-    #[error("{column} {} holds a carriage return without quotes", Shown(value))]
-    BareCarriageReturn { column: Column, value: Cow<'a, [u8]> },
-}
-
 /// Checks `row` against the columns of its file, whose header line was `header`.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first thing that is wrong with it, for a person.
 pub(super) fn check_row<'a>(
     row: &Row<'a>,
     columns: &[Column],
     header: &[u8],
-) -> Result<Values<'a>, Fault<'a>> {
-    let fields = row.fields?;
+) -> Result<Values<'a>, String> {
+    let fields = row.fields.map_err(|broken| broken.to_string())?;
     if row.text == header {
-        return Err(Fault::HeaderAgain);
+        return Err("the header again".to_owned());
     }
     if fields.count() != columns.len() {
         if row.text.is_empty() {
-            return Err(Fault::EmptyLine);
+            return Err("an empty line".to_owned());
         }
-        return Err(Fault::FieldCount { found: fields.count(), expected: columns.len() });
+        return Err(format!("{} fields instead of {}", fields.count(), columns.len()));
     }
     let mut values = Values::default();
     for (index, &column) in columns.iter().enumerate() {
         let value = fields.get(index);
-        match column {
-            Column::Ticker if value.is_empty() => return Err(Fault::EmptyTicker),
-            Column::Ticker => {
-                values.ticker = Some(text(column, value, fields.is_quoted(index))?);
+        let fault = match column {
+            Column::Ticker if value.is_empty() => return Err("no ticker".to_owned()),
+            Column::Ticker | Column::Conditions => text_fault(&value, fields.is_quoted(index)),
+            Column::Price | Column::Volume => {
+                (!is_json_number(&value)).then_some("is not a number")
             }
-            Column::Conditions => drop(text(column, value, fields.is_quoted(index))?),
-            Column::Price | Column::Volume if is_json_number(&value) => {}
-            Column::Price | Column::Volume => return Err(Fault::NotANumber { column, value }),
-            Column::TimestampMs => values.timestamp_ms = Some(milliseconds(column, value)?),
-            Column::ReceivedMs => values.received_ms = Some(milliseconds(column, value)?),
+            Column::TimestampMs => read_time(&value, &mut values.timestamp_ms),
+            Column::ReceivedMs => read_time(&value, &mut values.received_ms),
+        };
+        if let Some(fault) = fault {
+            return Err(format!("{column} {} {fault}", shown(&value)));
+        }
+        if column == Column::Ticker {
+            values.ticker = Some(value);
         }
     }
     Ok(values)
 }
 
-/// Free text: any UTF-8 without NUL, which no program after us expects. A carriage return is text
-/// inside quotes, and a line end to many readers outside them.
-fn text(column: Column, value: Cow<'_, [u8]>, quoted: bool) -> Result<Cow<'_, [u8]>, Fault<'_>> {
+/// What is wrong with free text. It may be any UTF-8 without NUL, which no program after us
+/// expects. A carriage return is text inside quotes, and a line end to many readers outside them.
+fn text_fault(value: &[u8], quoted: bool) -> Option<&'static str> {
     // Nearly every symbol and condition is plain ASCII, which needs one short look only.
     if value.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-        return Ok(value);
-    }
-    if std::str::from_utf8(&value).is_err() {
-        Err(Fault::NotUtf8 { column, value })
-    } else if memchr(0, &value).is_some() {
-        Err(Fault::Nul { column, value })
-    } else if !quoted && memchr(b'\r', &value).is_some() {
-        Err(Fault::BareCarriageReturn { column, value })
+        None
+    } else if std::str::from_utf8(value).is_err() {
+        Some("is not UTF-8")
+    } else if memchr(0, value).is_some() {
+        Some("holds a NUL byte")
+    } else if !quoted && memchr(b'\r', value).is_some() {
+        Some("holds a carriage return without quotes")
     } else {
-        Ok(value)
+        None
     }
 }
 
-fn milliseconds(column: Column, value: Cow<'_, [u8]>) -> Result<i64, Fault<'_>> {
-    parse_integer(&value).ok_or(Fault::NotMilliseconds { column, value })
+fn read_time(value: &[u8], time: &mut Option<i64>) -> Option<&'static str> {
+    *time = parse_integer(value);
+    time.is_none().then_some("is not a whole number of milliseconds")
 }
 
 /// `-?(0|[1-9]\d*)` within 64 bits.
@@ -168,17 +148,8 @@ fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Bytes of a file shown on a terminal: in quotes, shortened, nothing in it that moves the cursor.
-pub(super) struct Shown<'a>(pub(super) &'a [u8]);
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A character has four bytes at most, so this much holds all that is shown.
-        let front = &self.0[..self.0.len().min(4 * (SHOWN + 1))];
-        let text = String::from_utf8_lossy(front);
-        let shown: String = text.chars().take(SHOWN).collect();
-        let more = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
-        write!(f, "\"{}{more}\"", shown.escape_debug())
-    }
+pub(super) fn shown(text: &[u8]) -> String {
+    format!("\"{}\"", printable(&String::from_utf8_lossy(text), SHOWN))
 }
 
 #[cfg(test)]
@@ -242,7 +213,7 @@ mod tests {
             (&"é".repeat(60), format!("\"{}\"", "é".repeat(60))),
             (&"é".repeat(5000), format!("\"{}…\"", "é".repeat(60))),
         ] {
-            assert_eq!(Shown(text.as_bytes()).to_string(), expected);
+            assert_eq!(shown(text.as_bytes()), expected);
         }
     }
 }

@@ -11,11 +11,9 @@ use std::{
 
 use serde::Serialize;
 
-use super::{
-    check::{Shown, parse_integer},
-    rows::RowReader,
-    source,
-};
+use super::check::{parse_integer, shown};
+use super::source::Source;
+use crate::rows::RowReader;
 
 /// The header of every ledger.
 pub(super) const LEDGER_HEADER: &[u8] = b"time_ms,state,tickers,reason";
@@ -27,7 +25,7 @@ const GAPS_LISTED: usize = 5;
 const STOPPED: &str = "stopped";
 
 /// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// The ledger that was read.
     pub ledger: String,
@@ -36,14 +34,24 @@ pub struct Coverage {
     /// Its last row, or the last `received_ms` of the recording when that is later and the ledger
     /// ends `live`.
     pub to_ms: Option<i64>,
+    /// Covered and missing time, as fields of this object.
+    #[serde(flatten)]
+    pub spans: Spans,
+    /// The last state; `null` when the ledger has no rows.
+    pub end: Option<End>,
+    /// Ledger rows that could not be understood and were passed over.
+    pub malformed: u64,
+}
+
+/// Covered and missing time, of one ledger or of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Spans {
     /// Milliseconds in which trades were being recorded.
     pub covered_ms: i64,
-    /// Milliseconds in which they were not, between the first row of the ledger and the last.
+    /// Milliseconds in which they were not, between the first row of a ledger and its last.
     pub missing_ms: i64,
     /// The part of `missing_ms` in which the recorder had been stopped on purpose.
     pub stopped_ms: i64,
-    /// The last state; `null` when the ledger has no rows.
-    pub end: Option<End>,
     /// How many gaps were faults.
     pub gap_count: u64,
     /// The longest of them, the longest first.
@@ -52,8 +60,6 @@ pub struct Coverage {
     pub stop_count: u64,
     /// The longest of them, the longest first.
     pub stops: Vec<Gap>,
-    /// Ledger rows that could not be understood and were passed over.
-    pub malformed: u64,
 }
 
 /// The state in which a ledger ends.
@@ -90,35 +96,28 @@ pub enum State {
     Down,
 }
 
-/// Why a ledger that is there says nothing.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LedgerError {
-    #[error("cannot read it: {0}")]
-    Read(#[from] io::Error),
-    #[error("it has no whole header line yet")]
-    NoHeader,
-    #[error(
-        "its header is {}, not \"time_ms,state,tickers,reason\": it is no ledger",
-        Shown(.0)
-    )]
-    OtherHeader(Vec<u8>),
-}
-
 /// Reads the ledger beside `recording`; `None` when there is none. `last_received_ms` is the
 /// latest in the recording: an open `live` reaches to it.
+///
+/// # Errors
+/// Why a ledger that is there says nothing, for a person.
 pub(super) fn read_beside(
     recording: &Path,
     last_received_ms: Option<i64>,
-) -> Option<(PathBuf, Result<Coverage, LedgerError>)> {
+) -> Result<Option<Coverage>, String> {
     for path in ledger_paths(recording) {
-        let answer = match source::open(&path) {
+        let read = match Source::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => Err(error.into()),
-            Ok(text) => read_ledger(text, &path, last_received_ms),
+            Err(error) => Err(format!("cannot read it: {error}")),
+            Ok(source) => read_ledger(source.text, last_received_ms),
         };
-        return Some((path, answer));
+        let ledger = path.display().to_string();
+        return match read {
+            Ok(coverage) => Ok(Some(Coverage { ledger, ..coverage })),
+            Err(error) => Err(format!("{ledger}: {error}")),
+        };
     }
-    None
+    Ok(None)
 }
 
 /// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed.
@@ -134,19 +133,20 @@ pub(super) fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
     [name.into(), compressed.into()]
 }
 
-fn read_ledger(
-    text: impl Read,
-    path: &Path,
-    last_received_ms: Option<i64>,
-) -> Result<Coverage, LedgerError> {
-    let mut rows = RowReader::new(text)?;
-    match rows.next_row()? {
-        None => return Err(LedgerError::NoHeader),
+fn read_ledger(text: impl Read, last_received_ms: Option<i64>) -> Result<Coverage, String> {
+    let unreadable = |error: io::Error| format!("cannot read it: {error}");
+    let mut rows = RowReader::new(text);
+    match rows.next_row().map_err(unreadable)? {
+        None => return Err("it has no whole header line yet".to_owned()),
         Some(row) if row.text == LEDGER_HEADER => {}
-        Some(row) => return Err(LedgerError::OtherHeader(row.text.to_vec())),
+        Some(row) => {
+            let wanted = "time_ms,state,tickers,reason";
+            let found = shown(row.text);
+            return Err(format!("its header is {found}, not \"{wanted}\": it is no ledger"));
+        }
     }
-    let mut sum = CoverageSum::default();
-    while let Some(row) = rows.next_row()? {
+    let mut coverage = Coverage::default();
+    while let Some(row) = rows.next_row().map_err(unreadable)? {
         let entry = row.fields.ok().filter(|fields| fields.count() == 4).and_then(|fields| {
             let state = match &*fields.get(1) {
                 b"live" => State::Live,
@@ -157,122 +157,95 @@ fn read_ledger(
             Some((parse_integer(&fields.get(0))?, state, reason))
         });
         match entry {
-            Some((time_ms, state, reason)) => sum.enter(time_ms, state, reason),
-            None => sum.malformed += 1,
+            Some((time_ms, state, reason)) => coverage.enter(time_ms, state, reason),
+            None => coverage.malformed += 1,
         }
     }
-    Ok(sum.finish(path, last_received_ms))
+    coverage.finish(last_received_ms);
+    Ok(coverage)
 }
 
-/// Adds up a ledger, row by row.
-#[derive(Default)]
-struct CoverageSum {
-    first_ms: Option<i64>,
-    /// The time of the last row. The ledger never runs backwards; a row that does all the same
+impl Coverage {
+    /// The next row of the ledger. Its times never run backwards; a row that does all the same
     /// counts as written at the time of the one before.
-    last_ms: i64,
-    current: Option<End>,
-    covered_ms: i64,
-    missing_ms: i64,
-    stopped_ms: i64,
-    gaps: LongestGaps,
-    stops: LongestGaps,
-    malformed: u64,
-}
-
-impl CoverageSum {
     fn enter(&mut self, time_ms: i64, state: State, reason: String) {
-        let time_ms = if self.first_ms.is_some() { time_ms.max(self.last_ms) } else { time_ms };
-        self.first_ms.get_or_insert(time_ms);
-        self.last_ms = time_ms;
+        let time_ms = self.to_ms.map_or(time_ms, |last_ms| time_ms.max(last_ms));
+        self.from_ms.get_or_insert(time_ms);
+        self.to_ms = Some(time_ms);
         // A new list of tickers, or the same fault said twice, goes on with what was.
-        let goes_on = self.current.as_ref().is_some_and(|current| {
-            current.state == state && (state == State::Live || current.reason == reason)
+        let goes_on = self.end.as_ref().is_some_and(|end| {
+            end.state == state && (state == State::Live || end.reason == reason)
         });
         if !goes_on {
             self.close(time_ms);
-            self.current = Some(End { state, since_ms: time_ms, reason });
+            self.end = Some(End { state, since_ms: time_ms, reason });
         }
     }
 
-    /// Adds the span of the current state, which ends at `to_ms`.
+    /// Adds the span of the present state, which ends at `to_ms`.
     fn close(&mut self, to_ms: i64) {
-        let Some(End { state, since_ms, reason }) = self.current.clone() else { return };
-        let span_ms = to_ms.saturating_sub(since_ms);
-        if state == State::Live {
-            self.covered_ms = self.covered_ms.saturating_add(span_ms);
-            return;
-        }
-        self.missing_ms = self.missing_ms.saturating_add(span_ms);
-        let gap = Gap { from_ms: since_ms, to_ms, missing_ms: span_ms, reason };
-        if is_stop(&gap.reason) {
-            self.stopped_ms = self.stopped_ms.saturating_add(span_ms);
-            self.stops.add(gap);
-        } else {
-            self.gaps.add(gap);
+        let Some(End { state, since_ms, reason }) = self.end.clone() else { return };
+        let missing_ms = to_ms.saturating_sub(since_ms);
+        match state {
+            State::Live => add(&mut self.spans.covered_ms, missing_ms),
+            State::Down => {
+                self.spans.add_gap(Gap { from_ms: since_ms, to_ms, missing_ms, reason });
+            }
         }
     }
 
-    fn finish(mut self, path: &Path, last_received_ms: Option<i64>) -> Coverage {
-        let mut to_ms = self.last_ms;
-        match self.current.as_ref().map(|end| (end.state, end.since_ms)) {
-            Some((State::Live, _)) => {
-                to_ms = last_received_ms.map_or(to_ms, |last| last.max(to_ms));
+    fn finish(&mut self, last_received_ms: Option<i64>) {
+        let state = self.end.as_ref().map(|end| (end.state, end.since_ms));
+        if let Some((State::Live, _)) = state {
+            self.to_ms = self.to_ms.max(last_received_ms);
+        }
+        match (state, self.to_ms) {
+            // An open gap has no length yet, unless the ledger spoke of it twice.
+            (Some((state, since_ms)), Some(to_ms)) if state == State::Live || since_ms < to_ms => {
                 self.close(to_ms);
             }
-            // An open gap has no length yet, unless the ledger spoke of it twice.
-            Some((State::Down, since_ms)) if since_ms < to_ms => self.close(to_ms),
             _ => {}
         }
-        Coverage {
-            ledger: path.display().to_string(),
-            from_ms: self.first_ms,
-            to_ms: self.first_ms.map(|_| to_ms),
-            covered_ms: self.covered_ms,
-            missing_ms: self.missing_ms,
-            stopped_ms: self.stopped_ms,
-            end: self.current,
-            gap_count: self.gaps.count,
-            gaps: self.gaps.longest,
-            stop_count: self.stops.count,
-            stops: self.stops.longest,
-            malformed: self.malformed,
-        }
     }
 }
 
-/// `stopped`, also with more said after a colon.
-fn is_stop(reason: &str) -> bool {
-    reason.split(':').next() == Some(STOPPED)
-}
-
-/// Counts gaps and keeps the longest, the longest first and the earlier where equal.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LongestGaps {
-    pub(super) count: u64,
-    pub(super) longest: Vec<Gap>,
-}
-
-impl LongestGaps {
-    fn add(&mut self, gap: Gap) {
-        self.count += 1;
-        self.keep(gap);
-    }
-
-    /// Takes over what another sum kept.
-    pub(super) fn merge(&mut self, count: u64, longest: &[Gap]) {
-        self.count += count;
-        for gap in longest {
-            self.keep(gap.clone());
+impl Spans {
+    fn add_gap(&mut self, gap: Gap) {
+        add(&mut self.missing_ms, gap.missing_ms);
+        // `stopped`, also with more said after a colon.
+        if gap.reason.split(':').next() == Some(STOPPED) {
+            add(&mut self.stopped_ms, gap.missing_ms);
+            self.stop_count += 1;
+            keep_longest(&mut self.stops, gap);
+        } else {
+            self.gap_count += 1;
+            keep_longest(&mut self.gaps, gap);
         }
     }
 
-    fn keep(&mut self, gap: Gap) {
-        let place = self.longest.partition_point(|kept| kept.missing_ms >= gap.missing_ms);
-        if place < GAPS_LISTED {
-            self.longest.truncate(GAPS_LISTED - 1);
-            self.longest.insert(place, gap);
-        }
+    /// Adds what another ledger says.
+    pub(super) fn merge(&mut self, other: &Spans) {
+        add(&mut self.covered_ms, other.covered_ms);
+        add(&mut self.missing_ms, other.missing_ms);
+        add(&mut self.stopped_ms, other.stopped_ms);
+        self.gap_count += other.gap_count;
+        self.stop_count += other.stop_count;
+        other.gaps.iter().for_each(|gap| keep_longest(&mut self.gaps, gap.clone()));
+        other.stops.iter().for_each(|gap| keep_longest(&mut self.stops, gap.clone()));
+    }
+}
+
+/// The times of a damaged ledger may be anything.
+fn add(sum: &mut i64, span_ms: i64) {
+    *sum = sum.saturating_add(span_ms);
+}
+
+/// Keeps the longest gaps, the longest first and the earlier where equal.
+fn keep_longest(longest: &mut Vec<Gap>, gap: Gap) {
+    let place = longest.partition_point(|kept| kept.missing_ms >= gap.missing_ms);
+    if place < GAPS_LISTED {
+        longest.truncate(GAPS_LISTED - 1);
+        longest.insert(place, gap);
     }
 }
 
@@ -282,13 +255,14 @@ mod tests {
 
     fn read(rows: &str, last_received_ms: Option<i64>) -> Coverage {
         let text = format!("time_ms,state,tickers,reason\n{rows}");
-        read_ledger(text.as_bytes(), Path::new("l"), last_received_ms).unwrap()
+        read_ledger(text.as_bytes(), last_received_ms).unwrap()
     }
 
     /// Covered, missing and stopped milliseconds.
     fn check(rows: &str, last_received_ms: Option<i64>, expected: (i64, i64, i64)) -> Coverage {
         let coverage = read(rows, last_received_ms);
-        let found = (coverage.covered_ms, coverage.missing_ms, coverage.stopped_ms);
+        let found =
+            (coverage.spans.covered_ms, coverage.spans.missing_ms, coverage.spans.stopped_ms);
         assert_eq!(found, expected, "{rows}");
         coverage
     }
@@ -335,8 +309,8 @@ mod tests {
             missing_ms: to_ms - from_ms,
             reason: reason.to_owned(),
         };
-        assert_eq!(coverage.gaps, [gap(10, 30, "killed")]);
-        assert_eq!(coverage.stops, [gap(40, 140, "stopped")]);
+        assert_eq!(coverage.spans.gaps, [gap(10, 30, "killed")]);
+        assert_eq!(coverage.spans.stops, [gap(40, 140, "stopped")]);
     }
 
     #[test]
@@ -347,7 +321,7 @@ mod tests {
             (15, 45, 0),
         );
         let gaps: Vec<_> =
-            coverage.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms, &*gap.reason)).collect();
+            coverage.spans.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms, &*gap.reason)).collect();
         assert_eq!(gaps, [(10, 30, "x"), (30, 45, "y"), (50, 60, "z")]);
         assert_eq!(coverage.end.unwrap().since_ms, 50);
     }
@@ -362,10 +336,10 @@ mod tests {
             .collect();
         let rows = format!("0,live,A,\n{}", gaps.concat());
         let coverage = read(&rows, None);
-        let kept: Vec<_> = coverage.gaps.iter().map(|gap| &*gap.reason).collect();
+        let kept: Vec<_> = coverage.spans.gaps.iter().map(|gap| &*gap.reason).collect();
         assert_eq!(kept, ["r2", "r6", "r4", "r5", "r1"]);
-        assert_eq!(coverage.gap_count, 7);
-        assert_eq!(coverage.missing_ms, 36);
+        assert_eq!(coverage.spans.gap_count, 7);
+        assert_eq!(coverage.spans.missing_ms, 36);
     }
 
     #[test]
@@ -376,14 +350,14 @@ mod tests {
             (40, 0, 0),
         );
         assert_eq!(coverage.malformed, 2);
-        assert_eq!(coverage.gaps[0].reason, "x, \"y\"");
+        assert_eq!(coverage.spans.gaps[0].reason, "x, \"y\"");
     }
 
     #[test]
     fn what_is_no_ledger_is_said_to_be_none() {
         let check = |text: &str, expected: &str| {
-            let error = read_ledger(text.as_bytes(), Path::new("l"), None).unwrap_err();
-            assert!(error.to_string().contains(expected), "{error}");
+            let error = read_ledger(text.as_bytes(), None).unwrap_err();
+            assert!(error.contains(expected), "{error}");
         };
         check("", "no whole header line yet");
         check("time_ms,st", "no whole header line yet");

@@ -1,18 +1,17 @@
 //! `verify FILE…`: reads recordings and their ledgers, and tells what is in them.
 //!
 //! Runs on the main thread. It streams, so that a file of any size costs the same memory, and only
-//! reads: it must not write, lock or repair anything, because the recorder may be at work on the
+//! reads: it must not write or repair anything, because the recorder may be at work on the
 //! same files.
 //!
-//! In reading order: [`report`] is what is told, `recording` reads one file with `rows` (where
-//! rows and fields begin and end) and `check` (what a well-formed row is), `symbols` counts rows
-//! per symbol, [`ledger`] reads the coverage beside a recording, `text` is the report for people.
+//! In reading order: [`report`] is what is told, `recording` reads one file row by row, `check`
+//! says what a well-formed row is, `symbols` counts rows per symbol, [`ledger`] reads the coverage
+//! beside a recording, `text` is the report for people.
 
 mod check;
 pub mod ledger;
 mod recording;
 pub mod report;
-mod rows;
 mod source;
 pub mod symbols;
 mod text;
@@ -23,7 +22,7 @@ use std::{
 };
 
 use crate::error::printable;
-use report::{FileAnswer, Report, TotalSum};
+use report::{Report, Total};
 
 /// Why `verify` could not answer. Trouble with a file is part of the answer, not one of these.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +33,9 @@ pub enum VerifyError {
 }
 
 /// Verifies `files` and writes what it finds to `out`: text for people, or one JSON object (a
-/// [`Report`]) when `json`. A file that cannot be read gets a line of its own, there and in
-/// `trouble` (standard error), and the others are read all the same. Answers whether every file
-/// could be read and every row is well-formed.
+/// [`Report`]) when `json`. A file that cannot be read, or not to its end, gets a line in `trouble`
+/// (standard error), and the others are read all the same. Answers whether every file could be
+/// read and every row is well-formed.
 ///
 /// # Errors
 /// When `out` cannot be written to.
@@ -46,34 +45,33 @@ pub fn run(
     out: &mut dyn Write,
     trouble: &mut dyn Write,
 ) -> Result<bool, VerifyError> {
-    let mut total = TotalSum::default();
-    let mut answers = Vec::new();
-    for (index, path) in files.iter().enumerate() {
-        let answer = match recording::verify_file(path) {
-            Ok(file) => FileAnswer::Read(file),
-            Err(error) => {
-                let (file, error) = (path.display().to_string(), error.to_string());
-                // The report says it too, should standard error be gone.
-                let _ = writeln!(trouble, "error: {}: {error}", printable(&file, usize::MAX));
-                FileAnswer::Failed { file, error }
-            }
-        };
-        total.add(&answer);
+    let mut total = Total::default();
+    let mut reports = Vec::new();
+    let mut separator = "";
+    for path in files {
+        let file = recording::verify_file(path);
+        // Without columns nothing of it could be read.
+        if !json && !file.columns.is_empty() {
+            write!(out, "{separator}")?;
+            separator = "\n";
+            text::write_file(&file, out)?;
+            // The next file may take minutes; this one's answer is ready.
+            out.flush()?;
+        }
+        if let Some(error) = &file.error {
+            let name = printable(&file.file, usize::MAX);
+            // Should standard error be gone, the exit code still tells.
+            let _ = writeln!(trouble, "error: {name}: {error}");
+        }
+        total.add(&file);
         if json {
-            answers.push(answer);
-            continue;
+            reports.push(file);
         }
-        if index > 0 {
-            writeln!(out)?;
-        }
-        text::write_file(&answer, out)?;
-        // The next file may take minutes; this one's answer is ready.
-        out.flush()?;
     }
     let ok = total.is_ok();
     let total = total.finish();
     if json {
-        let report = Report { ok, files: answers, total };
+        let report = Report { ok, files: reports, total };
         serde_json::to_writer(&mut *out, &report).map_err(io::Error::from)?;
         writeln!(out)?;
     } else if files.len() > 1 {

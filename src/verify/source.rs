@@ -1,10 +1,9 @@
-//! Opens a file of a recording, compressed or not.
+//! Opens a file of a recording, compressed or not, and says whether somebody records to it.
 //!
-//! Runs on the main thread, for `verify`. Reads only; it must not write or lock anything, since the
-//! recorder may be at work on the same file.
+//! Runs on the main thread, for `verify`. Reads only: the recorder may be at work on the same file.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io::{self, BufReader, Cursor, Read},
     path::Path,
 };
@@ -17,23 +16,41 @@ const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 /// Compressed bytes are fetched in pieces of this size: few system calls, little memory.
 const COMPRESSED_PIECE: usize = 64 * 1024;
 
-/// The text in the file at `path`. Whether it is compressed is told by its first bytes, not by its
-/// name: a renamed file reads as well.
-///
-/// # Errors
-/// What the operating system answers.
-pub(super) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    let mut file = File::open(path)?;
-    let mut front = Vec::with_capacity(GZIP_MARK.len());
-    file.by_ref().take(GZIP_MARK.len() as u64).read_to_end(&mut front)?;
-    let compressed = front == GZIP_MARK;
-    // Put back by chaining, not by seeking, which a pipe cannot do.
-    let whole = Cursor::new(front).chain(file);
-    if compressed {
+/// An open file and its text.
+pub(super) struct Source {
+    file: File,
+    pub(super) text: Box<dyn Read>,
+}
+
+impl Source {
+    /// Opens the file at `path`. Whether it is compressed is told by its first bytes, not by its
+    /// name: a renamed file reads as well.
+    ///
+    /// # Errors
+    /// What the operating system answers.
+    pub(super) fn open(path: &Path) -> io::Result<Source> {
+        let mut file = File::open(path)?;
+        let mut front = Vec::with_capacity(GZIP_MARK.len());
+        file.by_ref().take(GZIP_MARK.len() as u64).read_to_end(&mut front)?;
+        let compressed = front == GZIP_MARK;
+        // Put back by chaining, not by seeking, which a pipe cannot do.
+        let whole = Cursor::new(front).chain(file.try_clone()?);
         // A file may be several gzip files end to end.
-        let pieces = BufReader::with_capacity(COMPRESSED_PIECE, whole);
-        Ok(Box::new(MultiGzDecoder::new(pieces)))
-    } else {
-        Ok(Box::new(whole))
+        let pieces = |text| MultiGzDecoder::new(BufReader::with_capacity(COMPRESSED_PIECE, text));
+        let text: Box<dyn Read> =
+            if compressed { Box::new(pieces(whole)) } else { Box::new(whole) };
+        Ok(Source { file, text })
+    }
+
+    /// Whether a recorder holds its lock. To find out, the lock is shared for an instant, which a
+    /// recorder that starts just then waits out.
+    pub(super) fn is_being_recorded(&self) -> bool {
+        match self.file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => true,
+            // Closing the file would free it too, but only after hours of reading.
+            Ok(()) => self.file.unlock().is_err(),
+            // A file system without locks cannot tell.
+            Err(TryLockError::Error(_)) => false,
+        }
     }
 }

@@ -15,7 +15,8 @@ const MOST_NAME_BYTES: usize = 8 << 20;
 /// Places of symbols remembered by [`guess`]: a few for each of the 50 of Finnhub's free plan.
 const GUESSES: usize = 256;
 
-/// Rows per symbol.
+/// Rows per symbol while they are counted.
+#[derive(Debug)]
 pub(super) struct SymbolCounts {
     /// Where each symbol stands in `counts`.
     places: HashMap<Box<[u8]>, usize>,
@@ -25,6 +26,15 @@ pub(super) struct SymbolCounts {
     /// map.
     guesses: [usize; GUESSES],
     other_rows: u64,
+}
+
+/// Rows per symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Symbols {
+    /// Most rows first, and by name where equal.
+    pub symbols: Vec<SymbolRows>,
+    /// Rows of symbols beyond the first 100,000, which have no count of their own.
+    pub other_symbols_rows: u64,
 }
 
 /// One symbol and its rows.
@@ -74,23 +84,22 @@ impl SymbolCounts {
         self.counts.push((ticker.into(), rows));
     }
 
-    /// Counts `rows` more rows of symbols that have no count of their own.
-    pub(super) fn add_other(&mut self, rows: u64) {
-        self.other_rows += rows;
+    /// Adds what was counted in another file.
+    pub(super) fn merge(&mut self, other: &Symbols) {
+        for symbol in &other.symbols {
+            self.add(symbol.ticker.as_bytes(), symbol.rows);
+        }
+        self.other_rows += other.other_symbols_rows;
     }
 
-    /// The symbols, most rows first and by name where equal, and the rows of all others.
-    pub(super) fn into_sorted(self) -> (Vec<SymbolRows>, u64) {
-        let mut sorted: Vec<SymbolRows> = self
-            .counts
-            .into_iter()
-            .map(|(ticker, rows)| SymbolRows {
-                ticker: String::from_utf8_lossy(&ticker).into_owned(),
-                rows,
-            })
-            .collect();
-        sorted.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.ticker.cmp(&b.ticker)));
-        (sorted, self.other_rows)
+    /// The symbols in their order.
+    pub(super) fn into_sorted(self) -> Symbols {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let counts = self.counts.into_iter();
+        let mut symbols: Vec<SymbolRows> =
+            counts.map(|(name, rows)| SymbolRows { ticker: text(&name), rows }).collect();
+        symbols.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.ticker.cmp(&b.ticker)));
+        Symbols { symbols, other_symbols_rows: self.other_rows }
     }
 }
 
@@ -110,7 +119,7 @@ mod tests {
             counts.add(ticker.as_bytes(), 1);
         }
         counts.add(b"D", 2);
-        let (sorted, other) = counts.into_sorted();
+        let Symbols { symbols: sorted, other_symbols_rows: other } = counts.into_sorted();
         let sorted: Vec<_> = sorted.iter().map(|s| (s.ticker.as_str(), s.rows)).collect();
         assert_eq!(sorted, [("A", 3), ("B", 2), ("D", 2), ("C", 1)]);
         assert_eq!(other, 0);
@@ -123,7 +132,7 @@ mod tests {
             counts.add(number.to_string().as_bytes(), 1);
         }
         counts.add(b"0", 1);
-        let (sorted, other) = counts.into_sorted();
+        let Symbols { symbols: sorted, other_symbols_rows: other } = counts.into_sorted();
         assert_eq!(sorted.len(), MOST_SYMBOLS);
         assert_eq!((sorted[0].ticker.as_str(), sorted[0].rows, other), ("0", 2, 7));
     }
@@ -135,7 +144,7 @@ mod tests {
         counts.add(&long, 1);
         counts.add(b"A", 1);
         counts.add(&long, 1);
-        let (sorted, other) = counts.into_sorted();
+        let Symbols { symbols: sorted, other_symbols_rows: other } = counts.into_sorted();
         assert_eq!((sorted.len(), sorted[0].rows, other), (1, 2, 1));
     }
 }

@@ -4,12 +4,11 @@
 
 use std::io::{self, Write};
 
-use super::{
-    ledger::{Coverage, Gap, State},
-    report::{Counts, FileAnswer, FileReport, MalformedRow, Total},
-    symbols::SymbolRows,
-};
+use super::ledger::{Coverage, Gap, Spans, State};
+use super::report::{Counts, FileReport, MalformedRow, Total};
+use super::symbols::Symbols;
 use crate::clock::show_ms;
+use crate::error::printable;
 use crate::figures::grouped;
 use crate::market_hours::human_duration;
 
@@ -26,23 +25,23 @@ const NAME_WIDTH: usize = 22;
 ///
 /// # Errors
 /// What `out` answers.
-pub(super) fn write_file(answer: &FileAnswer, out: &mut dyn Write) -> io::Result<()> {
-    let file = match answer {
-        FileAnswer::Read(file) => file,
-        FileAnswer::Failed { file, error } => {
-            return writeln!(out, "{}: {error}", Escaped(file));
-        }
-    };
-    writeln!(out, "{}", Escaped(&file.file))?;
+pub(super) fn write_file(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", escaped(&file.file))?;
+    if file.being_recorded {
+        line(out, "being recorded", "read up to the last whole row")?;
+    }
+    if file.error.is_some() {
+        line(out, "damaged", "what follows is of the part that could be read")?;
+    }
     line(out, "columns", &file.columns.join(", "))?;
     write_counts(&file.counts, &file.malformed_rows, Some(&file.columns), out)?;
     if file.unfinished_bytes > 0 {
         let bytes = grouped(file.unfinished_bytes);
-        line(out, "at the end", &format!("last row still being written ({bytes} bytes)"))?;
+        line(out, "at the end", &format!("{bytes} bytes that are no whole row"))?;
     }
     write_coverage(file, out)?;
     if file.columns.contains(&"ticker") {
-        write_symbols(&file.symbols, file.other_symbols_rows, out)?;
+        write_symbols(&file.symbols, out)?;
     }
     Ok(())
 }
@@ -55,7 +54,7 @@ pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "total")?;
     let failed = match total.failed_files {
         0 => String::new(),
-        count => format!(", {} of them not readable", grouped(count)),
+        count => format!(", {} of them not readable, or not to the end", grouped(count)),
     };
     line(out, "files", &format!("{}{failed}", grouped(total.files)))?;
     write_counts(&total.counts, &[], None, out)?;
@@ -66,11 +65,9 @@ pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> 
         let count = grouped(total.files_without_ledger);
         line(out, "without a ledger", &format!("{count} files, not in the times below"))?;
     }
-    line(out, "covered", &duration(total.covered_ms))?;
-    write_missing(total.missing_ms, total.stopped_ms, out)?;
-    write_gaps("gaps by faults", total.gap_count, &total.gaps, out)?;
-    write_gaps("gaps between runs", total.stop_count, &total.stops, out)?;
-    write_symbols(&total.symbols, total.other_symbols_rows, out)
+    write_spans(&total.spans, out)?;
+    write_gaps(&total.spans, out)?;
+    write_symbols(&total.symbols, out)
 }
 
 /// Counts that need no column, and those whose column is there. Under the malformed rows stand
@@ -114,13 +111,13 @@ fn write_malformed(rows: &[MalformedRow], count: u64, out: &mut dyn Write) -> io
 fn write_coverage(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
     let Some(coverage) = &file.coverage else {
         return match &file.ledger_error {
-            Some(error) => line(out, "ledger", &Escaped(error).to_string()),
+            Some(error) => line(out, "ledger", &escaped(error)),
             None => {
                 line(out, "ledger", "no ledger beside it: quiet and missing cannot be told apart")
             }
         };
     };
-    line(out, "ledger", &Escaped(&coverage.ledger).to_string())?;
+    line(out, "ledger", &escaped(&coverage.ledger))?;
     if coverage.malformed > 0 {
         let count = grouped(coverage.malformed);
         line(out, "", &format!("{count} rows of it cannot be read and were passed over"))?;
@@ -128,19 +125,18 @@ fn write_coverage(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
     if let Some((from, to)) = coverage.from_ms.zip(coverage.to_ms) {
         line(out, "ledger time", &format!("{} to {}", show_ms(from), show_ms(to)))?;
     }
-    line(out, "covered", &duration(coverage.covered_ms))?;
-    write_missing(coverage.missing_ms, coverage.stopped_ms, out)?;
+    write_spans(&coverage.spans, out)?;
     write_end(coverage, out)?;
-    write_gaps("gaps by faults", coverage.gap_count, &coverage.gaps, out)?;
-    write_gaps("gaps between runs", coverage.stop_count, &coverage.stops, out)
+    write_gaps(&coverage.spans, out)
 }
 
-fn write_missing(missing_ms: i64, stopped_ms: i64, out: &mut dyn Write) -> io::Result<()> {
-    let stopped = match stopped_ms {
+fn write_spans(spans: &Spans, out: &mut dyn Write) -> io::Result<()> {
+    line(out, "covered", &duration(spans.covered_ms))?;
+    let stopped = match spans.stopped_ms {
         0 => String::new(),
         ms => format!(", of which {} between runs", duration(ms)),
     };
-    line(out, "missing", &format!("{}{stopped}", duration(missing_ms)))
+    line(out, "missing", &format!("{}{stopped}", duration(spans.missing_ms)))
 }
 
 /// A ledger that ends `down` has a gap whose length nobody knows yet.
@@ -148,13 +144,18 @@ fn write_end(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
     match &coverage.end {
         Some(end) if end.state == State::Down => {
             let since = show_ms(end.since_ms);
-            line(out, "not recorded since", &format!("{since}  {}", Escaped(&end.reason)))
+            line(out, "not recorded since", &format!("{since}  {}", escaped(&end.reason)))
         }
         _ => Ok(()),
     }
 }
 
-fn write_gaps(name: &str, count: u64, gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
+fn write_gaps(spans: &Spans, out: &mut dyn Write) -> io::Result<()> {
+    write_longest("gaps by faults", spans.gap_count, &spans.gaps, out)?;
+    write_longest("gaps between runs", spans.stop_count, &spans.stops, out)
+}
+
+fn write_longest(name: &str, count: u64, gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
     if count == 0 {
         return Ok(());
     }
@@ -164,17 +165,18 @@ fn write_gaps(name: &str, count: u64, gaps: &[Gap], out: &mut dyn Write) -> io::
     for gap in gaps {
         let (from, to) = (show_ms(gap.from_ms), show_ms(gap.to_ms));
         let length = duration(gap.missing_ms);
-        writeln!(out, "    {from} to {to}  {length:>width$}  {}", Escaped(&gap.reason))?;
+        writeln!(out, "    {from} to {to}  {length:>width$}  {}", escaped(&gap.reason))?;
     }
     Ok(())
 }
 
-fn write_symbols(symbols: &[SymbolRows], other_rows: u64, out: &mut dyn Write) -> io::Result<()> {
+fn write_symbols(found: &Symbols, out: &mut dyn Write) -> io::Result<()> {
+    let symbols = &found.symbols;
     line(out, "symbols", &grouped(symbols.len() as u64))?;
     let shown: Vec<(String, String)> = symbols
         .iter()
         .take(SYMBOLS_SHOWN)
-        .map(|symbol| (Escaped(&symbol.ticker).to_string(), grouped(symbol.rows)))
+        .map(|symbol| (escaped(&symbol.ticker), grouped(symbol.rows)))
         .collect();
     let name_width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let rows_width = shown.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
@@ -182,8 +184,9 @@ fn write_symbols(symbols: &[SymbolRows], other_rows: u64, out: &mut dyn Write) -
         writeln!(out, "    {name:<name_width$}  {rows:>rows_width$}")?;
     }
     write_more((symbols.len() - shown.len()) as u64, out)?;
-    if other_rows > 0 {
-        writeln!(out, "    {} rows of symbols beyond those", grouped(other_rows))?;
+    if found.other_symbols_rows > 0 {
+        let rows = grouped(found.other_symbols_rows);
+        writeln!(out, "    {rows} rows of symbols beyond those")?;
     }
     Ok(())
 }
@@ -202,19 +205,8 @@ fn duration(ms: i64) -> String {
 }
 
 /// Text from outside, of which nothing moves the cursor of a terminal.
-struct Escaped<'a>(&'a str);
-
-impl std::fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for character in self.0.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        Ok(())
-    }
+fn escaped(text: &str) -> String {
+    printable(text, usize::MAX)
 }
 
 #[cfg(test)]

@@ -135,6 +135,7 @@ fn a_key_in_use_elsewhere_is_told() {
     assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
     let lines = assert_marks(&recorder, "✓✓✓✗-✓✓✓");
     assert!(lines[3].contains("one connection per key"), "{}", lines[3]);
+    assert_eq!(lines[3].matches("stop").count(), 1, "the advice stands there once: {}", lines[3]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! A million trades as fast as the program takes them: none missing, none twice, none out of order.
+//! A million trades as fast as the program takes them: none missing, none twice, none out of order;
+//! and a million symbols, of which no more are remembered than fit.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -72,4 +73,41 @@ fn a_million_trades_arrive_complete_and_in_order() {
     let summary = summary_line(TRADES, 0);
     assert_eq!(summary, "received 1000000 = written 1000000 + rejected 0 + dropped 0");
     assert_says(&recorder, &summary);
+}
+
+/// What the program may need beside the waiting room.
+#[cfg(target_os = "linux")]
+const MEMORY_KIB: u64 = 32 << 10;
+
+/// What may come on top once as many symbols are remembered as ever will be.
+#[cfg(target_os = "linux")]
+const GROWTH_KIB: u64 = 2 << 10;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_million_different_symbols_are_recorded_in_flat_memory() {
+    const PART: usize = 50_000;
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("AAPL").arg("--dashboard=127.0.0.1:0");
+    let mut recorder = run.spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    let mut measured = Vec::new();
+    for part in 0..TRADES / PART {
+        let mut frames = Vec::new();
+        for first in (part * PART..(part + 1) * PART).step_by(500) {
+            let trades: Vec<String> = (first..first + 500)
+                .map(|number| format!(r#"{{"p":1,"s":"SYMBOL:{number}","t":1680286537580,"v":5}}"#))
+                .collect();
+            let message = format!(r#"{{"data":[{}],"type":"trade"}}"#, trades.join(","));
+            append_frame(&mut frames, Opcode::Text, true, message.as_bytes());
+        }
+        connection.send_raw(&frames);
+        recorder.wait_for_row_count_within(LONG, (part + 1) * PART);
+        measured.push(recorder.status_number("VmRSS"));
+    }
+    assert!(measured.iter().all(|kib| *kib < MEMORY_KIB), "{measured:?}");
+    let (early, late) = (measured[measured.len() / 4], measured[measured.len() - 1]);
+    assert!(late <= early + GROWTH_KIB, "{measured:?}");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_says(&recorder, &summary_line(TRADES, 0));
 }

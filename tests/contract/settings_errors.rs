@@ -24,6 +24,31 @@ fn a_run_without_symbols_is_refused() {
 }
 
 #[test]
+fn what_cannot_be_a_symbol_is_refused_on_the_command_line_and_in_the_file() {
+    for symbol in ["A;B", "A#B", "%zz", "A\u{1b}[2JB", "A\tB", "A\u{202e}B"] {
+        assert_refused(
+            Run::new().tickers(&format!("AAPL,{symbol}")),
+            2,
+            &["--tickers", "contains"],
+        );
+        // There a # begins a comment.
+        if !symbol.contains('#') {
+            let run = Run::new().file("list.txt", format!("AAPL\n{symbol}\n"));
+            assert_refused(run.arg("-f").arg("list.txt"), 2, &["list.txt", "line 2", "contains"]);
+        }
+    }
+}
+
+#[test]
+fn more_symbols_than_can_be_recorded_at_once_are_refused() {
+    let symbols = |count: usize| -> Vec<String> { (0..count).map(|n| format!("S{n}")).collect() };
+    let words = ["more than 5,000 symbols"];
+    assert_refused(Run::new().tickers(&symbols(5_001).join(",")), 2, &words);
+    let run = Run::new().file("list.txt", symbols(5_001).join("\n"));
+    assert_refused(run.arg("-f").arg("list.txt"), 2, &["list.txt", words[0]]);
+}
+
+#[test]
 fn a_missing_tickers_file_is_refused() {
     let run = Run::new().arg("--tickers-file").arg("nowhere.txt");
     let (code, recorder) = run.run_to_its_end();

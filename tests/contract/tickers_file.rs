@@ -173,3 +173,23 @@ fn a_list_that_grows_beyond_fifty_gets_a_warning_and_nothing_twice() {
     assert_eq!(connection.subscribed[1..], many);
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
+
+#[test]
+fn a_list_that_grows_beyond_what_can_be_recorded_keeps_the_last_one_and_is_told_once() {
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("GIVEN").file(LIST, "AAPL\n");
+    let mut recorder = run.arg("-f").arg(LIST).spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(2);
+    let list = |count: usize| (0..count).map(|n| format!("S{n}\n")).collect::<Vec<_>>().concat();
+    // With the symbol of the command line it is one too many.
+    fs::write(recorder.path(LIST), list(5_000)).expect("to save");
+    recorder.wait_until_it_says("more than 5,000 symbols");
+    fs::write(recorder.path(LIST), list(6_000)).expect("to save");
+    let seen_twice = Instant::now() + Duration::from_secs(2);
+    recorder.wait_until("time for two more looks", |_| Instant::now() > seen_twice);
+    fs::write(recorder.path(LIST), list(4_999)).expect("to save");
+    connection.wait_for_subscriptions(2 + 4_999);
+    assert_eq!(recorder.log().matches("more than 5,000").count(), 1, "{}", recorder.seen());
+    assert_eq!(connection.subscribed[1..3], ["AAPL", "S0"]);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+}

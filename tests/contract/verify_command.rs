@@ -1,7 +1,13 @@
 //! `verify FILE…`: what it prints where, and its exit code. What it finds in files is tested in
 //! `tests/verify.rs`.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use crate::harness::{Run, Signal};
+use crate::server::Server;
 
 const WHOLE: &str = "ticker,price,volume\nAAPL,1.5,5\nMSFT,2,0\n";
 const MALFORMED: &str = "ticker,price,volume\nAAPL,1.5,5\nMSFT,two,0\n";
@@ -47,7 +53,7 @@ fn a_file_that_cannot_be_read_is_one_line_on_standard_error_and_the_rest_is_read
         let stderr = recorder.stderr();
         assert!(stderr.starts_with("error: missing.csv: cannot open it"), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(recorder.stdout().contains("missing.csv"), "{}", recorder.seen());
+        assert_eq!(recorder.stdout().contains("missing.csv"), json, "{}", recorder.seen());
         assert!(recorder.stdout().contains("MSFT"), "{}", recorder.seen());
     }
 }
@@ -79,6 +85,81 @@ fn a_file_that_is_being_recorded_is_read_up_to_its_last_whole_row() {
     assert_eq!(code, 0, "{}", verified.seen());
     let report: serde_json::Value = serde_json::from_str(&verified.stdout()).expect("JSON");
     assert!(report["total"]["rows"].as_u64() >= Some(3), "{report}");
+    assert_eq!(report["files"][0]["being_recorded"], true, "{report}");
     recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+}
+
+/// A row cut in the middle, and blocks that a power cut has left empty.
+#[test]
+fn a_torn_end_that_nobody_writes_is_told_with_its_line_and_exit_code_1() {
+    for tail in ["MSFT,2.5", &"\0".repeat(4096)] {
+        let run = Run::without_key().file("op1.csv", format!("{WHOLE}{tail}"));
+        let (code, recorder) = run.arg("verify").arg("op1.csv").run_to_its_end();
+        assert_eq!((code, recorder.stderr()), (1, String::new()), "{}", recorder.seen());
+        let said =
+            format!("line 4: a torn row: the file ends in the middle of it ({} bytes)", tail.len());
+        assert!(recorder.stdout().contains(&said), "{}", recorder.seen());
+    }
+}
+
+#[test]
+fn a_compressed_file_that_was_cut_is_told_as_far_as_it_goes_and_then_the_fault() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(b"ticker,price,volume\n").expect("memory");
+    for number in 0..20_000 {
+        writeln!(encoder, "AAPL,{number},5").expect("memory");
+    }
+    let mut compressed = encoder.finish().expect("memory");
+    compressed.truncate(compressed.len() / 2);
+    let run = Run::without_key().file("op1.csv.gz", compressed);
+    let (code, recorder) = run.arg("verify").arg("op1.csv.gz").run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let stdout = recorder.stdout();
+    assert!(stdout.contains("what follows is of the part that could be read"), "{stdout}");
+    assert!(
+        stdout.contains("malformed rows        0\n") && stdout.contains("    AAPL  "),
+        "{stdout}"
+    );
+    let stderr = recorder.stderr();
+    assert!(stderr.starts_with("error: op1.csv.gz: cannot read on at line "), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+/// The start after a crash, `verify` and the replay see the same rows.
+#[test]
+fn one_stray_quote_is_one_bad_row_to_everything_that_reads_rows() {
+    const ROWS: usize = 100_000;
+    let header = "ticker,price,volume,timestamp_ms,conditions";
+    let row = "AAPL,1.5,5,1680300000123,\n";
+    let before = format!("{header}\n{row}\"{row}{}", row.repeat(ROWS));
+    let (code, verified) =
+        Run::without_key().file("op1.csv", &before).arg("verify").arg("op1.csv").run_to_its_end();
+    assert_eq!(code, 1, "{}", verified.seen());
+    assert!(
+        verified.stdout().contains("malformed rows        1\n    line 3: "),
+        "{}",
+        verified.seen()
+    );
+
+    let server = Server::plain();
+    let mut recorder =
+        Run::beside(&verified).url(&server.url()).tickers("AAPL").columns(header).spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(recorder.csv().len(), before.len(), "nothing was moved aside");
+
+    let run = Run::beside(&verified).arg("simulate").arg("--listen").arg("127.0.0.1:0");
+    let mut simulator = run.arg("--replay").arg("op1.csv").spawn();
+    simulator.wait_until_it_says("; Ctrl-C ends it");
+    let said = simulator.stderr();
+    let url = said.split_whitespace().find(|word| word.starts_with("ws://")).expect("its URL");
+    let client = Run::new().url(url.trim_end_matches(';')).tickers("AAPL").columns(header);
+    let mut client = client.spawn();
+    simulator.wait_until_it_says(&format!("{} rows played, 1 bad rows skipped", ROWS + 1));
+    client.wait_for_row_count(ROWS + 1);
+    for mut program in [client, simulator] {
+        program.signal(Signal::SIGTERM);
+        assert_eq!(program.wait_exit(), 0, "{}", program.seen());
+    }
 }

@@ -99,11 +99,28 @@ fn the_list_is_changed_by_put_and_delete() {
         ("PUT", "/api/tickers/%00"),
         ("PUT", "/api/tickers/%20"),
         ("PUT", "/api/tickers/A,B"),
+        ("PUT", "/api/tickers/A;B"),
+        ("PUT", "/api/tickers/A%3BB"),
+        ("PUT", "/api/tickers/%23A"),
+        ("PUT", "/api/tickers/%zz"),
+        ("PUT", "/api/tickers/%ff"),
+        ("PUT", "/api/tickers/%E2%80%AEA"),
     ] {
         let refused = request(address, method, path, "");
         assert!((400..500).contains(&refused.status), "{method} {path}: {}", refused.status);
         assert!(!refused.error().contains(['\n', '\0']), "{}", refused.body);
     }
+    assert!(program.stop().success());
+}
+
+#[test]
+fn a_list_as_long_as_can_be_recorded_takes_no_further_symbol() {
+    let feed = Feed::start();
+    let list = (0..5_000).map(|n| format!("S{n}")).collect::<Vec<_>>().join(",");
+    let mut program = Program::recording(&feed.url(), &list);
+    let refused = request(program.address(), "PUT", "/api/tickers/AAPL", "");
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.error().contains("more than 5,000 symbols"), "{}", refused.body);
     assert!(program.stop().success());
 }
 

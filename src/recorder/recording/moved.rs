@@ -11,8 +11,8 @@ use std::path::Path;
 use log::warn;
 
 use super::{Recording, open_anew};
-use crate::recorder::append_file::{DiskFile, Storage};
 use crate::recorder::coverage::{self, Ledger, ledger_path};
+use crate::recorder::disk::DiskFile;
 
 /// What can have come between two looks at an emptied file. More means that it was cut rather than
 /// emptied, and is left as it is.
@@ -23,18 +23,18 @@ impl Recording {
     /// must have been handed over before.
     pub(in crate::recorder) fn look_after_files(&mut self, now_ms: i64) -> io::Result<()> {
         let out = self.out.clone();
-        if !stands_at(&out, self.csv.storage())? {
+        if !stands_at(&out, self.csv.disk())? {
             // What the old file holds is not ours to lose, wherever it is now.
             self.csv.sync()?;
             self.csv = open_anew(&out, &self.header, now_ms)?;
             self.generation += 1;
             warn!("{} was moved or removed; a new one was begun", out.display());
-        } else if self.csv.storage_mut().length()? < self.csv.length() {
+        } else if self.csv.disk().length()? < self.csv.length() {
             self.heal_cut_file()?;
             warn!("{} was emptied or cut by somebody; it goes on behind that", out.display());
         }
         let path = ledger_path(&out);
-        if !stands_at(&path, self.ledger.file().storage())? {
+        if !stands_at(&path, self.ledger.file().disk())? {
             self.ledger.sync()?;
             let mut next = Ledger::resume(open_anew(&path, coverage::HEADER, now_ms)?)?;
             next.carry_over(&self.ledger, "");
@@ -48,7 +48,7 @@ impl Recording {
 
     /// Puts the header back in front of the rows that came after the file was emptied.
     fn heal_cut_file(&mut self) -> io::Result<()> {
-        let mut file = self.csv.storage().file();
+        let mut file = self.csv.disk().file();
         let length = file.metadata()?.len();
         if length <= LARGEST_REST {
             file.rewind()?;
@@ -61,7 +61,7 @@ impl Recording {
                 self.csv.append(&rest)?;
             }
         }
-        let length = self.csv.storage_mut().length()?;
+        let length = self.csv.disk().length()?;
         self.csv.was_cut_to(length);
         self.generation += 1;
         Ok(())

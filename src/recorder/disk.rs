@@ -1,0 +1,212 @@
+//! Every operation of the recorder that changes the disk, so that a test can take the whole trace
+//! of a run and build from it what a power cut may leave.
+//!
+//! Any of the recorder's threads. Reading goes past this file, and so does the log, which promises
+//! nothing.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+#[cfg(test)]
+pub(super) mod trace;
+
+/// Bytes copied at a time when the tail is written again.
+const REWRITE_BYTES: usize = 1 << 20;
+
+/// An open file of the recorder's.
+#[derive(Debug)]
+pub(super) struct DiskFile {
+    path: PathBuf,
+    file: File,
+    #[cfg(test)]
+    pub(super) faults: trace::Faults,
+}
+
+impl DiskFile {
+    /// Opens or creates a file that grows at its end, wherever that is.
+    pub(super) fn append_to(path: &Path) -> io::Result<DiskFile> {
+        DiskFile::open(path, OpenOptions::new().read(true).append(true).create(true))
+    }
+
+    /// Opens or creates a file that is written in place.
+    pub(super) fn write_in(path: &Path) -> io::Result<DiskFile> {
+        DiskFile::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+    }
+
+    /// Creates a file under a name that must be free.
+    pub(super) fn create_new(path: &Path) -> io::Result<DiskFile> {
+        DiskFile::open(path, OpenOptions::new().write(true).create_new(true))
+    }
+
+    /// Creates an empty file, in the place of one that may be there.
+    pub(super) fn create(path: &Path) -> io::Result<DiskFile> {
+        DiskFile::open(path, OpenOptions::new().write(true).create(true).truncate(true))
+    }
+
+    fn open(path: &Path, options: &OpenOptions) -> io::Result<DiskFile> {
+        #[cfg(test)]
+        let was_there = path.exists();
+        let file = options.open(path)?;
+        #[cfg(test)]
+        trace::opened(path, &file, was_there);
+        Ok(DiskFile {
+            path: path.to_owned(),
+            file,
+            #[cfg(test)]
+            faults: trace::Faults::default(),
+        })
+    }
+
+    /// The file has been given another name.
+    pub(super) fn renamed(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+    }
+
+    /// The file itself, for locking and reading only.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Another handle of the same file, for another thread.
+    pub(super) fn try_clone(&self) -> io::Result<DiskFile> {
+        Ok(DiskFile {
+            path: self.path.clone(),
+            file: self.file.try_clone()?,
+            #[cfg(test)]
+            faults: self.faults,
+        })
+    }
+
+    /// The present length in bytes.
+    pub(super) fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    /// Overwrites what is at `offset`.
+    pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        #[cfg(test)]
+        trace::write(&self.file, offset, bytes);
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// Cuts the file to `length` bytes.
+    pub(super) fn set_len(&mut self, length: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.cut()?;
+        #[cfg(test)]
+        trace::set_len(&self.file, length);
+        self.file.set_len(length)
+    }
+
+    /// Forces everything in the file to the disk; its name needs [`sync_directory`].
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.sync()?;
+        self.file.sync_data()?;
+        #[cfg(test)]
+        trace::sync(&self.file);
+        Ok(())
+    }
+
+    /// Opens the same file anew and makes the bytes from `from` on look unwritten to the system,
+    /// by writing them again: after a failed sync it may have dropped them while calling them clean.
+    pub(super) fn rewrite(&mut self, from: u64) -> io::Result<()> {
+        #[cfg(test)]
+        self.faults.rewritten_from.replace(from);
+        let mut reader = File::open(&self.path)?;
+        // Not opened for appending: the same bytes go to the same places.
+        let mut writer = OpenOptions::new().write(true).open(&self.path)?;
+        reader.seek(SeekFrom::Start(from))?;
+        writer.seek(SeekFrom::Start(from))?;
+        let mut chunk = vec![0; REWRITE_BYTES];
+        loop {
+            let read = reader.read(&mut chunk)?;
+            if read == 0 {
+                return self.sync();
+            }
+            writer.write_all(&chunk[..read])?;
+        }
+    }
+}
+
+/// Appends, as much as fits.
+impl Write for DiskFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(test)]
+        let bytes = self.faults.room(&self.file, bytes)?;
+        #[cfg(test)]
+        trace::write(&self.file, trace::end_of(&self.file), bytes);
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Gives a file another name, over one that may have it.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    #[cfg(test)]
+    trace::renamed(from, to);
+    Ok(())
+}
+
+/// Removes a file.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)?;
+    #[cfg(test)]
+    trace::removed(path);
+    Ok(())
+}
+
+/// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
+/// and undoes a renaming unless this is done.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()?;
+    #[cfg(test)]
+    trace::directory_synced(parent);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::trace::Operation::{Create, Remove, Rename, SetLen, Sync, SyncDirectory, Write};
+    use super::{DiskFile, remove, rename, sync_directory, trace};
+
+    #[test]
+    fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
+        trace::begin();
+        let mut disk = DiskFile::append_to(&from).unwrap();
+        disk.write_all(b"123").unwrap();
+        sync_directory(&from).unwrap();
+        rename(&from, &to).unwrap();
+        DiskFile::write_in(&to).unwrap().write_at(b"4", 1).unwrap();
+        let mut other = DiskFile::create_new(&from).unwrap();
+        other.set_len(2).unwrap();
+        disk.sync().unwrap();
+        DiskFile::create(&to).unwrap();
+        remove(&to).unwrap();
+        let expected = [
+            Create { path: from.clone(), file: 1 },
+            Write { file: 1, offset: 0, bytes: b"123".to_vec() },
+            SyncDirectory { path: directory.path().to_owned() },
+            Rename { from: from.clone(), to: to.clone() },
+            Write { file: 1, offset: 1, bytes: b"4".to_vec() },
+            Create { path: from, file: 2 },
+            SetLen { file: 2, length: 2 },
+            Sync { file: 1 },
+            SetLen { file: 1, length: 0 },
+            Remove { path: to },
+        ];
+        assert_eq!(trace::take(), expected);
+    }
+}
