@@ -15,6 +15,7 @@ use crate::check::Plan;
 use crate::error::{EXIT_OK, Error};
 use crate::recorder::Rotate;
 use crate::settings::{Asked, Verbosity};
+use crate::ship::ShipOptions;
 use crate::simulator::SimulatorOptions;
 use subcommands::Subcommands;
 
@@ -152,6 +153,8 @@ pub enum Task {
     },
     /// Try everything that recording needs.
     Check(Plan),
+    /// Bring a recording to a command.
+    Ship(ShipOptions),
     /// Be a server like Finnhub's.
     Simulate {
         /// Where to listen.

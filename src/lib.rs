@@ -21,7 +21,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 6 edge | `main.rs` |
-//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`] |
+//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`], [`ship`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
 //! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`simulator`] |
@@ -59,6 +59,7 @@ pub mod recorder;
 mod rows;
 pub mod session;
 pub mod settings;
+pub mod ship;
 pub mod simulator;
 pub mod tasks;
 pub mod terminal;

@@ -31,11 +31,12 @@ use log::{error, info, warn};
 
 pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
+pub(crate) use disk::sync_directory;
 pub use opening::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use recording::{SyncRequest, sync_in_background};
 pub use rehearsal::{Found, try_header, try_log, try_out};
-pub use rotation::Rotate;
+pub use rotation::{Rotate, closed_label};
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
@@ -511,4 +512,19 @@ fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: 
             printable(text, SHOWN_CHARACTERS)
         );
     }
+}
+
+/// Stub.
+pub fn read_synced(out: &Path, live: &std::fs::File) -> io::Result<Option<Synced>> {
+    let length = live.metadata()?.len();
+    let Ok(text) = std::fs::read_to_string(lock_file::lock_path(out)) else { return Ok(None) };
+    let bytes = text.split_whitespace().nth(1).and_then(|t| t.parse::<u64>().ok());
+    Ok(bytes.map(|bytes| Synced { bytes: bytes.min(length), goes_on: true }))
+}
+/// Stub.
+pub struct Synced {
+    /// Stub.
+    pub bytes: u64,
+    /// Stub.
+    pub goes_on: bool,
 }

@@ -10,7 +10,7 @@ use crate::cli::Task;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::settings::Settings;
 use crate::verify::VerifyError;
-use crate::{app, check, verify};
+use crate::{app, check, ship, verify};
 
 /// Does `task`; gives the exit code when nothing more needs to be said.
 ///
@@ -29,6 +29,7 @@ pub fn perform(task: Task) -> Result<u8, Error> {
             let all_well = check::run(&plan, &mut io::stdout().lock())?;
             Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
         }
+        Task::Ship(options) => ship::run(&options),
         Task::Simulate { listen, options } => app::simulate(listen, options).map(|()| EXIT_OK),
     }
 }

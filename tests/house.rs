@@ -15,6 +15,7 @@ const HEIGHTS: [(&str, u8); 34] = [
     ("cli", 51),
     ("check", 50),
     ("verify", 50),
+    ("ship", 50),
     ("settings", 40),
     ("session", 30),
     ("connection", 20),
@@ -137,9 +138,9 @@ fn only_the_wiring_starts_threads_and_makes_channels() {
 }
 
 #[test]
-fn only_the_recorder_writes_files_and_the_tickers_file_itself() {
+fn only_the_recorder_writes_files_and_the_tickers_file_and_ship_their_own() {
     only_in(
-        &["recorder", "tickers_file"],
+        &["recorder", "tickers_file", "ship"],
         &["OpenOptions", "File::create", "fs::write", "fs::rename"],
     );
 }

@@ -118,7 +118,7 @@ pub(super) fn is_archive_of(out: &Path, name: &str) -> bool {
 
 /// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
 /// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
-pub(super) fn closed_label<'n>(out: &Path, name: &'n str) -> Option<&'n str> {
+pub fn closed_label<'n>(out: &Path, name: &'n str) -> Option<&'n str> {
     let own = out.file_name().unwrap_or_default().to_string_lossy();
     let (stem, ending) = own.strip_suffix(".csv").map_or((&*own, ""), |stem| (stem, ".csv"));
     let label = name.strip_prefix(stem)?.strip_prefix('-')?.strip_suffix(ending)?;
