@@ -4,8 +4,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[cfg(test)]
+thread_local! {
+    /// What this thread takes for the time, in tests that need hours.
+    pub(crate) static TEST_MS: std::cell::Cell<Option<i64>> = const { std::cell::Cell::new(None) };
+}
+
 /// The machine's wall clock in UNIX milliseconds. It may jump; time-outs use `Instant`.
 pub fn now_ms() -> i64 {
+    #[cfg(test)]
+    if let Some(time_ms) = TEST_MS.get() {
+        return time_ms;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

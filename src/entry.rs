@@ -127,6 +127,8 @@ pub struct SyncOutcome {
     pub csv_length: u64,
     /// Bytes of the ledger that were there when it began.
     pub ledger_length: u64,
+    /// Rows of the ledger, written or not, before which every trade was in those bytes.
+    pub ledger_rows: u64,
     /// The system's error, if any.
     pub error: Option<String>,
 }

@@ -18,6 +18,8 @@ mod rehearsal;
 mod repair;
 mod rotation;
 mod row;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::collections::VecDeque;
@@ -32,6 +34,7 @@ use log::{error, info, warn};
 pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::ledger_path;
 pub(crate) use disk::sync_directory;
+pub use lock_file::{Synced, read_synced};
 pub use opening::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use recording::{SyncRequest, sync_in_background};
@@ -45,6 +48,7 @@ use crate::error::printable;
 use crate::log_limit::{LogLimit, Permission};
 use crate::market::{Market, Snapshot};
 use crate::wire::{Decoder, Element};
+use coverage::Ledger;
 use log_file::LogFile;
 use opening::failed;
 use output::{Output, Pipe};
@@ -123,8 +127,8 @@ impl Recorder {
         let output = match &options.out {
             Destination::File(path) => {
                 let closed = links.closed.clone();
-                let recording =
-                    Recording::open(path, &options.columns, options.rotate, closed, now_ms)?;
+                let RecorderOptions { columns, rotate, fsync, .. } = &options;
+                let recording = Recording::open(path, columns, *rotate, *fsync, closed, now_ms)?;
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput => {
@@ -166,17 +170,26 @@ impl Recorder {
         }
         self.duties(Instant::now());
         loop {
-            let finished = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
-                Ok(entry) => self.take_all(entry, inbox),
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
+            let entry = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
+                Ok(entry) => Some(entry),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
             };
-            self.hand_over();
-            if finished {
+            if self.turn(entry, inbox) {
                 return self.finish(inbox);
             }
+        }
+    }
+
+    /// Does what has come, and what is due; gives whether it was the last.
+    fn turn(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
+        let finished = entry.is_some_and(|entry| self.take_all(entry, inbox));
+        self.hand_over();
+        self.record_held();
+        if !finished {
             self.duties(Instant::now());
         }
+        finished
     }
 
     /// Takes an entry and what waits behind it, as long as the rows make no large batch.
@@ -191,7 +204,7 @@ impl Recorder {
                     self.log.push(&line);
                 }
                 // What came first is written first, also after trouble.
-                entry if self.trouble.is_some() => self.held.push_back(entry),
+                entry if self.must_wait(&entry) => self.held.push_back(entry),
                 entry => self.record(entry),
             }
             if self.gathered.rows.len() >= BATCH_BYTES {
@@ -200,6 +213,37 @@ impl Recorder {
             next = inbox.try_recv().ok();
         }
         false
+    }
+
+    /// Whether `entry` may not be recorded yet: the disk refuses, something waits already, or these
+    /// trades follow an outage that the ledger on the disk does not know of.
+    fn must_wait(&mut self, entry: &Entry) -> bool {
+        self.trouble.is_some() || !self.held.is_empty() || self.follows_unsettled_outage(entry)
+    }
+
+    fn follows_unsettled_outage(&mut self, entry: &Entry) -> bool {
+        matches!(entry, Entry::Trades(_))
+            && self.output.recording().is_some_and(|files| files.ledger().outage_is_unsettled())
+    }
+
+    /// Records what has waited, as far as it may go on.
+    fn record_held(&mut self) {
+        while self.trouble.is_none()
+            && let Some(entry) = self.held.pop_front()
+        {
+            if self.follows_unsettled_outage(&entry) {
+                // With `--fsync always` this settles it.
+                self.hand_over();
+                if self.trouble.is_some() || self.follows_unsettled_outage(&entry) {
+                    self.held.push_front(entry);
+                    return;
+                }
+            }
+            self.record(entry);
+            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
+                self.hand_over();
+            }
+        }
     }
 
     fn record(&mut self, entry: Entry) {
@@ -213,9 +257,7 @@ impl Recorder {
         match entry {
             Entry::Trades(batch) => self.gather(&batch),
             Entry::Live { at_ms, tickers, refused } => {
-                if let Some(recording) = self.output.recording() {
-                    recording.ledger().live(at_ms, &tickers);
-                }
+                self.tell_ledger(|ledger| ledger.live(at_ms, &tickers));
                 if let Some(from_ms) = self.loss_from_ms.take() {
                     self.market.lost(from_ms, at_ms);
                 }
@@ -290,8 +332,15 @@ impl Recorder {
     }
 
     fn ledger_down(&mut self, at_ms: i64, reason: &str) {
+        self.tell_ledger(|ledger| ledger.down(at_ms, reason));
+    }
+
+    fn tell_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
         if let Some(recording) = self.output.recording() {
-            recording.ledger().down(at_ms, reason);
+            row(recording.ledger());
+            if self.gathered.rows.is_empty() {
+                recording.release_ledger();
+            }
         }
     }
 
@@ -315,6 +364,15 @@ impl Recorder {
     }
 
     fn write_rows(&mut self) -> io::Result<()> {
+        // First: what may go to the ledger stands before these rows.
+        if let Some(recording) = self.output.recording()
+            && recording.ledger().has_pending()
+        {
+            if self.gathered.rows.is_empty() {
+                recording.release_ledger();
+            }
+            recording.ledger().hand_over()?;
+        }
         if !self.gathered.rows.is_empty() {
             self.output.append(&self.gathered.rows)?;
             self.gathered.rows.clear();
@@ -329,10 +387,7 @@ impl Recorder {
         if bytes > 0 {
             self.links.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        if let Some(recording) = self.output.recording()
-            && recording.ledger().has_pending()
-        {
-            recording.ledger().hand_over()?;
+        if self.output.recording().is_some_and(|files| !files.ledger().is_settled()) {
             self.plan_sync();
         }
         if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
@@ -341,14 +396,18 @@ impl Recorder {
         Ok(())
     }
 
+    /// Has what is not on the disk forced there in time; what the ledger says, at once.
     fn plan_sync(&mut self) {
+        let unsettled = self.output.recording().is_some_and(|files| !files.ledger().is_settled());
         let delay = match self.options.fsync {
             Fsync::Always => Duration::ZERO,
-            Fsync::Every(_) if self.sync_under_way => return,
+            _ if self.sync_under_way => return,
+            _ if unsettled => Duration::ZERO,
             Fsync::Every(interval) => interval,
             Fsync::Never => return,
         };
-        self.timers.sync.get_or_insert_with(|| Instant::now() + delay);
+        let due = Instant::now() + delay;
+        self.timers.sync = Some(self.timers.sync.map_or(due, |planned| planned.min(due)));
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -370,7 +429,7 @@ impl Recorder {
             self.sync_under_way = true;
         } else {
             let result = self.sync();
-            self.judge(result);
+            self.after_sync(result);
         }
     }
 
@@ -379,13 +438,18 @@ impl Recorder {
         if let Some(recording) = self.output.recording() {
             recording.synced(outcome);
         }
-        match &outcome.error {
-            None => self.plan_sync_if_dirty(),
-            Some(reason) => self.judge(Err(io::Error::other(format!("fsync failed: {reason}")))),
-        }
+        let failed = |reason| io::Error::other(format!("fsync failed: {reason}"));
+        self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
     }
 
-    fn plan_sync_if_dirty(&mut self) {
+    /// Others read in the proof of life how far they may read.
+    fn after_sync(&mut self, result: io::Result<()>) {
+        if result.is_err() {
+            self.judge(result);
+            return;
+        }
+        // When all that has come is taken: a lost connection may be among it.
+        self.timers.proof = Instant::now();
         if self.output.recording().is_some_and(Recording::is_dirty) {
             self.plan_sync();
         }
@@ -413,7 +477,7 @@ impl Recorder {
         if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
             self.sync_in_background();
         }
-        if self.trouble.is_none() {
+        if self.trouble.is_none() && self.held.is_empty() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
         if self.timers.proof <= now {
@@ -438,16 +502,19 @@ impl Recorder {
         self.gathered.rows.is_empty() && self.held.is_empty()
     }
 
-    /// Leaves word until when everything received is in the files, if it is.
+    /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
     fn prove_life(&mut self) {
         // What waits on the channel was received before now, and is not in the file.
         let waiting = self.links.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
         let proved_ms = if waiting { self.last_written_ms } else { now_ms() };
-        if self.all_handed_over()
-            && let Some(recording) = self.output.recording()
-            && !recording.ledger().has_pending()
-            && let Err(error) = recording.prove_life(proved_ms)
-        {
+        let all_handed_over = self.all_handed_over();
+        let Some(recording) = self.output.recording() else { return };
+        let result = if all_handed_over && !recording.ledger().has_pending() {
+            recording.prove_life(proved_ms)
+        } else {
+            recording.prove_sync()
+        };
+        if let Err(error) = result {
             // Without it a kill would be dated earlier than need be; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
@@ -512,19 +579,4 @@ fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: 
             printable(text, SHOWN_CHARACTERS)
         );
     }
-}
-
-/// Stub.
-pub fn read_synced(out: &Path, live: &std::fs::File) -> io::Result<Option<Synced>> {
-    let length = live.metadata()?.len();
-    let Ok(text) = std::fs::read_to_string(lock_file::lock_path(out)) else { return Ok(None) };
-    let bytes = text.split_whitespace().nth(1).and_then(|t| t.parse::<u64>().ok());
-    Ok(bytes.map(|bytes| Synced { bytes: bytes.min(length), goes_on: true }))
-}
-/// Stub.
-pub struct Synced {
-    /// Stub.
-    pub bytes: u64,
-    /// Stub.
-    pub goes_on: bool,
 }

@@ -46,11 +46,6 @@ impl AppendFile {
         &self.disk
     }
 
-    /// The file below, to tell it of its new name.
-    pub(super) fn disk_mut(&mut self) -> &mut DiskFile {
-        &mut self.disk
-    }
-
     /// Appends whole rows: all of them or none.
     ///
     /// # Errors
@@ -162,7 +157,8 @@ mod tests {
         for room in 0..=all.len() as u64 {
             for cuts in 0..3 {
                 let (_directory, path, mut file) = empty();
-                file.disk.faults = Faults { room: Some(room), cuts, ..Faults::default() };
+                let faults = Faults { room: Some(room), cuts, ..Faults::default() };
+                file.disk.faults.set(faults);
                 let mut rows = ROWS.iter();
                 let mut waiting = rows.next();
                 // Every row is tried until it fits; the disk grows after some failures.
@@ -178,7 +174,7 @@ mod tests {
                         assert!(all.starts_with(&content) && content.len() as u64 == file.length());
                     }
                     if failures > 4 {
-                        file.disk.faults.room = None;
+                        file.disk.faults.set(Faults { room: None, ..file.disk.faults.get() });
                     }
                 }
                 assert_eq!(fs::read_to_string(&path).unwrap(), all, "room {room}");
@@ -191,9 +187,9 @@ mod tests {
         let (_directory, path, mut file) = empty();
         file.append(b"1234567\n").unwrap();
         fs::write(&path, "").unwrap();
-        file.disk.faults.room = Some(2);
+        file.disk.faults.set(Faults { room: Some(2), ..Faults::default() });
         assert!(file.append(b"abcdef\n").is_err());
-        file.disk.faults.room = None;
+        file.disk.faults.set(Faults::default());
         file.append(b"x\n").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), file.length()), ("x\n", 2));
     }
@@ -208,7 +204,7 @@ mod tests {
         file.synced_elsewhere(4, false);
         assert!(file.is_in_doubt());
         file.sync().unwrap();
-        assert_eq!(file.disk.faults.rewritten_from, Some(2));
+        assert_eq!(file.disk.faults.get().rewritten_from, Some(2));
         assert!(!file.is_in_doubt() && !file.is_dirty());
     }
 
@@ -218,15 +214,15 @@ mod tests {
         file.append(b"a\n").unwrap();
         file.sync().unwrap();
         file.append(b"b\n").unwrap();
-        file.disk.faults.syncs = 2;
+        file.disk.faults.set(Faults { syncs: 2, ..Faults::default() });
         assert!(file.sync().is_err());
-        assert_eq!(file.disk.faults.rewritten_from, None);
+        assert_eq!(file.disk.faults.get().rewritten_from, None);
         assert!(file.sync().is_err());
         assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
         file.sync().unwrap();
-        assert_eq!((file.disk.faults.rewritten_from.take(), file.synced_length()), (Some(2), 4));
+        assert_eq!((file.disk.faults.take().rewritten_from, file.synced_length()), (Some(2), 4));
         file.sync().unwrap();
-        assert_eq!(file.disk.faults.rewritten_from, None, "a healthy disk is trusted again");
+        assert_eq!(file.disk.faults.get().rewritten_from, None, "a healthy disk is trusted again");
         assert_eq!(fs::read_to_string(path).unwrap(), "a\nb\n");
     }
 }

@@ -41,6 +41,8 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         if !same_content(path, &small)? {
             return Err(io::Error::other(format!("{} is there already", small.display())));
         }
+        // Its name may be in the system's memory only.
+        sync_directory(&small)?;
         return disk::remove(path).map(|()| small);
     }
     let part = part_name(&small);

@@ -2,8 +2,11 @@
 //!
 //! Writer thread. `op1.coverage.csv` beside `op1.csv`, columns `time_ms,state,tickers,reason`,
 //! append-only. The last row at or before an instant says whether trades were being recorded then.
+//! A row waits until the trades it stands behind are on the disk, and trades behind a `down` wait
+//! until that is: whatever a power cut takes, the ledger calls nothing recorded that is gone.
 //! Times are this machine's clock in UNIX milliseconds and never run backwards.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,15 +26,21 @@ pub fn ledger_path(out: &Path) -> PathBuf {
     out.with_file_name(format!("{stem}.coverage.csv"))
 }
 
-/// The ledger while it is being written. Rows that the disk does not take wait in memory; there is
-/// one for each change of the connection, so they need no bound of their own.
+/// The ledger while it is being written. Rows that may not go to the disk yet wait in memory; there
+/// is one for each change of the connection, so they need no bound of their own.
 #[derive(Debug)]
 pub(super) struct Ledger {
     file: AppendFile,
     last: LastRow,
     /// The tickers that were live when the ledger was closed.
     before_closing: String,
-    pending: Vec<u8>,
+    pending: VecDeque<Vec<u8>>,
+    /// Rows so far, with the pending ones.
+    rows: u64,
+    /// So many of them may be handed to the file.
+    released: u64,
+    /// Whether a `down` is not known to be on the disk.
+    outage_is_unsettled: bool,
 }
 
 /// What the last row says.
@@ -51,7 +60,15 @@ impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Ledger> {
         let last = last_row(file.disk())?;
-        Ok(Ledger { file, last, before_closing: String::new(), pending: Vec::new() })
+        Ok(Ledger {
+            file,
+            last,
+            before_closing: String::new(),
+            pending: VecDeque::new(),
+            rows: 0,
+            released: 0,
+            outage_is_unsettled: false,
+        })
     }
 
     /// What the last row says.
@@ -75,11 +92,14 @@ impl Ledger {
         let (last_tickers, last_reason) = (tickers.to_owned(), reason.to_owned());
         self.last = LastRow { time_ms, live, tickers: last_tickers, reason: last_reason };
         let state = if live { "live" } else { "down" };
-        self.pending.extend_from_slice(format!("{time_ms},{state},").as_bytes());
-        push_text(&mut self.pending, tickers.as_bytes());
-        self.pending.push(b',');
-        push_text(&mut self.pending, reason.as_bytes());
-        self.pending.push(b'\n');
+        let mut row = format!("{time_ms},{state},").into_bytes();
+        push_text(&mut row, tickers.as_bytes());
+        row.push(b',');
+        push_text(&mut row, reason.as_bytes());
+        row.push(b'\n');
+        self.pending.push_back(row);
+        self.rows += 1;
+        self.outage_is_unsettled |= !live;
     }
 
     /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
@@ -111,26 +131,56 @@ impl Ledger {
         }
     }
 
-    /// The file below, to tell it of its new name.
-    pub(super) fn disk_mut(&mut self) -> &mut DiskFile {
-        self.file.disk_mut()
-    }
-
     /// Whether rows still wait for the disk.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
     }
 
-    /// Hands the waiting rows to the file.
+    /// Rows so far, to be [released](Ledger::release) when what is before them is on the disk.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The trades before the first `rows` rows are on the disk: these may follow.
+    pub(super) fn release(&mut self, rows: u64) {
+        self.released = self.released.max(rows);
+    }
+
+    /// Hands the waiting rows to the file, as far as they are released.
     ///
     /// # Errors
     /// The system's; the rows go on waiting.
     pub(super) fn hand_over(&mut self) -> io::Result<()> {
-        if self.has_pending() {
-            self.file.append(&self.pending)?;
-            self.pending.clear();
+        let handed_over = self.rows - self.pending.len() as u64;
+        let ready =
+            usize::try_from(self.released.saturating_sub(handed_over)).unwrap_or(usize::MAX);
+        if ready > 0 {
+            self.file.append(&self.pending.make_contiguous()[..ready].concat())?;
+            self.pending.drain(..ready);
         }
         Ok(())
+    }
+
+    /// Hands all waiting rows to the file, when nothing that is still to be written stands before
+    /// them.
+    ///
+    /// # Errors
+    /// The system's; the rows go on waiting.
+    pub(super) fn hand_over_all(&mut self) -> io::Result<()> {
+        self.release(self.rows);
+        self.hand_over()
+    }
+
+    /// Whether every row is known to be on the disk.
+    pub(super) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && !self.file.is_dirty()
+    }
+
+    /// Whether a `down` is not known to be on the disk: trades that came after it must wait, or a
+    /// power cut could leave them without it, and the outage would look recorded.
+    pub(super) fn outage_is_unsettled(&mut self) -> bool {
+        self.outage_is_unsettled &= !self.is_settled();
+        self.outage_is_unsettled
     }
 
     /// The file with the rows handed over.
@@ -207,7 +257,7 @@ mod tests {
         ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
         ledger.down(90, "connection lost: reset, by the server");
         ledger.live(200, &["A,B".to_owned()]);
-        ledger.hand_over().unwrap();
+        ledger.hand_over_all().unwrap();
         let rows = "100,live,AAPL;IC MARKETS:1,\n\
             100,down,,\"connection lost: reset, by the server\"\n\
             200,live,\"A,B\",\n";
@@ -217,7 +267,7 @@ mod tests {
         assert_eq!((again.last().time_ms, again.last().live), (200, true));
         assert_eq!(again.last().tickers, "A,B");
         again.down(150, "killed");
-        again.hand_over().unwrap();
+        again.hand_over_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
         assert_eq!((open(&path).last().time_ms, open(&path).last().live), (200, false));
     }

@@ -5,9 +5,11 @@
 //! nothing.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 #[cfg(test)]
 pub(super) mod trace;
@@ -18,10 +20,9 @@ const REWRITE_BYTES: usize = 1 << 20;
 /// An open file of the recorder's.
 #[derive(Debug)]
 pub(super) struct DiskFile {
-    path: PathBuf,
     file: File,
     #[cfg(test)]
-    pub(super) faults: trace::Faults,
+    pub(super) faults: std::cell::Cell<trace::Faults>,
 }
 
 impl DiskFile {
@@ -52,16 +53,10 @@ impl DiskFile {
         #[cfg(test)]
         trace::opened(path, &file, was_there);
         Ok(DiskFile {
-            path: path.to_owned(),
             file,
             #[cfg(test)]
-            faults: trace::Faults::default(),
+            faults: std::cell::Cell::default(),
         })
-    }
-
-    /// The file has been given another name.
-    pub(super) fn renamed(&mut self, path: &Path) {
-        path.clone_into(&mut self.path);
     }
 
     /// The file itself, for locking and reading only.
@@ -72,10 +67,9 @@ impl DiskFile {
     /// Another handle of the same file, for another thread.
     pub(super) fn try_clone(&self) -> io::Result<DiskFile> {
         Ok(DiskFile {
-            path: self.path.clone(),
             file: self.file.try_clone()?,
             #[cfg(test)]
-            faults: self.faults,
+            faults: self.faults.clone(),
         })
     }
 
@@ -94,7 +88,7 @@ impl DiskFile {
     /// Cuts the file to `length` bytes.
     pub(super) fn set_len(&mut self, length: u64) -> io::Result<()> {
         #[cfg(test)]
-        self.faults.cut()?;
+        trace::Faults::cut(&self.faults)?;
         #[cfg(test)]
         trace::set_len(&self.file, length);
         self.file.set_len(length)
@@ -103,30 +97,37 @@ impl DiskFile {
     /// Forces everything in the file to the disk; its name needs [`sync_directory`].
     pub(super) fn sync(&mut self) -> io::Result<()> {
         #[cfg(test)]
-        self.faults.sync()?;
+        trace::Faults::sync(&self.faults)?;
         self.file.sync_data()?;
         #[cfg(test)]
         trace::sync(&self.file);
         Ok(())
     }
 
-    /// Opens the same file anew and makes the bytes from `from` on look unwritten to the system,
-    /// by writing them again: after a failed sync it may have dropped them while calling them clean.
+    /// Makes the bytes from `from` on look unwritten to the system, by writing them again, and forces
+    /// them to the disk: after a failed sync it may have dropped them while calling them clean.
+    ///
+    /// Through this very handle, because what has the name by now may be another file; for this
+    /// moment it does not append, so that the same bytes go to the same places.
     pub(super) fn rewrite(&mut self, from: u64) -> io::Result<()> {
         #[cfg(test)]
-        self.faults.rewritten_from.replace(from);
-        let mut reader = File::open(&self.path)?;
-        // Not opened for appending: the same bytes go to the same places.
-        let mut writer = OpenOptions::new().write(true).open(&self.path)?;
-        reader.seek(SeekFrom::Start(from))?;
-        writer.seek(SeekFrom::Start(from))?;
+        trace::Faults::rewritten(&self.faults, from);
+        let flags = fcntl_getfl(&self.file)?;
+        fcntl_setfl(&self.file, flags - OFlags::APPEND)?;
+        let result = self.rewrite_in_place(from);
+        fcntl_setfl(&self.file, flags)?;
+        result.and_then(|()| self.sync())
+    }
+
+    fn rewrite_in_place(&self, mut offset: u64) -> io::Result<()> {
         let mut chunk = vec![0; REWRITE_BYTES];
         loop {
-            let read = reader.read(&mut chunk)?;
+            let read = self.file.read_at(&mut chunk, offset)?;
             if read == 0 {
-                return self.sync();
+                return Ok(());
             }
-            writer.write_all(&chunk[..read])?;
+            self.write_at(&chunk[..read], offset)?;
+            offset += read as u64;
         }
     }
 }
@@ -135,7 +136,7 @@ impl DiskFile {
 impl Write for DiskFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         #[cfg(test)]
-        let bytes = self.faults.room(&self.file, bytes)?;
+        let bytes = self.faults.get().room(&self.file, bytes)?;
         #[cfg(test)]
         trace::write(&self.file, trace::end_of(&self.file), bytes);
         self.file.write(bytes)
@@ -184,7 +185,7 @@ mod tests {
     fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
         let directory = tempfile::tempdir().unwrap();
         let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
-        trace::begin();
+        trace::begin(directory.path());
         let mut disk = DiskFile::append_to(&from).unwrap();
         disk.write_all(b"123").unwrap();
         sync_directory(&from).unwrap();
@@ -207,6 +208,6 @@ mod tests {
             SetLen { file: 1, length: 0 },
             Remove { path: to },
         ];
-        assert_eq!(trace::take(), expected);
+        assert_eq!(trace::take().operations, expected);
     }
 }

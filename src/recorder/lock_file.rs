@@ -1,21 +1,70 @@
 //! The lock that keeps a second process off the recording, and the proof of life inside it.
 //!
-//! Writer thread. The system frees the lock however the process ends; the file stays, 48 bytes for
-//! ever, and says until when the recording was whole and how much of it was safely on the disk.
+//! Writer thread; other processes may read along. The system frees the lock however the process
+//! ends; the file stays, one line of 142 bytes for ever:
+//!
+//! | field | |
+//! |---|---|
+//! | time | when the proof was written: everything received by then is in the file |
+//! | synced bytes | of whole rows of the live file, known to be on the disk |
+//! | process | the holder's number |
+//! | boot | the machine's boot id, `-` where the system has none |
+//! | written bytes | of whole rows of the live file at that time |
+//! | synced time | everything received by then is on the disk |
+//! | live | the time of the ledger's `live` row that goes on; `-` when its last row is none |
+//! | fsync | `yes`, or `no` with `--fsync never` |
+//!
+//! Times are this machine's clock in UNIX milliseconds. Earlier versions wrote the first three.
 
-use std::fs::TryLockError;
-use std::io::{self, Read};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::disk::DiskFile;
 
-/// What the last holder left behind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Changes with each start of the machine. Linux only.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Stands for what is not known.
+const UNKNOWN: &str = "-";
+
+/// More than the line has.
+const MOST_BYTES: usize = 256;
+
+/// Two looks at a line that is being renewed every second differ once, not so often.
+const MOST_LOOKS: usize = 8;
+
+/// What the holder leaves for the next one, and for those who read along.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ProofOfLife {
-    /// This machine's clock, UNIX milliseconds: everything received by then is in the file.
+    /// Everything received by then is in the file.
     pub(super) time_ms: i64,
-    /// Bytes of whole rows that were on the disk by then.
+    /// Bytes of whole rows that are known to be on the disk.
     pub(super) synced_length: u64,
+    /// The holder.
+    pub(super) process: u32,
+    /// Which start of the machine it was, if the system tells.
+    pub(super) boot: Option<String>,
+    /// Bytes of whole rows in the file.
+    pub(super) written_length: u64,
+    /// Everything received by then is on the disk; 0 when that is not known.
+    pub(super) synced_ms: i64,
+    /// The time of the ledger's last row, if it says `live`.
+    pub(super) live_ms: Option<i64>,
+    /// Whether rows are forced to the disk as they come.
+    pub(super) syncs: bool,
+}
+
+/// How much of a recording a power cut cannot take, as its recorder says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Synced {
+    /// Bytes of whole rows of the live file that are on the disk.
+    pub bytes: u64,
+    /// Whether the recorder forces rows to the disk as they come. With `--fsync never` it does so
+    /// only now and then (for a row of the ledger, a rotation, a stop), and waiting for `bytes` to
+    /// grow can take for ever.
+    pub goes_on: bool,
 }
 
 /// The held lock.
@@ -41,28 +90,110 @@ pub(super) fn lock_path(out: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// How much of `live`, the file found at `out`, is on the disk; `None` when no recorder has said so.
+/// For other processes: nothing is locked.
+///
+/// # Errors
+/// The system's.
+pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
+    // In this order: a recorder that begins a new file says so before the first row goes there, so
+    // that what an old proof says too much is not in the file yet.
+    let length = live.metadata()?.len();
+    let proof = match File::open(lock_path(out)) {
+        Ok(file) => read(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    Ok(proof.map(|proof| Synced { bytes: proof.synced_length.min(length), goes_on: proof.syncs }))
+}
+
+/// Reads what the holder, or the last one, has left; `None` when it is nonsense.
+pub(super) fn read(file: &File) -> Option<ProofOfLife> {
+    let look = || {
+        let mut line = [0; MOST_BYTES];
+        file.read_at(&mut line, 0).ok().map(|length| line[..length].to_vec())
+    };
+    // The holder may be renewing it: not every system keeps a read and a write apart.
+    let mut last = look()?;
+    for _ in 0..MOST_LOOKS {
+        let line = look()?;
+        if line == last {
+            return ProofOfLife::parse(std::str::from_utf8(&line).ok()?);
+        }
+        last = line;
+    }
+    None
+}
+
+/// Which start of the machine this is, if the system tells.
+fn boot_id() -> Option<String> {
+    let id = fs::read_to_string(BOOT_ID).ok()?;
+    Some(id.trim().to_owned()).filter(|id| id.len() == 36 && id.is_ascii())
+}
+
+impl ProofOfLife {
+    fn parse(line: &str) -> Option<ProofOfLife> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [time, synced, process, rest @ ..] = &fields[..] else { return None };
+        let earlier = ProofOfLife {
+            time_ms: time.parse().ok()?,
+            synced_length: synced.parse().ok()?,
+            process: process.parse().ok()?,
+            syncs: true,
+            ..ProofOfLife::default()
+        };
+        match rest {
+            [] => Some(earlier),
+            [boot, written, synced_time, going_on, fsync] => Some(ProofOfLife {
+                boot: (*boot != UNKNOWN).then(|| (*boot).to_owned()),
+                written_length: written.parse().ok()?,
+                synced_ms: synced_time.parse().ok()?,
+                live_ms: if *going_on == UNKNOWN { None } else { Some(going_on.parse().ok()?) },
+                syncs: *fsync == "yes",
+                ..earlier
+            }),
+            _ => None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let ProofOfLife { time_ms, synced_length, process, written_length, synced_ms, .. } = self;
+        let boot = self.boot.as_deref().unwrap_or(UNKNOWN);
+        let going_on =
+            self.live_ms.map_or_else(|| UNKNOWN.to_owned(), |time_ms| time_ms.to_string());
+        let syncs = if self.syncs { "yes" } else { "no" };
+        format!(
+            "{time_ms:>15} {synced_length:>20} {process:>10} {boot:>36} {written_length:>20} \
+             {synced_ms:>15} {going_on:>15} {syncs:>3}\n"
+        )
+    }
+}
+
 impl LockFile {
-    /// Takes the lock for the recording `out` and reads what the last holder left.
-    pub(super) fn take(out: &Path) -> Result<(LockFile, Option<ProofOfLife>), LockError> {
+    /// Takes the lock for the recording `out`, for a recorder that `syncs` rows as they come, and
+    /// reads what the last holder left.
+    pub(super) fn take(
+        out: &Path,
+        syncs: bool,
+    ) -> Result<(LockFile, Option<ProofOfLife>), LockError> {
         let file = DiskFile::write_in(&lock_path(out)).map_err(LockError::Io)?;
-        let mut content = String::new();
-        let read = file.file().read_to_string(&mut content);
-        let fields: Vec<&str> = content.split_whitespace().collect();
         match file.file().try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held(fields.get(2).and_then(|pid| pid.parse().ok())));
+                return Err(LockError::Held(read(file.file()).map(|proof| proof.process)));
             }
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        let left = read.ok().and_then(|_| match fields[..] {
-            [time_ms, length, _pid] => Some(ProofOfLife {
-                time_ms: time_ms.parse().ok()?,
-                synced_length: length.parse().ok()?,
-            }),
-            _ => None,
-        });
-        Ok((LockFile { file, last: left.unwrap_or_default() }, left))
+        // Only now: until then its holder could renew it.
+        let left = read(file.file());
+        let (process, boot) = (std::process::id(), boot_id());
+        let last = ProofOfLife { process, boot, syncs, ..ProofOfLife::default() };
+        Ok((LockFile { file, last }, left))
+    }
+
+    /// What it says of this process.
+    pub(super) fn last(&self) -> &ProofOfLife {
+        &self.last
     }
 
     /// Leaves a new proof of life; times never run backwards.
@@ -70,38 +201,131 @@ impl LockFile {
         let time_ms = proof.time_ms.max(self.last.time_ms);
         self.last = ProofOfLife { time_ms, ..proof };
         // Always the same length and always in one write: there is never half a line.
-        let line =
-            format!("{time_ms:>15} {:>20} {:>10}\n", proof.synced_length, std::process::id());
-        self.file.write_at(line.as_bytes(), 0)
+        self.file.write_at(self.last.line().as_bytes(), 0)
+    }
+
+    /// Forces it to the disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.file.sync()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LockError, LockFile, ProofOfLife};
+    use std::fs;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+    use super::{LockError, LockFile, ProofOfLife, Synced, boot_id, lock_path, read_synced};
+
+    fn proof(time_ms: i64) -> ProofOfLife {
+        ProofOfLife {
+            time_ms,
+            synced_length: 7,
+            process: std::process::id(),
+            boot: boot_id(),
+            written_length: u64::MAX,
+            synced_ms: time_ms - 1,
+            live_ms: Some(i64::MAX >> 20),
+            syncs: true,
+        }
+    }
 
     #[test]
     fn the_next_holder_reads_what_the_last_one_proved() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        let (mut lock, left) = LockFile::take(&out).unwrap();
+        let (mut lock, left) = LockFile::take(&out, true).unwrap();
         assert_eq!(left, None);
-        lock.prove(ProofOfLife { time_ms: 1_700_000_000_000, synced_length: 7 }).unwrap();
-        lock.prove(ProofOfLife { time_ms: 1_600_000_000_000, synced_length: 8 }).unwrap();
-        let refused = LockFile::take(&out);
+        lock.prove(proof(1_700_000_000_000)).unwrap();
+        let length = fs::metadata(lock_path(&out)).unwrap().len();
+        let nothing = ProofOfLife { process: std::process::id(), ..ProofOfLife::default() };
+        lock.prove(nothing.clone()).unwrap();
+        assert_eq!(fs::metadata(lock_path(&out)).unwrap().len(), length);
+        let refused = LockFile::take(&out, true);
         assert!(matches!(refused, Err(LockError::Held(Some(pid))) if pid == std::process::id()));
         drop(lock);
-        let (_lock, left) = LockFile::take(&out).unwrap();
-        assert_eq!(left, Some(ProofOfLife { time_ms: 1_700_000_000_000, synced_length: 8 }));
+        let (mut lock, left) = LockFile::take(&out, true).unwrap();
+        assert_eq!(left, Some(ProofOfLife { time_ms: 1_700_000_000_000, ..nothing }));
+        assert_eq!(*lock.last(), ProofOfLife { boot: boot_id(), syncs: true, ..nothing });
+        lock.prove(proof(1_800_000_000_000)).unwrap();
+        drop(lock);
+        assert_eq!(LockFile::take(&out, true).unwrap().1, Some(proof(1_800_000_000_000)));
+    }
+
+    /// The holder renews its proof until the very moment that it lets go.
+    #[test]
+    fn what_was_proved_last_is_read_when_the_lock_is_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        let take = |out: &Path| {
+            loop {
+                match LockFile::take(out, true) {
+                    Ok(taken) => return taken,
+                    Err(_) => std::thread::yield_now(),
+                }
+            }
+        };
+        let ended = AtomicBool::new(false);
+        let last_proved = AtomicI64::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 0..100 {
+                    let (mut lock, _) = take(&out);
+                    for time_ms in round * 10..round * 10 + 10 {
+                        lock.prove(proof(time_ms)).unwrap();
+                        last_proved.store(time_ms, Ordering::SeqCst);
+                    }
+                    drop(lock);
+                    std::thread::yield_now();
+                }
+                ended.store(true, Ordering::SeqCst);
+            });
+            while !ended.load(Ordering::SeqCst) {
+                let (_lock, left) = take(&out);
+                let time_ms = left.map_or(0, |proof| proof.time_ms);
+                assert_eq!(time_ms, last_proved.load(Ordering::SeqCst));
+            }
+        });
+    }
+
+    #[test]
+    fn another_process_reads_what_is_on_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        fs::write(&out, "a row and half a ro").unwrap();
+        let live = fs::File::open(&out).unwrap();
+        assert_eq!(read_synced(&out, &live).unwrap(), None);
+        for goes_on in [true, false] {
+            let (mut lock, _) = LockFile::take(&out, goes_on).unwrap();
+            lock.prove(ProofOfLife { synced_length: 6, ..lock.last().clone() }).unwrap();
+            assert_eq!(read_synced(&out, &live).unwrap(), Some(Synced { bytes: 6, goes_on }));
+        }
+        // A new file, of which the lock does not speak yet.
+        fs::write(&out, "a row").unwrap();
+        assert_eq!(read_synced(&out, &live).unwrap().unwrap().bytes, 5);
+    }
+
+    #[test]
+    fn the_line_of_an_earlier_version_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        fs::write(lock_path(&out), "  1700000000000                    7       1234\n").unwrap();
+        let proof = LockFile::take(&out, true).unwrap().1.unwrap();
+        assert_eq!(
+            (proof.time_ms, proof.synced_length, proof.process),
+            (1_700_000_000_000, 7, 1234)
+        );
+        assert_eq!((proof.boot, proof.live_ms), (None, None));
     }
 
     #[test]
     fn a_lock_file_of_nonsense_proves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        for nonsense in ["", "x y z", "1 2", "\0\0\0"] {
-            std::fs::write(super::lock_path(&out), nonsense).unwrap();
-            assert_eq!(LockFile::take(&out).unwrap().1, None, "{nonsense:?}");
+        for nonsense in ["", "x y z", "1 2", "\0\0\0", "1 2 3 4 5 6 7", "1 2 3 - 5 x - yes"] {
+            fs::write(lock_path(&out), nonsense).unwrap();
+            assert_eq!(LockFile::take(&out, true).unwrap().1, None, "{nonsense:?}");
         }
     }
 }

@@ -14,6 +14,7 @@ use memchr::memchr;
 use super::append_file::AppendFile;
 use super::disk::{DiskFile, sync_directory};
 use super::lock_file::{LockError, LockFile, ProofOfLife, lock_path};
+use super::options::Fsync;
 use super::repair::{end_of_rows, move_aside};
 use super::row::header;
 use crate::columns::Column;
@@ -79,18 +80,20 @@ pub(super) struct Opened {
 pub(super) fn open_recording(
     out: &Path,
     columns: &[Column],
+    fsync: Fsync,
     now_ms: i64,
 ) -> Result<Opened, OpenError> {
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
-    let (lock, proof) = LockFile::take(out).map_err(|error| match error {
-        LockError::Held(pid) => OpenError::InUse(out.to_owned(), pid),
-        LockError::Io(error) => failed("create", &lock_path(out))(error),
-    })?;
+    let (lock, proof) =
+        LockFile::take(out, fsync != Fsync::Never).map_err(|error| match error {
+            LockError::Held(pid) => OpenError::InUse(out.to_owned(), pid),
+            LockError::Io(error) => failed("create", &lock_path(out))(error),
+        })?;
     let disk = DiskFile::append_to(out).map_err(failed("open", out))?;
     lock_rows(out, &disk)?;
-    let known = proof.map_or(0, |proof| proof.synced_length);
+    let known = proof.as_ref().map_or(0, |proof| proof.synced_length);
     let (csv, notes) = open_rows(out, disk, &header(columns), known, now_ms)?;
     let last_received_ms = last_received(&csv, columns).map_err(failed("read", out))?;
     Ok(Opened { lock, csv, proof, last_received_ms, notes })
@@ -142,6 +145,8 @@ pub(super) fn open_rows(
         rows.append(header.as_bytes()).map_err(failed("write", path))?;
         sync_directory(path).map_err(failed("write", path))?;
     }
+    // What a kill has left in the system's memory is not on the disk yet. From here on it is.
+    rows.sync().map_err(failed("sync", path))?;
     Ok((rows, notes))
 }
 

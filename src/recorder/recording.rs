@@ -12,10 +12,11 @@ use std::sync::mpsc::{Receiver, Sender};
 use log::{info, warn};
 
 use super::append_file::AppendFile;
-use super::coverage::{Ledger, ledger_path};
+use super::coverage::{LastRow, Ledger, ledger_path};
 use super::disk::{self, DiskFile, sync_directory};
 use super::lock_file::{LockFile, ProofOfLife};
 use super::opening::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
+use super::options::Fsync;
 use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
 use super::row::header;
 use crate::columns::Column;
@@ -40,10 +41,15 @@ pub struct SyncRequest {
 ///
 /// Runs on a thread of its own until nobody can ask any more.
 pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
-    for SyncRequest { mut csv, mut ledger, mut outcome } in requests {
-        let result = csv.sync().and_then(|()| ledger.sync());
-        outcome.error = result.err().map(|error| error.to_string());
-        outbox.send(Entry::Synced(outcome));
+    for request in requests {
+        outbox.send(Entry::Synced(request.perform()));
+    }
+}
+
+impl SyncRequest {
+    pub(super) fn perform(mut self) -> SyncOutcome {
+        let result = self.csv.sync().and_then(|()| self.ledger.sync());
+        SyncOutcome { error: result.err().map(|error| error.to_string()), ..self.outcome }
     }
 }
 
@@ -75,12 +81,13 @@ impl Recording {
         out: &Path,
         columns: &[Column],
         rotate: Option<Rotate>,
+        fsync: Fsync,
         closed: Option<Sender<PathBuf>>,
         now_ms: i64,
     ) -> Result<Recording, OpenError> {
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
-        let opened = open_recording(out, columns, now_ms)?;
+        let opened = open_recording(out, columns, fsync, now_ms)?;
         let ledger_path = ledger_path(out);
         let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
         let ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
@@ -101,16 +108,44 @@ impl Recording {
             closed,
         };
         if recording.ledger.last().live {
-            let proved = opened.proof.map_or(0, |proof| proof.time_ms);
-            let last_alive = proved.max(opened.last_received_ms.unwrap_or(0));
-            recording.ledger.down(last_alive, "killed");
-            // On a full disk it waits like every other row; that is no reason not to record.
-            let _ = recording.ledger.hand_over();
-            warn!("the last recording ended without a stop; the ledger says killed");
+            recording.tell_end(&opened.proof.unwrap_or_default(), opened.last_received_ms);
         }
         let last_row_ms = opened.last_received_ms.or(modified_ms);
         recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
+        recording.begin_proofs(now_ms);
         Ok(recording)
+    }
+
+    /// Closes the ledger of a process that ended without a stop. What its proof of life says counts
+    /// only if it goes on from the very row that the ledger ends with, and if everything it found
+    /// in the file is still there: either may be gone while the proof is not.
+    fn tell_end(&mut self, proof: &ProofOfLife, last_received_ms: Option<i64>) {
+        let booted = self.lock.last().boot.is_some() && proof.boot.is_some();
+        let power_cut = booted && self.lock.last().boot != proof.boot;
+        let reason = if power_cut { "power cut" } else { "killed" };
+        let mut last_ms = last_received_ms;
+        if proof.live_ms == Some(self.ledger.last().time_ms) {
+            if !power_cut && proof.written_length <= self.csv.length() {
+                last_ms = last_ms.max(Some(proof.time_ms));
+            } else {
+                last_ms = last_ms.or(Some(proof.synced_ms));
+            }
+        }
+        // Not before the ledger's last row, if nothing else is known.
+        self.ledger.down(last_ms.unwrap_or_default(), reason);
+        // Before anything that comes later can be on the disk. On a full one it waits like every
+        // other row; that is no reason not to record.
+        let _ = self.ledger.hand_over_all().and_then(|()| self.ledger.sync());
+        warn!("the last recording ended without a stop; the ledger says {reason}");
+    }
+
+    /// From here on the proof is of this process, unless the ledger still needs the last one.
+    fn begin_proofs(&mut self, now_ms: i64) {
+        if !self.ledger.has_pending() {
+            // Forced to the disk, so that a power cut soon after is known for one. Without it the
+            // end would be dated earlier than need be; nothing else is lost.
+            let _ = self.prove_life(now_ms).and_then(|()| self.lock.sync());
+        }
     }
 
     /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
@@ -157,12 +192,23 @@ impl Recording {
         self.csv.is_in_doubt() || self.ledger.file().is_in_doubt()
     }
 
-    /// Forces everything to the disk.
+    /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
+    /// have been handed over before.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if self.csv.is_dirty() {
             self.csv.sync()?;
         }
+        self.release_ledger();
+        self.ledger.hand_over()?;
         self.ledger.sync()
+    }
+
+    /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
+    /// nothing that comes before them waits in memory.
+    pub(super) fn release_ledger(&mut self) {
+        if !self.csv.is_dirty() {
+            self.ledger.release(self.ledger.rows());
+        }
     }
 
     /// What must be forced to the disk now, for another thread to do so; `None` when there is
@@ -171,6 +217,7 @@ impl Recording {
         if !self.is_dirty() || self.is_in_doubt() {
             return None;
         }
+        let ledger_rows = self.ledger.rows();
         let ledger = self.ledger.file();
         // Without another handle it is simply done here.
         Some(SyncRequest {
@@ -180,6 +227,7 @@ impl Recording {
                 generation: self.generation,
                 csv_length: self.csv.length(),
                 ledger_length: ledger.length(),
+                ledger_rows,
                 error: None,
             },
         })
@@ -192,12 +240,41 @@ impl Recording {
             let succeeded = outcome.error.is_none();
             self.csv.synced_elsewhere(outcome.csv_length, succeeded);
             self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
+            if succeeded {
+                self.ledger.release(outcome.ledger_rows);
+            }
         }
     }
 
-    /// Leaves word that everything received until now is in the file.
+    /// Leaves word that everything received until now is in the file, and every row of the ledger.
     pub(super) fn prove_life(&mut self, now_ms: i64) -> io::Result<()> {
-        self.lock.prove(ProofOfLife { time_ms: now_ms, synced_length: self.csv.synced_length() })
+        let LastRow { time_ms, live, .. } = *self.ledger.last();
+        let mut proof = self.proof_of_sync();
+        proof.time_ms = now_ms;
+        proof.written_length = self.csv.length();
+        proof.live_ms = live.then_some(time_ms);
+        if !self.csv.is_dirty() {
+            proof.synced_ms = now_ms;
+        }
+        self.lock.prove(proof)
+    }
+
+    /// Leaves word of what is on the disk, whatever waits.
+    pub(super) fn prove_sync(&mut self) -> io::Result<()> {
+        // Before our first whole proof the next start may still need that of the last holder.
+        if self.lock.last().time_ms == 0 {
+            return Ok(());
+        }
+        let proof = self.proof_of_sync();
+        self.lock.prove(proof)
+    }
+
+    fn proof_of_sync(&self) -> ProofOfLife {
+        let last = self.lock.last().clone();
+        let synced_length = self.csv.synced_length();
+        let synced_ms =
+            if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };
+        ProofOfLife { synced_length, synced_ms, ..last }
     }
 
     /// Whether what was received at `time_ms` belongs to the next file.
@@ -212,7 +289,9 @@ impl Recording {
     /// rotation fails the old file goes on, and it is tried again a minute later.
     pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) {
         let Some(rotate) = self.rotate else { return };
-        let result = self.look_after_files(now_ms).and_then(|()| match self.unfinished.take() {
+        // The ledger's rows go into the ledger that they were meant for.
+        let result = self.sync().and_then(|()| self.look_after_files(now_ms));
+        let result = result.and_then(|()| match self.unfinished.take() {
             Some(archive) => {
                 let since_ms = self.ledger.last().time_ms;
                 self.ledger.close(since_ms, ROTATED);
@@ -237,15 +316,14 @@ impl Recording {
         last_message_ms: i64,
     ) -> io::Result<()> {
         let archive = free_archive(&self.out, rotate, period_ms)?;
-        self.csv.sync()?;
         let next_path = beside(&self.out, ".next");
-        let mut next = begin_file(&next_path, &self.header, now_ms)?;
+        let next = begin_file(&next_path, &self.header, now_ms)?;
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
-        self.ledger.hand_over()?;
-        self.ledger.sync()?;
+        self.sync()?;
         disk::rename(&self.out, &archive.csv)?;
+        // A power cut must not keep only the second of two renamings.
+        sync_directory(&self.out)?;
         disk::rename(&next_path, &self.out)?;
-        next.disk_mut().renamed(&self.out);
         self.csv = next;
         self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
@@ -256,13 +334,14 @@ impl Recording {
     /// Lets the ledger follow its recording, and has the recording compressed.
     fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<()> {
         let result = sync_directory(&self.out)
-            .and_then(|()| self.prove_life(now_ms))
-            .and_then(|()| self.ledger.hand_over())
+            .and_then(|()| self.prove_sync())
+            .and_then(|()| self.sync())
             .and_then(|()| self.replace_ledger(&archive, now_ms));
         if result.is_err() {
             self.unfinished = Some(archive);
             return result;
         }
+        self.prove_life(now_ms)?;
         if let Some(closed) = &self.closed {
             // Nobody listens only while the program ends; the next start finds the file.
             let _ = closed.send(archive.csv);
@@ -277,11 +356,11 @@ impl Recording {
         let next = begin_file(&next_path, super::coverage::HEADER, now_ms)?;
         let mut next = Ledger::resume(next)?;
         next.carry_over(&self.ledger, ROTATED);
-        next.hand_over()?;
+        next.hand_over_all()?;
         next.sync()?;
         disk::rename(&path, &archive.ledger)?;
+        sync_directory(&path)?;
         disk::rename(&next_path, &path)?;
-        next.disk_mut().renamed(&path);
         self.ledger = next;
         self.generation += 1;
         sync_directory(&path)
@@ -308,8 +387,7 @@ fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> 
 fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     let disk = DiskFile::append_to(path)?;
     lock_rows(path, &disk).map_err(io::Error::other)?;
-    let (mut file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
-    file.sync()?;
+    let (file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
     Ok(file)
 }
 

@@ -4,11 +4,11 @@
 //! have to be created, one of another name is, and removed at once.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::coverage::{self, ledger_path};
-use super::lock_file::lock_path;
+use super::lock_file::{self, lock_path};
 use super::opening::{OpenError, check_header, failed};
 use super::row::header;
 use crate::columns::Column;
@@ -35,12 +35,9 @@ pub fn try_out(out: &Path) -> Result<Found, OpenError> {
     }
     let (lock, ledger) = (lock_path(out), ledger_path(out));
     let lock_file = open_existing(&lock)?;
-    if let Some(mut file) = lock_file.as_ref() {
-        let mut content = String::new();
-        // A lock file of nonsense names no process; the lock itself is what counts.
-        let _ = file.read_to_string(&mut content);
-        let holder = content.split_whitespace().nth(2).and_then(|pid| pid.parse().ok());
-        try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder))?;
+    if let Some(file) = &lock_file {
+        let holder = || lock_file::read(file).map(|proof| proof.process);
+        try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder()))?;
     }
     let file = open_existing(out)?;
     if let Some(file) = &file {
@@ -170,7 +167,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
         fs::write(&out, header(&Column::ALL)).unwrap();
-        let running = LockFile::take(&out).unwrap();
+        let running = LockFile::take(&out, true).unwrap();
         assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
         drop(running);
         let linked = fs::File::open(&out).unwrap();

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use log::{Level, error, info, warn};
 
+use super::Recorder;
 use super::options::Report;
 use super::recording::Recording;
-use super::{BATCH_BYTES, Recorder};
 use crate::clock::now_ms;
 use crate::entry::{Entry, log_line};
 
@@ -71,19 +71,18 @@ impl Recorder {
             other => other,
         };
         self.judge(result);
-        while self.trouble.is_none() {
-            let Some(entry) = self.held.pop_front() else { break };
-            self.record(entry);
-            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
-                self.hand_over();
-            }
-        }
+        self.record_held();
     }
 
     /// The end: one last try, then what is still waiting is lost and said to be.
     pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
         if self.trouble.is_some() {
             self.retry();
+        }
+        while self.trouble.is_none() && !self.held.is_empty() {
+            let result = self.sync();
+            self.judge(result);
+            self.record_held();
         }
         let failure = self.trouble.take().and_then(|trouble| {
             let failure = self.give_up(&trouble.cause);
@@ -94,6 +93,12 @@ impl Recorder {
             None => self.sync(),
             _ => Ok(()),
         };
+        if last_sync.is_err()
+            && let Some(recording) = self.output.recording()
+        {
+            // That it was stopped is true all the same.
+            let _ = recording.ledger().hand_over_all();
+        }
         let failure = failure.or_else(|| {
             let error = last_sync.err()?;
             Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
@@ -146,7 +151,7 @@ impl Recorder {
         }
         if let Some(recording) = self.output.recording() {
             // The disk may refuse this too; the next start then finds the last proof of life.
-            let _ = recording.ledger().hand_over();
+            let _ = recording.ledger().hand_over_all();
         }
         failure
     }

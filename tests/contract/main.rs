@@ -9,7 +9,7 @@
 //! * `terminal`, `tickers_file`: what a person sees, and changes while it runs
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
-//! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
 //!   `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
@@ -44,6 +44,7 @@ mod locks;
 mod malformed_messages;
 mod million_trades;
 mod moved_files;
+mod power_cut;
 mod reconnecting;
 mod rotation;
 mod secrets;

@@ -1,8 +1,8 @@
 //! For tests: what a run on this thread has done to the disk, in its order, and disks that fail.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,13 @@ pub(in crate::recorder) enum Operation {
     Remove { path: PathBuf },
 }
 
-/// What is being recorded on this thread.
+/// A directory when the trace began, and what has been done to it since.
 #[derive(Debug, Default)]
-struct Trace {
-    operations: Vec<Operation>,
+pub(in crate::recorder) struct Trace {
+    /// The files that were there, and what was in them.
+    pub(in crate::recorder) found: Vec<(PathBuf, FileId, Vec<u8>)>,
+    /// The changes in their order.
+    pub(in crate::recorder) operations: Vec<Operation>,
     /// Device and inode of every file seen; an inode may come again, as another file.
     known: HashMap<(u64, u64), FileId>,
     files: usize,
@@ -42,14 +45,25 @@ thread_local! {
     static TRACE: RefCell<Option<Trace>> = const { RefCell::new(None) };
 }
 
-/// Begins a new trace on this thread.
-pub(in crate::recorder) fn begin() {
-    TRACE.set(Some(Trace::default()));
+/// Begins a new trace on this thread, of a run in `directory`.
+pub(in crate::recorder) fn begin(directory: &Path) {
+    let mut trace = Trace::default();
+    for entry in fs::read_dir(directory).expect("the directory") {
+        let path = entry.expect("an entry").path();
+        let file = trace.new_file(&File::open(&path).expect("a file"));
+        trace.found.push((path.clone(), file, fs::read(path).expect("a file")));
+    }
+    TRACE.set(Some(trace));
+}
+
+/// How many changes there have been.
+pub(in crate::recorder) fn length() -> usize {
+    TRACE.with_borrow(|trace| trace.as_ref().expect("a trace that was begun").operations.len())
 }
 
 /// Ends the trace of this thread and gives what was recorded.
-pub(in crate::recorder) fn take() -> Vec<Operation> {
-    TRACE.take().expect("a trace that was begun").operations
+pub(in crate::recorder) fn take() -> Trace {
+    TRACE.take().expect("a trace that was begun")
 }
 
 fn record(operation: impl FnOnce(&mut Trace) -> Operation) {
@@ -136,21 +150,26 @@ impl Faults {
         }
     }
 
-    pub(super) fn cut(&mut self) -> io::Result<()> {
-        fail(&mut self.cuts)
+    pub(super) fn cut(faults: &Cell<Faults>) -> io::Result<()> {
+        fail(faults, |faults| &mut faults.cuts)
     }
 
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        fail(&mut self.syncs)
+    pub(super) fn sync(faults: &Cell<Faults>) -> io::Result<()> {
+        fail(faults, |faults| &mut faults.syncs)
+    }
+
+    pub(super) fn rewritten(faults: &Cell<Faults>, from: u64) {
+        faults.set(Faults { rewritten_from: Some(from), ..faults.get() });
     }
 }
 
-fn fail(times: &mut u32) -> io::Result<()> {
-    match times.checked_sub(1) {
-        Some(left) => {
-            *times = left;
-            Err(io::Error::other("a failing disk"))
-        }
-        None => Ok(()),
+fn fail(faults: &Cell<Faults>, times: impl Fn(&mut Faults) -> &mut u32) -> io::Result<()> {
+    let mut now = faults.get();
+    let left = times(&mut now);
+    if *left == 0 {
+        return Ok(());
     }
+    *left -= 1;
+    faults.set(now);
+    Err(io::Error::other("a failing disk"))
 }

@@ -28,6 +28,8 @@ impl Recording {
             self.csv.sync()?;
             self.csv = open_anew(&out, &self.header, now_ms)?;
             self.generation += 1;
+            // Before the first row: who reads along must not take it for the old file.
+            self.prove_sync()?;
             warn!("{} was moved or removed; a new one was begun", out.display());
         } else if self.csv.disk().length()? < self.csv.length() {
             self.heal_cut_file()?;
@@ -38,7 +40,7 @@ impl Recording {
             self.ledger.sync()?;
             let mut next = Ledger::resume(open_anew(&path, coverage::HEADER, now_ms)?)?;
             next.carry_over(&self.ledger, "");
-            next.hand_over()?;
+            next.hand_over_all()?;
             self.ledger = next;
             self.generation += 1;
             warn!("{} was moved or removed; a new one was begun", path.display());
@@ -64,7 +66,7 @@ impl Recording {
         let length = self.csv.disk().length()?;
         self.csv.was_cut_to(length);
         self.generation += 1;
-        Ok(())
+        self.prove_sync()
     }
 }
 

@@ -11,6 +11,8 @@ use crate::clock::now_ms;
 use crate::columns::Column;
 use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
 use crate::market::SnapshotSlot;
+use crate::recorder::disk::trace::{self, Faults, Operation};
+use crate::recorder::lock_file::LockFile;
 use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
 
 /// 2026-11-23T14:30:00Z
@@ -20,7 +22,8 @@ const COLUMNS: [Column; 2] = [Column::Ticker, Column::ReceivedMs];
 const HEADER: &str = "ticker,received_ms\n";
 
 fn open(directory: &Path, rotate: Option<Rotate>, now_ms: i64) -> Recording {
-    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, None, now_ms).unwrap()
+    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, None, now_ms)
+        .unwrap()
 }
 
 /// Every file but the lock, by name.
@@ -79,7 +82,7 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
     recording.ledger().down(last_message, "silent");
-    recording.ledger().hand_over().unwrap();
+    recording.ledger().hand_over_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -112,7 +115,7 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     assert!(recording.rotation_is_due(hour + 120_000));
     recording.rotate(hour + 120_000, hour + 120_000);
     assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger().hand_over().unwrap();
+    recording.ledger().hand_over_all().unwrap();
     let found = files(directory.path());
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
@@ -135,6 +138,81 @@ fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
 }
 
+/// What has the name by then may be anything.
+#[test]
+fn a_failed_sync_is_mended_in_the_same_file_wherever_that_is_by_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let (out, away) = (directory.path().join("op1.csv"), directory.path().join("away.csv"));
+    trace::begin(directory.path());
+    let mut recording = open(directory.path(), None, HALF_PAST);
+    recording.append(b"A,1\n").unwrap();
+    recording.sync().unwrap();
+    recording.append(b"A,2\nA,3\n").unwrap();
+    let before = trace::length();
+    fs::rename(&out, &away).unwrap();
+    fs::write(&out, "another file, and longer than the recording is by now").unwrap();
+    recording.csv.disk().faults.set(Faults { syncs: 1, ..Faults::default() });
+    assert!(recording.sync().is_err());
+    recording.sync().unwrap();
+    let operations = trace::take().operations;
+    let tail = operations[before - 1].clone();
+    let Operation::Write { file, .. } = tail else { panic!("{tail:?}") };
+    assert_eq!(operations[before..], [tail, Operation::Sync { file }]);
+    // It still appends.
+    recording.append(b"A,4\n").unwrap();
+    assert_eq!(fs::read_to_string(away).unwrap(), format!("{HEADER}A,1\nA,2\nA,3\nA,4\n"));
+}
+
+/// What was there before may be gigabytes, and was not written by this process.
+#[test]
+fn the_first_failed_sync_after_a_start_writes_only_the_new_rows_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = format!("{HEADER}A,1\nA,2\n");
+    fs::write(directory.path().join("op1.csv"), &rows).unwrap();
+    let mut recording = open(directory.path(), None, HALF_PAST);
+    assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
+    recording.append(b"A,3\n").unwrap();
+    recording.csv.disk().faults.set(Faults { syncs: 1, ..Faults::default() });
+    assert!(recording.sync().is_err());
+    recording.sync().unwrap();
+    let from = recording.csv.disk().faults.get().rewritten_from;
+    assert_eq!(from, Some(rows.len() as u64));
+}
+
+/// Row 150 is in the file; the ledger says `live` since 100.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_end_is_dated_by_what_is_really_there() {
+    let scratch = tempfile::tempdir().unwrap();
+    let lock = LockFile::take(&scratch.path().join("x"), true).unwrap().0;
+    let here = lock.last().boot.clone().expect("a boot id");
+    let other = "0".repeat(here.len());
+    let row = format!("{HEADER}A,150\n");
+    let (length, more) = (row.len(), row.len() + 1);
+    for (lock, rows, end) in [
+        (format!("200 {length} 1 {here} {length} 140 100 yes"), &*row, "200,down,,killed"),
+        (format!("200 {length} 1 {here} {more} 140 100 yes"), &row, "150,down,,killed"),
+        (format!("200 {length} 1 {here} {length} 140 90 yes"), &row, "150,down,,killed"),
+        (format!("200 {length} 1 {here} {length} 140 - no"), &row, "150,down,,killed"),
+        (format!("200 {length} 1 {other} {length} 140 100 yes"), &row, "150,down,,power cut"),
+        (format!("200 {length} 1 {other} {length} 140 100 yes"), HEADER, "140,down,,power cut"),
+        (format!("200 {length} 1 {other} {length} 140 90 yes"), HEADER, "100,down,,power cut"),
+        (format!("200 {length} 1 - {length} 140 100 yes"), &row, "200,down,,killed"),
+        (format!("200 {length} 1 - {more} 140 100 yes"), HEADER, "140,down,,killed"),
+        (format!("200 {length} 1"), &row, "150,down,,killed"),
+        (String::new(), &row, "150,down,,killed"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("op1.csv"), rows).unwrap();
+        fs::write(directory.path().join("op1.csv.lock"), &lock).unwrap();
+        let live = ledger("100,live,A,\n");
+        fs::write(directory.path().join("op1.coverage.csv"), &live).unwrap();
+        drop(open(directory.path(), None, HALF_PAST));
+        let expected = format!("{live}{end}\n");
+        assert_eq!(files(directory.path())["op1.coverage.csv"], expected, "{lock:?}");
+    }
+}
+
 #[test]
 fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let directory = tempfile::tempdir().unwrap();
@@ -154,7 +232,7 @@ fn the_next_file_is_locked_like_the_first() {
     recording.rotate(HALF_PAST + HOUR, i64::MAX);
     let out = directory.path().join("op1.csv");
     assert!(fs::File::open(&out).unwrap().try_lock().is_err());
-    assert!(Recording::open(&out, &COLUMNS, None, None, HALF_PAST).is_err());
+    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, None, HALF_PAST).is_err());
 }
 
 #[test]

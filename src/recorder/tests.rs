@@ -1,0 +1,211 @@
+//! Power cuts, in thousands: every change of the disk that a run makes is recorded, and from any
+//! point of it states are built that the disk may be left in. From each the next start must go on,
+//! with every synced row there once, and a ledger that calls nothing recorded that is gone.
+
+mod checks;
+mod disk_model;
+mod run;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::Path;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tempfile::TempDir;
+
+use super::disk::trace::{self, Operation, Trace};
+use super::{Fsync, header};
+use crate::columns::Column;
+use checks::{Known, Seen, check};
+use disk_model::{Disk, Files};
+use run::{History, Run, Workload};
+
+/// How many states are built; more with this variable in the environment.
+const STATES: usize = 2_400;
+const STATES_VARIABLE: &str = "FINNHUB_TEST_POWER_CUTS";
+
+/// Plays one run of the test again.
+const SEED_VARIABLE: &str = "FINNHUB_TEST_SEED";
+
+/// States from one traced run: tracing costs more than building a state, and too many from one run
+/// are much the same.
+const STATES_OF_ONE_RUN: usize = 20;
+
+const SECOND: Fsync = Fsync::Every(Duration::from_secs(1));
+
+fn workloads() -> [Workload; 6] {
+    let columns = vec![Column::Price, Column::ReceivedMs];
+    let plain = Workload { name: "1s", fsync: SECOND, rotates: false, kills: 0, columns };
+    [
+        plain.clone(),
+        Workload { name: "always", fsync: Fsync::Always, ..plain.clone() },
+        Workload { name: "never", fsync: Fsync::Never, ..plain.clone() },
+        Workload { name: "rotation and compression", rotates: true, ..plain.clone() },
+        Workload { name: "a start after a kill", kills: 2, rotates: true, ..plain.clone() },
+        Workload { name: "no received_ms", columns: vec![Column::Price], kills: 1, ..plain },
+    ]
+}
+
+/// A directory in memory where there is one: the disk is a model here, and a real one only slow.
+fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("one")
+}
+
+/// The machine has been started again, as far as the lock tells.
+fn reboot(files: &mut Files) {
+    let Some(line) = files.get_mut("op1.csv.lock") else { return };
+    let Ok(text) = String::from_utf8(line.clone()) else { return };
+    if let Some(boot) = text.split_whitespace().nth(3).filter(|boot| boot.len() == 36) {
+        *line = text.replace(boot, &"0".repeat(36)).into_bytes();
+    }
+}
+
+/// A run and what it has done to the disk.
+struct Traced {
+    history: History,
+    trace: Trace,
+    /// What was moved aside in it.
+    torn: Vec<Vec<u8>>,
+}
+
+/// A crash in the middle of a traced run: the state of the disk, what is known, and when it is.
+struct Crash {
+    files: Files,
+    known: Known,
+    now_ms: i64,
+}
+
+impl Traced {
+    fn new(
+        workload: &Workload,
+        files: &Files,
+        dice: &mut Rng,
+        start: Option<(i64, u64)>,
+    ) -> Traced {
+        let directory = directory();
+        disk_model::put(files, directory.path());
+        trace::begin(directory.path());
+        let (now_ms, number) = start.map_or((None, 1), |(now_ms, number)| (Some(now_ms), number));
+        let history = Run::new(workload, directory.path(), dice, now_ms, number).run();
+        let (trace, left) = (trace::take(), disk_model::take(directory.path()));
+        let torn = left.into_iter().filter(|(name, _)| checks::is_torn(name));
+        Traced { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
+    }
+
+    /// After how many operations it stops: anywhere, but rather where names are being changed.
+    fn crash_point(&self, dice: &mut Rng) -> usize {
+        let anywhere = dice.usize(..=self.trace.operations.len());
+        let after_naming = self.trace.operations.iter().enumerate().filter(|(_, operation)| {
+            matches!(operation, Operation::Rename { .. } | Operation::Remove { .. })
+        });
+        let after_naming: Vec<usize> = after_naming.map(|(place, _)| place + 1).collect();
+        if dice.bool() { dice.choice(after_naming).unwrap_or(anywhere) } else { anywhere }
+    }
+
+    /// Stops it `count` times, somewhere, and gives one of the states each that it may be left in.
+    fn crashes(
+        &self,
+        count: usize,
+        workload: &Workload,
+        known: &Known,
+        dice: &mut Rng,
+    ) -> Vec<Crash> {
+        let mut points: Vec<usize> = (0..count).map(|_| self.crash_point(dice)).collect();
+        points.sort_unstable();
+        let (mut disk, mut known) = (Disk::found(&self.trace), known.clone());
+        let header = header(&workload.columns);
+        known.learn_synced(&disk, &header);
+        let mut done = 0;
+        let crash_at = points.into_iter().map(|point| {
+            for operation in &self.trace.operations[done..point] {
+                disk.apply(operation);
+                if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory { .. }) {
+                    known.learn_synced(&disk, &header);
+                }
+            }
+            done = point;
+            self.crash(point, &disk, &known, dice)
+        });
+        crash_at.collect()
+    }
+
+    fn crash(&self, operations: usize, disk: &Disk, synced: &Known, dice: &mut Rng) -> Crash {
+        let mut known = synced.clone();
+        known.learn(&self.history, operations);
+        known.torn.clone_from(&self.torn);
+        let mut files = match dice.u8(..10) {
+            0 => disk.after_kill(),
+            _ => disk.after_power_cut(dice),
+        };
+        // Without it the disk was put back as it had been, or taken away while the machine ran on.
+        if dice.u8(..5) > 0 {
+            reboot(&mut files);
+        }
+        let away_ms = if dice.bool() { 10_000 } else { dice.i64(1..10_000_000) };
+        Crash { files, known, now_ms: self.history.time_after(operations) + away_ms }
+    }
+}
+
+/// Shows the state that a start has failed from.
+struct Shown<'a>(&'a str, &'a Files);
+
+impl Drop for Shown<'_> {
+    #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- {}, a start from:", self.0);
+            for (name, bytes) in self.1 {
+                eprintln!("--- {name}:\n{}", String::from_utf8_lossy(bytes).escape_debug());
+            }
+        }
+    }
+}
+
+/// Starts from what a crash left, and looks at all files.
+fn check_start(crash: &Crash, workload: &Workload, seen: &mut Seen) {
+    let _shown = Shown(workload.name, &crash.files);
+    let directory = directory();
+    disk_model::put(&crash.files, directory.path());
+    run::start_again(workload, directory.path(), crash.now_ms);
+    check(&disk_model::take(directory.path()), &workload.columns, &crash.known, seen);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "the counts and the seed belong into the test's record")]
+fn from_every_state_that_a_power_cut_may_leave_the_next_start_goes_on() {
+    let states = env::var(STATES_VARIABLE).map_or(STATES, |text| text.parse().expect("a number"));
+    let seed = env::var(SEED_VARIABLE)
+        .map_or_else(|_| fastrand::u64(..), |text| text.parse().expect("a number"));
+    eprintln!("{states} states, seed {seed}");
+    let mut dice = Rng::with_seed(seed);
+    let mut found = Seen::default();
+    let (mut built, mut operations) = (0, 0);
+    let mut kinds = BTreeSet::new();
+    while built < states {
+        for workload in &workloads() {
+            kinds.insert(workload.name);
+            let first = Traced::new(workload, &Files::new(), &mut dice, None);
+            operations += first.trace.operations.len();
+            let crashes = first.crashes(STATES_OF_ONE_RUN, workload, &Known::default(), &mut dice);
+            for crash in &crashes {
+                check_start(crash, workload, &mut found);
+            }
+            // The repair of one such state, and the run after it, are cut off as well.
+            let crash = dice.choice(&crashes).expect("some");
+            let last_number = first.history.sent.last().map_or(0, |sent| sent.number);
+            let again = Some((crash.now_ms, last_number + 1));
+            let second = Traced::new(workload, &crash.files, &mut dice, again);
+            operations += second.trace.operations.len();
+            let crashes = second.crashes(STATES_OF_ONE_RUN, workload, &crash.known, &mut dice);
+            for crash in &crashes {
+                check_start(crash, workload, &mut found);
+            }
+            built += 2 * STATES_OF_ONE_RUN;
+        }
+    }
+    eprintln!("{built} states of {operations} operations in {kinds:?}: {found:?}");
+    assert!(found.lost > built && found.covered * 10 > found.rows * 7, "{found:?}");
+    assert!(found.power_cuts > built / 4 && found.torn > built / 20 && found.archives > built / 10);
+}

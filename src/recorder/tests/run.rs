@@ -1,0 +1,286 @@
+//! A recorder under a clock of its own, fed as a session feeds it, with the fsync thread and the
+//! compressor played in between: all on one thread, so that a seed tells everything.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Instant;
+
+use fastrand::Rng;
+
+use crate::clock::TEST_MS;
+use crate::columns::Column;
+use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
+use crate::market::SnapshotSlot;
+use crate::recorder::disk::trace;
+use crate::recorder::recording::SyncRequest;
+use crate::recorder::{
+    Destination, Fsync, Links, Recorder, RecorderOptions, Rotate, compress_closed_files,
+    left_uncompressed,
+};
+
+/// 2026-11-23T14:30:00Z
+const START_MS: i64 = 1_795_444_200_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// How a recorder is run.
+#[derive(Debug, Clone)]
+pub(super) struct Workload {
+    pub(super) name: &'static str,
+    pub(super) fsync: Fsync,
+    pub(super) rotates: bool,
+    /// So many kills, each followed by a start.
+    pub(super) kills: u32,
+    pub(super) columns: Vec<Column>,
+}
+
+/// What is known of one row, and since which operation of the trace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) number: u64,
+    pub(super) received_ms: i64,
+    pub(super) operations: usize,
+}
+
+/// Nothing was recorded between these times, neither included: from when it was noticed, because a
+/// kill before that could not know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outage {
+    pub(super) from_ms: i64,
+    pub(super) until_ms: i64,
+    /// Since which operation of the trace it is over.
+    pub(super) operations: usize,
+}
+
+/// What happened in a run, to be compared with what is left of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    pub(super) sent: Vec<Sent>,
+    pub(super) outages: Vec<Outage>,
+    /// The clock, and since which operation.
+    pub(super) clock: Vec<(usize, i64)>,
+}
+
+impl History {
+    /// What the clock showed after so many operations.
+    pub(super) fn time_after(&self, operations: usize) -> i64 {
+        let known = self.clock.iter().rfind(|(since, _)| *since <= operations);
+        known.map_or(START_MS, |(_, time_ms)| *time_ms)
+    }
+}
+
+/// A running recorder, and everything around it.
+struct Process {
+    recorder: Recorder,
+    inbox: Receiver<Entry>,
+    outbox: Outbox,
+    syncs: Receiver<SyncRequest>,
+    under_way: Option<SyncRequest>,
+    closed: Receiver<PathBuf>,
+}
+
+/// A run in a directory, traced.
+pub(super) struct Run<'a> {
+    workload: &'a Workload,
+    directory: &'a Path,
+    dice: &'a mut Rng,
+    now_ms: i64,
+    next_number: u64,
+    last_frame_ms: i64,
+    outage_from_ms: Option<i64>,
+    history: History,
+}
+
+/// Starts once, compresses what is left, and ends at once: what is there now must be right.
+pub(super) fn start_again(workload: &Workload, directory: &Path, now_ms: i64) {
+    TEST_MS.set(Some(now_ms));
+    let process = Process::open(workload, directory);
+    process.compress(workload, directory);
+}
+
+impl Process {
+    fn open(workload: &Workload, directory: &Path) -> Process {
+        let gauges = Arc::new(Gauges::default());
+        let (sender, inbox) = mpsc::channel();
+        let (sync, syncs) = mpsc::channel();
+        let (closed_sender, closed) = mpsc::channel();
+        let options = RecorderOptions {
+            out: Destination::File(directory.join("op1.csv")),
+            log_file: PathBuf::from("/dev/null"),
+            columns: workload.columns.clone(),
+            fsync: workload.fsync,
+            rotate: workload.rotates.then_some(Rotate::Hourly),
+        };
+        let links = Links {
+            gauges: Arc::clone(&gauges),
+            slot: SnapshotSlot::default(),
+            closed: Some(closed_sender),
+            sync,
+            redact: Box::new(str::to_owned),
+            reader_gone: Box::new(|| ()),
+        };
+        let recorder = Recorder::open(options, links).expect("the start succeeds");
+        let outbox = Outbox::new(sender, gauges);
+        Process { recorder, inbox, outbox, syncs, under_way: None, closed }
+    }
+
+    fn turn(&mut self) {
+        self.recorder.turn(self.inbox.try_recv().ok(), &self.inbox);
+    }
+
+    /// Plays the compressor for the files closed until now.
+    fn compress(&self, workload: &Workload, directory: &Path) {
+        if workload.rotates {
+            let left = left_uncompressed(&directory.join("op1.csv")).expect("the directory");
+            let (sender, closed) = mpsc::channel();
+            self.closed.try_iter().chain(left).for_each(|path| send(&sender, path));
+            drop(sender);
+            compress_closed_files(&closed);
+        }
+    }
+}
+
+fn send(sender: &Sender<PathBuf>, path: PathBuf) {
+    sender.send(path).expect("the receiver is here");
+}
+
+impl<'a> Run<'a> {
+    /// Begins at `now_ms`, with rows from `next_number` on.
+    pub(super) fn new(
+        workload: &'a Workload,
+        directory: &'a Path,
+        dice: &'a mut Rng,
+        now_ms: Option<i64>,
+        next_number: u64,
+    ) -> Run<'a> {
+        let now_ms = now_ms.unwrap_or(START_MS);
+        let history = History::default();
+        let (last_frame_ms, outage_from_ms) = (now_ms, None);
+        Run {
+            workload,
+            directory,
+            dice,
+            now_ms,
+            next_number,
+            last_frame_ms,
+            outage_from_ms,
+            history,
+        }
+    }
+
+    /// Runs it, kills and starts included, and leaves it as a power cut would.
+    pub(super) fn run(mut self) -> History {
+        self.wait(0);
+        for kill in 0..=self.workload.kills {
+            let mut process = Process::open(self.workload, self.directory);
+            for _ in 0..self.dice.u32(1..=3) {
+                self.connection(&mut process);
+            }
+            // The power goes, or the kill comes, at any point.
+            if kill < self.workload.kills {
+                drop(process);
+                self.outage_from_ms.get_or_insert(self.now_ms);
+                self.wait(10_000);
+            }
+        }
+        TEST_MS.set(None);
+        self.history
+    }
+
+    fn wait(&mut self, milliseconds: i64) {
+        self.now_ms += milliseconds;
+        TEST_MS.set(Some(self.now_ms));
+        self.history.clock.push((trace::length(), self.now_ms));
+    }
+
+    /// One connection from subscription to loss; the last one may still hold.
+    fn connection(&mut self, process: &mut Process) {
+        let mut tickers = vec!["A".to_owned()];
+        self.go_live(process, &tickers);
+        for _ in 0..self.dice.u32(3..=12) {
+            if self.dice.u8(..8) == 0 {
+                tickers.push("B".to_owned());
+                self.go_live(process, &tickers);
+            }
+            self.trades(process);
+            self.pass_time(process);
+        }
+        if self.dice.bool() {
+            process.outbox.send(Entry::Down {
+                at_ms: self.last_frame_ms,
+                reason: "connection lost: reset".to_owned(),
+            });
+            self.outage_from_ms = Some(self.now_ms);
+            // It may be noticed late, and the next connection comes soon or not.
+            for _ in 0..self.dice.u32(1..=3) {
+                self.wait(500);
+                self.pass_time(process);
+            }
+        }
+    }
+
+    fn go_live(&mut self, process: &Process, tickers: &[String]) {
+        let at_ms = self.now_ms;
+        process.outbox.send(Entry::Live { at_ms, tickers: tickers.to_vec(), refused: vec![] });
+        self.frame(process);
+        if let Some(from_ms) = self.outage_from_ms.take() {
+            let operations = trace::length();
+            self.history.outages.push(Outage { from_ms, until_ms: at_ms, operations });
+        }
+    }
+
+    fn trades(&mut self, process: &Process) {
+        self.frame(process);
+        for _ in 0..self.dice.u32(..=2) {
+            let mut batch = TradeBatch::new(self.now_ms);
+            for _ in 0..self.dice.u32(1..=3) {
+                let number = self.next_number;
+                self.next_number += 1;
+                batch.push(&format!(
+                    r#"{{"data":[{{"p":{number},"s":"A","t":1,"v":1}}],"type":"trade"}}"#
+                ));
+                let (received_ms, operations) = (self.now_ms, trace::length());
+                self.history.sent.push(Sent { number, received_ms, operations });
+            }
+            process.outbox.send(Entry::Trades(batch));
+        }
+    }
+
+    fn frame(&mut self, process: &Process) {
+        self.last_frame_ms = self.now_ms;
+        process.outbox.gauges().last_message_ms.store(self.now_ms, Ordering::Relaxed);
+    }
+
+    /// Lets the writer work, and perhaps its timers, the fsync thread and the compressor.
+    fn pass_time(&mut self, process: &mut Process) {
+        for _ in 0..self.dice.u32(1..=3) {
+            let due = Instant::now();
+            let timers = &mut process.recorder.timers;
+            if self.dice.u8(..4) == 0 {
+                timers.proof = due;
+            }
+            if self.dice.u8(..3) == 0 {
+                timers.sync = timers.sync.map(|_| due);
+            }
+            process.turn();
+            if self.dice.bool()
+                && let Some(request) = process.under_way.take()
+            {
+                process.outbox.send(Entry::Synced(request.perform()));
+            }
+            if process.under_way.is_none() {
+                process.under_way = process.syncs.try_recv().ok();
+            }
+            let milliseconds = match self.dice.u8(..8) {
+                0 => 0,
+                1 if self.workload.rotates => self.dice.i64(0..20 * MINUTE_MS),
+                _ => self.dice.i64(1..400),
+            };
+            self.wait(milliseconds);
+        }
+        if self.dice.u8(..4) == 0 {
+            process.compress(self.workload, self.directory);
+        }
+    }
+}
