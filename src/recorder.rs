@@ -62,6 +62,9 @@ const BATCH_BYTES: usize = 128 << 10;
 /// A proof of life is at most this old; the ledger promises 5 s.
 const PROOF_EVERY: Duration = Duration::from_secs(2);
 
+/// `ship` waits for what is on the disk, and looks this often.
+const PROOF_AFTER_SYNC: Duration = Duration::from_millis(200);
+
 /// How often the snapshot is renewed: as often as a person can read it.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
@@ -414,6 +417,8 @@ impl Recorder {
         if let Some(recording) = self.output.recording() {
             recording.sync()?;
         }
+        // With `--fsync always` others learn of it a moment later, not with each message.
+        self.timers.proof = self.timers.proof.min(Instant::now() + PROOF_AFTER_SYNC);
         self.timers.sync = None;
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! What is wrong with files and arguments is in `ship_refusals`, a recorder at work in `ship_live`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -22,7 +23,11 @@ pub(crate) const KEEP: &str =
 
 /// Rows with these numbers as prices.
 pub(crate) fn rows(numbers: std::ops::Range<u64>) -> String {
-    numbers.map(|n| format!("AAPL,{n},5,1680300000123,1795000000000,1;12\n")).collect()
+    let mut text = String::new();
+    for number in numbers {
+        writeln!(text, "AAPL,{number},5,1680300000123,1795000000000,1;12").expect("memory");
+    }
+    text
 }
 
 pub(crate) fn gzipped(text: &str) -> Vec<u8> {

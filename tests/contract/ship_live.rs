@@ -36,22 +36,29 @@ fn rows_that_a_power_cut_could_take_back_wait() {
     let run = Run::new().url(&server.url()).tickers("AAPL").arg("--fsync").arg("60m");
     let mut recorder = run.spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
+    // The ledger's first row takes what stands before it to the disk.
     connection.send_text(&trade(1));
-    recorder.wait_for_row_count(1);
     let mut shipped = beside(&recorder, "--batch-wait 1ms", "cat >> got");
+    wait_for_proof(&mut recorder);
+    connection.send_text(&trade(2));
+    recorder.wait_for_row_count(2);
     // Two proofs of life later the file has been looked at many times.
-    for _ in 0..2 {
-        let before = recorder.text_of("op1.csv.lock");
-        recorder.wait_until("another proof", |now| now.text_of("op1.csv.lock") != before);
-    }
-    assert_eq!(shipped.text_of("got"), "", "{}", shipped.seen());
+    wait_for_proof(&mut recorder);
+    wait_for_proof(&mut recorder);
+    assert!(!shipped.text_of("got").contains("AAPL,2,"), "{}", shipped.seen());
     assert!(shipped.is_running());
     // Nobody records any more: the file is what it is.
     recorder.signal(Signal::SIGKILL);
     recorder.wait_exit();
-    shipped.wait_until("the row", |now| now.text_of("got").contains("AAPL,1,"));
+    shipped.wait_until("the row", |now| now.text_of("got").contains("AAPL,2,"));
     shipped.signal(Signal::SIGTERM);
     assert_eq!(shipped.wait_exit(), 0, "{}", shipped.seen());
+}
+
+/// Waits until the recorder has proved once more that it lives.
+fn wait_for_proof(recorder: &mut Recorder) {
+    let before = recorder.text_of("op1.csv.lock");
+    recorder.wait_until("another proof", |now| now.text_of("op1.csv.lock") != before);
 }
 
 #[test]
@@ -167,8 +174,8 @@ fn kills_of_recorder_and_ship_lose_nothing() {
     assert_eq!(shipped.wait_exit(), 0, "{}", shipped.seen());
     let mut last = beside(&shipped, "--once", KEEP);
     assert_eq!(last.wait_exit(), 0, "{}", last.seen());
-    let recorded = last.csv();
-    let expected = recorded.strip_prefix(&format!("{FORETOLD_COLUMNS}\n")).expect("the header");
+    let whole = last.csv();
+    let expected = whole.strip_prefix(&format!("{FORETOLD_COLUMNS}\n")).expect("the header");
     assert!(kept_rows(&last.path("")) == expected, "every row, once by its batch's id, in order");
     eprintln!("{} rows", numbers_of(expected).len());
 }

@@ -1,4 +1,4 @@
-//! `ship` into a real PostgreSQL, by the README's own recipe: each row once, through kills of `ship`,
+//! `ship` into a real `PostgreSQL`, by the README's own recipe: each row once, through kills of `ship`,
 //! of psql, of the recorder and of the server.
 //!
 //! Ignored on a machine without Debian's `postgresql`; the long one also needs `faketime`.
@@ -249,7 +249,7 @@ fn whole_recording(folder: &Path) -> (usize, String) {
         fs::read_dir(folder).expect("the folder").flatten().map(|it| it.path()).collect();
     files.retain(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).expect("text");
-        name.starts_with("op1-") && !name.contains("coverage") && !name.ends_with(".part")
+        name.starts_with("op1-") && !name.contains("coverage") && !name.contains(".part")
     });
     let mut texts: Vec<String> = files
         .iter()
