@@ -13,8 +13,11 @@ use flate2::write::GzEncoder;
 use nix::unistd::Pid;
 
 use crate::harness::{Recorder, Run, Signal};
+use crate::pseudo_terminal::{PseudoTerminal, screen};
 
 pub(crate) const HEADER: &str = "ticker,price,volume,timestamp_ms,received_ms,conditions\n";
+
+const WIDE: u16 = 120;
 
 /// Keeps what it gets, whole, under the batch's id and its own process number; the end of its
 /// standard input is the end of the batch.
@@ -376,6 +379,34 @@ fn an_empty_live_file_that_was_closed_meanwhile_is_not_passed_over() {
     let mut again = beside(&shipped, "--once", "cat >> got");
     assert_eq!(again.wait_exit(), 0, "{}", again.seen());
     assert_eq!(again.text_of("got"), rows(0..12));
+}
+
+#[test]
+fn a_terminal_shows_one_line_with_what_is_shipped_and_what_is_wrong() {
+    let terminal = PseudoTerminal::new(WIDE);
+    let script = "cat > /dev/null; [ -e fine ]";
+    let run = ship(recording(0..3), "", script).env("TERM", "xterm-256color");
+    let mut shipped = run.spawn_on(&terminal);
+    let last_row = |now: &Recorder| screen(&now.stderr(), WIDE).pop().unwrap_or_default();
+    shipped.wait_until("the failure in the line", |now| {
+        let row = last_row(now);
+        row.starts_with("t · 0 rows shipped · lag 3 rows, ")
+            && row.contains(" · failing for ")
+            && row.ends_with(": exit code 1")
+    });
+    fs::write(shipped.path("fine"), "").expect("a file");
+    shipped.wait_until("the rows in the line", |now| {
+        last_row(now) == "t · 3 rows shipped · lag 0 rows, 0 s"
+    });
+    shipped.signal(Signal::SIGTERM);
+    assert_eq!(shipped.wait_exit(), 0, "{}", shipped.seen());
+    let rows = screen(&shipped.stderr(), WIDE);
+    assert_eq!(rows.last().expect("rows"), "read 3 = accepted 3 + waiting 0", "{rows:#?}");
+    assert!(rows.iter().all(|row| !row.starts_with("t · ")), "the line is gone: {rows:#?}");
+    // Nothing of it elsewhere.
+    let mut elsewhere = beside(&shipped, "--once", "cat");
+    assert_eq!(elsewhere.wait_exit(), 0, "{}", elsewhere.seen());
+    assert!(!elsewhere.stderr().contains('\x1b'), "{}", elsewhere.seen());
 }
 
 #[test]

@@ -152,7 +152,11 @@ fn with_recipe(run: Run, postgres: &Postgres) -> Run {
 }
 
 fn kill_psql(beside: &Recorder) {
-    if let Ok(number) = beside.text_of("psql.pid").trim().parse() {
+    let number = beside.text_of("psql.pid").trim().to_owned();
+    let name = fs::read_to_string(format!("/proc/{number}/comm")).unwrap_or_default();
+    if let Ok(number) = number.parse()
+        && name.trim() == "psql"
+    {
         // It may have ended by itself.
         let _ = nix::sys::signal::kill(Pid::from_raw(number), Signal::SIGKILL);
     }
@@ -185,7 +189,7 @@ fn every_row_is_in_postgres_once_through_kills_of_everybody() {
     // More than the kills leave time for.
     let total = 1000 * kills;
     let follow = |run: Run, postgres: &Postgres| {
-        ship(with_recipe(run, postgres), "--batch-rows 100", COMMAND).spawn()
+        ship(with_recipe(run, postgres), "--batch-rows 20", COMMAND).spawn()
     };
     let mut shipped = follow(recording(0..total), &postgres);
     let mut killed = [0; 3];
@@ -230,7 +234,9 @@ fn fast_recorder(run: Run, url: &str, begun: Instant) -> Recorder {
     let seconds = i64::try_from(begun.elapsed().as_secs() * CLOCK).expect("a time of our age");
     let now = jiff::Timestamp::from_second(CLOCK_BEGINS + seconds).expect("a time of our age");
     let now = now.strftime("@%Y-%m-%d %H:%M:%S");
-    let library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+    let libraries = fs::read_dir("/usr/lib").expect("the libraries").flatten();
+    let libraries = libraries.map(|it| it.path().join("faketime/libfaketime.so.1"));
+    let library = libraries.into_iter().find(|it| it.exists()).expect("Debian's libfaketime");
     run.env("LD_PRELOAD", library)
         .env("FAKETIME", format!("{now} x{CLOCK}"))
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
@@ -275,10 +281,10 @@ fn whole_recording(folder: &Path) -> (usize, String) {
 }
 
 #[test]
-#[ignore = "needs PostgreSQL, faketime and FINNHUB_TEST_SHIP_SECONDS, else 60 of them"]
+#[ignore = "needs PostgreSQL, faketime and FINNHUB_TEST_SHIP_SECONDS, else 75 of them"]
 #[expect(clippy::print_stderr, reason = "the counts and the seed belong into the test's record")]
 fn recorder_and_ship_for_an_hour_under_kills_of_both() {
-    let lasts = Duration::from_secs(number("FINNHUB_TEST_SHIP_SECONDS", 60));
+    let lasts = Duration::from_secs(number("FINNHUB_TEST_SHIP_SECONDS", 75));
     let seed = fastrand::u64(..);
     eprintln!("{lasts:?}, seed {seed}");
     let mut dice = fastrand::Rng::with_seed(seed);
