@@ -26,6 +26,7 @@ Examples:
   finnhub-stream --demo --tickers AAPL,MSFT --dashboard       watch it in the browser
   finnhub-stream check                                        is everything ready for that?
   finnhub-stream verify op1.csv                               is the recording whole?
+  finnhub-stream ship op1.csv --name db -- psql -f load.sql   into an engine, nothing lost
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.

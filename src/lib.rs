@@ -35,7 +35,8 @@
 //! things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full disk: `recorder/append_file` (nothing
 //! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound). Rotation:
 //! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
-//! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
+//! within five seconds: `app/stopping`. How every row reaches an
+//! engine: [`ship`]. What the live line says: `terminal/live_line`; why it is
 //! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;
