@@ -30,14 +30,14 @@
 //!
 //! # Where a behaviour lives
 //!
-//! How digits survive: [`wire`]. What is a row: [`recorder`]'s `row`. What a crash leaves and how it
-//! is repaired: `recorder/repair`, `recorder/opening`. What a power cut may take, and in which order
-//! things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full disk: `recorder/append_file` (nothing
-//! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound). Rotation:
-//! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
-//! within five seconds: `app/stopping`. How every row reaches an
-//! engine: [`ship`]. What the live line says: `terminal/live_line`; why it is
-//! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
+//! How digits survive: [`wire`]. What is a row: [`recorder`]'s `row`. What a crash leaves and how
+//! it is repaired: `recorder/repair`, `recorder/opening`. What a power cut may take, and in which
+//! order things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full
+//! disk: `recorder/append_file` (nothing torn), `recorder/trouble` (holding and retrying),
+//! [`waiting_room`] (the bound). Rotation: `recorder/rotation`, `recorder/recording`. When to
+//! reconnect: [`backoff`], [`watchdog`]. A stop within five seconds: `app/stopping`. How every row
+//! reaches an engine: [`ship`]. What the live line says: `terminal/live_line`; why it is quiet:
+//! [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;
 pub mod app;

@@ -15,12 +15,12 @@ use super::error::ShipError;
 use super::files::Files;
 use super::position::{Bounds, Fingerprint, Mark, Position};
 use super::progress::Lag;
+use super::reach::Reach;
 use super::rows::Rows;
-use super::source::{Found, PIECE, Source, columns, id_at};
+use super::source::{Found, PIECE, Source, columns};
 use crate::clock::now_ms;
 use crate::columns::Column;
 use crate::figures::counted;
-use crate::recorder::read_synced;
 
 /// How often the files are looked at while there is nothing to ship.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -36,17 +36,6 @@ pub(super) enum Look {
     Nothing(Instant),
     /// With `--once`: everything is shipped.
     End,
-}
-
-/// How far the current file may be read.
-#[derive(Debug, Clone, Copy)]
-struct Reach {
-    /// Up to here.
-    limit: u64,
-    /// So much is there.
-    length: u64,
-    /// Nobody appends to it any more.
-    closed: bool,
 }
 
 /// The place in the recording.
@@ -66,8 +55,6 @@ pub(super) struct Follower<'o> {
     seen: Option<(Instant, i64)>,
     /// How long the live file was when `--once` came to its end for the first time.
     once_length: Option<u64>,
-    /// How much of a file that nobody records was forced to the disk by us.
-    forced: u64,
 }
 
 impl<'o> Follower<'o> {
@@ -98,10 +85,9 @@ impl<'o> Follower<'o> {
             header: Vec::new(),
             rows: Rows::default(),
             piece: vec![0; PIECE],
-            reach: Reach { limit: 0, length: 0, closed: false },
+            reach: Reach::default(),
             seen: None,
             once_length: None,
-            forced: 0,
         };
         if first_start && options.begins_now() {
             while matches!(follower.look_for(true, stopping)?, Look::Batch) {
@@ -165,7 +151,10 @@ impl<'o> Follower<'o> {
             if self.position.batch.is_some() {
                 return Ok(if self.read_again(stopping)? { Look::Batch } else { nothing });
             }
-            self.reach = self.find_reach()?;
+            if let Some(source) = &self.source {
+                let has_label = self.position.file.is_some();
+                self.reach = self.reach.find(&self.options.file, source, has_label)?;
+            }
             if !self.read_rows(stopping)? {
                 // Full, or asked to stop.
                 return self.unless_changed(if self.rows.is_full() {
@@ -174,7 +163,7 @@ impl<'o> Follower<'o> {
                     nothing
                 });
             }
-            let Reach { limit, length, closed } = self.reach;
+            let Reach { limit, length, closed, .. } = self.reach;
             if self.rows.count() > 0 {
                 let (seen_at, _) = *self.seen.get_or_insert_with(|| (now, now_ms()));
                 let due = seen_at + self.options.batch_wait;
@@ -199,45 +188,10 @@ impl<'o> Follower<'o> {
         Ok(nothing)
     }
 
-    /// How far the file that we are in may be read now.
-    fn find_reach(&mut self) -> Result<Reach, ShipError> {
-        let out = &self.options.file;
-        let Some(source) = &self.source else { return Ok(self.reach) };
-        let failed = |error| ShipError::read(source.path())(error);
-        if source.length().map_err(failed)?.is_none() {
-            return Ok(Reach { limit: u64::MAX, length: u64::MAX, closed: true });
-        }
-        // In this order: who records elsewhere by now does not write here any more.
-        let recorded = source.is_locked();
-        let live = id_at(out);
-        let named = live == Some(source.id());
-        let closed = !named
-            && (live.is_some() || self.position.file.is_some())
-            // The compressor has a lock, too; then the recorder's is on the live file.
-            && (!recorded || Source::open(out).is_ok_and(|live| live.is_locked()));
-        let synced = read_synced(out, source.file()).map_err(ShipError::read(out))?;
-        let length = source.length().map_err(failed)?.unwrap_or_default();
-        let limit = match synced {
-            _ if closed => length,
-            Some(synced) if recorded && synced.goes_on => synced.bytes,
-            // A recorder that has not said yet how far it has come.
-            None if recorded => 0,
-            _ if !recorded && length > self.forced => {
-                // Nobody else does it, and a power cut must not take what was shipped.
-                let synced = source.file().sync_data();
-                synced.map_err(ShipError::io("force to the disk", source.path()))?;
-                self.forced = length;
-                length
-            }
-            _ => length,
-        };
-        Ok(Reach { limit, length, closed })
-    }
-
     /// Reads whole rows for the next batch; `false` when there may be more.
     fn read_rows(&mut self, stopping: Stopping<'_>) -> Result<bool, ShipError> {
         let Some(source) = &mut self.source else { return Ok(true) };
-        let Reach { limit, length, closed } = self.reach;
+        let Reach { limit, length, closed, .. } = self.reach;
         let Mark { offset, .. } = self.position.mark;
         if length < offset {
             return Err(ShipError::Shorter { file: source.path().to_owned(), length, offset });
@@ -354,7 +308,7 @@ impl<'o> Follower<'o> {
         self.position.mark = Mark::default();
         self.header.clear();
         self.rows.clear();
-        (self.seen, self.once_length, self.forced) = (None, None, 0);
+        (self.seen, self.once_length, self.reach) = (None, None, Reach::default());
         Ok(true)
     }
 

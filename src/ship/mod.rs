@@ -1,9 +1,9 @@
 //! `ship`: brings a recording, batch by batch, to a command of the user's, and loses nothing.
 //!
-//! Main thread alone, until everything is shipped or a signal comes. The recording is only read; the
-//! one file written is the position. In reading order: `follow` finds the next rows (`files`: in
-//! which file; `source`: one file; `rows`: cut into batches), `position` remembers, `command` runs
-//! CMD, `signals` waits, `progress` tells.
+//! Main thread alone, until everything is shipped or a signal comes. The recording is only read;
+//! the one file written is the position. In reading order: `follow` finds the next rows (`files`:
+//! in which file; `source`: one file; `reach`: how far it may be read; `rows`: cut into batches),
+//! `position` remembers, `command` runs CMD, `signals` waits, `progress` tells.
 
 mod closed_files;
 mod command;
@@ -13,6 +13,7 @@ mod follow;
 mod name_lock;
 mod position;
 mod progress;
+mod reach;
 mod rows;
 mod signals;
 mod source;

@@ -87,7 +87,7 @@ fn once_waits_for_rows_that_are_there_but_not_on_the_disk_yet() {
 #[test]
 fn a_recording_that_is_moved_away_is_shipped_to_its_end() {
     let server = Server::plain();
-    let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+    let recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
     connection.send_text(&trade(1));
     let mut shipped = beside(&recorder, "--batch-wait 1ms", "cat >> got");
