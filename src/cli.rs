@@ -15,6 +15,7 @@ use crate::check::Plan;
 use crate::error::{EXIT_OK, Error};
 use crate::recorder::Rotate;
 use crate::settings::{Asked, Verbosity};
+use crate::ship::ShipOptions;
 use crate::simulator::SimulatorOptions;
 use subcommands::Subcommands;
 
@@ -25,6 +26,7 @@ Examples:
   finnhub-stream check                            is everything ready for the real one?
   finnhub-stream --tickers AAPL,BINANCE:BTCUSDT   record into op1.csv
   finnhub-stream verify op1.csv                   is the recording whole?
+  finnhub-stream ship op1.csv --name db -- psql -f load.sql   into an engine, nothing lost
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.
@@ -161,6 +163,8 @@ pub enum Task {
     },
     /// Try everything that recording needs.
     Check(Plan),
+    /// Bring a recording to a command.
+    Ship(ShipOptions),
     /// Be a server like Finnhub's.
     Simulate {
         /// Where to listen.

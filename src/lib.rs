@@ -35,7 +35,7 @@
 //! | floor | rooms |
 //! |---|---|
 //! | 6 edge | `main.rs` |
-//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`] |
+//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`], [`ship`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
 //! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`simulator`] |
@@ -45,17 +45,18 @@
 //! # Where a behaviour lives
 //!
 //! How digits survive: [`wire`]. How a row is written: [`recorder`]'s `row`; how rows are read back,
-//! by the repair, [`verify`] and the replay: `rows`. What refuses a start: [`settings`],
+//! by the repair, [`verify`], [`ship`] and the replay: `rows`. What refuses a start: [`settings`],
 //! `recorder/rehearsal`, `recorder/origin`. What a crash leaves and how it is repaired:
 //! `recorder/repair`, `recorder/opening`. What others do to the files while they are recorded:
 //! `recorder/recording/moved`, `recorder/rebuild`. What a power cut may take, and in which order
 //! things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full disk:
 //! `recorder/append_file` (nothing torn), `recorder/trouble` (holding and retrying),
 //! [`waiting_room`] (the bound), `session/handover` (the pace). Rotation: `recorder/rotation`,
-//! `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. That no server holds the
-//! main thread up: `connection/socket`. Whether it is live, and since when: `market/feed`. A stop
-//! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
-//! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
+//! `recorder/recording`. How every row reaches an engine: [`ship`]. When to reconnect: [`backoff`],
+//! [`watchdog`]. That no server holds the main thread up: `connection/socket`. Whether it is live,
+//! and since when: `market/feed`. A stop within five seconds: `app/stopping`. What the live line
+//! says: `terminal/live_line`; why it is quiet: [`quiet`]. That the key is nowhere: [`api_key`],
+//! [`log_lines`].
 
 pub mod api_key;
 pub mod app;
@@ -79,6 +80,7 @@ pub mod recorder;
 mod rows;
 pub mod session;
 pub mod settings;
+pub mod ship;
 pub mod simulator;
 pub mod tasks;
 pub mod terminal;

@@ -3,6 +3,7 @@
 //! Called on any thread that logs. Never waits: lines that find no room are counted and left out.
 //! Only our own records get through: libraries log URLs, and ours holds the key.
 
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
@@ -10,7 +11,7 @@ use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::api_key::ApiKey;
-use crate::clock::now_ms;
+use crate::clock::{now_ms, show_ms};
 use crate::entry::{Entry, Line, Outbox, log_line};
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
@@ -74,8 +75,28 @@ impl LogLines {
     }
 }
 
+/// Makes a plain logger of the process, without a recording: our own lines go to standard error, each
+/// behind `before`. Those of libraries are left out: they show clients' keys.
+pub fn to_standard_error(before: &'static str) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(LevelFilter::Info);
+    if let Ok(wanted) = std::env::var("RUST_LOG") {
+        builder.parse_filters(&wanted);
+    }
+    builder.format(move |out, record| {
+        if !is_ours(record.metadata()) {
+            return io::Result::Ok(());
+        }
+        let time = show_ms(now_ms());
+        let clock = time.get(11..19).unwrap_or(&time);
+        writeln!(out, "{before}{clock} {:<5} {}", record.level(), record.args())
+    });
+    // Another logger is there only in tests.
+    let _ = builder.try_init();
+}
+
 /// Whether a record comes from this program, not from a library.
-pub(crate) fn is_ours(metadata: &Metadata<'_>) -> bool {
+fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with(OUR_TARGET)
 }
 

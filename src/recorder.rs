@@ -37,12 +37,13 @@ use log::{error, info, warn};
 
 pub use compress::{compress_closed_files, left_uncompressed};
 pub use coverage::{belongs_to_recording, ledger_path};
+pub(crate) use disk::sync_directory;
 pub use lock_file::{Synced, read_synced};
 pub use opening::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use recording::{SyncRequest, sync_in_background};
 pub use rehearsal::{Found, try_header, try_log, try_out};
-pub use rotation::{Rotate, compressed_name};
+pub use rotation::{Rotate, closed_label, compressed_name};
 pub use row::{header, push_row};
 
 use crate::clock::{now_ms, show_ms};
@@ -66,6 +67,9 @@ const BATCH_BYTES: usize = 128 << 10;
 
 /// A proof of life is at most this old; the ledger promises 5 s.
 const PROOF_EVERY: Duration = Duration::from_secs(2);
+
+/// `ship` waits for what is on the disk, and looks this often.
+const PROOF_AFTER_SYNC: Duration = Duration::from_millis(200);
 
 /// How often the snapshot is renewed: as often as a person can read it.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
@@ -449,6 +453,8 @@ impl Recorder {
             let result = recording.settle_ledger();
             self.judge_ledger(result)?;
         }
+        // With `--fsync always` others learn of it a moment later, not with each message.
+        self.timers.proof = self.timers.proof.min(Instant::now() + PROOF_AFTER_SYNC);
         self.timers.sync = None;
         Ok(())
     }

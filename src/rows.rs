@@ -262,6 +262,12 @@ impl<R: Read> RowReader<R> {
     }
 }
 
+/// How long the row at the front of `bytes` is, with its line end; `None` when that is not among
+/// them.
+pub(crate) fn row_length(bytes: &[u8]) -> Option<usize> {
+    find_row(bytes, &mut Places::default()).map(|found| found.length)
+}
+
 /// Where a row ends.
 struct Found {
     /// With its line end.

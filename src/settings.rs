@@ -263,21 +263,22 @@ fn parse_fsync(given: &str) -> Result<Fsync, Error> {
     match given {
         "always" => Ok(Fsync::Always),
         "never" => Ok(Fsync::Never),
-        _ => {
-            let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-            let number: u64 = digits.parse().map_err(|_| wrong())?;
-            let milliseconds = match &given[digits.len()..] {
-                "ms" => Some(number),
-                "s" => number.checked_mul(1000),
-                "m" => number.checked_mul(60_000),
-                _ => None,
-            };
-            // A day is longer than anybody can mean, and short enough for every clock.
-            let milliseconds =
-                milliseconds.filter(|ms| (1..=86_400_000).contains(ms)).ok_or_else(wrong)?;
-            Ok(Fsync::Every(Duration::from_millis(milliseconds)))
-        }
+        _ => interval(given).map(Fsync::Every).ok_or_else(wrong),
     }
+}
+
+/// `1s`, `500ms`, `2m`: a millisecond up to a day, which is longer than anybody can mean, and short
+/// enough for every clock.
+pub(crate) fn interval(given: &str) -> Option<Duration> {
+    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number: u64 = digits.parse().ok()?;
+    let milliseconds = match &given[digits.len()..] {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1000),
+        "m" => number.checked_mul(60_000),
+        _ => None,
+    };
+    milliseconds.filter(|ms| (1..=86_400_000).contains(ms)).map(Duration::from_millis)
 }
 
 /// Where rows go, and whether that can be rotated and compressed.

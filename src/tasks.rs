@@ -13,7 +13,7 @@ use crate::cli::Task;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::settings::Settings;
 use crate::verify::VerifyError;
-use crate::{app, check, verify};
+use crate::{app, check, ship, verify};
 
 /// Does `task`; gives the exit code when nothing more needs to be said.
 ///
@@ -38,6 +38,7 @@ pub fn perform(task: Task) -> Result<u8, Error> {
             let _ = io::stdout().write_all(told.as_bytes());
             Ok(EXIT_OK)
         }
+        Task::Ship(options) => ship::run(&options),
         Task::Simulate { listen, options } => app::simulate(listen, options).map(|()| EXIT_OK),
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use log::Level;
 
 pub use live_line::LiveLine;
+pub(crate) use live_line::{ERASE, fit, one_line};
 
 use crate::clock::{now_ms, show_ms};
 use crate::entry::Line;
@@ -59,7 +60,7 @@ pub fn run(lines: &Receiver<Line>, out: &mut dyn Write, mut look: Look) {
             }
         }
         if drawn && (!text.is_empty() || look.live_line.is_none()) {
-            text.insert_str(0, live_line::ERASE);
+            text.insert_str(0, ERASE);
             drawn = false;
         }
         if let Some(live_line) = look.live_line.as_ref().and_then(|line| line.draw(look.colours)) {

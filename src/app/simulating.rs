@@ -2,19 +2,17 @@
 //!
 //! Main thread, until a signal asks for the end.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use log::{LevelFilter, info, warn};
+use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::cannot_go_on;
-use crate::clock::{now_ms, show_ms};
 use crate::error::{EXIT_INTERRUPTED, Error};
-use crate::log_lines::is_ours;
+use crate::log_lines;
 use crate::simulator::{Simulator, SimulatorError, SimulatorOptions};
 
 /// Serves a simulated market on `listen` until SIGINT, SIGTERM or SIGHUP.
@@ -22,7 +20,7 @@ use crate::simulator::{Simulator, SimulatorError, SimulatorOptions};
 /// # Errors
 /// When an option makes no sense, or the address cannot be listened on.
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
-    start_log();
+    log_lines::to_standard_error("");
     let simulator = Simulator::bind(listen, options).map_err(|error| match error {
         SimulatorError::Rate(_) | SimulatorError::Speed(_) => Error::Usage(error.to_string()),
         SimulatorError::Bind { .. } => Error::CannotGoOn(format!(
@@ -43,23 +41,4 @@ pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Err
         warn!("{address} can be reached by others, without encryption; never give it a real key");
     }
     simulator.run(&stop).map_err(cannot_go_on)
-}
-
-/// Our own log lines on standard error. Those of libraries are left out: they show clients' keys.
-fn start_log() {
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Info);
-    if let Ok(wanted) = std::env::var("RUST_LOG") {
-        builder.parse_filters(&wanted);
-    }
-    builder.format(|out, record| {
-        if !is_ours(record.metadata()) {
-            return io::Result::Ok(());
-        }
-        let time = show_ms(now_ms());
-        let clock = time.get(11..19).unwrap_or(&time);
-        writeln!(out, "{clock} {:<5} {}", record.level(), record.args())
-    });
-    // Another logger is there only in tests.
-    let _ = builder.try_init();
 }

@@ -1,8 +1,9 @@
-//! What can be asked for instead of recording: `verify`, `check`, `simulate`, and the hidden
+//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate`, and the hidden
 //! `generate`.
 //!
 //! Main thread, at the start. Words and their checks only; nothing is run here.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use clap_complete::Shell;
 use super::{DEFAULT_OUT, Places, Task};
 use crate::check::Plan;
 use crate::error::Error;
+use crate::settings::interval;
+use crate::ship::{DAMAGED, From, Limits, ShipOptions};
 use crate::simulator::{Fault, Replay, SimulatorOptions};
 
 const VERIFY_HELP: &str = "\
@@ -34,6 +37,27 @@ Exit codes:
   0    everything is ready
   1    something is not";
 
+const SHIP_HELP: &str = "\
+Each batch of whole rows goes to a new CMD on its standard input. Exit code 0 with everything read
+means accepted; anything else, and the same batch comes again, after a pause of up to a minute.
+In CMD's environment: FINNHUB_STREAM_BATCH (an id, the same at every repetition and for no other
+batch), FINNHUB_STREAM_ROWS, FINNHUB_STREAM_FILE. How far it has come stands in FILE.ship-NAME.
+
+  finnhub-stream ship op1.csv --name warehouse -- psql -q -f load.sql
+
+Exit codes:
+  0    stopped as asked; with --once, everything is shipped
+  1    could not begin or go on
+  2    wrong usage
+  130  a second Ctrl-C";
+
+/// More rows or bytes in a batch would not be one.
+const MOST_ROWS: u64 = 10_000_000;
+const MOST_BYTES: usize = 1 << 30;
+
+/// A file name has at most 255 bytes, and the recording's own name is part of it.
+const LONGEST_NAME: usize = 64;
+
 /// A ping interval longer than this would not be one.
 const LONGEST_PING_SECONDS: f64 = 86_400.0;
 
@@ -45,6 +69,9 @@ pub(super) enum Subcommands {
     /// Try everything that recording needs, and say how to mend what fails
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
+    /// Bring a recording to a command, batch by batch, with nothing lost on the way
+    #[command(after_help = SHIP_HELP)]
+    Ship(ShipArguments),
     /// Be a server like Finnhub's, with a simulated market; any Finnhub client can connect
     #[command(after_help = faults_help())]
     Simulate(SimulateArguments),
@@ -77,6 +104,53 @@ pub(super) struct CheckArguments {
 
     #[command(flatten)]
     places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShipArguments {
+    /// The recording, as its --out names it
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Whose place in the recording it is; others have other names
+    #[arg(long, value_name = "NAME", value_parser = ship_name)]
+    name: String,
+
+    /// Where the first start begins: with the first row, or with those from now on
+    #[arg(long, value_name = "start|now")]
+    from: Option<From>,
+
+    /// End with the last row that is there
+    #[arg(long)]
+    once: bool,
+
+    /// Begin each batch with the file's header
+    #[arg(long)]
+    header: bool,
+
+    /// Go on without files that were removed before they were shipped
+    #[arg(long)]
+    skip_missing: bool,
+
+    /// Rows in a batch at most
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=MOST_ROWS))]
+    batch_rows: u64,
+
+    /// Bytes in a batch at most; a longer row goes alone
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    batch_bytes: usize,
+
+    /// A batch is sent at the latest this long after its first row came
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    batch_wait: Duration,
+
+    /// How long CMD may take for a batch; then it is killed
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    timeout: Duration,
+
+    /// The command, without a shell, and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +237,7 @@ impl Subcommands {
                 Ok(Task::Verify { files, json })
             }
             Subcommands::Check(arguments) => Ok(Task::Check(arguments.into_plan())),
+            Subcommands::Ship(arguments) => Ok(arguments.into_task()),
             Subcommands::Simulate(arguments) => Ok(arguments.into_task()),
             Subcommands::Generate(what) => what.into_task(definition),
         }
@@ -175,6 +250,26 @@ impl CheckArguments {
         let Places { tickers_file, out, log_file, columns, url } = places;
         let out = out.unwrap_or_else(|| DEFAULT_OUT.into());
         Plan { tickers, tickers_file, out, log_file, columns, url }
+    }
+}
+
+impl ShipArguments {
+    fn into_task(self) -> Task {
+        let ShipArguments { file, name, from, once, header, skip_missing, .. } = self;
+        let limits = Limits { rows: self.batch_rows, bytes: self.batch_bytes };
+        let ShipArguments { batch_wait, timeout, command, .. } = self;
+        Task::Ship(ShipOptions {
+            file,
+            name,
+            from,
+            once,
+            header,
+            skip_missing,
+            limits,
+            batch_wait,
+            timeout,
+            command,
+        })
     }
 }
 
@@ -238,6 +333,39 @@ fn address(given: &str) -> Result<SocketAddr, String> {
         .unwrap_or(given)
         .parse()
         .map_err(|_| "give an address and a port, like 127.0.0.1:9000".to_owned())
+}
+
+fn ship_name(given: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    // Names of files that stand beside the position.
+    let taken = [".lock", ".new"].iter().any(|ending| given.ends_with(ending));
+    let fits = (1..=LONGEST_NAME).contains(&given.len()) && given.chars().all(allowed);
+    if fits && !taken && !given.contains(DAMAGED) {
+        return Ok(given.to_owned());
+    }
+    Err(format!(
+        "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock or .new"
+    ))
+}
+
+fn time(given: &str) -> Result<Duration, String> {
+    interval(given).ok_or_else(|| "give a time like 1s, 500ms or 2m".to_owned())
+}
+
+fn size(given: &str) -> Result<usize, String> {
+    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &given[digits.len()..] {
+        "" | "B" => Some(1),
+        "kB" | "KB" => Some(1_000),
+        "KiB" => Some(1 << 10),
+        "MB" => Some(1_000_000),
+        "MiB" => Some(1 << 20),
+        _ => None,
+    };
+    let bytes = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
+    bytes
+        .filter(|bytes| (1..=MOST_BYTES).contains(bytes))
+        .ok_or_else(|| "give a size like 1MiB, 512KiB or 100000, up to 1024MiB".to_owned())
 }
 
 fn at_least_one(given: &str) -> Result<usize, String> {

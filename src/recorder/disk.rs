@@ -204,7 +204,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 
 /// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
 /// and undoes a renaming unless this is done.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()?;

@@ -115,19 +115,20 @@ fn find_archive(
 
 /// Whether `name` is what [`free_archive`] may call a closed file of `out`, not compressed.
 pub(super) fn is_archive_of(out: &Path, name: &OsStr) -> bool {
+    closed_label(out, name).is_some()
+}
+
+/// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
+/// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
+pub fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
     let (stem, ending) = split_name(out);
-    let label = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes());
-    let label = label.and_then(|rest| rest.strip_prefix(b"-")?.strip_suffix(ending.as_bytes()));
-    let Some(label) = label.and_then(|label| str::from_utf8(label).ok()) else { return false };
+    let label = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes())?;
+    let label = str::from_utf8(label.strip_prefix(b"-")?.strip_suffix(ending.as_bytes())?).ok()?;
     let shape: String = label.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let rest =
-        shape.strip_prefix("0000-00-00").map(|rest| rest.strip_prefix("T00").unwrap_or(rest));
-    rest.is_some_and(|rest| {
-        rest.is_empty()
-            || rest
-                .strip_prefix('-')
-                .is_some_and(|number| !number.is_empty() && number.chars().all(|c| c == '0'))
-    })
+    let rest = shape.strip_prefix("0000-00-00")?;
+    let rest = rest.strip_prefix("T00").unwrap_or(rest);
+    let number = |number: &str| !number.is_empty() && number.chars().all(|c| c == '0');
+    (rest.is_empty() || rest.strip_prefix('-').is_some_and(number)).then_some(label)
 }
 
 #[cfg(test)]

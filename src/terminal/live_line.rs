@@ -19,7 +19,7 @@ use crate::market_hours::human_duration;
 use crate::quiet::Silence;
 
 /// From the cursor, which is at the line's beginning, to the end of the screen.
-pub(super) const ERASE: &str = "\r\x1b[J";
+pub(crate) const ERASE: &str = "\r\x1b[J";
 
 const NO_WRAPPING: &str = "\x1b[?7l";
 const WRAPPING: &str = "\x1b[?7h";
@@ -54,13 +54,24 @@ impl LiveLine {
             return None;
         }
         let last_message_ms = self.gauges.last_message_ms.load(Ordering::Relaxed);
-        let width = terminal_size::terminal_size_of(std::io::stderr())
-            .map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0));
-        // The last column is left free: some terminals wrap there all the same.
-        let line = cut(&text(&snapshot, last_message_ms, now_ms()), width.saturating_sub(1));
+        let line = fit(&text(&snapshot, last_message_ms, now_ms()));
         let line = if colours { coloured(&line, snapshot.state) } else { line };
-        Some(format!("\r{NO_WRAPPING}{line}{WRAPPING}\x1b[J\r"))
+        Some(format!("{}\r", one_line(&line)))
     }
+}
+
+/// `text`, cut to what the terminal can show in one line.
+pub(crate) fn fit(text: &str) -> String {
+    let width = terminal_size::terminal_size_of(std::io::stderr())
+        .map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0));
+    // The last column is left free: some terminals wrap there all the same.
+    cut(text, width.saturating_sub(1))
+}
+
+/// What draws `text` in the place of the line before. The cursor stays behind it, so that what
+/// another program writes then does not cover it.
+pub(crate) fn one_line(text: &str) -> String {
+    format!("\r{NO_WRAPPING}{text}{WRAPPING}\x1b[J")
 }
 
 /// Everything worth a glance, the most important first because the end may not fit.

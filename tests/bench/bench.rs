@@ -1,6 +1,7 @@
 //! `cargo bench`: finnhub-stream beside the simplest and the usual way to record the same feed.
 //!
-//! The order of the run: decode in memory, the sender alone, throughput end to end, paced latency.
+//! The order of the run: decode in memory, the sender alone, throughput end to end, paced latency,
+//! then `ship`.
 //! Every recorder is a process of its own: the real binary, or this very executable started again
 //! with one of the arguments in [`recorders`]. All recorders take turns within each round, so that
 //! a slow minute of the machine hits them alike. Nothing but 127.0.0.1 is used.
@@ -20,6 +21,7 @@ mod recorders;
 mod report;
 mod rows;
 mod sender;
+mod shipping;
 mod throughput;
 mod typical;
 
@@ -34,11 +36,19 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let done = match recorders::reference_asked_for(&arguments) {
+    if let [asked, path] = &arguments[..]
+        && asked == "--arrivals"
+    {
+        return exit_code(shipping::note_arrivals(path));
+    }
+    exit_code(match recorders::reference_asked_for(&arguments) {
         Some((recorder, url, out)) => recorder.record(url, out),
         None => Plan::from_environment(&arguments)
             .and_then(|plan| compare(&plan, &mut io::stdout().lock())),
-    };
+    })
+}
+
+fn exit_code(done: Outcome<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -60,5 +70,6 @@ fn compare(plan: &Plan, out: &mut impl Write) -> Outcome<()> {
         let seconds = latency::compare(plan, &load, messages_per_second)?;
         report::latency(out, plan, messages_per_second, &seconds)?;
     }
+    report::shipping(out, &shipping::measure(plan, &load)?)?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use crate::load::Load;
 use crate::measure::Spread;
 use crate::plan::Plan;
 use crate::recorders::Recorder;
+use crate::shipping::{Shipping, largest};
 use crate::throughput::{self, Throughput};
 
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
@@ -119,6 +120,22 @@ pub(crate) fn latency(
         )?;
     }
     Ok(())
+}
+
+/// Part (d).
+pub(crate) fn shipping(out: &mut impl Write, shipping: &Shipping) -> io::Result<()> {
+    let Shipping { rows_per_second, peak_memory_bytes, waiting_share, lags_ms } = shipping;
+    writeln!(
+        out,
+        "\nShip, batches of 10,000 rows into `wc -l`: {} million rows a second, {} MiB\n\
+         waiting: {:.2} % of a core; live feed of 57 trades a second, row received to row in the \
+         command: {:.0} ms at most, median {:.0} ms",
+        spread(rows_per_second.iter().map(|rate| rate / 1e6), 2),
+        spread(peak_memory_bytes.iter().map(|bytes| mebibytes(*bytes)), 1),
+        waiting_share * 100.0,
+        largest(lags_ms),
+        Spread::of(lags_ms.iter().copied()).median,
+    )
 }
 
 fn spread(values: impl IntoIterator<Item = f64>, places: usize) -> String {

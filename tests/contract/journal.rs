@@ -46,11 +46,16 @@ pub(crate) struct Journal {
 impl Journal {
     /// Starts to serve.
     pub(crate) fn start() -> Self {
+        Self::start_at_pace(PACE)
+    }
+
+    /// The same with a pause of its own between two messages.
+    pub(crate) fn start_at_pace(pace: Duration) -> Self {
         let server = Server::plain();
         let (sent, stop) = (Arc::<Mutex<Vec<Sent>>>::default(), Arc::<AtomicBool>::default());
         let (journal, asked) = (Arc::clone(&sent), Arc::clone(&stop));
         let url = server.url();
-        let thread = thread::spawn(move || serve(&server, &journal, &asked));
+        let thread = thread::spawn(move || serve(&server, pace, &journal, &asked));
         Self { url, sent, stop, thread: Some(thread) }
     }
 
@@ -74,13 +79,13 @@ impl Drop for Journal {
     }
 }
 
-fn serve(server: &Server, journal: &Mutex<Vec<Sent>>, stop: &AtomicBool) {
+fn serve(server: &Server, pace: Duration, journal: &Mutex<Vec<Sent>>, stop: &AtomicBool) {
     let mut next = 1;
     let mut connection = 0;
     while !stop.load(Ordering::Relaxed) {
         let Some(handshake) = server.try_accept(LOOK_UP) else { continue };
         if let Ok(client) = handshake.try_upgrade_with(&[]) {
-            send_until_gone(client, connection, &mut next, journal, stop);
+            send_until_gone(client, pace, connection, &mut next, journal, stop);
             connection += 1;
         }
     }
@@ -88,6 +93,7 @@ fn serve(server: &Server, journal: &Mutex<Vec<Sent>>, stop: &AtomicBool) {
 
 fn send_until_gone(
     mut client: Connection,
+    pace: Duration,
     connection: usize,
     next: &mut u64,
     journal: &Mutex<Vec<Sent>>,
@@ -102,7 +108,7 @@ fn send_until_gone(
         }
         let at = Instant::now();
         journal.lock().expect("the journal").push(Sent { connection, numbers, at });
-        thread::sleep(PACE);
+        thread::sleep(pace);
     }
 }
 

@@ -7,6 +7,7 @@
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
 //! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
+//! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -53,6 +54,10 @@ mod reconnecting;
 mod rotation;
 mod secrets;
 mod settings_errors;
+mod ship;
+mod ship_live;
+mod ship_postgres;
+mod ship_refusals;
 mod simulate_command;
 #[cfg(target_os = "linux")]
 mod soak;

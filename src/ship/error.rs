@@ -1,0 +1,47 @@
+//! Why `ship` cannot go on: what, which file, what to do.
+//!
+//! Main thread.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::command::CannotStart;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ShipError {
+    #[error("there is no recording {}; name the CSV that is being recorded (its --out)", .0.display())]
+    NoRecording(PathBuf),
+    #[error("{} has no header of a recording in its first line; name a CSV that finnhub-stream has written", .0.display())]
+    NoHeader(PathBuf),
+    #[error("cannot ship {file} as {name}: another process{} does so; stop that one, or give another --name", .process.map(|number| format!(" ({number})")).unwrap_or_default())]
+    InUse { file: String, name: String, process: Option<u32> },
+    #[error("the position {} is damaged and was moved to {}; put a good copy back, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]
+    Damaged { position: PathBuf, aside: PathBuf },
+    #[error("there is no position {}, only a damaged one, {}; put a good copy in its place, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]
+    StillDamaged { position: PathBuf, aside: PathBuf },
+    #[error("{} is only {length} bytes long, but {offset} were shipped of it; put the whole file back, or give another --name to ship it anew", .file.display())]
+    Shorter { file: PathBuf, length: u64, offset: u64 },
+    #[error("{} does not hold any more what was shipped of it up to byte {offset}; put the file back, or give another --name to ship it anew", .file.display())]
+    Changed { file: PathBuf, offset: u64 },
+    #[error("no file of {} is the one that {} stands in: it belongs to another recording, or the file was moved away before all of it was shipped; put it back, give --skip-missing to go on without it, or another --name", .out.display(), .position.display())]
+    Lost { out: PathBuf, position: PathBuf },
+    #[error("{} was removed before it was shipped, and nobody knows its rows; put it back, or give --skip-missing to go on without it", .0.display())]
+    Removed(PathBuf),
+    #[error("{} has no end of a row within {longest} bytes behind byte {offset}, probably by an odd quote; see verify", .file.display(), longest = super::rows::LONGEST_LINE)]
+    EndlessRow { file: PathBuf, offset: u64 },
+    #[error(transparent)]
+    CannotStart(#[from] CannotStart),
+    #[error("cannot {action} {}: {reason}; check the file, its folder and their permissions", .path.display())]
+    Io { action: &'static str, path: PathBuf, reason: io::Error },
+}
+
+impl ShipError {
+    /// Maps a system's error, naming what was tried with which file.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShipError {
+        move |reason| ShipError::Io { action, path: path.to_owned(), reason }
+    }
+
+    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> ShipError {
+        ShipError::io("read", path)
+    }
+}

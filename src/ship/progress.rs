@@ -1,0 +1,171 @@
+//! What a person sees: a log line at each change of state, the live line, the sums.
+//!
+//! Main thread. Counts only what was accepted.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use crate::clock::now_ms;
+use crate::error::printable;
+use crate::figures::counted;
+use crate::market_hours::human_duration;
+use crate::terminal::{ERASE, fit, one_line};
+
+/// How often the live line is renewed.
+const DRAW_EVERY: Duration = Duration::from_millis(500);
+
+/// Without a terminal nothing is drawn; a wait has other ends.
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Characters of a reason in the live line.
+const REASON_CHARACTERS: usize = 60;
+
+/// How much is still to be shipped.
+#[derive(Debug, Default)]
+pub(super) struct Lag {
+    pub(super) rows: u64,
+    /// Closed files behind the current one.
+    pub(super) files: usize,
+    /// When the oldest row that is not accepted was received, UNIX milliseconds.
+    pub(super) since_ms: Option<i64>,
+}
+
+/// A state that lasts: why batches are not accepted, or the position not written.
+#[derive(Debug)]
+struct Trouble {
+    why: String,
+    since: Instant,
+    tries: u32,
+}
+
+/// The counters and the line.
+#[derive(Debug)]
+pub(super) struct Progress {
+    name: String,
+    /// Rows accepted in earlier runs, and in this one.
+    before: u64,
+    accepted: u64,
+    pub(super) lag: Lag,
+    trouble: Option<Trouble>,
+    draws: bool,
+    next_draw: Instant,
+}
+
+impl Progress {
+    pub(super) fn new(name: &str, before: u64) -> Progress {
+        Progress {
+            name: name.to_owned(),
+            before,
+            accepted: 0,
+            lag: Lag::default(),
+            trouble: None,
+            draws: io::stderr().is_terminal(),
+            next_draw: Instant::now(),
+        }
+    }
+
+    /// Whether anybody looks at the lag.
+    pub(super) fn draws(&self) -> bool {
+        self.draws
+    }
+
+    /// Notes a batch that was accepted.
+    pub(super) fn accepted(&mut self, rows: u64) {
+        self.accepted += rows;
+        self.end_of_trouble();
+    }
+
+    /// What was refused before works again.
+    pub(super) fn end_of_trouble(&mut self) {
+        if let Some(Trouble { since, tries, .. }) = self.trouble.take() {
+            let lasted = human_duration(milliseconds(since.elapsed()));
+            info!("it works again after {} and {lasted}", counted(tries.into(), "failed attempt"));
+        }
+    }
+
+    /// Notes a failure after which the same is tried again, and says so if it is a new one.
+    pub(super) fn failed(&mut self, what: &str, why: &str) {
+        let trouble = self.trouble.get_or_insert_with(|| Trouble {
+            why: String::new(),
+            since: Instant::now(),
+            tries: 0,
+        });
+        trouble.tries += 1;
+        if trouble.why != why {
+            why.clone_into(&mut trouble.why);
+            warn!("{what}: {why}; the same again until it works");
+        }
+        self.next_draw = Instant::now();
+    }
+
+    /// Draws the live line if it is time; gives when it is time again.
+    pub(super) fn draw(&mut self) -> Instant {
+        let now = Instant::now();
+        if !self.draws {
+            return now + NEVER;
+        }
+        if now >= self.next_draw {
+            self.next_draw = now + DRAW_EVERY;
+            // A terminal that is gone is no reason to stop.
+            let _ = io::stderr().write_all(one_line(&fit(&self.line(now_ms()))).as_bytes());
+        }
+        self.next_draw
+    }
+
+    fn line(&self, now_ms: i64) -> String {
+        let Lag { rows, files, since_ms } = self.lag;
+        let shipped = counted(self.before + self.accepted, "row");
+        let mut line = format!("{} · {shipped} shipped · lag {}", self.name, counted(rows, "row"));
+        if files > 0 {
+            let _ = write!(line, " and {}", counted(files as u64, "file"));
+        }
+        let lag_ms = since_ms.filter(|_| rows > 0).map_or(0, |since_ms| now_ms - since_ms);
+        let _ = write!(line, ", {}", human_duration(lag_ms));
+        if let Some(Trouble { why, since, tries }) = &self.trouble {
+            let lasts = human_duration(milliseconds(since.elapsed()));
+            let why = printable(why, REASON_CHARACTERS);
+            let tries = counted((*tries).into(), "attempt");
+            let _ = write!(line, " · failing for {lasts}, {tries}: {why}");
+        }
+        line
+    }
+
+    /// The sums of this run; `waiting` rows were read and not accepted.
+    pub(super) fn sums(&self, waiting: u64) -> String {
+        format!("read {} = accepted {} + waiting {waiting}", self.accepted + waiting, self.accepted)
+    }
+
+    /// Takes the live line away and writes `text` as a line of its own.
+    pub(super) fn last_line(&mut self, text: &str) {
+        let erase = if std::mem::take(&mut self.draws) { ERASE } else { "" };
+        let _ = writeln!(io::stderr(), "{erase}{text}");
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Lag, Progress};
+
+    #[test]
+    fn the_line_tells_what_is_shipped_what_is_not_and_why() {
+        let mut progress = Progress::new("warehouse", 1_000);
+        progress.accepted(234);
+        assert_eq!(progress.line(5_000), "warehouse · 1,234 rows shipped · lag 0 rows, 0 s");
+        progress.lag = Lag { rows: 12_345, files: 2, since_ms: Some(1_000) };
+        progress.failed("batch", "exit code 3");
+        assert_eq!(
+            progress.line(66_000),
+            "warehouse · 1,234 rows shipped · lag 12,345 rows and 2 files, 1 m 5 s · failing for 0 s, 1 attempt: exit code 3"
+        );
+        progress.accepted(1);
+        assert!(!progress.line(66_000).contains("failing"));
+        assert_eq!(progress.sums(7), "read 242 = accepted 235 + waiting 7");
+    }
+}

@@ -1,0 +1,82 @@
+//! Every wait of `ship`, and the wish to stop.
+//!
+//! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or takes
+//! more bytes, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use log::info;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+
+/// Two SIGINT within this are one: `timeout -s INT` sends it to the process and to its group.
+const ONE_CTRL_C: Duration = Duration::from_millis(50);
+
+/// The signals that have come.
+pub(super) struct Signals {
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
+    stopped_at: Option<Instant>,
+    insisted: bool,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// When the system gives no pipe for it.
+    pub(super) fn listen() -> io::Result<Signals> {
+        let (read, write) = UnixStream::pair()?;
+        let signals = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
+        Ok(Signals { delivery, stopped_at: None, insisted: false })
+    }
+
+    /// When the first signal asked for the end.
+    pub(super) fn stopped_at(&mut self) -> Option<Instant> {
+        for signal in self.delivery.pending() {
+            match self.stopped_at {
+                _ if signal == SIGCHLD => {}
+                None => {
+                    self.stopped_at = Some(Instant::now());
+                    info!("stopping (Ctrl-C again leaves at once)");
+                }
+                // A closing terminal sends SIGHUP more than once; only a person insists.
+                Some(first) => self.insisted |= signal == SIGINT && first.elapsed() > ONE_CTRL_C,
+            }
+        }
+        self.stopped_at
+    }
+
+    /// Whether somebody wants the end.
+    pub(super) fn stopping(&mut self) -> bool {
+        self.stopped_at().is_some()
+    }
+
+    /// Whether a second Ctrl-C wants it at once.
+    pub(super) fn insisted(&mut self) -> bool {
+        self.stopped_at();
+        self.insisted
+    }
+
+    /// Sleeps until `deadline`, a signal, or until `pipe` takes bytes. Returns at once when it has
+    /// to; callers look at the world again.
+    pub(super) fn wait(&self, deadline: Instant, pipe: Option<BorrowedFd<'_>>) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Longer than any deadline of ours when it does not fit.
+        let timeout = Timespec::try_from(left).ok();
+        let signals = PollFd::new(self.delivery.get_read(), PollFlags::IN);
+        // Interrupted is as good as woken.
+        let _ = match pipe {
+            Some(pipe) => {
+                let pipe = PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT);
+                poll(&mut [signals, pipe], timeout.as_ref())
+            }
+            None => poll(&mut [signals], timeout.as_ref()),
+        };
+    }
+}
