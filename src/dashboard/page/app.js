@@ -88,6 +88,7 @@ function direction(change) {
 
 function stateWord(ticker) {
   if (ticker.state === 'silent' && ticker.closed) return 'market closed';
+  if (ticker.state === 'silent' && ticker.trades === 0) return 'never traded';
   return ticker.state;
 }
 
@@ -420,6 +421,7 @@ function showFacts(now) {
   const ticker = state.tickers.get(state.chosen);
   if (!ticker) return say(byId('c-facts'), '');
   const parts = [stateWord(ticker), `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
+  if (parts[0] === 'never traded') parts[0] += ` since ${clockTime(now - ticker.wanted_since_ms)}`;
   if (ticker.last_received_ms !== null) parts.push(`last trade ${ago(now - ticker.last_received_ms)}`);
   return say(byId('c-facts'), parts.join(' · '));
 }
