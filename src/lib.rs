@@ -24,7 +24,7 @@
 //! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
-//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`simulator`] |
+//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`on_event`] (tells somebody), [`simulator`] |
 //! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`log_limit`], [`entry`] (what travels on the channels) |
 //! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`], [`market_hours`] |
 //!
@@ -35,7 +35,7 @@
 //! torn), `recorder/trouble` (holding and retrying), [`waiting_room`] (the bound). Rotation:
 //! `recorder/rotation`, `recorder/recording`. When to reconnect: [`backoff`], [`watchdog`]. A stop
 //! within five seconds: `app/stopping`. What the live line says: `terminal/live_line`; why it is
-//! quiet: [`quiet`]. That the key is nowhere: [`api_key`], [`log_lines`].
+//! quiet: [`quiet`]. Who hears of it: [`on_event`]. That the key is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;
 pub mod app;
@@ -54,6 +54,7 @@ pub mod log_limit;
 pub mod log_lines;
 pub mod market;
 pub mod market_hours;
+pub mod on_event;
 pub mod quiet;
 pub mod recorder;
 pub mod session;

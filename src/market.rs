@@ -119,6 +119,9 @@ pub struct Snapshot {
     /// Since when the present connection is live, UNIX milliseconds of this machine; `None` before
     /// the first one.
     pub live_since_ms: Option<i64>,
+    /// Since when nothing is recorded, UNIX milliseconds of this machine; `None` while live, and
+    /// before the first connection.
+    pub down_since_ms: Option<i64>,
     /// Why not; empty while live.
     pub reason: String,
     /// What is wrong with the disk, if anything.
@@ -307,6 +310,7 @@ impl Market {
             published_ms: now_ms,
             state: self.state,
             live_since_ms: self.live_since_ms,
+            down_since_ms: self.down_since_ms,
             reason: self.reason.clone(),
             disk_trouble,
             counts: self.counts,

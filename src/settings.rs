@@ -52,6 +52,8 @@ pub struct Settings {
     pub dashboard: Option<SocketAddr>,
     /// Whether closed files are compressed.
     pub compress: bool,
+    /// What is run at events.
+    pub on_event: Option<String>,
     /// How much is told.
     pub verbosity: Verbosity,
     /// Lines to warn with at the start.
@@ -81,6 +83,8 @@ pub struct Asked {
     pub compress: bool,
     /// `--url`.
     pub url: String,
+    /// `--on-event`.
+    pub on_event: Option<String>,
     /// `--demo`.
     pub demo: bool,
     /// `--quiet` and `--verbose`.
@@ -108,6 +112,11 @@ impl Settings {
                 "--dashboard={address}: anyone on that network can see the page and change the list of symbols"
             ));
         }
+        if asked.on_event.as_deref().is_some_and(|command| command.trim().is_empty()) {
+            return Err(usage(
+                "--on-event: the command is empty; give one, or leave the option out",
+            ));
+        }
         let out = destination(&asked)?;
         let source = if asked.demo {
             Source::Demo
@@ -125,6 +134,7 @@ impl Settings {
             recorder,
             dashboard,
             compress: asked.compress,
+            on_event: asked.on_event,
             verbosity: asked.verbosity,
             warnings,
         })

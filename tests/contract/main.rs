@@ -11,6 +11,7 @@
 //! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
 //!   `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
+//! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
 //! Unix only: the tests send signals, set permissions and reset connections.
@@ -43,6 +44,7 @@ mod locks;
 mod malformed_messages;
 mod million_trades;
 mod moved_files;
+mod on_event;
 mod reconnecting;
 mod rotation;
 mod secrets;
