@@ -11,6 +11,7 @@
 //! * `kill`, `torn_files`, `full_disk`, `moved_files`, `locks`, `ledger`, `watchdog`, `fault_script`,
 //!   `soak`: surviving everything, and saying what was missed (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
+//! * `recipes`: the README's SQL
 //! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
@@ -45,6 +46,7 @@ mod malformed_messages;
 mod million_trades;
 mod moved_files;
 mod on_event;
+mod recipes;
 mod reconnecting;
 mod rotation;
 mod secrets;
