@@ -7,6 +7,7 @@ mod demo_market;
 // Without the page, only the tickers file changes the list.
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod desk;
+mod event_watch;
 #[cfg(feature = "dashboard")]
 mod live_page;
 mod quiet_watch;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
 
@@ -38,6 +40,7 @@ use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
 use demo_market::DemoMarket;
 use desk::Desk;
+use event_watch::Events;
 #[cfg(feature = "dashboard")]
 use live_page::LivePage;
 use screen::Screen;
@@ -91,7 +94,9 @@ fn record(
     let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
     let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
-    stopping::listen(command_sender, outbox.clone(), writer.clone(), screen.sender())
+    let events = Events::start_if_wanted(&settings, slot, gauges)?;
+    let (screen_sender, ending) = (screen.sender(), events.clone());
+    stopping::listen(command_sender, outbox.clone(), writer.clone(), screen_sender, ending)
         .map_err(cannot_go_on)?;
 
     let quiet_slot = slot.clone();
@@ -118,13 +123,22 @@ fn record(
         Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
     let ended = session.run();
 
+    let until = Instant::now() + stopping::LAST_COMMAND;
     outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
     let report = writer.join();
     drop(simulated);
     #[cfg(feature = "dashboard")]
     drop(live_page);
     screen.sum_up(report.as_ref());
-    ended.map_err(cannot_go_on)?;
+    let result = ended.map_err(cannot_go_on).and_then(|()| whole(report));
+    let reason =
+        result.as_ref().map_or_else(ToString::to_string, |()| stopping::AS_ASKED.to_owned());
+    events.stopped(reason, until);
+    result
+}
+
+/// Whether everything was written; `None` is a writer that has failed.
+fn whole(report: Option<Report>) -> Result<(), Error> {
     match report {
         Some(Report { failure: None, .. }) => Ok(()),
         Some(Report { failure: Some(failure), .. }) => Err(Error::CannotGoOn(failure)),

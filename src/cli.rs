@@ -99,6 +99,11 @@ struct StreamArguments {
     #[arg(long)]
     compress: bool,
 
+    /// Run by sh at events that somebody should hear of: down, live, disk-full, disk-ok,
+    /// key-refused, silent, stopped
+    #[arg(long, value_name = "COMMAND")]
+    on_event: Option<String>,
+
     /// Stream from a built-in simulated market; needs no key, no network and, if you like, no
     /// --tickers
     #[arg(long, conflicts_with = "url")]
@@ -223,6 +228,7 @@ impl StreamArguments {
             rotate: self.rotate.0,
             compress: self.compress,
             url,
+            on_event: self.on_event,
             demo: self.demo,
             verbosity,
         }

@@ -145,6 +145,8 @@ pub struct Gauges {
     pub log_bytes: AtomicUsize,
     /// The disk refuses to take rows at the moment.
     pub disk_trouble: AtomicBool,
+    /// The server has refused the key, and has not accepted it since.
+    pub key_refused: AtomicBool,
     /// The writer has ended, which it does only when told to, or by a fault of ours.
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.

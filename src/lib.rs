@@ -38,7 +38,7 @@
 //! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`], [`ship`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
-//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`simulator`] |
+//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`on_event`] (tells somebody), [`simulator`] |
 //! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`log_limit`], [`entry`] (what travels on the channels) |
 //! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`], [`market_hours`], `rows` (where a row ends) |
 //!
@@ -55,8 +55,8 @@
 //! `recorder/recording`. How every row reaches an engine: [`ship`]. When to reconnect: [`backoff`],
 //! [`watchdog`]. That no server holds the main thread up: `connection/socket`. Whether it is live,
 //! and since when: `market/feed`. A stop within five seconds: `app/stopping`. What the live line
-//! says: `terminal/live_line`; why it is quiet: [`quiet`]. That the key is nowhere: [`api_key`],
-//! [`log_lines`].
+//! says: `terminal/live_line`; why it is quiet: [`quiet`]; who hears of it: [`on_event`]. That the key
+//! is nowhere: [`api_key`], [`log_lines`].
 
 pub mod api_key;
 pub mod app;
@@ -75,6 +75,7 @@ pub mod log_limit;
 pub mod log_lines;
 pub mod market;
 pub mod market_hours;
+pub mod on_event;
 pub mod quiet;
 pub mod recorder;
 mod rows;

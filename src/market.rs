@@ -109,6 +109,9 @@ pub struct Snapshot {
     /// Since when the present connection is live, UNIX milliseconds of this machine; `None` before
     /// the first one.
     pub live_since_ms: Option<i64>,
+    /// Since when nothing is recorded, UNIX milliseconds of this machine; `None` while live, and
+    /// before the first connection.
+    pub down_since_ms: Option<i64>,
     /// Why not; empty while live.
     pub reason: String,
     /// What is wrong with the disk, if anything.

@@ -1,44 +1,59 @@
 //! When US stocks can trade at all, so that silence can be told from a fault.
 //!
-//! Extended hours: 04:00–20:00 in New York, Monday to Friday. Exchange holidays and early closes
-//! are not known here: on such a day the answer is `Open` and nothing trades.
+//! Extended hours: 04:00–20:00 in New York on the exchanges' trading days, and until 13:00 when
+//! they close early. (Late trading goes on until 17:00 then, but thinly: silence is no fault any
+//! more, and trades are shown as on any day.)
 //! Pure: the time comes in as an argument, the zone's rules are compiled in, so that the answer
 //! does not depend on the machine. Any thread may use it; it must not read a clock or a file.
+
+mod holidays;
 
 use std::sync::LazyLock;
 
 use jiff::{
-    Timestamp, ToSpan,
-    civil::{Date, Weekday},
+    Timestamp, ToSpan, Zoned,
+    civil::{Date, Time, time},
     tz::{TimeZone, TimeZoneDatabase},
 };
 
+use holidays::{closed_all_day, closes_early};
+
 /// Pre-market trading starts at this hour in New York.
-const OPENING_HOUR: i8 = 4;
+const OPENING: Time = time(4, 0, 0, 0);
 
 /// After-hours trading ends at this hour in New York.
-const CLOSING_HOUR: i8 = 20;
+const CLOSING: Time = time(20, 0, 0, 0);
 
-/// A weekend has two closed days, so the next opening is at most three days ahead; the fourth is
-/// there so that the search cannot come back empty-handed.
-const DAYS_TO_SEARCH: usize = 4;
+/// The regular session, in which liquid stocks trade every second.
+const OPENING_BELL: Time = time(9, 30, 0, 0);
+const CLOSING_BELL: Time = time(16, 0, 0, 0);
+
+/// Both on a day with an early close.
+const EARLY_CLOSE: Time = time(13, 0, 0, 0);
+
+/// From the evening before a holiday that makes a weekend longer, the next opening is four days
+/// ahead; the sixth day is there so that the search cannot come back empty-handed.
+const DAYS_TO_SEARCH: usize = 6;
 
 /// The zone whose wall clock the US markets follow; `None` only if the bundle had lost it.
 static NEW_YORK: LazyLock<Option<TimeZone>> =
     LazyLock::new(|| TimeZoneDatabase::bundled().get("America/New_York").ok());
 
-/// Whether the US stock market is in its extended hours. Both spans are milliseconds above 0.
+/// Whether the US stock market is in its extended hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarketState {
     /// Trading is possible.
     Open {
-        /// Until the end of after-hours trading.
-        closes_in_ms: i64,
+        /// Since this time, UNIX milliseconds.
+        opened_ms: i64,
     },
-    /// Night or weekend.
+    /// It is not.
     Closed {
-        /// Until the next pre-market trading starts.
+        /// Milliseconds until the next pre-market trading starts.
         opens_in_ms: i64,
+        /// `night`, `weekend`, `early close at 13:00`, or the holiday's name: what is the reason
+        /// now or, after a day's trading, of the days to come.
+        why: &'static str,
     },
 }
 
@@ -47,7 +62,15 @@ pub enum MarketState {
 /// A time that no calendar holds (beyond the year 9999) counts as open: then nobody is told that
 /// silence is normal.
 pub fn us_market(now_ms: i64) -> MarketState {
-    state_by_calendar(now_ms).unwrap_or(MarketState::Open { closes_in_ms: i64::MAX })
+    state_by_calendar(now_ms).unwrap_or(MarketState::Open { opened_ms: i64::MIN })
+}
+
+/// Whether the regular session is on: 09:30–16:00 in New York, until 13:00 on an early close.
+pub fn in_regular_session(now_ms: i64) -> bool {
+    in_new_york(now_ms).is_some_and(|now| {
+        let closing_bell = if closes_early(now.date()) { EARLY_CLOSE } else { CLOSING_BELL };
+        closed_all_day(now.date()).is_none() && (OPENING_BELL..closing_bell).contains(&now.time())
+    })
 }
 
 /// Whether `symbol` looks like a US stock, whose silence the market's hours can explain.
@@ -79,30 +102,40 @@ pub fn human_duration(ms: i64) -> String {
 }
 
 /// `None` where the calendar ends.
+fn in_new_york(now_ms: i64) -> Option<Zoned> {
+    Some(Timestamp::from_millisecond(now_ms).ok()?.to_zoned(NEW_YORK.clone()?))
+}
+
+/// `None` where the calendar ends.
 fn state_by_calendar(now_ms: i64) -> Option<MarketState> {
-    let zone = NEW_YORK.as_ref()?;
-    let today = Timestamp::from_millisecond(now_ms).ok()?.to_zoned(zone.clone()).date();
-    for day in today.series(1.day()).take(DAYS_TO_SEARCH).filter(|&day| is_trading_day(day)) {
-        let opens_ms = unix_ms(zone, day, OPENING_HOUR)?;
-        let closes_ms = unix_ms(zone, day, CLOSING_HOUR)?;
-        if now_ms < opens_ms {
-            return Some(MarketState::Closed { opens_in_ms: opens_ms - now_ms });
+    let today = in_new_york(now_ms)?.date();
+    let mut why = None;
+    for day in today.series(1.day()).take(DAYS_TO_SEARCH) {
+        if let Some(reason) = closed_all_day(day) {
+            why = why.or(Some(reason));
+            continue;
         }
+        let opens_ms = unix_ms(day, OPENING)?;
+        if now_ms < opens_ms {
+            let (opens_in_ms, why) = (opens_ms - now_ms, why.unwrap_or("night"));
+            return Some(MarketState::Closed { opens_in_ms, why });
+        }
+        let early = closes_early(day);
+        let closes_ms = unix_ms(day, if early { EARLY_CLOSE } else { CLOSING })?;
         if now_ms < closes_ms {
-            return Some(MarketState::Open { closes_in_ms: closes_ms - now_ms });
+            return Some(MarketState::Open { opened_ms: opens_ms });
+        }
+        if early && now_ms < unix_ms(day, CLOSING)? {
+            why = Some("early close at 13:00");
         }
     }
     None
 }
 
-fn is_trading_day(day: Date) -> bool {
-    !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
-}
-
-/// The instant at which the clocks of `zone` show `hour` o'clock on `day`. The changes to and from
-/// summer time happen at two in the night of a Sunday, so neither hour is ever skipped or doubled.
-fn unix_ms(zone: &TimeZone, day: Date, hour: i8) -> Option<i64> {
-    let instant = zone.to_timestamp(day.at(hour, 0, 0, 0)).ok()?;
+/// The instant at which the clocks of New York show `time` on `day`. The changes to and from summer
+/// time happen at two in the night of a Sunday, so no time used here is ever skipped or doubled.
+fn unix_ms(day: Date, time: Time) -> Option<i64> {
+    let instant = NEW_YORK.as_ref()?.to_timestamp(day.to_datetime(time)).ok()?;
     Some(instant.as_millisecond())
 }
 
@@ -115,62 +148,101 @@ mod tests {
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
 
-    fn open(closes_in_ms: i64) -> MarketState {
-        MarketState::Open { closes_in_ms }
+    /// What `us_market` should say.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Expected {
+        OpenFor(i64),
+        Closed(&'static str, i64),
     }
-
-    fn closed(opens_in_ms: i64) -> MarketState {
-        MarketState::Closed { opens_in_ms }
-    }
+    use Expected::{Closed, OpenFor};
 
     /// Times are in UTC, so that the expectation does not come from the code under test.
-    fn check(utc: &str, expected: MarketState) {
-        let now: Timestamp = utc.parse().unwrap();
-        assert_eq!(us_market(now.as_millisecond()), expected, "at {utc}");
+    fn check(utc: &str, expected: Expected) {
+        let now = utc.parse::<Timestamp>().unwrap().as_millisecond();
+        let found = match us_market(now) {
+            MarketState::Open { opened_ms } => OpenFor(now - opened_ms),
+            MarketState::Closed { opens_in_ms, why } => Closed(why, opens_in_ms),
+        };
+        assert_eq!(found, expected, "at {utc}");
     }
 
     #[test]
     fn the_market_follows_the_clock_of_new_york() {
         // A Monday in winter: New York is five hours behind.
-        check("2026-11-23T08:59:59.999Z", closed(1));
-        check("2026-11-23T09:00:00Z", open(16 * HOUR));
-        check("2026-11-23T14:30:00Z", open(10 * HOUR + 30 * MINUTE));
-        check("2026-11-24T00:59:59.999Z", open(1));
-        check("2026-11-24T01:00:00Z", closed(8 * HOUR));
-        check("2026-11-24T04:59:59Z", closed(4 * HOUR + SECOND));
+        check("2026-11-23T08:59:59.999Z", Closed("night", 1));
+        check("2026-11-23T09:00:00Z", OpenFor(0));
+        check("2026-11-23T14:30:00Z", OpenFor(5 * HOUR + 30 * MINUTE));
+        check("2026-11-24T00:59:59.999Z", OpenFor(16 * HOUR - 1));
+        check("2026-11-24T01:00:00Z", Closed("night", 8 * HOUR));
+        check("2026-11-24T04:59:59Z", Closed("night", 4 * HOUR + SECOND));
         // A Wednesday in summer: four hours behind.
-        check("2026-07-15T07:59:59.999Z", closed(1));
-        check("2026-07-15T08:00:00Z", open(16 * HOUR));
-        check("2026-07-16T00:00:00Z", closed(8 * HOUR));
+        check("2026-07-15T07:59:59.999Z", Closed("night", 1));
+        check("2026-07-15T08:00:00Z", OpenFor(0));
+        check("2026-07-16T00:00:00Z", Closed("night", 8 * HOUR));
     }
 
     #[test]
     fn the_weekend_is_closed_from_friday_evening_to_monday_morning() {
-        check("2026-11-21T00:59:59Z", open(SECOND));
-        check("2026-11-21T01:00:00Z", closed(2 * DAY + 8 * HOUR));
-        check("2026-11-21T15:00:00Z", closed(DAY + 18 * HOUR));
-        check("2026-11-22T15:00:00Z", closed(18 * HOUR));
-        check("2026-11-23T05:00:00Z", closed(4 * HOUR));
+        check("2026-11-21T00:59:59Z", OpenFor(16 * HOUR - SECOND));
+        check("2026-11-21T01:00:00Z", Closed("weekend", 2 * DAY + 8 * HOUR));
+        check("2026-11-21T15:00:00Z", Closed("weekend", DAY + 18 * HOUR));
+        check("2026-11-22T15:00:00Z", Closed("weekend", 18 * HOUR));
+        check("2026-11-23T05:00:00Z", Closed("night", 4 * HOUR));
     }
 
     #[test]
     fn the_weekend_of_a_clock_change_is_an_hour_shorter_or_longer() {
         // Summer time began on Sunday 8 March 2026: closing 01:00 UTC, opening 08:00 UTC.
-        check("2026-03-07T01:00:00Z", closed(2 * DAY + 7 * HOUR));
-        check("2026-03-08T06:59:59Z", closed(DAY + HOUR + SECOND));
-        check("2026-03-09T08:00:00Z", open(16 * HOUR));
+        check("2026-03-07T01:00:00Z", Closed("weekend", 2 * DAY + 7 * HOUR));
+        check("2026-03-08T06:59:59Z", Closed("weekend", DAY + HOUR + SECOND));
+        check("2026-03-09T08:00:00Z", OpenFor(0));
         // It ended on Sunday 1 November 2026: closing 00:00 UTC, opening 09:00 UTC.
-        check("2026-10-31T00:00:00Z", closed(2 * DAY + 9 * HOUR));
-        check("2026-11-01T06:00:00Z", closed(DAY + 3 * HOUR));
-        check("2026-11-02T08:59:59Z", closed(SECOND));
-        check("2026-11-02T09:00:00Z", open(16 * HOUR));
+        check("2026-10-31T00:00:00Z", Closed("weekend", 2 * DAY + 9 * HOUR));
+        check("2026-11-01T06:00:00Z", Closed("weekend", DAY + 3 * HOUR));
+        check("2026-11-02T08:59:59Z", Closed("night", SECOND));
+        check("2026-11-02T09:00:00Z", OpenFor(0));
+    }
+
+    #[test]
+    fn a_holiday_is_named_from_the_evening_before_it() {
+        // Thanksgiving 2026 is Thursday 26 November; the Friday closes early.
+        check("2026-11-26T00:59:59Z", OpenFor(16 * HOUR - SECOND));
+        check("2026-11-26T01:00:00Z", Closed("Thanksgiving", DAY + 8 * HOUR));
+        check("2026-11-26T17:00:00Z", Closed("Thanksgiving", 16 * HOUR));
+        check("2026-11-27T05:00:00Z", Closed("night", 4 * HOUR));
+        check("2026-11-27T17:59:59Z", OpenFor(9 * HOUR - SECOND));
+        check("2026-11-27T18:00:00Z", Closed("early close at 13:00", 2 * DAY + 15 * HOUR));
+        check("2026-11-28T01:00:00Z", Closed("weekend", 2 * DAY + 8 * HOUR));
+        // The longest closing there is: Good Friday, and a holiday on a Monday.
+        check("2026-04-03T00:00:00Z", Closed("Good Friday", 3 * DAY + 8 * HOUR));
+        check("2026-05-23T00:00:00Z", Closed("weekend", 3 * DAY + 8 * HOUR));
+        check("2026-05-25T12:00:00Z", Closed("Memorial Day", 20 * HOUR));
     }
 
     #[test]
     fn times_outside_the_calendar_count_as_open() {
-        assert_eq!(us_market(i64::MAX), open(i64::MAX));
-        assert_eq!(us_market(i64::MIN), open(i64::MAX));
-        check("1970-01-01T12:00:00Z", open(13 * HOUR));
+        for now in [i64::MAX, i64::MIN] {
+            assert_eq!(us_market(now), MarketState::Open { opened_ms: i64::MIN });
+            assert!(!in_regular_session(now));
+        }
+        check("1970-01-01T12:00:00Z", Closed("New Year's Day", 21 * HOUR));
+    }
+
+    #[test]
+    fn the_regular_session_is_from_bell_to_bell() {
+        for (utc, expected) in [
+            ("2026-11-23T14:29:59.999Z", false),
+            ("2026-11-23T14:30:00Z", true),
+            ("2026-11-23T20:59:59.999Z", true),
+            ("2026-11-23T21:00:00Z", false),
+            ("2026-11-22T15:00:00Z", false),
+            ("2026-11-26T15:00:00Z", false),
+            ("2026-11-27T17:59:59Z", true),
+            ("2026-11-27T18:00:00Z", false),
+        ] {
+            let now: Timestamp = utc.parse().unwrap();
+            assert_eq!(in_regular_session(now.as_millisecond()), expected, "{utc}");
+        }
     }
 
     #[test]

@@ -3,18 +3,20 @@
 //! A pure rule: no I/O and no clock, times are arguments, all of them this machine's clock in UNIX
 //! milliseconds. [`Silence::of`] looks at a snapshot; `news` decides what of it is told in the log.
 //!
-//! Silence is never a fault by itself. US stocks have hours (`market_hours`), which explain most of
-//! it; holidays and halts are not known here, and that is said.
+//! Silence is never a fault by itself. US stocks have hours and holidays (`market_hours`), which
+//! explain most of it; halts are not known here, and that is said.
 
 mod news;
 
 pub use news::{News, Teller};
 
+use crate::clock::show_ms;
 use crate::error::printable;
 use crate::market::{FeedState, Snapshot, TickerSnapshot};
 use crate::market_hours::{MarketState, human_duration, is_us_stock, us_market};
 
 const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
 /// With the market closed, the last prints of the day come a little late; after this nothing more
 /// is expected.
@@ -34,9 +36,6 @@ const SILENT_SYMBOL_AFTER_MS: i64 = 20 * MINUTE_MS;
 /// A snapshot older than this says nothing about the present: the writer is waiting for a disk.
 const STALE_AFTER_MS: i64 = 10_000;
 
-/// How long the US market is open in a day: 04:00 to 20:00.
-const US_HOURS_MS: i64 = 16 * 60 * MINUTE_MS;
-
 /// Symbols that are named; of the others the number is told.
 const NAMED_SYMBOLS: usize = 2;
 
@@ -49,6 +48,8 @@ pub enum UsStocks {
     Closed {
         /// Until the next pre-market trading.
         opens_in_ms: i64,
+        /// The night, the weekend, or the holiday's name.
+        why: &'static str,
     },
     /// All are silent although the market should be open.
     NoTrades {
@@ -62,15 +63,30 @@ pub enum UsStocks {
 pub struct Silence {
     /// US stocks as a whole.
     pub us_stocks: UsStocks,
-    /// Single symbols whose silence nothing explains, in the order of the list, each with the
-    /// milliseconds since its last trade.
-    pub symbols: Vec<(String, i64)>,
+    /// Single symbols whose silence nothing explains, in the order of the list.
+    pub symbols: Vec<SilentSymbol>,
+    /// When this was so.
+    pub at_ms: i64,
+}
+
+/// A symbol for which no trades come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilentSymbol {
+    /// The symbol.
+    pub symbol: String,
+    /// When it last traded (the hours before the market's opening do not count) or, when it has
+    /// never traded, when it was subscribed.
+    pub since_ms: i64,
+    /// Whether a trade has ever come since it was subscribed.
+    pub has_traded: bool,
 }
 
 /// A symbol from which trades are expected.
 struct Expected<'a> {
     symbol: &'a str,
     last_trade_ms: Option<i64>,
+    /// Since when it is subscribed.
+    wanted_since_ms: i64,
     /// Since when it is silent.
     silent_since_ms: i64,
     /// Since when it is silent although a trade could have come.
@@ -87,7 +103,10 @@ impl Silence {
             return None;
         }
         let market = us_market(now_ms);
-        let opened_ms = opened_ms(market, now_ms);
+        let opened_ms = match market {
+            MarketState::Open { opened_ms } => opened_ms,
+            MarketState::Closed { .. } => i64::MIN,
+        };
         let expected = snapshot.tickers.iter().filter_map(|ticker| expected(ticker, live_since_ms));
         let (mut stocks, mut silent): (Vec<_>, Vec<_>) =
             expected.partition(|expected| is_us_stock(expected.symbol));
@@ -104,14 +123,23 @@ impl Silence {
         let symbols = silent
             .iter()
             .filter(|symbol| now_ms - symbol.in_vain_since_ms >= SILENT_SYMBOL_AFTER_MS)
-            .map(|symbol| (symbol.symbol.to_owned(), now_ms - symbol.silent_since_ms))
+            .map(Expected::as_silent)
             .collect();
-        Some(Silence { us_stocks, symbols })
+        Some(Silence { us_stocks, symbols, at_ms: now_ms })
     }
 
     /// The most important of it in one short line; `None` when all is well.
     pub fn notice(&self) -> Option<String> {
-        about_us_stocks(self.us_stocks).or_else(|| about_symbols(&self.symbols))
+        about_us_stocks(self.us_stocks)
+            .or_else(|| about_symbols(self.symbols.iter(), self.at_ms).next())
+    }
+}
+
+impl Expected<'_> {
+    fn as_silent(&self) -> SilentSymbol {
+        let has_traded = self.last_trade_ms.is_some();
+        let since_ms = if has_traded { self.silent_since_ms } else { self.wanted_since_ms };
+        SilentSymbol { symbol: self.symbol.to_owned(), since_ms, has_traded }
     }
 }
 
@@ -121,6 +149,7 @@ fn expected(ticker: &TickerSnapshot, live_since_ms: i64) -> Option<Expected<'_>>
     Some(Expected {
         symbol: &ticker.symbol,
         last_trade_ms: ticker.last_received_ms,
+        wanted_since_ms,
         silent_since_ms,
         // While the connection was down nothing could come.
         in_vain_since_ms: silent_since_ms.max(live_since_ms),
@@ -137,13 +166,13 @@ fn us_stocks(
         return UsStocks::NothingToSay;
     };
     match market {
-        MarketState::Closed { opens_in_ms } => {
+        MarketState::Closed { opens_in_ms, why } => {
             let is_over = |stock: &Expected<'_>| match stock.last_trade_ms {
                 Some(last_ms) => now_ms - last_ms >= LAST_PRINTS_MS,
                 None => now_ms - live_since_ms >= FIRST_TRADE_MS,
             };
             if stocks.iter().all(is_over) {
-                return UsStocks::Closed { opens_in_ms };
+                return UsStocks::Closed { opens_in_ms, why };
             }
         }
         MarketState::Open { .. } if now_ms - in_vain_since_ms >= NO_US_TRADES_AFTER_MS => {
@@ -155,35 +184,44 @@ fn us_stocks(
     UsStocks::NothingToSay
 }
 
-/// When the present trading hours began; long ago while the market is closed.
-fn opened_ms(market: MarketState, now_ms: i64) -> i64 {
-    match market {
-        MarketState::Open { closes_in_ms } => {
-            now_ms.saturating_add(closes_in_ms).saturating_sub(US_HOURS_MS).min(now_ms)
-        }
-        MarketState::Closed { .. } => i64::MIN,
-    }
-}
-
 fn about_us_stocks(us_stocks: UsStocks) -> Option<String> {
     match us_stocks {
         UsStocks::NothingToSay => None,
-        UsStocks::Closed { opens_in_ms } => {
-            Some(format!("US market closed, opens in {}", to_the_minute(opens_in_ms)))
+        UsStocks::Closed { opens_in_ms, why } => {
+            Some(format!("US market closed ({why}), opens in {}", to_the_minute(opens_in_ms)))
         }
         UsStocks::NoTrades { for_ms } => Some(format!(
-            "no US trades for {}; a holiday, a halt, or a server fault",
+            "no US trades for {}; a halt, a special closing, or a server fault",
             to_the_minute(for_ms)
         )),
     }
 }
 
-/// `no trades for AAPL, MSFT and 12 others for 20 m`: the shortest of their times, so that it is
-/// true of all.
-fn about_symbols(symbols: &[(String, i64)]) -> Option<String> {
-    let for_ms = symbols.iter().map(|(_, for_ms)| *for_ms).min()?;
-    let names = named(symbols.iter().map(|(symbol, _)| symbol.as_str()));
-    Some(format!("no trades for {names} for {}", to_the_minute(for_ms)))
+/// `no trades for AAPL, MSFT and 12 others for 20 m`, the shortest of their times, and `AAPL and
+/// MSFT never traded since 14:30 UTC`, the latest of their subscriptions: so that it is true of all.
+fn about_symbols<'a>(
+    symbols: impl Iterator<Item = &'a SilentSymbol>,
+    now_ms: i64,
+) -> impl Iterator<Item = String> {
+    let (silent, never): (Vec<_>, Vec<_>) = symbols.partition(|symbol| symbol.has_traded);
+    let told = |symbols: Vec<&SilentSymbol>| {
+        let since_ms = symbols.iter().map(|symbol| symbol.since_ms).max()?;
+        Some((named(symbols.iter().map(|symbol| symbol.symbol.as_str())), since_ms))
+    };
+    let silent = told(silent).map(|(names, since_ms)| {
+        format!("no trades for {names} for {}", to_the_minute(now_ms - since_ms))
+    });
+    let never = told(never).map(|(names, since_ms)| {
+        format!("{names} never traded since {}", time_of_day(since_ms, now_ms))
+    });
+    silent.into_iter().chain(never)
+}
+
+/// `14:30 UTC`, with the date when that is not clear.
+fn time_of_day(at_ms: i64, now_ms: i64) -> String {
+    let time = show_ms(at_ms).replace('T', " ");
+    let shown = if now_ms - at_ms < DAY_MS { time.get(11..16) } else { time.get(..16) };
+    format!("{} UTC", shown.unwrap_or(&time))
 }
 
 fn named<'a>(symbols: impl ExactSizeIterator<Item = &'a str>) -> String {

@@ -59,7 +59,7 @@ use opening::failed;
 use output::{Output, Pipe};
 use recording::Recording;
 use rehearsal::before_start;
-use trouble::Trouble;
+use trouble::{READER_GONE, Trouble};
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
 /// system call costs nothing, small enough to stay in the processor's cache.
@@ -617,7 +617,9 @@ impl Recorder {
 
     /// Renews the snapshot. What it counts has been handed to the file.
     fn publish(&mut self) {
+        // A reader that has gone away ends the recording; the disk is well.
         let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
+        let trouble = trouble.filter(|cause| cause != READER_GONE);
         let snapshot = if self.gathered.rows.is_empty() {
             let out = self.options.out.to_string();
             self.market.snapshot(now_ms(), &out, self.output.length(), trouble)

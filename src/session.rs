@@ -193,6 +193,9 @@ impl Session {
         } else {
             Outcome::Unreachable
         };
+        if outcome == Outcome::Unauthorized {
+            self.outbox.gauges().key_refused.store(true, Ordering::Relaxed);
+        }
         if outcome == Outcome::Unauthorized && !self.backoff.was_accepted() {
             return Err(SessionError::KeyRefused {
                 dial: error,
@@ -280,6 +283,7 @@ impl Session {
         send_all(&mut link.connection, &requests)?;
         let symbols = counted(requests.len() as u64, "symbol");
         info!("connected to {}, {symbols} subscribed", self.endpoint);
+        self.outbox.gauges().key_refused.store(false, Ordering::Relaxed);
         self.tell_asked(link);
         loop {
             while let Ok(command) = self.commands.try_recv() {

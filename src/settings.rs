@@ -58,6 +58,8 @@ pub struct Settings {
     pub dashboard_origins: Vec<String>,
     /// Whether closed files are compressed.
     pub compress: bool,
+    /// What is run at events.
+    pub on_event: Option<String>,
     /// How much is told.
     pub verbosity: Verbosity,
     /// Lines to warn with at the start.
@@ -89,6 +91,8 @@ pub struct Asked {
     pub compress: bool,
     /// `--url`.
     pub url: String,
+    /// `--on-event`.
+    pub on_event: Option<String>,
     /// `--demo`.
     pub demo: bool,
     /// `--quiet` and `--verbose`.
@@ -122,6 +126,11 @@ impl Settings {
             .iter()
             .map(|given| parse_origin(given))
             .collect::<Result<_, _>>()?;
+        if asked.on_event.as_deref().is_some_and(|command| command.trim().is_empty()) {
+            return Err(usage(
+                "--on-event: the command is empty; give one, or leave the option out",
+            ));
+        }
         let out = destination(&asked)?;
         let source = if asked.demo {
             Source::Demo
@@ -140,6 +149,7 @@ impl Settings {
             dashboard,
             dashboard_origins,
             compress: asked.compress,
+            on_event: asked.on_event,
             verbosity: asked.verbosity,
             warnings,
         })

@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// How high each room lies; a room may know only rooms below it. The tens are the floors of the
 /// crate's documentation; within a floor, the few rooms that stand on others are a little higher.
-const HEIGHTS: [(&str, u8); 35] = [
+const HEIGHTS: [(&str, u8); 36] = [
     ("main", 60),
     ("tasks", 53),
     ("app", 52),
@@ -25,6 +25,7 @@ const HEIGHTS: [(&str, u8); 35] = [
     ("log_lines", 20),
     ("dashboard", 20),
     ("simulator", 20),
+    ("on_event", 20),
     ("quiet", 11),
     ("entry", 11),
     ("wire", 10),

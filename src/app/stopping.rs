@@ -15,6 +15,7 @@ use log::info;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
+use super::event_watch::Events;
 use crate::clock::now_ms;
 use crate::entry::{Entry, Gauges, Line, Outbox};
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
@@ -22,9 +23,14 @@ use crate::recorder::Report;
 use crate::session::Command;
 
 /// The main thread has this long to end by itself: a close takes one second.
-const MAIN_THREAD_TIME: Duration = Duration::from_millis(3500);
+const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
+/// From the end of the session on, the command of `--on-event` has this long to tell it while
+/// somebody waits, so that systemd does not end it with us. With the writer's time still below 5 s.
+pub(super) const LAST_COMMAND: Duration = Duration::from_secs(1);
 /// Then the writer has this long for what is left; together below the promised 5 s.
 const WRITER_TIME: Duration = Duration::from_secs(1);
+/// Why a recording has stopped when nothing went wrong, for the command.
+pub(super) const AS_ASKED: &str = "as asked";
 /// How often the end of the writer is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -118,6 +124,7 @@ pub(super) fn listen(
     outbox: Outbox,
     writer: WriterHandle,
     screen: SyncSender<Line>,
+    events: Events,
 ) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
@@ -137,7 +144,8 @@ pub(super) fn listen(
                 // The session has ended already when nobody listens.
                 let _ = commands.send(Command::Stop);
                 let (outbox, writer, screen) = (outbox.clone(), writer.clone(), screen.clone());
-                let deadline = move || see_through(&outbox, &writer, &screen);
+                let events = events.clone();
+                let deadline = move || see_through(&outbox, &writer, &screen, &events);
                 let started = thread::Builder::new().name("deadline".to_owned()).spawn(deadline);
                 if started.is_err() {
                     exit(i32::from(EXIT_CANNOT_GO_ON));
@@ -149,7 +157,7 @@ pub(super) fn listen(
 }
 
 /// Ends the program in the place of a main thread that is stuck.
-fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>) {
+fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>, events: &Events) {
     thread::sleep(MAIN_THREAD_TIME);
     // The ledger does not let it be earlier than its last row, should there be no later message.
     let at_ms = match outbox.gauges().last_message_ms.load(Ordering::Relaxed) {
@@ -168,6 +176,10 @@ fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>
         Some(Err(Panicked)) => ("error: the writer thread failed".to_owned(), EXIT_CANNOT_GO_ON),
         None => ("error: the last rows could not be written in time".to_owned(), EXIT_CANNOT_GO_ON),
     };
+    let reason =
+        if code == EXIT_OK { AS_ASKED } else { text.rsplit("error: ").next().unwrap_or(&text) };
+    // The command is started, and left alone.
+    events.stopped(reason.to_owned(), Instant::now());
     let _ = screen.try_send(Line::Plain(text));
     let _ = screen.try_send(Line::End);
     thread::sleep(Duration::from_millis(100));

@@ -195,8 +195,8 @@ fn first_symbol(text: &str) -> Option<String> {
 fn why_quiet(symbols: &[String]) -> String {
     let all_us = symbols.iter().all(|symbol| is_us_stock(symbol));
     match us_market(now_ms()) {
-        MarketState::Closed { opens_in_ms } if all_us => {
-            format!("US market closed, opens in {}", human_duration(opens_in_ms))
+        MarketState::Closed { opens_in_ms, why } if all_us => {
+            format!("US market closed ({why}), opens in {}", human_duration(opens_in_ms))
         }
         _ => format!("quiet symbols, or a closed market; try --tickers {ALWAYS_TRADES}"),
     }

@@ -61,6 +61,8 @@ struct TickerStatus<'a> {
     /// The exchange's clock.
     last_trade_ms: Option<i64>,
     last_received_ms: Option<i64>,
+    /// Since when it is subscribed; `None` when it is not.
+    wanted_since_ms: Option<i64>,
 }
 
 /// The whole state as JSON.
@@ -128,6 +130,7 @@ fn render<'a>(
                 volume: ticker.volume,
                 last_trade_ms: ticker.last_trade_ms,
                 last_received_ms: ticker.last_received_ms,
+                wanted_since_ms: ticker.wanted_since_ms,
             })
             .collect(),
     };
@@ -185,6 +188,7 @@ mod tests {
         assert_eq!(status["tickers"][0]["last_trade_ms"], 9);
         assert_eq!(status["tickers"][1]["price"], Value::Null);
         assert_eq!(status["tickers"][1]["state"], "silent");
+        assert_eq!(status["tickers"][1]["wanted_since_ms"], 10);
     }
 
     #[test]

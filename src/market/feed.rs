@@ -94,6 +94,7 @@ impl Feed {
         snapshot.state = self.state;
         snapshot.reason.clone_from(&self.reason);
         snapshot.live_since_ms = self.live_since_ms;
+        snapshot.down_since_ms = self.down_since_ms;
         snapshot.reconnects = self.connections.saturating_sub(1);
         snapshot.missing_ms = self.missing_ms + running;
         snapshot.feed_changes = self.changes;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use super::{MINUTE_MS, Silence, UsStocks, about_symbols, about_us_stocks, named};
+use super::{MINUTE_MS, Silence, SilentSymbol, UsStocks, about_symbols, about_us_stocks, named};
 use crate::market::Snapshot;
 use crate::market_hours::{MarketState, is_us_stock, us_market};
 
@@ -97,20 +97,21 @@ impl Teller {
 
     fn symbol_news(
         &mut self,
-        silent: &[(String, i64)],
+        silent: &[SilentSymbol],
         snapshot: &Snapshot,
         now_ms: i64,
     ) -> Vec<News> {
         let traded = self.end_silences(snapshot, now_ms);
-        let is_new = |(symbol, _): &&(String, i64)| !self.symbols.contains_key(symbol);
-        let fresh: Vec<(String, i64)> = silent.iter().filter(is_new).cloned().collect();
-        for (symbol, _) in &fresh {
-            self.symbols.insert(symbol.clone(), Said { at_ms: now_ms, stands: true });
+        let is_new = |silent: &&SilentSymbol| !self.symbols.contains_key(&silent.symbol);
+        let fresh: Vec<&SilentSymbol> = silent.iter().filter(is_new).collect();
+        for silent in &fresh {
+            self.symbols.insert(silent.symbol.clone(), Said { at_ms: now_ms, stands: true });
         }
-        let mut news = Vec::from_iter(about_symbols(&fresh).map(News::Note));
+        let mut news: Vec<News> =
+            about_symbols(fresh.into_iter(), now_ms).map(News::Note).collect();
         if !traded.is_empty() {
             let names = named(traded.iter().map(String::as_str));
-            news.push(News::Note(format!("trades again: {names}")));
+            news.push(News::Note(format!("trades now: {names}")));
         }
         news
     }

@@ -44,7 +44,7 @@ fn the_hours_of_the_tests_are_those_of_new_york() {
 #[test]
 fn a_closed_market_explains_the_silence_of_stocks() {
     let now = CLOSING + 3 * HOUR - 12 * MINUTE;
-    let closed = Some("US market closed, opens in 5 h 12 m");
+    let closed = Some("US market closed (night), opens in 5 h 12 m");
     let late_start = now - 10 * SECOND;
     check(now, CLOSING - HOUR, &[("AAPL", Some(CLOSING)), ("MSFT", None)], closed);
     check(now, late_start, &[("AAPL", None)], closed);
@@ -63,7 +63,7 @@ fn silent_stocks_in_an_open_market_are_told_after_ten_minutes() {
         let last = Some(now - minutes * MINUTE);
         [("AAPL", last), ("MSFT", last)]
     };
-    let told = Some("no US trades for 10 m; a holiday, a halt, or a server fault");
+    let told = Some("no US trades for 10 m; a halt, a special closing, or a server fault");
     check(now, OPENING + HOUR, &quiet(9), None);
     check(now, OPENING + HOUR, &quiet(10), told);
     // Nothing could come while the connection was down.
@@ -72,7 +72,7 @@ fn silent_stocks_in_an_open_market_are_told_after_ten_minutes() {
         now,
         now - 10 * MINUTE,
         &[("AAPL", Some(now - HOUR)), ("MSFT", Some(now - 2 * HOUR))],
-        Some("no US trades for 1 h; a holiday, a halt, or a server fault"),
+        Some("no US trades for 1 h; a halt, a special closing, or a server fault"),
     );
 }
 
@@ -85,7 +85,7 @@ fn the_night_does_not_count_as_silence() {
         OPENING + 12 * MINUTE,
         live_since,
         &quiet,
-        Some("no US trades for 12 m; a holiday, a halt, or a server fault"),
+        Some("no US trades for 12 m; a halt, a special closing, or a server fault"),
     );
 }
 
@@ -106,13 +106,40 @@ fn a_symbol_that_is_silent_while_others_trade_is_named() {
 }
 
 #[test]
+fn a_symbol_that_never_traded_is_not_the_same_as_one_that_fell_silent() {
+    let now = OPENING + 6 * HOUR;
+    let (live, fell_silent) = (("A", Some(now)), ("B", Some(now - HOUR)));
+    check(now, now - 19 * MINUTE, &[live, ("C", None)], None);
+    check(now, now - 20 * MINUTE, &[live, ("C", None)], Some("C never traded since 14:40 UTC"));
+    check(now, OPENING, &[live, ("C", None), fell_silent], Some("no trades for B for 1 h"));
+    // It is the time of the subscription that counts, not that of the market's opening.
+    let yesterday = OPENING - 20 * HOUR;
+    let told = Some("C, D and 1 other never traded since 2026-11-22 13:00 UTC");
+    check(now, yesterday, &[live, ("C", None), ("D", None), ("E", None)], told);
+    check(now, OPENING, &[("OANDA:X", None)], Some("OANDA:X never traded since 09:00 UTC"));
+}
+
+#[test]
+fn a_holiday_and_an_early_close_are_named() {
+    let thanksgiving = OPENING + 3 * 24 * HOUR;
+    let quiet = |now: i64| [("AAPL", Some(now - 10 * HOUR))];
+    let (noon, told) = (thanksgiving + 8 * HOUR, "US market closed (Thanksgiving), opens in 16 h");
+    check(noon, thanksgiving, &quiet(noon), Some(told));
+    // Trades outside of the hours are trades: nothing is closed then.
+    check(noon, thanksgiving, &[("AAPL", Some(noon)), ("MSFT", None)], None);
+    let friday = thanksgiving + 34 * HOUR;
+    let told = "US market closed (early close at 13:00), opens in 2 d 14 h";
+    check(friday, thanksgiving, &quiet(friday), Some(told));
+}
+
+#[test]
 fn nothing_is_said_of_what_is_refused_or_was_taken_off_the_list() {
     let now = OPENING + 6 * HOUR;
     let mut snapshot = snapshot(now, OPENING, &[("A", Some(now)), ("B", None), ("C", None)]);
     snapshot.tickers[1].refused = true;
     snapshot.tickers[2].wanted_since_ms = None;
     let silence = Silence::of(&snapshot, now);
-    let nothing = Silence { us_stocks: UsStocks::NothingToSay, symbols: Vec::new() };
+    let nothing = Silence { us_stocks: UsStocks::NothingToSay, symbols: Vec::new(), at_ms: now };
     assert_eq!(silence, Some(nothing));
 }
 
@@ -178,22 +205,24 @@ fn a_night_is_told_once_and_so_is_the_morning() {
     day.run(CLOSING + 4 * HOUR, CLOSING + 8 * HOUR, |symbol, _| symbol != "AAPL");
     day.run(CLOSING + 8 * HOUR + 3 * MINUTE, CLOSING + 9 * HOUR, |_, _| true);
     day.check(&[
-        (CLOSING + MINUTE, note("US market closed, opens in 7 h 59 m")),
+        (CLOSING + MINUTE, note("US market closed (night), opens in 7 h 59 m")),
         (CLOSING + 8 * HOUR + 3 * MINUTE, note("US stocks trade again")),
     ]);
 }
 
 #[test]
-fn a_holiday_gets_a_warning_once() {
+fn a_day_without_trades_gets_a_warning_once() {
     let mut day = Day::new(&["AAPL", "MSFT"], OPENING - HOUR);
     day.run(OPENING - HOUR, CLOSING + HOUR, |_, _| false);
     day.check(&[
-        (OPENING - 59 * MINUTE, note("US market closed, opens in 59 m")),
+        (OPENING - 59 * MINUTE, note("US market closed (night), opens in 59 m")),
         (
             OPENING + 10 * MINUTE,
-            News::Warning("no US trades for 10 m; a holiday, a halt, or a server fault".into()),
+            News::Warning(
+                "no US trades for 10 m; a halt, a special closing, or a server fault".into(),
+            ),
         ),
-        (CLOSING, note("US market closed, opens in 8 h")),
+        (CLOSING, note("US market closed (night), opens in 8 h")),
     ]);
 }
 
@@ -203,7 +232,21 @@ fn fifty_thin_symbols_make_one_line() {
         (0..51).map(|number| -> &'static str { format!("S{number}").leak() }).collect();
     let mut day = Day::new(&names, OPENING);
     day.run(OPENING, OPENING + 3 * HOUR, |symbol, _| symbol == "S50");
-    day.check(&[(OPENING + 20 * MINUTE, note("no trades for S0, S1 and 48 others for 20 m"))]);
+    day.check(&[(
+        OPENING + 20 * MINUTE,
+        note("S0, S1 and 48 others never traded since 09:00 UTC"),
+    )]);
+}
+
+#[test]
+fn the_first_trade_of_a_symbol_ends_its_line() {
+    let mut day = Day::new(&["AAPL", "NEW"], OPENING);
+    let trades = |symbol: &str, now: i64| symbol == "AAPL" || now >= OPENING + HOUR;
+    day.run(OPENING, OPENING + 2 * HOUR, trades);
+    day.check(&[
+        (OPENING + 20 * MINUTE, note("NEW never traded since 09:00 UTC")),
+        (OPENING + HOUR, note("trades now: NEW")),
+    ]);
 }
 
 #[test]
@@ -225,9 +268,9 @@ fn a_symbol_that_flaps_is_told_once_in_two_hours() {
     day.run(OPENING, OPENING + 4 * HOUR, trades);
     day.check(&[
         (OPENING + 20 * MINUTE, note("no trades for THIN for 20 m")),
-        (OPENING + 30 * MINUTE, note("trades again: THIN")),
+        (OPENING + 30 * MINUTE, note("trades now: THIN")),
         (OPENING + 145 * MINUTE, note("no trades for THIN for 20 m")),
-        (OPENING + 155 * MINUTE, note("trades again: THIN")),
+        (OPENING + 155 * MINUTE, note("trades now: THIN")),
     ]);
 }
 

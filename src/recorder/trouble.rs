@@ -19,7 +19,7 @@ use crate::entry::{Entry, log_line};
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
 /// The trouble of a pipe that nobody reads.
-const READER_GONE: &str = "the reader has gone away";
+pub(super) const READER_GONE: &str = "the reader has gone away";
 
 /// How the causes begin that more room would cure.
 const FULL: &str = "disk full";

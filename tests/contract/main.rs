@@ -13,6 +13,8 @@
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
+//! * `recipes`: the README's SQL
+//! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
 //! Unix only: the tests send signals, set permissions and reset connections.
@@ -49,7 +51,9 @@ mod locks;
 mod malformed_messages;
 mod million_trades;
 mod moved_files;
+mod on_event;
 mod power_cut;
+mod recipes;
 mod reconnecting;
 mod rotation;
 mod secrets;

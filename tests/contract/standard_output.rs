@@ -34,7 +34,7 @@ fn rows_go_to_standard_output_and_everything_else_to_standard_error() {
 }
 
 /// The program with both its outputs in the hands of the test, which may let go of them.
-fn piped(directory: &TempDir, arguments: &[&str]) -> Child {
+pub(crate) fn piped(directory: &TempDir, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
         .args(arguments)
         .env("FINNHUB_API_KEY", "a-key-for-tests")

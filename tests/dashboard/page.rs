@@ -133,14 +133,19 @@ fn it_greys_out_when_the_program_stops_and_recovers_when_it_is_back() {
 fn an_outage_of_the_feed_is_grey_and_leaves_a_gap() {
     let feed = Feed::start();
     let place = feed.address();
-    let program = Program::recording(&feed.url(), "AAPL,MSFT");
-    let mut line = feed.accept(2);
+    let program = Program::recording(&feed.url(), "AAPL,MSFT,OANDA:X");
+    let mut line = feed.accept(3);
     line.trade("AAPL", "100.5");
     let browser = open(&program);
     browser.wait_for("the feed", &feed_is("live"));
     browser.wait_for("the trade", &format!("{}.children[2].textContent === '100.5'", row("AAPL")));
     let state = |symbol: &str| browser.text(&format!("{}.dataset.state", row(symbol)));
     assert_eq!((state("AAPL"), state("MSFT")), ("live".to_owned(), "silent".to_owned()));
+    // No US stock, which may be closed.
+    browser.click("#rows tr[data-symbol='OANDA:X'] button");
+    let facts = "document.querySelector('#c-facts').textContent";
+    browser.wait_for("the facts", &format!(r"/^never traded since \d.* · 0 trades/.test({facts})"));
+    browser.click("#rows tr[data-symbol='AAPL'] button");
     line.send(r#"{"msg":"Invalid symbol MSFT","type":"error"}"#.to_owned());
     browser.wait_for("the refusal", &format!("{}.dataset.state === 'refused'", row("MSFT")));
     drop((line, feed));
@@ -150,7 +155,7 @@ fn an_outage_of_the_feed_is_grey_and_leaves_a_gap() {
         "document.querySelector('#notice.shown')?.textContent.includes('connection lost')",
     );
     let feed = Feed::start_at(place);
-    let mut line = feed.accept(2);
+    let mut line = feed.accept(3);
     line.trade("AAPL", "100.75");
     browser.wait_for("the feed again", &feed_is("live"));
     browser.wait_for("the gap", "document.querySelector('trade-chart').gaps.some(gap => gap.reason.startsWith('connection lost'))");

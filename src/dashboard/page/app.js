@@ -2,7 +2,7 @@
 // outside becomes text nodes only, never markup.
 
 import { amount, ago, changeOf, direction, duration, percent, spark, SPARK, stateWord, venueAndName, whole } from './format.js';
-import { recorderAt } from './recorder-client.js';
+import { clockTime, recorderAt } from './recorder-client.js';
 
 const SILENCE = 4000; // ms until a change that was asked for counts as not answered
 const SORT_EVERY = 2000; // ms; rows that never rest cannot be read
@@ -322,6 +322,7 @@ function showFacts(now) {
   const ticker = recorder.ticker(page.chosen);
   if (!ticker) return say(byId('c-facts'), '');
   const parts = [stateWord(ticker), `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
+  if (parts[0] === 'never traded') parts[0] += ` since ${clockTime(now - ticker.wanted_since_ms)}`;
   if (ticker.last_received_ms !== null) parts.push(`last trade ${ago(now - ticker.last_received_ms)}`);
   return say(byId('c-facts'), parts.join(' · '));
 }

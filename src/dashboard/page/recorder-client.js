@@ -69,7 +69,7 @@ class Followed {
 }
 
 /** The local time that was `ms` ago. A notice says since when, so that it is read out only once. */
-function clockTime(ms) {
+export function clockTime(ms) {
   return new Date(Math.round((Date.now() - ms) / 1000) * 1000).toLocaleTimeString();
 }
 

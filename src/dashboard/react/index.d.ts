@@ -20,6 +20,8 @@ export interface Ticker {
   last_trade_ms: number | null;
   /** The recorder's clock. */
   last_received_ms: number | null;
+  /** Since when it is subscribed, the recorder's clock; null when it is not. */
+  wanted_since_ms: number | null;
 }
 
 /** The state of a recorder: what `GET /api/status` says, and whether that is still true. */

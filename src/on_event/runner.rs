@@ -1,0 +1,310 @@
+//! Runs the command, one event at a time, each with an end.
+//!
+//! The events' thread. The texts of an event may quote a server, so they are in the environment of
+//! the command and never in its words. It does not get the API key, nor our standard output.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::warn;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::{Event, EventKind};
+use crate::api_key::VARIABLES;
+use crate::error::printable;
+
+/// A command that takes longer is killed: a message is sent within seconds, or not at all.
+const TIME: Duration = Duration::from_secs(30);
+
+/// Events that may wait while a command takes its time. With more the oldest are left out: what
+/// came last is how things are.
+const WAITING_EVENTS: usize = 16;
+
+/// How often the end of a command is looked for when the program is about to end.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Characters of a reason that the command gets.
+const REASON_CHARACTERS: usize = 300;
+
+/// What `sh` says of a command that it does not find.
+const NOT_FOUND: i32 = 127;
+
+/// The command, what it has to tell, and its process if it is running.
+#[derive(Debug)]
+pub struct Runner {
+    command: String,
+    out: OsString,
+    time: Duration,
+    waiting: VecDeque<Event>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    kind: EventKind,
+    since: Instant,
+}
+
+impl Runner {
+    /// Nothing to tell yet. `out` is what `--out` names.
+    pub fn new(command: String, out: OsString) -> Runner {
+        Runner { command, out, time: TIME, waiting: VecDeque::new(), running: None }
+    }
+
+    /// Warns when the command's first word is plainly no command. What only the shell can
+    /// understand is left to its first failure.
+    pub fn warn_if_unknown(&self) {
+        let Some(word) = self.command.split_whitespace().next() else { return };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
+        let known = if !word.chars().all(plain) {
+            true
+        } else if word.contains('/') {
+            Path::new(word).exists()
+        } else {
+            // A shell that cannot be started says so at the first event.
+            shell().args(["command -v \"$0\"", word]).status().is_ok_and(|status| status.success())
+        };
+        if !known {
+            warn!("--on-event: there is no command {word}; nothing will be told");
+        }
+    }
+
+    /// Has an event told when its turn comes.
+    pub fn tell(&mut self, event: Event) {
+        if self.waiting.len() == WAITING_EVENTS
+            && let Some(oldest) = self.waiting.pop_front()
+        {
+            warn!("--on-event: too many events; {} is not told", oldest.kind.name());
+        }
+        self.waiting.push_back(event);
+    }
+
+    /// Looks after the running command, and starts the next one. Never waits.
+    pub fn tend(&mut self) {
+        if let Some(Running { child, kind, since }) = &mut self.running {
+            let fault = match child.try_wait() {
+                Ok(None) if since.elapsed() < self.time => return,
+                Ok(None) => {
+                    kill(child);
+                    format!("took longer than {} s, and was killed", self.time.as_secs())
+                }
+                Ok(Some(status)) => fault_of(status),
+                Err(error) => error.to_string(),
+            };
+            if !fault.is_empty() {
+                warn!("--on-event: the command for {} {fault}", kind.name());
+            }
+            self.running = None;
+        }
+        if let Some(event) = self.waiting.pop_front() {
+            match self.start(&event) {
+                Ok(child) => {
+                    let (kind, since) = (event.kind, Instant::now());
+                    self.running = Some(Running { child, kind, since });
+                }
+                Err(error) => warn!("--on-event: cannot run sh: {error}"),
+            }
+        }
+    }
+
+    /// Tells the last event. At `until` what runs for an earlier one is killed and what waits is
+    /// left out; the command for the last one is left to end by itself.
+    pub fn finish(mut self, last: Event, until: Instant) {
+        self.tell(last);
+        loop {
+            self.tend();
+            let last_one = self.waiting.is_empty();
+            match &mut self.running {
+                None if last_one => return,
+                Some(running) if Instant::now() >= until => {
+                    if last_one {
+                        return;
+                    }
+                    kill(&mut running.child);
+                    self.waiting.drain(..self.waiting.len() - 1);
+                }
+                _ => thread::sleep(LOOK_EVERY),
+            }
+        }
+    }
+
+    fn start(&self, event: &Event) -> io::Result<Child> {
+        shell()
+            .arg(&self.command)
+            .env("FINNHUB_STREAM_EVENT", event.kind.name())
+            .env("FINNHUB_STREAM_REASON", printable(&event.reason, REASON_CHARACTERS))
+            .env("FINNHUB_STREAM_TIME_MS", event.at_ms.to_string())
+            .env("FINNHUB_STREAM_OUT", &self.out)
+            .spawn()
+    }
+}
+
+/// `sh -c`, in a process group of its own: so that Ctrl-C is not for it, and that everything it
+/// starts can be killed with it.
+fn shell() -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").process_group(0);
+    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for variable in VARIABLES {
+        shell.env_remove(variable);
+    }
+    shell
+}
+
+fn kill(child: &mut Child) {
+    // Not waited for yet, so the number is still its own.
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+    let _ = child.wait();
+}
+
+/// What is wrong with how a command has ended; empty when nothing is.
+fn fault_of(status: ExitStatus) -> String {
+    match status.code() {
+        Some(0) => String::new(),
+        Some(NOT_FOUND) => "failed: sh does not find a command in it".to_owned(),
+        Some(code) => format!("failed with exit code {code}"),
+        None => format!("failed: {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, test_kill_process};
+    use tempfile::TempDir;
+
+    use super::{LOOK_EVERY, Runner, WAITING_EVENTS};
+    use crate::on_event::{Event, EventKind};
+
+    const DEADLINE: Duration = Duration::from_secs(20);
+
+    /// A runner whose command finds the directory in `$FINNHUB_STREAM_OUT`.
+    fn runner(command: &str) -> (Runner, TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().as_os_str().to_owned();
+        (Runner::new(command.to_owned(), out), directory)
+    }
+
+    fn event(kind: EventKind, at_ms: i64, reason: &str) -> Event {
+        Event { kind, at_ms, reason: reason.to_owned() }
+    }
+
+    fn tend_until(runner: &mut Runner, what: &str, done: impl Fn(&Runner) -> bool) {
+        let start = Instant::now();
+        while !done(runner) {
+            assert!(start.elapsed() < DEADLINE, "waited for {what}");
+            runner.tend();
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn is_idle(runner: &Runner) -> bool {
+        runner.running.is_none() && runner.waiting.is_empty()
+    }
+
+    fn read(directory: &TempDir, name: &str) -> String {
+        fs::read_to_string(directory.path().join(name)).unwrap_or_default()
+    }
+
+    #[test]
+    fn texts_are_in_the_environment_and_never_run() {
+        let (mut runner, directory) = runner(
+            "cd \"$FINNHUB_STREAM_OUT\"; printf '%s ' $FINNHUB_STREAM_EVENT $FINNHUB_STREAM_TIME_MS \"$FINNHUB_STREAM_REASON\" >told",
+        );
+        let reason = "x\"; touch owned; $(touch owned) `touch owned`\0\n";
+        runner.tell(event(EventKind::Down, 17, reason));
+        tend_until(&mut runner, "the command", is_idle);
+        let told = "down 17 x\"; touch owned; $(touch owned) `touch owned`\\u{0}\\n ";
+        assert_eq!(read(&directory, "told"), told);
+        assert!(!directory.path().join("owned").exists());
+    }
+
+    #[test]
+    fn one_runs_at_a_time_in_their_order_and_the_oldest_give_way() {
+        let (mut runner, directory) = runner(
+            "cd \"$FINNHUB_STREAM_OUT\"; mkdir one || echo two >>told; until [ -e go ]; do sleep 0.01; done; echo $FINNHUB_STREAM_TIME_MS >>told; rmdir one",
+        );
+        runner.tell(event(EventKind::Down, 0, ""));
+        runner.tend();
+        let last = i64::try_from(WAITING_EVENTS).unwrap() + 2;
+        for number in 1..=last {
+            runner.tell(event(EventKind::Live, number, ""));
+        }
+        fs::write(directory.path().join("go"), "").unwrap();
+        tend_until(&mut runner, "all commands", is_idle);
+        let numbers = [0].into_iter().chain(3..=last).map(|number| format!("{number}\n"));
+        assert_eq!(read(&directory, "told"), numbers.collect::<String>());
+    }
+
+    /// Waits until the process whose number stands in the file is gone.
+    fn wait_for_the_end_of(process: &Path) {
+        let number = fs::read_to_string(process).unwrap().trim().parse().unwrap();
+        let start = Instant::now();
+        while test_kill_process(Pid::from_raw(number).unwrap()).is_ok() {
+            assert!(start.elapsed() < DEADLINE, "{number} lives");
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_killed_with_what_it_started() {
+        let (mut runner, directory) = runner(
+            "cd \"$FINNHUB_STREAM_OUT\"; [ $FINNHUB_STREAM_EVENT = live ] && exit; sleep 1000 & echo $! >new; mv new child; wait",
+        );
+        runner.time = Duration::from_millis(200);
+        let child = directory.path().join("child");
+        runner.tell(event(EventKind::Down, 1, ""));
+        runner.tell(event(EventKind::Live, 2, ""));
+        runner.tend();
+        let start = Instant::now();
+        while !child.exists() {
+            assert!(start.elapsed() < DEADLINE, "it started nothing");
+            thread::sleep(LOOK_EVERY);
+        }
+        tend_until(&mut runner, "the end of both", is_idle);
+        wait_for_the_end_of(&child);
+    }
+
+    #[test]
+    fn the_last_event_is_told_although_an_earlier_command_hangs() {
+        let (mut runner, directory) = runner(
+            "cd \"$FINNHUB_STREAM_OUT\"; echo $FINNHUB_STREAM_EVENT >>told; [ $FINNHUB_STREAM_EVENT = stopped ] || exec sleep 1000",
+        );
+        runner.tell(event(EventKind::DiskFull, 1, ""));
+        runner.tell(event(EventKind::DiskOk, 2, ""));
+        runner.tend();
+        let start = Instant::now();
+        while read(&directory, "told").is_empty() {
+            assert!(start.elapsed() < DEADLINE, "it told nothing");
+            thread::sleep(LOOK_EVERY);
+        }
+        runner.finish(event(EventKind::Stopped, 3, ""), Instant::now());
+        while read(&directory, "told") != "disk-full\nstopped\n" {
+            assert!(start.elapsed() < DEADLINE, "{}", read(&directory, "told"));
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    #[test]
+    fn the_last_command_is_waited_for_no_longer_than_asked() {
+        let (runner, directory) = runner("echo $$ >\"$FINNHUB_STREAM_OUT/shell\"; exec sleep 1000");
+        let (start, time) = (Instant::now(), Duration::from_millis(500));
+        runner.finish(event(EventKind::Stopped, 3, ""), start + time);
+        assert!(start.elapsed() >= time, "it is waited for");
+        let number = read(&directory, "shell").trim().parse().expect("it was started");
+        let process = Pid::from_raw(number).unwrap();
+        assert!(test_kill_process(process).is_ok(), "it was left alone");
+        rustix::process::kill_process_group(process, rustix::process::Signal::KILL).unwrap();
+    }
+}

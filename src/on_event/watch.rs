@@ -1,0 +1,293 @@
+//! Finds the events in the snapshots, each once.
+//!
+//! A pure rule: no I/O and no clock. `now_ms` is this machine's clock; spans are taken from `now`,
+//! which neither a clock that is set nor a machine that sleeps moves on.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, EventKind};
+use crate::market::{FeedState, Snapshot};
+use crate::market_hours::{human_duration, in_regular_session};
+use crate::quiet::{Silence, UsStocks};
+
+/// A shorter outage is routine: the server closes connections every day.
+const OUTAGE: Duration = Duration::from_secs(60);
+
+/// A connection that ends within this was no end of the outage: that is what a key used twice looks
+/// like (as in `backoff`).
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// So many looks at the same snapshot mean that the writer waits for the disk: a minute, at two a
+/// second. Looks are counted, because a process that was stopped has looked at nothing.
+const STUCK_LOOKS: u32 = 120;
+
+/// The regular session must have lasted this long for its silence to mean something.
+const SESSION_MS: i64 = 10 * 60 * 1000;
+
+/// Silence is told at most this often: thin stocks come and go.
+const SILENT_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// Remembers what has been told.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is about an event of its own")]
+pub struct EventWatch {
+    live_since: Option<Instant>,
+    not_live_since: Option<Instant>,
+    down_told: bool,
+    disk_told: bool,
+    key_told: bool,
+    silence_told: bool,
+    silence_told_at: Option<Instant>,
+    last_published_ms: i64,
+    same_snapshot: u32,
+}
+
+impl EventWatch {
+    /// What is new. To be asked twice a second.
+    pub fn look(
+        &mut self,
+        snapshot: &Snapshot,
+        key_refused: bool,
+        now: Instant,
+        now_ms: i64,
+    ) -> Vec<Event> {
+        if snapshot.started_ms == 0 {
+            // The writer has not begun.
+            return Vec::new();
+        }
+        let mut events = Vec::from_iter(self.outage(snapshot, now, now_ms));
+        events.extend(self.disk(snapshot, now_ms));
+        if key_refused && !self.key_told {
+            let reason = "the server refuses the API key".to_owned();
+            events.push(Event { kind: EventKind::KeyRefused, at_ms: now_ms, reason });
+        }
+        self.key_told = key_refused;
+        events.extend(self.silence(snapshot, now, now_ms));
+        events
+    }
+
+    fn outage(&mut self, snapshot: &Snapshot, now: Instant, now_ms: i64) -> Option<Event> {
+        if snapshot.state == FeedState::Live {
+            let since = *self.live_since.get_or_insert(now);
+            if now - since < SETTLED {
+                return None;
+            }
+            let began = self.not_live_since.take()?;
+            let at_ms = snapshot.live_since_ms.unwrap_or(now_ms);
+            let lasted = i64::try_from((since - began).as_millis()).unwrap_or(i64::MAX);
+            let reason = format!("after {}", human_duration(lasted));
+            return std::mem::take(&mut self.down_told).then_some(Event {
+                kind: EventKind::Live,
+                at_ms,
+                reason,
+            });
+        }
+        self.live_since = None;
+        let since = *self.not_live_since.get_or_insert(now);
+        if self.down_told || now - since < OUTAGE {
+            return None;
+        }
+        self.down_told = true;
+        let at_ms = snapshot.down_since_ms.unwrap_or(snapshot.started_ms);
+        let reason = match snapshot.reason.as_str() {
+            "" => "no connection yet".to_owned(),
+            reason => reason.to_owned(),
+        };
+        Some(Event { kind: EventKind::Down, at_ms, reason })
+    }
+
+    fn disk(&mut self, snapshot: &Snapshot, now_ms: i64) -> Option<Event> {
+        let same = self.last_published_ms == snapshot.published_ms;
+        self.same_snapshot = if same { self.same_snapshot.saturating_add(1) } else { 0 };
+        self.last_published_ms = snapshot.published_ms;
+        let stuck = || (self.same_snapshot >= STUCK_LOOKS).then_some("the disk does not answer");
+        let trouble = snapshot.disk_trouble.as_deref().or_else(stuck);
+        let (kind, reason) = match (trouble, self.disk_told) {
+            (Some(cause), false) => (EventKind::DiskFull, cause.to_owned()),
+            (None, true) => (EventKind::DiskOk, "writing again".to_owned()),
+            _ => return None,
+        };
+        self.disk_told = trouble.is_some();
+        Some(Event { kind, at_ms: now_ms, reason })
+    }
+
+    fn silence(&mut self, snapshot: &Snapshot, now: Instant, now_ms: i64) -> Option<Event> {
+        // While nothing is recorded, silence means nothing.
+        let silence = Silence::of(snapshot, now_ms)?;
+        let UsStocks::NoTrades { .. } = silence.us_stocks else {
+            self.silence_told = false;
+            return None;
+        };
+        let in_session = in_regular_session(now_ms) && in_regular_session(now_ms - SESSION_MS);
+        let too_soon = self.silence_told_at.is_some_and(|at| now - at < SILENT_AGAIN);
+        if self.silence_told || !in_session || too_soon {
+            return None;
+        }
+        self.silence_told = true;
+        self.silence_told_at = Some(now);
+        let reason = silence.notice()?;
+        Some(Event { kind: EventKind::Silent, at_ms: now_ms, reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{EventWatch, STUCK_LOOKS};
+    use crate::market::{FeedState, Snapshot, TickerSnapshot};
+
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+
+    /// Monday 23 November 2026, 09:30 in New York: the opening bell.
+    const BELL: i64 = 1_795_444_200_000;
+
+    /// A program, looked at once a second, and what was told of it: `second: kind at: reason`.
+    struct Told {
+        watch: EventWatch,
+        began: Instant,
+        snapshot: Snapshot,
+        second: u64,
+        key_refused: bool,
+        lines: Vec<String>,
+    }
+
+    impl Told {
+        fn new() -> Told {
+            let snapshot = Snapshot { started_ms: BELL, ..Snapshot::default() };
+            let (watch, began) = (EventWatch::default(), Instant::now());
+            Told { watch, began, snapshot, second: 0, key_refused: false, lines: Vec::new() }
+        }
+
+        fn now_ms(&self) -> i64 {
+            BELL + i64::try_from(self.second).unwrap() * SECOND
+        }
+
+        fn run(&mut self, seconds: u64, state: FeedState) {
+            for _ in 0..seconds {
+                if self.snapshot.state != state {
+                    let now = self.now_ms();
+                    let live = state == FeedState::Live;
+                    self.snapshot.state = state;
+                    self.snapshot.live_since_ms =
+                        live.then_some(now).or(self.snapshot.live_since_ms);
+                    let since = self.snapshot.down_since_ms.unwrap_or(now);
+                    self.snapshot.down_since_ms = (!live).then_some(since);
+                    self.snapshot.reason = if live { "" } else { "lost" }.to_owned();
+                }
+                self.snapshot.published_ms = self.now_ms();
+                self.look();
+                self.second += 1;
+            }
+        }
+
+        fn look(&mut self) {
+            let now = self.began + Duration::from_secs(self.second);
+            let events = self.watch.look(&self.snapshot, self.key_refused, now, self.now_ms());
+            let (second, now_ms) = (self.second, self.now_ms());
+            self.lines.extend(events.into_iter().map(|event| {
+                let at = (event.at_ms - now_ms) / SECOND;
+                format!("{second}: {} {at}: {}", event.kind.name(), event.reason)
+            }));
+        }
+    }
+
+    #[test]
+    fn an_outage_is_told_after_a_minute_and_so_is_its_end() {
+        let mut told = Told::new();
+        told.run(100, FeedState::Live);
+        told.run(60, FeedState::Down);
+        told.run(20, FeedState::Live);
+        assert_eq!(told.lines, [""; 0], "a shorter one is routine");
+        told.run(30, FeedState::Down);
+        told.run(100, FeedState::Connecting);
+        told.run(50, FeedState::Live);
+        assert_eq!(told.lines, ["240: down -60: lost", "315: live -5: after 2 m 10 s"]);
+    }
+
+    #[test]
+    fn a_server_that_is_never_reached_is_an_outage_from_the_start() {
+        let mut told = Told::new();
+        told.run(200, FeedState::Connecting);
+        assert_eq!(told.lines, ["60: down -60: no connection yet"]);
+    }
+
+    #[test]
+    fn connections_that_last_for_seconds_do_not_end_an_outage() {
+        let mut told = Told::new();
+        for _ in 0..5 {
+            told.run(20, FeedState::Down);
+            told.run(4, FeedState::Live);
+        }
+        told.run(1, FeedState::Down);
+        assert_eq!(told.lines, ["60: down -12: lost"]);
+    }
+
+    #[test]
+    fn trouble_with_the_disk_is_told_at_once_and_once() {
+        let mut told = Told::new();
+        told.run(10, FeedState::Live);
+        told.snapshot.disk_trouble = Some("disk full".to_owned());
+        told.run(10, FeedState::Live);
+        told.snapshot.disk_trouble = None;
+        told.run(10, FeedState::Live);
+        assert_eq!(told.lines, ["10: disk-full 0: disk full", "20: disk-ok 0: writing again"]);
+    }
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_trouble_too() {
+        let mut told = Told::new();
+        told.run(10, FeedState::Live);
+        (1..STUCK_LOOKS).for_each(|_| told.look());
+        assert_eq!(told.lines, [""; 0]);
+        told.look();
+        told.look();
+        told.run(2, FeedState::Live);
+        assert_eq!(
+            told.lines,
+            ["10: disk-full 0: the disk does not answer", "10: disk-ok 0: writing again"]
+        );
+    }
+
+    #[test]
+    fn a_refused_key_is_told_once_until_it_is_accepted() {
+        let mut told = Told::new();
+        for refused in [false, true, true, false, true] {
+            told.key_refused = refused;
+            told.run(1, FeedState::Down);
+        }
+        let line = "key-refused 0: the server refuses the API key";
+        assert_eq!(told.lines, [format!("1: {line}"), format!("4: {line}")]);
+    }
+
+    #[test]
+    fn silence_is_told_in_the_regular_session_once_an_hour() {
+        let told_at = |bell_after: i64, last_trades_ago: &[i64]| {
+            let mut told = Told::new();
+            told.snapshot.state = FeedState::Live;
+            for ago in last_trades_ago {
+                let now = BELL + bell_after;
+                told.second = u64::try_from(bell_after / SECOND).unwrap();
+                told.snapshot.tickers = vec![TickerSnapshot {
+                    symbol: "AAPL".to_owned(),
+                    last_received_ms: Some(now - ago),
+                    wanted_since_ms: Some(BELL - HOUR),
+                    ..TickerSnapshot::default()
+                }];
+                told.snapshot.live_since_ms = Some(BELL - HOUR);
+                told.snapshot.published_ms = now;
+                told.look();
+            }
+            told.lines.len()
+        };
+        // Before the bell nothing trades for minutes; the first ten minutes after it prove nothing.
+        assert_eq!(told_at(9 * MINUTE, &[HOUR]), 0);
+        assert_eq!(told_at(10 * MINUTE, &[HOUR]), 1);
+        assert_eq!(told_at(HOUR, &[9 * MINUTE]), 0);
+        assert_eq!(told_at(HOUR, &[10 * MINUTE, 11 * MINUTE]), 1);
+        assert_eq!(told_at(HOUR, &[10 * MINUTE, 0, 10 * MINUTE]), 1, "once an hour");
+        assert_eq!(told_at(7 * HOUR, &[HOUR]), 0, "after the closing bell");
+    }
+}
