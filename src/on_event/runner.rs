@@ -225,7 +225,7 @@ mod tests {
         let reason = "x\"; touch owned; $(touch owned) `touch owned`\0\n";
         runner.tell(event(EventKind::Down, 17, reason));
         tend_until(&mut runner, "the command", is_idle);
-        let told = "down 17 x\"; touch owned; $(touch owned) `touch owned`\\u{0}\\n ";
+        let told = "down 17 x\"; touch owned; $(touch owned) `touch owned`\\0\\n ";
         assert_eq!(read(&directory, "told"), told);
         assert!(!directory.path().join("owned").exists());
     }
