@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use crate::cli::Task;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::settings::Settings;
+use crate::simulator::simulate;
 use crate::verify::VerifyError;
 use crate::{app, check, verify};
 
@@ -29,7 +30,7 @@ pub fn perform(task: Task) -> Result<u8, Error> {
             let all_well = check::run(&plan, &mut io::stdout().lock())?;
             Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
         }
-        Task::Simulate { listen, options } => app::simulate(listen, options).map(|()| EXIT_OK),
+        Task::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),
     }
 }
 

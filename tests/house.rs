@@ -15,6 +15,7 @@ const HEIGHTS: [(&str, u8); 33] = [
     ("cli", 51),
     ("check", 50),
     ("verify", 50),
+    ("simulator", 50),
     ("settings", 40),
     ("session", 30),
     ("connection", 20),
@@ -23,7 +24,6 @@ const HEIGHTS: [(&str, u8); 33] = [
     ("terminal", 20),
     ("log_lines", 20),
     ("dashboard", 20),
-    ("simulator", 20),
     ("quiet", 11),
     ("wire", 10),
     ("watch_list", 10),
@@ -131,8 +131,11 @@ fn only_in(rooms: &[&str], words: &[&str]) {
 }
 
 #[test]
-fn only_the_wiring_starts_threads_and_makes_channels() {
-    only_in(&["app"], &["thread::Builder", "thread::spawn", "mpsc::channel", "mpsc::sync_channel"]);
+fn only_the_wiring_and_the_simulator_start_threads_and_make_channels() {
+    only_in(
+        &["app", "simulator"],
+        &["thread::Builder", "thread::spawn", "mpsc::channel", "mpsc::sync_channel"],
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Runs on the simulator's thread and reads the file row by row, never the whole of it. It knows
 //! no clock: the server says how much time has passed since the replay began.
 
+use super::market::Trade;
 use super::spelling::{TradeText, is_number, push_string};
 use super::{Replay, SimulatorError};
 use std::fs::File;
@@ -14,17 +15,6 @@ use std::time::Duration;
 /// file into memory as one field.
 const LONGEST_ROW_BYTES: u64 = 1024 * 1024;
 
-/// One row that is due.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ReplayedTrade {
-    pub(super) symbol: String,
-    /// The trade as it stands in a message.
-    pub(super) element: String,
-    /// When it was received (else when it was traded), UNIX milliseconds: rows that share it go
-    /// out in one message.
-    pub(super) instant_ms: i64,
-}
-
 /// An open recording and the place reached in it.
 #[derive(Debug)]
 pub(super) struct Recording {
@@ -33,7 +23,7 @@ pub(super) struct Recording {
     reader: csv::Reader<MeteredFile>,
     columns: Columns,
     first_instant_ms: Option<i64>,
-    next: Option<ReplayedTrade>,
+    next: Option<Trade>,
     ended: bool,
     played: u64,
     skipped: u64,
@@ -72,7 +62,7 @@ impl Recording {
 
     /// The next row, when it is due `elapsed` after the replay began. A row that was received
     /// before the one above it (the clock had been set back) is due with that one.
-    pub(super) fn next_due(&mut self, elapsed: Duration) -> Option<ReplayedTrade> {
+    pub(super) fn next_due(&mut self, elapsed: Duration) -> Option<Trade> {
         if self.next.is_none() {
             self.next = self.read_trade();
         }
@@ -87,7 +77,7 @@ impl Recording {
         self.next.take()
     }
 
-    fn read_trade(&mut self) -> Option<ReplayedTrade> {
+    fn read_trade(&mut self) -> Option<Trade> {
         let mut record = csv::ByteRecord::new();
         while !self.ended {
             self.reader.get_mut().left = LONGEST_ROW_BYTES;
@@ -144,7 +134,7 @@ impl Columns {
     }
 
     /// The row as a trade; `None` when it is torn or says something that no message can say.
-    fn trade(&self, record: &csv::ByteRecord) -> Option<ReplayedTrade> {
+    fn trade(&self, record: &csv::ByteRecord) -> Option<Trade> {
         let field = |column: usize| str::from_utf8(record.get(column)?).ok();
         let number = |column: usize| field(column).filter(|text| is_number(text));
         let time = |column: Option<usize>| -> Option<Option<i64>> {
@@ -163,7 +153,7 @@ impl Columns {
             volume: number(self.volume)?,
         }
         .push_to(&mut element);
-        Some(ReplayedTrade { symbol: symbol.to_owned(), element, instant_ms: received.or(traded)? })
+        Some(Trade { symbol: symbol.into(), element, instant_ms: received.or(traded)? })
     }
 }
 

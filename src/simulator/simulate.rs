@@ -1,0 +1,59 @@
+//! `simulate`: the built-in feed as a server of its own.
+//!
+//! Main thread, until a signal asks for the end.
+
+use super::{Simulator, SimulatorOptions};
+use crate::clock::{now_ms, show_ms};
+use crate::error::{EXIT_INTERRUPTED, Error};
+use crate::log_lines::is_ours;
+use env_logger::{Builder, Env};
+use log::{info, warn};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+
+/// Serves a simulated market on `listen` until SIGINT, SIGTERM or SIGHUP.
+///
+/// # Errors
+/// When an option makes no sense, or the address cannot be listened on.
+pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
+    start_log();
+    let mut simulator = Simulator::start(listen, options)?;
+    let served = end_by_signal(&simulator).and_then(|()| {
+        let address = simulator.address();
+        info!("listening on ws://{address}; Ctrl-C ends it");
+        if !address.ip().is_loopback() {
+            warn!(
+                "{address} can be reached by others, without encryption; never give it a real key"
+            );
+        }
+        simulator.join()
+    });
+    served.map_err(|error| Error::CannotGoOn(error.to_string()))
+}
+
+fn end_by_signal(simulator: &Simulator) -> io::Result<()> {
+    // A second Ctrl-C leaves at once. Registered first: at the first one the flag is not set yet.
+    let interrupted = i32::from(EXIT_INTERRUPTED);
+    flag::register_conditional_shutdown(SIGINT, interrupted, simulator.stop_flag())?;
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register(signal, simulator.stop_flag())?;
+    }
+    Ok(())
+}
+
+/// Our own log lines on standard error. Those of libraries are left out: they show clients' keys.
+fn start_log() {
+    let mut builder = Builder::from_env(Env::default().default_filter_or("info"));
+    builder.format(|out, record| {
+        if !is_ours(record.metadata()) {
+            return io::Result::Ok(());
+        }
+        let time = show_ms(now_ms());
+        let clock = time.get(11..19).unwrap_or(&time);
+        writeln!(out, "{clock} {:<5} {}", record.level(), record.args())
+    });
+    // Another logger is there only in tests.
+    let _ = builder.try_init();
+}
