@@ -3,10 +3,10 @@
 //! Each has a thread of its own, which may wait for its socket: for what it sends a bounded time,
 //! for what it reads not at all.
 
+use super::encode::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
 use super::faults::{Fault, FaultPlan};
 use super::market::Trade;
 use super::server::{Hub, REST};
-use super::spelling::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
 use super::upgrade::upgrade;
 use serde::Deserialize;
 use socket2::SockRef;
@@ -43,11 +43,11 @@ pub(super) fn serve(stream: TcpStream, number: u64, hub: &Hub) {
         let next_ping = Instant::now() + hub.options.ping_every;
         let (symbols, asked, ending) = (HashMap::new(), 0, None);
         let mut client = Client { hub, number, socket, symbols, asked, next_ping, plan, ending };
-        hub.tape().0.join(number);
+        hub.broadcast().0.join(number);
         let reason = client.run().map_or_else(|error| error.to_string(), str::to_owned);
-        let (mut tape, _) = hub.tape();
-        client.symbols.keys().for_each(|symbol| tape.market.unsubscribe(symbol));
-        tape.leave(number);
+        let (mut broadcast, _) = hub.broadcast();
+        client.symbols.keys().for_each(|symbol| broadcast.market.unsubscribe(symbol));
+        broadcast.leave(number);
         reason
     });
     log::debug!("simulator: client {number} gone: {reason}");
@@ -72,11 +72,11 @@ impl Client<'_> {
     /// Serves to the end and says why it came.
     fn run(&mut self) -> Result<&'static str, Error> {
         while !self.hub.is_stopping() {
-            let (mut tape, now) = self.hub.tape();
-            let Some((batch, trades)) = tape.next(self.number, now) else {
+            let (mut broadcast, now) = self.hub.broadcast();
+            let Some((batch, trades)) = broadcast.next(self.number, now) else {
                 return Ok("dropped, it reads too slowly");
             };
-            drop(tape);
+            drop(broadcast);
             if trades.is_empty() {
                 sleep(REST);
             }
@@ -131,8 +131,8 @@ impl Client<'_> {
                 if self.symbols.len() >= self.hub.options.max_symbols {
                     return self.send(TOO_MANY_SYMBOLS);
                 }
-                let (mut tape, now) = self.hub.tape();
-                let from = tape.subscribe(&symbol, now);
+                let (mut broadcast, now) = self.hub.broadcast();
+                let from = broadcast.subscribe(&symbol, now);
                 self.symbols.insert(symbol, from);
                 if self.ending.is_none() {
                     let ending = self.plan.draw_ending();
@@ -140,7 +140,7 @@ impl Client<'_> {
                 }
             }
             Ok(Request::Unsubscribe { symbol }) if self.symbols.remove(&symbol).is_some() => {
-                self.hub.tape().0.market.unsubscribe(&symbol);
+                self.hub.broadcast().0.market.unsubscribe(&symbol);
             }
             _ => {}
         }
@@ -174,7 +174,7 @@ impl Client<'_> {
 
     /// Comes to the end that was drawn for this connection.
     fn end(&mut self, fault: Fault) -> Result<&'static str, Error> {
-        self.hub.tape().0.leave(self.number);
+        self.hub.broadcast().0.leave(self.number);
         let stream = self.socket.get_mut();
         match fault {
             Fault::Kick => return self.close(None, CLOSE_DEADLINE),

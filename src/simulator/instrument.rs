@@ -3,9 +3,9 @@
 //! A rule: no I/O and no clock, the time is an argument, and everything random comes from the
 //! seed. The same seed and symbol give the same trades, whatever else is subscribed.
 
+use super::encode::{TradeText, decimal, push_string};
 use super::market::Trade;
 use super::names::{Kind, hash, price_decimals, start_price};
-use super::spelling::{TradeText, decimal, push_string};
 use std::sync::Arc;
 
 /// How fast the price forgets a deviation from its start: half of it is gone in about 83 minutes,

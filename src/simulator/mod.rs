@@ -5,17 +5,19 @@
 //! thread for each of up to 64 clients.
 //!
 //! It must not use the recorder's own reading of Finnhub's messages (the room `wire`): what it
-//! sends is spelled by hand in `spelling`, so that a shared mistake cannot hide.
+//! sends is spelled by hand in `encode`, so that a shared mistake cannot hide.
 //!
 //! - `simulate`: the subcommand
 //! - `server`: the listening thread
 //! - `upgrade`, `client`: one connection: who is let in, requests, bounded sending, end
 //! - `faults`: what goes wrong on purpose, and when
-//! - `tape`: the trades on their way to the clients
+//! - `broadcast`: the trades on their way to the clients
 //! - `market`, `instrument`, `names`: when trades happen and what they are
 //! - `replay`: trades from a recording instead
 
+mod broadcast;
 mod client;
+mod encode;
 mod faults;
 mod instrument;
 mod market;
@@ -23,8 +25,6 @@ mod names;
 mod replay;
 mod server;
 mod simulate;
-mod spelling;
-mod tape;
 mod upgrade;
 
 pub use faults::{Fault, SLOW_UPGRADE};

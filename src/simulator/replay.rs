@@ -3,8 +3,8 @@
 //! Runs on the simulator's thread and reads the file row by row, never the whole of it. It knows
 //! no clock: the server says how much time has passed since the replay began.
 
+use super::encode::{TradeText, is_number, push_string};
 use super::market::Trade;
-use super::spelling::{TradeText, is_number, push_string};
 use super::{Replay, SimulatorError};
 use std::fs::File;
 use std::io::{self, Read};

@@ -1,8 +1,8 @@
 //! The listening thread of the simulated server, and what its clients' threads share.
 
+use super::broadcast::Broadcast;
 use super::client;
 use super::replay::Recording;
-use super::tape::Tape;
 use super::{MOST_TRADES_PER_SECOND, SimulatorError, SimulatorOptions};
 use std::io;
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ pub(super) struct Hub {
     pub(super) options: SimulatorOptions,
     started: Instant,
     stop: Arc<AtomicBool>,
-    tape: Mutex<Tape>,
+    broadcast: Mutex<Broadcast>,
 }
 
 impl Hub {
@@ -44,8 +44,8 @@ impl Hub {
         }
         options.ping_every = options.ping_every.max(SHORTEST_PING_INTERVAL);
         let recording = options.replay.clone().map(Recording::open).transpose()?;
-        let tape = Mutex::new(Tape::new(&options, recording));
-        Ok(Self { options, started: Instant::now(), stop, tape })
+        let broadcast = Mutex::new(Broadcast::new(&options, recording));
+        Ok(Self { options, started: Instant::now(), stop, broadcast })
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -53,8 +53,8 @@ impl Hub {
     }
 
     /// The trades, and how much time has passed since the start.
-    pub(super) fn tape(&self) -> (MutexGuard<'_, Tape>, Duration) {
-        (self.tape.lock().unwrap_or_else(PoisonError::into_inner), self.started.elapsed())
+    pub(super) fn broadcast(&self) -> (MutexGuard<'_, Broadcast>, Duration) {
+        (self.broadcast.lock().unwrap_or_else(PoisonError::into_inner), self.started.elapsed())
     }
 
     /// Serves until it is asked to stop and every client has been told.

@@ -33,7 +33,7 @@ const REPLAY_ROWS_PER_BATCH: usize = 200;
 const REPLAY_DELAY: Duration = Duration::from_millis(250);
 
 /// What was made and somebody has not taken yet, and where more comes from.
-pub(super) struct Tape {
+pub(super) struct Broadcast {
     pub(super) market: Market,
     /// Played instead of the market.
     recording: Option<Recording>,
@@ -48,7 +48,7 @@ pub(super) struct Tape {
     positions: HashMap<u64, usize>,
 }
 
-impl Tape {
+impl Broadcast {
     pub(super) fn new(options: &SimulatorOptions, recording: Option<Recording>) -> Self {
         let rate = options.trades_per_second;
         let tick = if rate > FAST_RATE { FAST_TICK } else { TICK };
@@ -130,41 +130,42 @@ mod tests {
     use super::super::Replay;
     use super::*;
 
-    fn replaying(rows: &str) -> Tape {
+    fn replaying(rows: &str) -> Broadcast {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("ticker,price,volume,timestamp_ms,conditions\n{rows}"))
             .unwrap();
         let replay = Replay { path: file.path().to_owned(), speed: 1.0 };
-        Tape::new(&SimulatorOptions::default(), Some(Recording::open(replay).unwrap()))
+        Broadcast::new(&SimulatorOptions::default(), Some(Recording::open(replay).unwrap()))
     }
 
     /// How many trades come next.
-    fn next(tape: &mut Tape, client: u64, now: Duration) -> Option<usize> {
-        tape.next(client, now).map(|(_, trades)| trades.len())
+    fn next(broadcast: &mut Broadcast, client: u64, now: Duration) -> Option<usize> {
+        broadcast.next(client, now).map(|(_, trades)| trades.len())
     }
 
     #[test]
     fn a_replay_leaves_time_for_the_other_subscriptions() {
-        let mut tape = replaying("A,1,1,1000,\n");
-        tape.join(1);
-        let due = |tape: &mut Tape, ms| next(tape, 1, Duration::from_millis(ms)).unwrap();
-        assert_eq!(due(&mut tape, 60_000), 0, "nobody has subscribed");
-        tape.subscribe("A", Duration::from_secs(1));
-        tape.subscribe("B", Duration::from_millis(1200));
-        assert_eq!(due(&mut tape, 1249), 0);
-        assert_eq!(due(&mut tape, 1250), 1);
+        let mut broadcast = replaying("A,1,1,1000,\n");
+        broadcast.join(1);
+        let due =
+            |broadcast: &mut Broadcast, ms| next(broadcast, 1, Duration::from_millis(ms)).unwrap();
+        assert_eq!(due(&mut broadcast, 60_000), 0, "nobody has subscribed");
+        broadcast.subscribe("A", Duration::from_secs(1));
+        broadcast.subscribe("B", Duration::from_millis(1200));
+        assert_eq!(due(&mut broadcast, 1249), 0);
+        assert_eq!(due(&mut broadcast, 1250), 1);
     }
 
     #[test]
     fn a_subscription_is_for_what_comes_after_it() {
-        let mut tape = replaying("A,1,1,1000,\nA,1,1,9000,\n");
-        tape.join(1);
-        tape.join(2);
-        tape.subscribe("A", Duration::ZERO);
-        assert_eq!(next(&mut tape, 1, Duration::from_secs(1)), Some(1));
-        let from = tape.subscribe("A", Duration::from_secs(1));
+        let mut broadcast = replaying("A,1,1,1000,\nA,1,1,9000,\n");
+        broadcast.join(1);
+        broadcast.join(2);
+        broadcast.subscribe("A", Duration::ZERO);
+        assert_eq!(next(&mut broadcast, 1, Duration::from_secs(1)), Some(1));
+        let from = broadcast.subscribe("A", Duration::from_secs(1));
         let batches: Vec<usize> =
-            [1, 9].map(|second| tape.next(2, Duration::from_secs(second)).unwrap().0).into();
+            [1, 9].map(|second| broadcast.next(2, Duration::from_secs(second)).unwrap().0).into();
         assert_eq!(batches, [from - 1, from]);
     }
 
@@ -173,11 +174,11 @@ mod tests {
         let row = format!("A,1,1,1000,{}\n", "x".repeat(1000));
         let mut replay = replaying(&row.repeat(20_000));
         let options = SimulatorOptions { trades_per_second: 1e5, ..SimulatorOptions::default() };
-        let mut market = Tape::new(&options, None);
-        for tape in [&mut replay, &mut market] {
-            tape.join(1);
-            tape.join(2);
-            tape.subscribe("A", Duration::ZERO);
+        let mut market = Broadcast::new(&options, None);
+        for broadcast in [&mut replay, &mut market] {
+            broadcast.join(1);
+            broadcast.join(2);
+            broadcast.subscribe("A", Duration::ZERO);
         }
         let seconds = |number| Duration::from_secs(number);
         while next(&mut replay, 1, seconds(1)) > Some(0) {}
