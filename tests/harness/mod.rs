@@ -1,7 +1,8 @@
 //! Runs the built binary in a directory and an environment of its own, and watches what it does.
 //!
-//! [`Run`] says how to start it; what it starts is a [`Recorder`] (in `recorder.rs`), whose files
-//! and terminal can be read at any time. The test's thread calls everything.
+//! [`Run`] says how to start it; what it starts is a [`Recorder`] (in `recorder`), whose files and
+//! terminal can be read at any time. `server`, `connection` and `frames` play Finnhub, and
+//! `pseudo_terminal` a terminal. The test's thread calls everything.
 //!
 //! Nothing here sleeps to be right: every wait is for something that can be seen, has a deadline,
 //! and says on failure what was seen instead. A process is ended by its own id, also when a test
@@ -17,6 +18,12 @@
 //! assert_eq!(recorder.stop(connection), 0);
 //! ```
 
+pub(crate) mod connection;
+pub(crate) mod frames;
+pub(crate) mod pseudo_terminal;
+mod recorder;
+pub(crate) mod server;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,8 +34,8 @@ use std::time::Duration;
 pub(crate) use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::pseudo_terminal::PseudoTerminal;
-pub(crate) use crate::recorder::Recorder;
+use pseudo_terminal::PseudoTerminal;
+pub(crate) use recorder::Recorder;
 
 /// The key every run has unless it is told otherwise: long and odd enough to be found in any text.
 pub(crate) const KEY: &str = "c0ntr4ct7estk3y0n1yf0r7h15";

@@ -19,8 +19,8 @@ use nix::sys::socket::{
     socket,
 };
 
-use crate::connection::{Connection, ReadWrite};
-use crate::harness::DEADLINE;
+use super::DEADLINE;
+use super::connection::{Connection, ReadWrite};
 
 /// How long one write may wait for the program to read. Longer than any other wait: a million
 /// trades are written in one go.
@@ -35,7 +35,7 @@ pub(crate) struct Server {
 impl Server {
     /// A plain `ws://` server on a port the system chooses.
     pub(crate) fn plain() -> Self {
-        Self::on(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+        Self::on((Ipv4Addr::LOCALHOST, 0).into())
     }
 
     /// A `wss://` server with this identity, see `certificates.rs`.
@@ -43,7 +43,8 @@ impl Server {
         Self { tls: Some(acceptor), ..Self::plain() }
     }
 
-    fn on(address: SocketAddrV4) -> Self {
+    /// The same on a port of the test's choice.
+    pub(crate) fn on(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).expect("a port of 127.0.0.1");
         Self { listener, tls: None }
     }

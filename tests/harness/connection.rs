@@ -10,8 +10,8 @@ use std::time::Instant;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::Linger;
 
-use crate::frames::{Frame, Opcode, append_frame, take_client_frame, whole_frame};
-use crate::harness::DEADLINE;
+use super::DEADLINE;
+use super::frames::{Frame, Opcode, append_frame, take_client_frame, whole_frame};
 
 /// What both a TCP stream and a TLS stream are.
 pub(crate) trait ReadWrite: Read + Write + Send {}

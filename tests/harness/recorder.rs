@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::connection::Connection;
-use crate::harness::{DEADLINE, Signal};
+use super::connection::Connection;
+use super::{DEADLINE, Signal};
 
 /// Pause between two looks at a file or a process.
 const LOOK_AGAIN: Duration = Duration::from_millis(4);
@@ -194,7 +194,7 @@ impl Recorder {
         nix::sys::signal::kill(process, signal).expect("the signal to be sent");
     }
 
-    /// Makes room on the disk that [`crate::harness::Run::file_size_limit`] filled.
+    /// Makes room on the disk that [`super::Run::file_size_limit`] filled.
     pub(crate) fn lift_file_size_limit(&self) {
         let process = self.child.id().to_string();
         let arguments = ["--fsize=unlimited", "--pid", &process];
@@ -228,6 +228,12 @@ impl Recorder {
     /// Waits for the end. The exit code, or the signal's number below zero (`-9`).
     pub(crate) fn wait_exit(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
+        let status = self.wait_exit_status();
+        status.code().unwrap_or_else(|| -status.signal().expect("a code or a signal"))
+    }
+
+    /// The same as the system says it.
+    pub(crate) fn wait_exit_status(&mut self) -> ExitStatus {
         let start = Instant::now();
         while self.is_running() {
             let late = start.elapsed() > DEADLINE;
@@ -236,8 +242,7 @@ impl Recorder {
         }
         self.stdout.finish();
         self.stderr.finish();
-        let status = self.status.expect("it has ended");
-        status.code().unwrap_or_else(|| -status.signal().expect("a code or a signal"))
+        self.status.expect("it has ended")
     }
 
     /// Ends the run as a person would: SIGTERM, and a server that answers the Close frame.
