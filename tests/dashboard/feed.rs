@@ -19,7 +19,7 @@ impl Feed {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.0.address().into()
+        self.0.address()
     }
 
     pub(crate) fn url(&self) -> String {

@@ -5,10 +5,9 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::Linger;
+use socket2::SockRef;
 
 use super::DEADLINE;
 use super::frames::{Frame, Opcode, append_frame, take_client_frame, whole_frame};
@@ -131,8 +130,7 @@ impl Connection {
 
     /// Resets the connection (TCP RST) instead of closing it.
     pub(crate) fn reset(self) {
-        let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-        setsockopt(&self.socket, Linger, &at_once).expect("an open socket");
+        SockRef::from(&self.socket).set_linger(Some(Duration::ZERO)).expect("an open socket");
         // Both handles of the socket go here, and with the last one the reset goes out.
     }
 

@@ -5,7 +5,7 @@
 //! the test is over, however the test ends.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
@@ -31,18 +31,22 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes over a program that was just started; `stderr` is where its standard error can be read.
+    /// Takes over a program that was just started. What of its output is not on a pipe is on
+    /// `terminal`.
     pub(crate) fn new(
         mut child: Child,
-        stderr: impl Read + Send + 'static,
+        terminal: impl Read + Send + 'static,
         home: Arc<TempDir>,
         working_directory: PathBuf,
     ) -> Self {
         let stdout = match child.stdout.take() {
-            Some(stdout) => Collected::from(stdout),
-            None => Collected::from(std::io::empty()),
+            Some(pipe) => Collected::from(pipe),
+            None => Collected::from(io::empty()),
         };
-        let stderr = Collected::from(stderr);
+        let stderr = match child.stderr.take() {
+            Some(pipe) => Collected::from(pipe),
+            None => Collected::from(terminal),
+        };
         Self { child, status: None, home, working_directory, stdout, stderr }
     }
 
