@@ -32,8 +32,7 @@ const BACKWARD_TIMES_PER_CENT: u8 = 2;
 /// How far such a time runs back, in milliseconds, at most.
 const FURTHEST_BACK_MS: i64 = 9;
 
-/// One symbol's walk and its way of spelling trades.
-#[derive(Debug)]
+/// One symbol's walk, its arrivals and its way of spelling trades.
 pub(super) struct Instrument {
     kind: Kind,
     symbol_json: String,
