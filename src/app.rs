@@ -3,7 +3,6 @@
 //!
 //! Main thread. `stream` reads as the table of contents of a recording.
 
-mod demo_market;
 // Without the page, only the tickers file changes the list.
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod desk;
@@ -12,7 +11,6 @@ mod event_watch;
 mod live_page;
 mod quiet_watch;
 mod screen;
-mod simulating;
 mod stopping;
 
 use std::path::PathBuf;
@@ -25,6 +23,7 @@ use log::{LevelFilter, info, warn};
 
 use crate::api_key::ApiKey;
 use crate::backoff::Pauses;
+use crate::connection::Endpoint;
 use crate::entry::{Entry, Gauges, Outbox};
 use crate::error::Error;
 use crate::figures::counted;
@@ -36,15 +35,14 @@ use crate::recorder::{
 };
 use crate::session::Session;
 use crate::settings::{Settings, Source, Verbosity};
+use crate::simulator::Simulator;
 use crate::watch_list::WatchList;
 use crate::watchdog::Patience;
-use demo_market::DemoMarket;
 use desk::Desk;
 use event_watch::Events;
 #[cfg(feature = "dashboard")]
 use live_page::LivePage;
 use screen::Screen;
-pub use simulating::simulate;
 use stopping::WriterHandle;
 
 /// Records until a signal asks for the end.
@@ -90,7 +88,7 @@ fn record(
     };
     let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
     start_compressor(&settings, &closed, closed_files)?;
-    let simulated = DemoMarket::start_if_wanted(&settings.source)?;
+    let simulated = matches!(settings.source, Source::Demo).then(Simulator::demo).transpose()?;
     let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
     let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
@@ -112,7 +110,10 @@ fn record(
         spawn("tickers-file", move || desk.watch_file(&path))?;
     }
     let (endpoint, key) = match (&simulated, settings.source) {
-        (Some(market), _) => (market.endpoint.clone(), ApiKey::demo()),
+        (Some(market), _) => {
+            let url = format!("ws://{}", market.address());
+            (Endpoint::parse(&url).map_err(cannot_go_on)?, ApiKey::demo())
+        }
         (None, Source::Server(endpoint, key)) => (endpoint, key),
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };

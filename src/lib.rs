@@ -30,15 +30,15 @@
 //! # The floors
 //!
 //! A room imports only from lower floors, which `tests/house.rs` checks; only [`app`] starts threads
-//! and makes channels.
+//! and makes channels, and [`simulator`] its own threads.
 //!
 //! | floor | rooms |
 //! |---|---|
 //! | 6 edge | `main.rs` |
-//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`], [`ship`] |
+//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`], [`ship`], [`simulator`] |
 //! | 4 choices | [`settings`] |
 //! | 3 loop | [`session`] |
-//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`on_event`] (tells somebody), [`simulator`] |
+//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`on_event`] (tells somebody) |
 //! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`log_limit`], [`entry`] (what travels on the channels) |
 //! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`], [`market_hours`], `rows` (where a row ends) |
 //!

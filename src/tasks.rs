@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use crate::cli::Task;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::settings::Settings;
+use crate::simulator::simulate;
 use crate::verify::VerifyError;
 use crate::{app, check, ship, verify};
 
@@ -39,7 +40,7 @@ pub fn perform(task: Task) -> Result<u8, Error> {
             Ok(EXIT_OK)
         }
         Task::Ship(options) => ship::run(&options),
-        Task::Simulate { listen, options } => app::simulate(listen, options).map(|()| EXIT_OK),
+        Task::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),
     }
 }
 

@@ -16,6 +16,7 @@ const HEIGHTS: [(&str, u8); 36] = [
     ("check", 50),
     ("verify", 50),
     ("ship", 50),
+    ("simulator", 50),
     ("settings", 40),
     ("session", 30),
     ("connection", 20),
@@ -24,7 +25,6 @@ const HEIGHTS: [(&str, u8); 36] = [
     ("terminal", 20),
     ("log_lines", 20),
     ("dashboard", 20),
-    ("simulator", 20),
     ("on_event", 20),
     ("quiet", 11),
     ("entry", 11),
@@ -137,8 +137,11 @@ fn only_in(rooms: &[&str], words: &[&str]) {
 }
 
 #[test]
-fn only_the_wiring_starts_threads_and_makes_channels() {
-    only_in(&["app"], &["thread::Builder", "thread::spawn", "mpsc::channel", "mpsc::sync_channel"]);
+fn only_the_wiring_and_the_simulator_start_threads_and_make_channels() {
+    only_in(
+        &["app", "simulator"],
+        &["thread::Builder", "thread::spawn", "mpsc::channel", "mpsc::sync_channel"],
+    );
 }
 
 #[test]

@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tungstenite::{Error, Message, WebSocket};
 
@@ -20,18 +18,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 struct RunningSimulator {
     address: SocketAddr,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<io::Result<()>>>,
+    simulator: Simulator,
 }
 
 impl RunningSimulator {
     fn start(options: SimulatorOptions) -> Self {
-        let simulator = Simulator::bind(([127, 0, 0, 1], 0).into(), options).unwrap();
-        let address = simulator.local_addr();
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen_stop = Arc::clone(&stop);
-        let thread = Some(std::thread::spawn(move || simulator.run(&seen_stop)));
-        Self { address, stop, thread }
+        let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), options).unwrap();
+        Self { address: simulator.address(), simulator }
     }
 
     fn with_faults(faults: &[Fault]) -> Self {
@@ -39,18 +32,12 @@ impl RunningSimulator {
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().map_or(Ok(()), |thread| thread.join().unwrap())
+        self.simulator.stop_flag().store(true, Ordering::Relaxed);
+        self.simulator.join()
     }
 
     fn client(&self) -> Client {
         Client::connect(self.address, "/?token=demo").unwrap()
-    }
-}
-
-impl Drop for RunningSimulator {
-    fn drop(&mut self) {
-        let _ = self.stop();
     }
 }
 
@@ -523,5 +510,22 @@ mod replay {
                 next += 1;
             }
         }
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_does_not_stop_a_replay_for_the_others() {
+        // Far more than what may wait for it, beside the system's socket buffers.
+        let (rows, condition) = (40_000, "x".repeat(1000));
+        let row = format!("AAPL,1,1,1700000000000,1700000000000,{condition}\n");
+        let simulator = replaying(&row.repeat(rows), 1.0);
+        let (mut stuck, mut other) = (simulator.client(), simulator.client());
+        stuck.subscribe(&["AAPL"]);
+        other.subscribe(&["AAPL"]);
+        let (mut seen, deadline) = (0, Instant::now() + DEADLINE);
+        while seen < rows {
+            assert!(Instant::now() < deadline, "{seen} of {rows} rows");
+            seen += other.next_json()["data"].as_array().map_or(0, Vec::len);
+        }
+        assert!(stuck.read_to_the_end().0 < rows / 10, "it was dropped long before the end");
     }
 }

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::StyledStr;
-use clap::{ArgAction, Args, Command, Subcommand};
+use clap::builder::{PossibleValue, StyledStr};
+use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::{DEFAULT_OUT, Places, Task};
@@ -182,7 +182,7 @@ pub(super) struct SimulateArguments {
     speed: f64,
 
     /// What goes wrong on purpose (see below)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = fault)]
     faults: Vec<Fault>,
 
     /// Symbols that a connection may subscribe to; the free plan has 50
@@ -316,14 +316,25 @@ impl Generated {
     }
 }
 
+fn faults() -> impl Iterator<Item = PossibleValue> {
+    Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value)
+}
+
 fn faults_help() -> StyledStr {
-    let width = Fault::ALL.iter().map(|fault| fault.name().len()).max().unwrap_or_default();
-    let lines = Fault::ALL.map(|fault| {
-        let (name, description) = (fault.name(), fault.description());
-        format!("  {name:<width$}  {description}")
+    let width = faults().map(|fault| fault.get_name().len()).max().unwrap_or_default();
+    let lines = faults().map(|fault| {
+        let help = fault.get_help().map(ToString::to_string).unwrap_or_default();
+        format!("  {:<width$}  {help}\n", fault.get_name())
     });
-    let lines = lines.join("\n");
-    format!("Faults:\n{lines}\n\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
+    let lines: String = lines.collect();
+    format!("Faults:\n{lines}\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
+}
+
+fn fault(given: &str) -> Result<Fault, String> {
+    Fault::from_str(given.trim(), false).map_err(|_| {
+        let names: Vec<String> = faults().map(|fault| fault.get_name().to_owned()).collect();
+        format!("there are {}", names.join(", "))
+    })
 }
 
 fn address(given: &str) -> Result<SocketAddr, String> {

@@ -1,264 +1,258 @@
-//! One upgraded connection to the simulated server: its requests, its bounded sending and its
-//! end. Runs on the simulator's thread; no call here waits, and time is an argument.
+//! One client of the simulated server, from its connection to its end.
+//!
+//! Each has a thread of its own, which may wait for its socket: for what it sends a bounded time,
+//! for what it reads not at all.
 
-use super::faults::Ending;
-use super::market::SymbolId;
-use super::request::Request;
+use super::encode::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
+use super::faults::{Fault, FaultPlan};
+use super::market::Trade;
+use super::server::{Hub, REST};
+use super::upgrade::upgrade;
+use serde::Deserialize;
 use socket2::SockRef;
-use std::collections::{HashMap, HashSet};
-use std::io::{self, Read, Write};
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
-use tungstenite::protocol::{CloseFrame, WebSocketConfig, frame::coding::CloseCode};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tungstenite::{Error, Message, WebSocket};
 
-/// How much may wait for a client that does not read, beside what the system's socket buffers
-/// hold: a second of one symbol at the highest rate. Beyond it the client is dropped.
-const OUT_BUFFER_BYTES: usize = 8 * 1024 * 1024;
+/// How long a client has for its half of the closing handshake after a kick.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Text is gathered up to here before it is written, which saves system calls at high rates.
-const WRITE_AT_BYTES: usize = 32 * 1024;
+/// The same when the simulator stops.
+const GOODBYE: Duration = Duration::from_millis(100);
 
-/// A subscription takes some 60 bytes; nothing longer than this makes sense from a client.
-const LONGEST_REQUEST_BYTES: usize = 64 * 1024;
-
-/// Requests are taken in portions, so that a client that floods us does not hold up the others.
+/// Requests are taken in portions, so that trades go out also while they flood in.
 const REQUESTS_PER_PASS: usize = 256;
 
-/// How long a client has for its half of the closing handshake.
-const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
+/// No captured message holds more trades.
+const TRADES_PER_MESSAGE: usize = 10;
+
+/// No real symbol comes near this length.
+const LONGEST_SYMBOL_BYTES: usize = 128;
 
 /// How many bytes `cut` announces in its last frame; it sends only the beginning of them.
 const CUT_FRAME_BYTES: u16 = 512;
 
-/// The connection is over, and why, for the log.
-#[derive(Debug)]
-pub(super) struct Gone(pub(super) String);
-
-/// The bounds of every connection.
-pub(super) fn socket_config() -> WebSocketConfig {
-    WebSocketConfig::default()
-        .read_buffer_size(4 * 1024)
-        .write_buffer_size(WRITE_AT_BYTES)
-        .max_write_buffer_size(OUT_BUFFER_BYTES)
-        .max_message_size(Some(LONGEST_REQUEST_BYTES))
-        .max_frame_size(Some(LONGEST_REQUEST_BYTES))
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Open,
-    /// Nothing is sent any more; what comes is thrown away.
-    Stalled,
-    /// A Close frame is out.
-    Closing {
-        until: Duration,
-    },
+/// Serves the client of this number to its end.
+pub(super) fn serve(stream: TcpStream, number: u64, hub: &Hub) {
+    let plan = FaultPlan::new(&hub.options, number);
+    let reason = upgrade(stream, &plan, hub).map_or_else(str::to_owned, |socket| {
+        let next_ping = Instant::now() + hub.options.ping_every;
+        let (symbols, asked, ending) = (HashMap::new(), 0, None);
+        let mut client = Client { hub, number, socket, symbols, asked, next_ping, plan, ending };
+        hub.broadcast().0.join(number);
+        let reason = client.run().map_or_else(|error| error.to_string(), str::to_owned);
+        let (mut broadcast, _) = hub.broadcast();
+        client.symbols.keys().for_each(|symbol| broadcast.market.unsubscribe(symbol));
+        broadcast.leave(number);
+        reason
+    });
+    log::debug!("simulator: client {number} gone: {reason}");
 }
 
 /// An upgraded connection.
-#[derive(Debug)]
-pub(super) struct Client {
+struct Client<'hub> {
+    hub: &'hub Hub,
+    number: u64,
     socket: WebSocket<TcpStream>,
-    state: State,
-    symbols: HashMap<String, SymbolId>,
-    ids: HashSet<SymbolId>,
+    /// What it is subscribed to, and since which batch of trades.
+    symbols: HashMap<String, usize>,
     /// Subscriptions asked for so far, refused ones included.
-    pub(super) asked: u64,
-    pub(super) next_ping: Duration,
-    /// How long after the first subscription the connection ends, and how.
-    ending: Option<(Duration, Ending)>,
-    ends_at: Option<Duration>,
-    /// Since when the client has been taking less than it is sent.
-    blocked_since: Option<Duration>,
+    asked: u64,
+    next_ping: Instant,
+    plan: FaultPlan<'hub>,
+    /// When and how the connection ends; known after the first subscription.
+    ending: Option<(Instant, Fault)>,
 }
 
-impl Client {
-    pub(super) fn new(
-        socket: WebSocket<TcpStream>,
-        next_ping: Duration,
-        ending: Option<(Duration, Ending)>,
-    ) -> Self {
-        Self {
-            socket,
-            state: State::Open,
-            symbols: HashMap::new(),
-            ids: HashSet::new(),
-            asked: 0,
-            next_ping,
-            ending,
-            ends_at: None,
-            blocked_since: None,
+impl Client<'_> {
+    /// Serves to the end and says why it came.
+    fn run(&mut self) -> Result<&'static str, Error> {
+        while !self.hub.is_stopping() {
+            let (mut broadcast, now) = self.hub.broadcast();
+            let Some((batch, trades)) = broadcast.next(self.number, now) else {
+                return Ok("dropped, it reads too slowly");
+            };
+            drop(broadcast);
+            if trades.is_empty() {
+                sleep(REST);
+            }
+            self.send_trades(batch, &trades)?;
+            self.take_requests()?;
+            if self.next_ping <= Instant::now() {
+                self.next_ping = Instant::now() + self.hub.options.ping_every;
+                self.send(PING)?;
+            }
+            self.socket.flush()?;
+            if let Some((_, fault)) = self.ending.filter(|(at, _)| *at <= Instant::now()) {
+                return self.end(fault);
+            }
         }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.state == State::Open
-    }
-
-    pub(super) fn symbols(&self) -> usize {
-        self.symbols.len()
-    }
-
-    pub(super) fn has_symbol(&self, symbol: &str) -> bool {
-        self.symbols.contains_key(symbol)
-    }
-
-    pub(super) fn has_id(&self, id: SymbolId) -> bool {
-        self.ids.contains(&id)
-    }
-
-    pub(super) fn all_ids(&self) -> impl Iterator<Item = SymbolId> {
-        self.ids.iter().copied()
-    }
-
-    /// Notes a subscription; the first starts the time to this connection's end.
-    pub(super) fn add_symbol(&mut self, symbol: String, id: SymbolId, now: Duration) {
-        self.symbols.insert(symbol, id);
-        self.ids.insert(id);
-        if let (None, Some((after, _))) = (self.ends_at, self.ending) {
-            self.ends_at = Some(now + after);
-        }
-    }
-
-    pub(super) fn remove_symbol(&mut self, symbol: &str) -> Option<SymbolId> {
-        let id = self.symbols.remove(symbol)?;
-        self.ids.remove(&id);
-        Some(id)
-    }
-
-    /// Since when the client's side of the socket has been full, if it is.
-    pub(super) fn blocked_since(&self) -> Option<Duration> {
-        self.blocked_since.filter(|_| self.is_open())
+        let reason = "simulator stopped".into();
+        self.close(Some(CloseFrame { code: CloseCode::Away, reason }), GOODBYE)
     }
 
     /// Takes what has come. WebSocket pings are answered on the way.
-    pub(super) fn requests(&mut self, now: Duration) -> Result<Vec<Request>, Gone> {
-        let mut requests = Vec::new();
-        match self.state {
-            State::Stalled => {
-                drain(self.socket.get_mut())?;
-                return Ok(requests);
-            }
-            State::Closing { until } if now >= until => {
-                return Err(Gone(String::from("closed, without an answer")));
-            }
-            State::Open | State::Closing { .. } => {}
-        }
+    fn take_requests(&mut self) -> Result<(), Error> {
         for _ in 0..REQUESTS_PER_PASS {
-            match self.socket.read() {
-                Ok(Message::Text(text)) => requests.extend(Request::parse(&text)),
-                Ok(_) => {}
-                Err(error) if would_block(&error) => break,
-                Err(error) => return Err(Gone(error.to_string())),
+            match self.read()? {
+                Some(Message::Text(text)) => self.answer(&text)?,
+                Some(_) => {}
+                None => break,
             }
         }
-        Ok(requests)
+        Ok(())
     }
 
-    /// Queues a text message; nothing when the connection is stalled or closing.
-    pub(super) fn send(&mut self, text: String) -> Result<(), Gone> {
-        if !self.is_open() {
-            return Ok(());
-        }
-        match self.socket.write(Message::text(text)) {
-            Ok(()) => Ok(()),
-            Err(error) if would_block(&error) => Ok(()), // it is in the buffer
-            Err(Error::WriteBufferFull(_)) => {
-                Err(Gone(format!("dropped: {OUT_BUFFER_BYTES} bytes wait that it does not read")))
-            }
-            Err(error) => Err(Gone(error.to_string())),
+    /// Reads without waiting, so that a client that sends byte by byte holds nothing up.
+    fn read(&mut self) -> Result<Option<Message>, Error> {
+        self.socket.get_ref().set_nonblocking(true)?;
+        let result = self.socket.read();
+        self.socket.get_ref().set_nonblocking(false)?;
+        match result {
+            Err(Error::Io(error)) if is_quiet(&error) => Ok(None),
+            other => other.map(Some),
         }
     }
 
-    /// Writes as much of what is queued as the socket takes.
-    pub(super) fn flush(&mut self, now: Duration) -> Result<(), Gone> {
-        if self.state == State::Stalled {
-            return Ok(());
-        }
-        match self.socket.flush() {
-            Ok(()) => {
-                self.blocked_since = None;
-                Ok(())
+    fn answer(&mut self, text: &str) -> Result<(), Error> {
+        match serde_json::from_str(text) {
+            Ok(Request::Subscribe { symbol }) => {
+                let listed = self.hub.listed(&symbol);
+                if self.symbols.contains_key(&*listed) {
+                    return Ok(());
+                }
+                self.asked += 1;
+                if symbol.is_empty()
+                    || symbol.len() > LONGEST_SYMBOL_BYTES
+                    || self.plan.refuses(self.asked)
+                {
+                    return self.send(invalid_symbol(&symbol));
+                }
+                if self.symbols.len() >= self.hub.options.max_symbols {
+                    return self.send(TOO_MANY_SYMBOLS);
+                }
+                let (mut broadcast, now) = self.hub.broadcast();
+                let from = broadcast.subscribe(&listed, now);
+                self.symbols.insert(listed.into_owned(), from);
+                if self.ending.is_none() {
+                    let ending = self.plan.draw_ending();
+                    self.ending = ending.map(|(after, fault)| (Instant::now() + after, fault));
+                }
             }
-            Err(error) if would_block(&error) => {
-                self.blocked_since.get_or_insert(now);
-                Ok(())
+            Ok(Request::Unsubscribe { symbol }) => {
+                let listed = self.hub.listed(&symbol);
+                if self.symbols.remove(&*listed).is_some() {
+                    self.hub.broadcast().0.market.unsubscribe(&listed);
+                }
             }
-            Err(error) => Err(Gone(error.to_string())),
+            Err(_) => {}
         }
+        Ok(())
     }
 
-    /// Comes to the end that was drawn for this connection, when its time has come.
-    pub(super) fn end_if_due(&mut self, now: Duration) -> Result<(), Gone> {
-        let (Some(at), Some((_, ending))) = (self.ends_at, self.ending) else { return Ok(()) };
-        if now < at || !self.is_open() {
-            return Ok(());
-        }
-        match ending {
-            Ending::Kick => self.close(now, None),
-            Ending::Stall => {
-                self.state = State::Stalled;
-                Ok(())
-            }
-            Ending::Reset => {
-                // Closing with a linger of zero makes the system send RST instead of FIN.
-                let lingered =
-                    SockRef::from(self.socket.get_ref()).set_linger(Some(Duration::ZERO));
-                Err(Gone(match lingered {
-                    Ok(()) => String::from("fault: reset"),
-                    Err(error) => format!("fault: reset, which failed: {error}"),
-                }))
-            }
-            Ending::Cut => {
-                self.flush(now)?;
-                if self.blocked_since.is_none() {
-                    let [high, low] = CUT_FRAME_BYTES.to_be_bytes();
-                    // Final text frame, unmasked, 16-bit length.
-                    let mut bytes = vec![0x81, 126, high, low];
-                    bytes.extend_from_slice(br#"{"data":[{"c":["1","12"],"p":164.0"#);
-                    // Whether it was taken or not, the connection ends inside a frame or before.
-                    let _ = self.socket.get_mut().write(&bytes);
-                } // else a frame is half written already
-                let _ = self.socket.get_ref().shutdown(Shutdown::Write);
-                Err(Gone(String::from("fault: cut")))
+    /// Sends those of a batch's trades that this client wants.
+    fn send_trades(&mut self, batch: usize, trades: &[Trade]) -> Result<(), Error> {
+        let is_wanted =
+            |trade: &&Trade| self.symbols.get(&*trade.symbol).is_some_and(|from| *from <= batch);
+        let wanted: Vec<&Trade> = trades.iter().filter(is_wanted).collect();
+        for together in wanted.chunk_by(|a, b| a.instant_ms == b.instant_ms) {
+            for part in together.chunks(TRADES_PER_MESSAGE) {
+                if self.plan.has(Fault::PingsOnly) || self.hub.is_stopping() {
+                    return Ok(());
+                }
+                let elements = part.iter().map(|trade| trade.element.as_str());
+                let mut elements: Vec<&str> = elements.collect();
+                if let Some(nonsense) = self.plan.spoil(&mut elements) {
+                    self.send(nonsense)?;
+                }
+                self.send(trade_message(&elements))?;
             }
         }
+        Ok(())
     }
 
-    /// Starts the closing handshake, as a server that goes away.
-    pub(super) fn say_goodbye(&mut self, now: Duration) -> Result<(), Gone> {
-        if !self.is_open() {
-            return Ok(());
-        }
-        let reason = "simulator stopped".into();
-        self.close(now, Some(CloseFrame { code: CloseCode::Away, reason }))
+    fn send(&mut self, text: impl Into<String>) -> Result<(), Error> {
+        self.socket.write(Message::text(text.into()))
     }
 
-    fn close(&mut self, now: Duration, frame: Option<CloseFrame>) -> Result<(), Gone> {
-        self.state = State::Closing { until: now + CLOSE_DEADLINE };
-        match self.socket.close(frame) {
-            Ok(()) => Ok(()),
-            Err(error) if would_block(&error) => Ok(()),
-            Err(error) => Err(Gone(error.to_string())),
+    /// Comes to the end that was drawn for this connection.
+    fn end(&mut self, fault: Fault) -> Result<&'static str, Error> {
+        self.hub.broadcast().0.leave(self.number);
+        let stream = self.socket.get_mut();
+        match fault {
+            Fault::Kick => return self.close(None, CLOSE_DEADLINE),
+            // Closing with a linger of zero makes the system send RST instead of FIN.
+            Fault::Reset => SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?,
+            Fault::Stall => {
+                while !self.hub.is_stopping() {
+                    // What comes is thrown away, so that the end of the connection is noticed.
+                    match stream.read(&mut [0; 4096]) {
+                        Ok(0) => return Ok("it left a stalled connection"),
+                        Err(error) if !is_quiet(&error) => return Err(error.into()),
+                        _ => {}
+                    }
+                }
+            }
+            _ => {
+                let [high, low] = CUT_FRAME_BYTES.to_be_bytes();
+                // Final text frame, unmasked, 16-bit length.
+                stream.write_all(&[0x81, 126, high, low])?;
+                stream.write_all(br#"{"data":[{"c":["1","12"],"p":164.0"#)?;
+                stream.shutdown(Shutdown::Write)?;
+            }
         }
+        Ok("a fault asked for")
+    }
+
+    /// Sends a Close frame and gives the client a moment for its half of the handshake.
+    fn close(
+        &mut self,
+        frame: Option<CloseFrame>,
+        patience: Duration,
+    ) -> Result<&'static str, Error> {
+        let until = Instant::now() + patience;
+        self.socket.close(frame)?;
+        while Instant::now() < until {
+            // An error is the end that was waited for.
+            if self.read()?.is_none() {
+                sleep(REST);
+            }
+        }
+        Ok("closed, without an answer")
     }
 }
 
-fn would_block(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+/// Whether a read found nothing yet.
+fn is_quiet(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Throws away what has come, so that the end of the connection is noticed.
-fn drain(stream: &mut TcpStream) -> Result<(), Gone> {
-    let mut bytes = [0_u8; 4096];
-    for _ in 0..REQUESTS_PER_PASS {
-        match stream.read(&mut bytes) {
-            Ok(0) => return Err(Gone(String::from("left a stalled connection"))),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(Gone(error.to_string())),
-        }
+/// What a client may ask for; anything else is passed over in silence.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Request {
+    Subscribe { symbol: String },
+    Unsubscribe { symbol: String },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_understood_and_anything_else_is_passed_over() {
+        let parse = |text| serde_json::from_str::<Request>(text).ok();
+        let symbol = String::from("A\"");
+        assert_eq!(
+            parse(r#"{ "symbol": "\u0041\"" , "type": "unsubscribe" }"#),
+            Some(Request::Unsubscribe { symbol })
+        );
+        assert_eq!(parse(r#"{"type":"subscribe-news","symbol":"A"}"#), None);
+        assert_eq!(parse(r#"{"type":"subscribe","symbol":7}"#), None);
+        assert_eq!(parse("subscribe A"), None);
     }
-    Ok(())
 }

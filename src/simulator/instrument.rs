@@ -3,8 +3,10 @@
 //! A rule: no I/O and no clock, the time is an argument, and everything random comes from the
 //! seed. The same seed and symbol give the same trades, whatever else is subscribed.
 
+use super::encode::{TradeText, decimal, push_string};
+use super::market::Trade;
 use super::names::{Kind, hash, price_decimals, start_price};
-use super::spelling::{TradeText, push_decimal, push_string};
+use std::sync::Arc;
 
 /// How fast the price forgets a deviation from its start: half of it is gone in about 83 minutes,
 /// so it wanders visibly within an hour and is still near its start after weeks.
@@ -17,8 +19,20 @@ const STEP_PER_ROOT_SECOND: f64 = 0.0005;
 /// No deviation goes beyond this (natural logarithm), whatever the random numbers say.
 const WIDEST_DEVIATION: f64 = 0.25;
 
-/// One symbol's walk and its way of spelling trades.
-#[derive(Debug)]
+/// How far the exchange's time lies behind ours, in milliseconds: what a feed on the same coast
+/// takes. It also keeps every time behind the receiver's clock.
+pub(super) const EXCHANGE_LAG_MS: i64 = 25;
+
+/// In the captures about one trade in fifty repeats the one before it, legitimately.
+const REPEATS_PER_CENT: u8 = 2;
+
+/// In the captures about one trade in fifty is timed before the one before it.
+const BACKWARD_TIMES_PER_CENT: u8 = 2;
+
+/// How far such a time runs back, in milliseconds, at most.
+const FURTHEST_BACK_MS: i64 = 9;
+
+/// One symbol's walk, its arrivals and its way of spelling trades.
 pub(super) struct Instrument {
     kind: Kind,
     symbol_json: String,
@@ -27,11 +41,19 @@ pub(super) struct Instrument {
     /// Natural logarithm of price over start price.
     deviation: f64,
     rng: fastrand::Rng,
+    /// How many clients want it.
+    pub(super) subscribers: usize,
+    /// Seconds since the market's start.
+    pub(super) next_arrival: f64,
+    last_arrival: f64,
+    /// Exchange time of the last trade, UNIX milliseconds.
+    last_timestamp_ms: i64,
 }
 
 impl Instrument {
-    /// The instrument that `symbol` names; any text names one.
-    pub(super) fn new(symbol: &str, seed: u64) -> Self {
+    /// The instrument that `symbol` names; any text names one. Its price starts at `now`, in
+    /// seconds since the market's start.
+    pub(super) fn new(symbol: &str, seed: u64, now: f64) -> Self {
         let kind = Kind::of(symbol);
         let start_price = start_price(symbol);
         let mut symbol_json = String::new();
@@ -43,6 +65,10 @@ impl Instrument {
             price_decimals: price_decimals(kind, start_price),
             deviation: 0.0,
             rng: fastrand::Rng::with_seed(seed ^ hash(symbol)),
+            subscribers: 0,
+            next_arrival: now,
+            last_arrival: now,
+            last_timestamp_ms: 0,
         }
     }
 
@@ -53,29 +79,61 @@ impl Instrument {
     }
 
     /// Whether chance strikes, `per_cent` times in a hundred.
-    pub(super) fn chance(&mut self, per_cent: u8) -> bool {
+    fn chance(&mut self, per_cent: u8) -> bool {
         self.rng.u8(0..100) < per_cent
     }
 
-    /// A whole number from 0 to `most`, both included.
-    pub(super) fn up_to(&mut self, most: u8) -> u8 {
-        self.rng.u8(0..=most)
+    /// Appends the trades up to `now` (in seconds since the market's start, `wall_ms` in UNIX
+    /// milliseconds), `rate` of them a second, each with its arrival.
+    pub(super) fn trade_until(
+        &mut self,
+        now: f64,
+        wall_ms: i64,
+        rate: f64,
+        symbol: &Arc<str>,
+        trades: &mut Vec<(f64, Trade)>,
+    ) {
+        while self.next_arrival <= now {
+            let arrival = self.next_arrival;
+            let timestamp_ms = self.timestamp_ms(now - arrival, wall_ms);
+            let element = self.trade(arrival - self.last_arrival, timestamp_ms);
+            let trade = Trade { symbol: Arc::clone(symbol), element, instant_ms: wall_ms };
+            if self.chance(REPEATS_PER_CENT) {
+                trades.push((arrival, trade.clone()));
+            }
+            trades.push((arrival, trade));
+            self.last_arrival = arrival;
+            self.next_arrival += self.gap_seconds(rate);
+        }
     }
 
-    /// Walks `elapsed_seconds` on and appends one trade at `timestamp_ms` (UNIX, milliseconds).
-    pub(super) fn push_trade(&mut self, out: &mut String, elapsed_seconds: f64, timestamp_ms: i64) {
+    /// The exchange's time of a trade that was `age` seconds ago when our clock shows `wall_ms`.
+    fn timestamp_ms(&mut self, age: f64, wall_ms: i64) -> i64 {
+        #[expect(clippy::cast_possible_truncation, reason = "at most the longest catch-up")]
+        let mut timestamp_ms = wall_ms - EXCHANGE_LAG_MS - (age * 1000.0) as i64;
+        if self.last_timestamp_ms > 0 && self.chance(BACKWARD_TIMES_PER_CENT) {
+            let back = self.rng.i64(1..=FURTHEST_BACK_MS);
+            timestamp_ms = timestamp_ms.min(self.last_timestamp_ms - back);
+        }
+        self.last_timestamp_ms = timestamp_ms;
+        timestamp_ms
+    }
+
+    /// Walks `elapsed_seconds` on and spells one trade at `timestamp_ms` (UNIX, milliseconds).
+    fn trade(&mut self, elapsed_seconds: f64, timestamp_ms: i64) -> String {
         self.walk(elapsed_seconds);
-        let (mut price, mut volume) = (String::new(), String::new());
-        self.push_price(&mut price);
-        let units = self.push_volume(&mut volume);
+        let price = self.price();
+        let (units, decimals) = self.volume();
+        let mut element = String::new();
         TradeText {
             conditions: self.conditions(units),
             price: &price,
             symbol: &self.symbol_json,
             timestamp_ms,
-            volume: &volume,
+            volume: &decimal(units, decimals),
         }
-        .push_to(out);
+        .push_to(&mut element);
+        element
     }
 
     /// An Ornstein-Uhlenbeck step: a random walk that is pulled back to its start.
@@ -96,7 +154,7 @@ impl Instrument {
         clippy::cast_sign_loss,
         reason = "a positive price of known size, rounded to its smallest unit"
     )]
-    fn push_price(&mut self, out: &mut String) {
+    fn price(&mut self) -> String {
         let price = self.start_price * self.deviation.exp();
         let scale = 10_f64.powi(self.price_decimals.cast_signed());
         let mut units = (price * scale).round() as u64;
@@ -109,20 +167,18 @@ impl Instrument {
                 _ => 0,
             };
         }
-        push_decimal(out, units.max(1), self.price_decimals);
+        decimal(units.max(1), self.price_decimals)
     }
 
-    /// Appends the volume and returns it in the units that it is counted in (shares for a stock).
-    fn push_volume(&mut self, out: &mut String) -> u64 {
-        let (units, decimals) = match self.kind {
+    /// The volume as units and decimals; a stock's units are shares.
+    fn volume(&mut self) -> (u64, u32) {
+        match self.kind {
             Kind::Forex => (0, 0),
             Kind::Stock => (self.stock_volume(), 0),
             Kind::Crypto if self.start_price >= 1000.0 => (self.log_uniform(6), 6),
             Kind::Crypto if self.start_price >= 1.0 => (self.log_uniform(6), 4),
             Kind::Crypto => (self.log_uniform(5), 1),
-        };
-        push_decimal(out, units, decimals);
-        units
+        }
     }
 
     /// Shares: odd lots and round lots in about equal parts, now and then a mere price update.
@@ -167,10 +223,9 @@ mod tests {
     use serde_json::Value;
 
     fn trades(symbol: &str, count: usize, gap_seconds: f64) -> Vec<(String, Value)> {
-        let mut instrument = Instrument::new(symbol, 7);
+        let mut instrument = Instrument::new(symbol, 7, 0.0);
         let spell = |_| {
-            let mut text = String::new();
-            instrument.push_trade(&mut text, gap_seconds, 1_680_286_537_580);
+            let text = instrument.trade(gap_seconds, 1_680_286_537_580);
             let value = serde_json::from_str(&text).expect("valid JSON");
             (text, value)
         };

@@ -4,7 +4,7 @@
 
 use super::instrument::Instrument;
 use std::collections::HashMap;
-use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many symbols' prices are remembered after nobody wants them any more, so that a client
@@ -15,199 +15,99 @@ const REMEMBERED_SYMBOLS: usize = 4096;
 const LONGEST_CATCH_UP_SECONDS: f64 = 1.0;
 
 /// No tick makes more trades than this for all symbols together. It bounds the memory of one tick
-/// (some 8 MB) and lets a machine that cannot keep up make fewer trades instead of stopping.
+/// (some 15 MB) and lets a machine that cannot keep up make fewer trades instead of stopping.
 const MOST_TRADES_PER_TICK: f64 = 100_000.0;
 
-/// How far the exchange's time lies behind ours, in milliseconds: what a feed on the same coast
-/// takes. It also keeps every time behind the receiver's clock.
-const EXCHANGE_LAG_MS: i64 = 25;
-
-/// In the captures about one trade in fifty repeats the one before it, legitimately.
-const REPEATS_PER_CENT: u8 = 2;
-
-/// In the captures about one trade in fifty is timed before the one before it.
-const BACKWARD_TIMES_PER_CENT: u8 = 2;
-
-/// How far such a time runs back, in milliseconds, at most.
-const FURTHEST_BACK_MS: u8 = 9;
-
-/// Identifies a symbol for as long as it is remembered.
-pub(super) type SymbolId = u64;
-
-/// The trades of one tick, in order of arrival, spelled once for all clients.
-#[derive(Debug, Default)]
-pub(super) struct TradeBatch {
-    text: String,
-    trades: Vec<(f64, SymbolId, Range<usize>)>,
-}
-
-impl TradeBatch {
-    /// Each trade's symbol and JSON element, in order of arrival.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SymbolId, &str)> {
-        self.trades.iter().map(|(_, id, range)| (*id, &self.text[range.clone()]))
-    }
-
-    fn clear(&mut self) {
-        self.text.clear();
-        self.trades.clear();
-    }
-}
-
-#[derive(Debug)]
-struct Listing {
-    symbol: String,
-    instrument: Instrument,
-    subscribers: usize,
-    /// Seconds since the market's start.
-    next_arrival: f64,
-    last_arrival: f64,
-    /// Exchange time of the last trade, UNIX milliseconds.
-    last_timestamp_ms: i64,
+/// One trade on its way to the clients, simulated or replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trade {
+    pub(super) symbol: Arc<str>,
+    /// The trade as it stands in a message.
+    pub(super) element: String,
+    /// When it arrived, UNIX milliseconds: trades that share it may go out in one message.
+    pub(super) instant_ms: i64,
 }
 
 /// All symbols that are or were subscribed, and their prices.
-#[derive(Debug)]
 pub(super) struct Market {
     seed: u64,
     /// Trades a second for each symbol.
     rate: f64,
-    next_id: SymbolId,
-    ids: HashMap<String, SymbolId>,
-    listings: HashMap<SymbolId, Listing>,
+    instruments: HashMap<Arc<str>, Instrument>,
 }
 
 impl Market {
     /// A market where each symbol trades `rate` times a second.
     pub(super) fn new(seed: u64, rate: f64) -> Self {
-        Self { seed, rate, next_id: 0, ids: HashMap::new(), listings: HashMap::new() }
+        Self { seed, rate, instruments: HashMap::new() }
     }
 
     /// One more client wants `symbol` from `now` (since the market's start) on.
-    pub(super) fn subscribe(&mut self, symbol: &str, now: Duration) -> SymbolId {
+    pub(super) fn subscribe(&mut self, symbol: &str, now: Duration) {
         let now = now.as_secs_f64();
-        let id = match self.ids.get(symbol) {
-            Some(id) => *id,
-            None => self.list(symbol, now),
-        };
-        let rate = self.rate;
-        if let Some(listing) = self.listings.get_mut(&id) {
-            listing.subscribers += 1;
-            if listing.subscribers == 1 {
-                listing.next_arrival = now + listing.instrument.gap_seconds(rate);
-            }
+        if self.instruments.len() >= REMEMBERED_SYMBOLS && !self.instruments.contains_key(symbol) {
+            self.instruments.retain(|_, instrument| instrument.subscribers > 0);
         }
-        id
+        let instrument = self
+            .instruments
+            .entry(symbol.into())
+            .or_insert_with(|| Instrument::new(symbol, self.seed, now));
+        instrument.subscribers += 1;
+        if instrument.subscribers == 1 {
+            instrument.next_arrival = now + instrument.gap_seconds(self.rate);
+        }
     }
 
     /// One client less wants the symbol.
-    pub(super) fn unsubscribe(&mut self, id: SymbolId) {
-        if let Some(listing) = self.listings.get_mut(&id) {
-            listing.subscribers = listing.subscribers.saturating_sub(1);
+    pub(super) fn unsubscribe(&mut self, symbol: &str) {
+        if let Some(instrument) = self.instruments.get_mut(symbol) {
+            instrument.subscribers = instrument.subscribers.saturating_sub(1);
         }
     }
 
-    fn list(&mut self, symbol: &str, now: f64) -> SymbolId {
-        if self.listings.len() >= REMEMBERED_SYMBOLS {
-            self.listings.retain(|_, listing| listing.subscribers > 0);
-            self.ids.retain(|_, id| self.listings.contains_key(id));
-        }
-        let id = self.next_id;
-        self.next_id += 1;
-        let listing = Listing {
-            symbol: symbol.to_owned(),
-            instrument: Instrument::new(symbol, self.seed),
-            subscribers: 0,
-            next_arrival: now,
-            last_arrival: now,
-            last_timestamp_ms: 0,
-        };
-        self.ids.insert(listing.symbol.clone(), id);
-        self.listings.insert(id, listing);
-        id
-    }
-
-    /// Replaces what is in `batch` by the trades up to `now` (since the market's start), which is
-    /// `wall_ms` in UNIX milliseconds.
-    pub(super) fn trades_until(&mut self, now: Duration, wall_ms: i64, batch: &mut TradeBatch) {
-        batch.clear();
+    /// The trades up to `now` (since the market's start), which is `wall_ms` in UNIX milliseconds,
+    /// in order of arrival.
+    pub(super) fn trades_until(&mut self, now: Duration, wall_ms: i64) -> Vec<Trade> {
         if self.rate <= 0.0 {
-            return;
+            return Vec::new();
         }
         let now = now.as_secs_f64();
-        let wanted = self.listings.values().filter(|listing| listing.subscribers > 0).count();
+        let wanted =
+            self.instruments.values().filter(|instrument| instrument.subscribers > 0).count();
         #[expect(clippy::cast_precision_loss, reason = "a count of a few thousand")]
         let catch_up = MOST_TRADES_PER_TICK / (self.rate * wanted as f64);
         let earliest = now - catch_up.min(LONGEST_CATCH_UP_SECONDS);
-        for (id, listing) in &mut self.listings {
-            if listing.subscribers > 0 {
-                listing.next_arrival = listing.next_arrival.max(earliest);
-                listing.trade_until(now, wall_ms, self.rate, *id, batch);
+        let mut trades = Vec::new();
+        for (symbol, instrument) in &mut self.instruments {
+            if instrument.subscribers > 0 {
+                instrument.next_arrival = instrument.next_arrival.max(earliest);
+                instrument.trade_until(now, wall_ms, self.rate, symbol, &mut trades);
             }
         }
         // Ties are broken by symbol, so that equal seeds give equal feeds.
-        batch.trades.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    }
-}
-
-impl Listing {
-    fn trade_until(
-        &mut self,
-        now: f64,
-        wall_ms: i64,
-        rate: f64,
-        id: SymbolId,
-        batch: &mut TradeBatch,
-    ) {
-        while self.next_arrival <= now {
-            let arrival = self.next_arrival;
-            let timestamp_ms = self.timestamp_ms(now - arrival, wall_ms);
-            let start = batch.text.len();
-            self.instrument.push_trade(&mut batch.text, arrival - self.last_arrival, timestamp_ms);
-            let range = start..batch.text.len();
-            if self.instrument.chance(REPEATS_PER_CENT) {
-                batch.trades.push((arrival, id, range.clone()));
-            }
-            batch.trades.push((arrival, id, range));
-            self.last_arrival = arrival;
-            self.next_arrival += self.instrument.gap_seconds(rate);
-        }
-    }
-
-    /// The exchange's time of a trade that was `age` seconds ago when our clock shows `wall_ms`.
-    fn timestamp_ms(&mut self, age: f64, wall_ms: i64) -> i64 {
-        #[expect(clippy::cast_possible_truncation, reason = "at most the longest catch-up")]
-        let straight = wall_ms - EXCHANGE_LAG_MS - (age * 1000.0) as i64;
-        let back = 1 + i64::from(self.instrument.up_to(FURTHEST_BACK_MS - 1));
-        let runs_back = self.instrument.chance(BACKWARD_TIMES_PER_CENT);
-        let timestamp_ms = if runs_back && self.last_timestamp_ms > 0 {
-            (self.last_timestamp_ms - back).min(straight)
-        } else {
-            straight
-        };
-        self.last_timestamp_ms = timestamp_ms;
-        timestamp_ms
+        trades.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.symbol.cmp(&b.1.symbol)));
+        trades.into_iter().map(|(_, trade)| trade).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{MOST_TRADES_PER_SECOND, instrument::EXCHANGE_LAG_MS};
     use super::*;
     use serde_json::Value;
 
     const WALL_MS: i64 = 1_700_000_000_000;
 
     /// The trades of `seconds` seconds in ticks of 100 ms.
-    fn run(market: &mut Market, seconds: u32) -> Vec<(SymbolId, Value)> {
-        let mut batch = TradeBatch::default();
+    fn run(market: &mut Market, seconds: u32) -> Vec<(Arc<str>, Value)> {
         let mut trades = Vec::new();
         for tick in 1..=seconds * 10 {
             let wall_ms = WALL_MS + i64::from(tick) * 100;
-            market.trades_until(Duration::from_millis(100) * tick, wall_ms, &mut batch);
-            for (id, element) in batch.iter() {
-                let trade: Value = serde_json::from_str(element).unwrap();
-                let age = wall_ms - trade["t"].as_i64().unwrap();
+            for trade in market.trades_until(Duration::from_millis(100) * tick, wall_ms) {
+                let element: Value = serde_json::from_str(&trade.element).unwrap();
+                let age = wall_ms - element["t"].as_i64().unwrap();
                 assert!(age >= EXCHANGE_LAG_MS, "never ahead of the clock: {element}");
-                trades.push((id, trade));
+                trades.push((trade.symbol, element));
             }
         }
         trades
@@ -216,13 +116,13 @@ mod tests {
     #[test]
     fn each_symbol_trades_about_as_often_as_asked_and_symbols_are_mixed() {
         let mut market = Market::new(1, 10.0);
-        let apple = market.subscribe("AAPL", Duration::ZERO);
-        let microsoft = market.subscribe("MSFT", Duration::ZERO);
+        market.subscribe("AAPL", Duration::ZERO);
+        market.subscribe("MSFT", Duration::ZERO);
         let trades = run(&mut market, 100);
-        let of_apple = trades.iter().filter(|(id, _)| *id == apple).count();
+        let of_apple = trades.iter().filter(|(symbol, _)| **symbol == *"AAPL").count();
         assert!((850..1200).contains(&of_apple), "{of_apple} in 100 s");
         let changes = trades.windows(2).filter(|pair| pair[0].0 != pair[1].0).count();
-        assert!(changes > 500, "{changes} changes between {apple} and {microsoft}");
+        assert!(changes > 500, "{changes} changes between the two");
     }
 
     #[test]
@@ -252,38 +152,38 @@ mod tests {
     #[test]
     fn nobody_subscribed_means_no_trades_and_a_return_continues_the_price() {
         let mut market = Market::new(5, 100.0);
-        let first = market.subscribe("TSLA", Duration::ZERO);
-        market.unsubscribe(first);
-        assert!(run(&mut market, 5).is_empty());
-        assert_eq!(market.subscribe("TSLA", Duration::from_secs(5)), first);
-    }
-
-    #[test]
-    fn a_long_pause_is_not_made_up_for() {
-        let mut market = Market::new(6, 100.0);
         market.subscribe("TSLA", Duration::ZERO);
-        let mut batch = TradeBatch::default();
-        market.trades_until(Duration::from_secs(3600), WALL_MS, &mut batch);
-        assert!((50..200).contains(&batch.iter().count()), "about one second's worth");
+        let before = run(&mut market, 60);
+        market.unsubscribe("TSLA");
+        assert!(market.trades_until(Duration::from_secs(70), WALL_MS).is_empty());
+        market.subscribe("TSLA", Duration::from_secs(70));
+        let after = market.trades_until(Duration::from_secs(71), WALL_MS);
+        let price = |trade: &Value| trade["p"].as_f64().unwrap();
+        let (last, next) = (price(&before.last().unwrap().1), &after[0].element);
+        let next = price(&serde_json::from_str(next).unwrap());
+        assert!((next / last - 1.0).abs() < 0.008, "from {last} to {next} in ten seconds");
     }
 
     #[test]
-    fn a_hundred_thousand_trades_a_second_come_out_whole() {
-        let mut market = Market::new(7, 100_000.0);
-        market.subscribe("NVDA", Duration::ZERO);
-        let mut batch = TradeBatch::default();
-        market.trades_until(Duration::from_millis(100), WALL_MS, &mut batch);
-        assert!((9_500..11_000).contains(&batch.iter().count()));
+    fn the_highest_rate_comes_out_whole_and_a_long_pause_is_not_made_up_for() {
+        fn check(rate: f64, until: Duration, expected: std::ops::Range<usize>) {
+            let mut market = Market::new(6, rate);
+            market.subscribe("TSLA", Duration::ZERO);
+            let count = market.trades_until(until, WALL_MS).len();
+            assert!(expected.contains(&count), "{count} at {rate} after {until:?}");
+        }
+        check(MOST_TRADES_PER_SECOND, Duration::from_millis(100), 9_500..11_000);
+        check(100.0, Duration::from_secs(3600), 50..200);
     }
 
     #[test]
     fn symbols_nobody_wants_do_not_pile_up() {
         let mut market = Market::new(8, 1.0);
         for number in 0..3 * REMEMBERED_SYMBOLS {
-            let id = market.subscribe(&format!("SYM{number}"), Duration::ZERO);
-            market.unsubscribe(id);
+            let symbol = format!("SYM{number}");
+            market.subscribe(&symbol, Duration::ZERO);
+            market.unsubscribe(&symbol);
         }
-        assert!(market.listings.len() <= REMEMBERED_SYMBOLS);
-        assert_eq!(market.listings.len(), market.ids.len());
+        assert!(market.instruments.len() <= REMEMBERED_SYMBOLS);
     }
 }

@@ -1,42 +1,45 @@
 //! A server that looks like Finnhub's WebSocket, with a market of its own.
 //!
 //! `--demo` streams from it over loopback, `simulate` makes it a server for any client, and tests
-//! drive the recorder with it, faults included. It runs on the one thread that calls
-//! [`Simulator::run`], starts none, and serves up to 64 clients from a polling loop.
+//! drive the recorder with it, faults included. A [`Simulator`] is a thread that listens, and a
+//! thread for each of up to 64 clients.
 //!
 //! It must not use the recorder's own reading of Finnhub's messages (the room `wire`): what it
-//! sends is spelled by hand in `spelling`, so that a shared mistake cannot hide.
+//! sends is spelled by hand in `encode`, so that a shared mistake cannot hide.
 //!
-//! - `server`: the loop, and the only part that looks at a clock
-//! - `reception`, `handshake`: connections until they are upgraded
-//! - `client`, `request`: one connection, what it asks for, bounded sending
+//! - `simulate`: the subcommand
+//! - `server`: the listening thread
+//! - `upgrade`, `client`: one connection: who is let in, requests, bounded sending, end
+//! - `faults`: what goes wrong on purpose, and when
+//! - `broadcast`: the trades on their way to the clients
 //! - `market`, `instrument`, `names`: when trades happen and what they are
 //! - `replay`: trades from a recording instead
-//! - `faults`, `garbage`: what goes wrong on purpose, and when
 
+mod broadcast;
 mod client;
+mod encode;
 mod faults;
-mod garbage;
-mod handshake;
 mod instrument;
 mod market;
 mod names;
-mod reception;
 mod replay;
-mod request;
 mod server;
-mod spelling;
+mod simulate;
+mod upgrade;
 
-pub use faults::{
-    ENDING_AFTER, Fault, GARBAGE_PER_CENT, KICK_AFTER, REFUSE_EVERY, SLOW_UPGRADE, UnknownFault,
-};
+pub use faults::{Fault, SLOW_UPGRADE};
+pub use simulate::simulate;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use crate::error::Error;
 
 /// More trades a second and symbol than this are not made.
 pub const MOST_TRADES_PER_SECOND: f64 = 100_000.0;
@@ -72,7 +75,7 @@ impl Default for SimulatorOptions {
             plain_symbols: true,
             ping_every: Duration::from_secs(60),
             faults: Vec::new(),
-            ending_after: ENDING_AFTER,
+            ending_after: faults::ENDING_AFTER,
             replay: None,
         }
     }
@@ -92,14 +95,9 @@ pub struct Replay {
 /// Why the simulator could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulatorError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Bind {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
+    /// The address cannot be listened on, or the system gives no thread for it.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
     /// The rate is negative, too high or not a number.
     #[error("cannot make {0} trades a second; choose a rate from 0 to {MOST_TRADES_PER_SECOND}")]
     Rate(f64),
@@ -124,45 +122,83 @@ pub enum SimulatorError {
     },
 }
 
-/// A listening server that is not yet serving.
+impl From<SimulatorError> for Error {
+    fn from(error: SimulatorError) -> Self {
+        let said = error.to_string();
+        match error {
+            SimulatorError::Rate(_) | SimulatorError::Speed(_) => Self::Usage(said),
+            SimulatorError::Listen(..) => Self::CannotGoOn(format!(
+                "{said}; give another --listen, such as 127.0.0.1:0 for any free port"
+            )),
+            SimulatorError::ReplayFile { .. } | SimulatorError::ReplayColumn { .. } => {
+                Self::CannotGoOn(format!("{said}; check --replay"))
+            }
+        }
+    }
+}
+
+/// A running simulated server. Dropped, it ends.
 #[derive(Debug)]
 pub struct Simulator {
-    listener: TcpListener,
     address: SocketAddr,
-    server: server::Server,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Simulator {
-    /// Checks the options and listens on `address`; port 0 takes any free one. Connections that
-    /// come before [`run`](Self::run) wait.
+    /// Checks the options, listens on `address` (port 0 takes any free one) and serves.
     ///
     /// # Errors
-    /// When the address cannot be listened on, an option makes no sense, or the recording to
-    /// replay cannot be read.
-    pub fn bind(address: SocketAddr, options: SimulatorOptions) -> Result<Self, SimulatorError> {
-        let server = server::Server::new(options)?;
-        let listen = || -> io::Result<(TcpListener, SocketAddr)> {
+    /// When an option makes no sense, the recording to replay cannot be read, the address cannot
+    /// be listened on, or the system gives no thread.
+    pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, SimulatorError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let hub = server::Hub::new(options, Arc::clone(&stop))?;
+        let start = || {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
-            let bound = listener.local_addr()?;
-            Ok((listener, bound))
+            let address = listener.local_addr()?;
+            let serve = move || hub.serve(&listener);
+            let thread = thread::Builder::new().name(String::from("simulator")).spawn(serve)?;
+            Ok(Self { address, stop, thread: Some(thread) })
         };
-        let (listener, bound) =
-            listen().map_err(|source| SimulatorError::Bind { address, source })?;
-        Ok(Self { listener, address: bound, server })
+        start().map_err(|source| SimulatorError::Listen(address, source))
+    }
+
+    /// The market of `--demo`: another one each time, for this process alone.
+    ///
+    /// # Errors
+    /// When no port of 127.0.0.1 can be listened on, or the system gives no thread.
+    pub fn demo() -> Result<Self, SimulatorError> {
+        let options = SimulatorOptions { seed: fastrand::u64(..), ..SimulatorOptions::default() };
+        Self::start((Ipv4Addr::LOCALHOST, 0).into(), options)
     }
 
     /// The address that clients connect to, with the port that was taken.
-    pub fn local_addr(&self) -> SocketAddr {
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` is set; then sends every client a Close frame and returns within about
-    /// 200 ms.
+    /// What ends it when it is set, such as by a signal.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Waits until it has been stopped and has said goodbye to every client, which takes a tenth
+    /// of a second, or one when a client does not read.
     ///
     /// # Errors
-    /// When the listening socket fails for good.
-    pub fn run(self, stop: &AtomicBool) -> io::Result<()> {
-        self.server.run(&self.listener, stop)
+    /// When the listening socket failed for good.
+    pub fn join(&mut self) -> io::Result<()> {
+        let ended = self.thread.take().map_or(Ok(Ok(())), JoinHandle::join);
+        ended.unwrap_or_else(|_| Err(io::Error::other("the simulator's thread panicked")))
+    }
+}
+
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Who wants to know how it ended has joined it before.
+        let _ = self.join();
     }
 }

@@ -4,24 +4,14 @@
 //! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
 //! has passed since the replay began.
 
-use super::spelling::{TradeText, is_number, push_string};
+use super::encode::{TradeText, is_number, push_string};
+use super::market::Trade;
 use super::{Replay, SimulatorError};
 use crate::rows::{Fields, RowReader};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// One row that is due.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct ReplayedTrade {
-    pub(super) symbol: String,
-    /// The trade as it stands in a message.
-    pub(super) element: String,
-    /// When it was received (else when it was traded), UNIX milliseconds: rows that share it go
-    /// out in one message.
-    pub(super) instant_ms: i64,
-}
 
 /// An open recording and the place reached in it.
 #[derive(Debug)]
@@ -31,7 +21,7 @@ pub(super) struct Recording {
     rows: RowReader<File>,
     columns: Columns,
     first_instant_ms: Option<i64>,
-    next: Option<ReplayedTrade>,
+    next: Option<Trade>,
     ended: bool,
     played: u64,
     skipped: u64,
@@ -69,7 +59,7 @@ impl Recording {
 
     /// The next row, when it is due `elapsed` after the replay began. A row that was received
     /// before the one above it (the clock had been set back) is due with that one.
-    pub(super) fn next_due(&mut self, elapsed: Duration) -> Option<ReplayedTrade> {
+    pub(super) fn next_due(&mut self, elapsed: Duration) -> Option<Trade> {
         if self.next.is_none() {
             self.next = self.read_trade();
         }
@@ -84,7 +74,7 @@ impl Recording {
         self.next.take()
     }
 
-    fn read_trade(&mut self) -> Option<ReplayedTrade> {
+    fn read_trade(&mut self) -> Option<Trade> {
         while !self.ended {
             match self.rows.next_row() {
                 Ok(Some(row)) => {
@@ -145,7 +135,7 @@ impl Columns {
     }
 
     /// The row as a trade; `None` when it is torn or says something that no message can say.
-    fn trade(&self, row: &Fields<'_>) -> Option<ReplayedTrade> {
+    fn trade(&self, row: &Fields<'_>) -> Option<Trade> {
         let field = |column: usize| {
             let field = (column < row.count()).then(|| row.get(column).into_owned())?;
             String::from_utf8(field).ok()
@@ -167,7 +157,7 @@ impl Columns {
             volume: &number(self.volume)?,
         }
         .push_to(&mut element);
-        Some(ReplayedTrade { symbol, element, instant_ms: received.or(traded)? })
+        Some(Trade { symbol: symbol.into(), element, instant_ms: received.or(traded)? })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The built binary against scripted servers, from outside: what `finnhub-stream` promises to the
 //! people who use it, section by section.
 //!
-//! * `harness`, `recorder`, `recording`, `pseudo_terminal`: how a test runs the program and looks at it
-//! * `server`, `connection`, `frames`, `certificates`: how a test plays Finnhub
+//! * `harness` (`tests/harness`, which the tests of the live page share) and `recording`: how a test
+//!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`: staying alive
@@ -20,16 +20,14 @@
 //! Unix only: the tests send signals, set permissions and reset connections.
 #![cfg(all(test, unix))]
 
-mod certificates;
-mod connection;
-mod frames;
+#[path = "../harness/mod.rs"]
 mod harness;
+use harness::{connection, frames, pseudo_terminal, server};
+
+mod certificates;
 mod inside;
 mod journal;
-mod pseudo_terminal;
-mod recorder;
 mod recording;
-mod server;
 
 mod api_key_sources;
 #[cfg(target_os = "linux")]

@@ -1,54 +1,43 @@
 //! A server that plays Finnhub for one recorder, by the test's word.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 
-use tungstenite::{Message, WebSocket};
+use crate::harness::connection::Connection;
+use crate::harness::frames::{Opcode, whole_frame};
+use crate::harness::server::Server;
 
-pub(crate) struct Feed {
-    listener: TcpListener,
-}
+pub(crate) struct Feed(Server);
 
 impl Feed {
     pub(crate) fn start() -> Feed {
-        Feed { listener: TcpListener::bind("127.0.0.1:0").unwrap() }
+        Feed(Server::plain())
     }
 
     /// The same address again, after an earlier feed there has ended.
     pub(crate) fn start_at(address: SocketAddr) -> Feed {
-        Feed { listener: TcpListener::bind(address).unwrap() }
+        Feed(Server::on(address))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.listener.local_addr().unwrap()
+        self.0.address()
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("ws://{}", self.address())
+        self.0.url()
     }
 
     /// Waits for the recorder and for its subscriptions.
     pub(crate) fn accept(&self, subscriptions: usize) -> Line {
-        let (stream, _) = self.listener.accept().unwrap();
-        stream.set_nodelay(true).unwrap();
-        let mut socket = tungstenite::accept(stream).unwrap();
-        let mut seen = 0;
-        while seen < subscriptions {
-            if socket.read().unwrap().is_text() {
-                seen += 1;
-            }
-        }
-        Line { socket }
+        Line(self.0.connect_and_wait_for_subscriptions(subscriptions))
     }
 }
 
 /// An open connection to the recorder.
-pub(crate) struct Line {
-    socket: WebSocket<TcpStream>,
-}
+pub(crate) struct Line(Connection);
 
 impl Line {
     pub(crate) fn send(&mut self, text: String) {
-        self.socket.send(Message::text(text)).unwrap();
+        self.0.send_raw(&whole_frame(Opcode::Text, &text.into_bytes()));
     }
 
     pub(crate) fn trade(&mut self, symbol: &str, price: &str) {

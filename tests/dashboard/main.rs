@@ -1,8 +1,8 @@
 //! The live page from outside: its addresses, what it refuses, what it costs the recording, and
 //! the page itself in a real browser.
 //!
-//! * `program`, `feed`, `http`, `waiting`: the recorder as a process, a server for it to record,
-//!   and plain HTTP
+//! * `harness` (`tests/harness`, which all tests of the built binary share), `program`, `feed`,
+//!   `http`, `waiting`: the recorder as a process, a server for it to record, and plain HTTP
 //! * `served`: the page's server alone, fed by the test
 //! * `addresses`, `hostile`, `crowd`: what is promised
 //! * `package`: the React package as a file
@@ -12,6 +12,10 @@
 //! Nothing sleeps to be right: every wait is for something that can be seen, and has a deadline.
 #![cfg(all(test, unix, feature = "dashboard"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "../harness/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod harness;
 
 mod addresses;
 mod crowd;

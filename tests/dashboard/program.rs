@@ -1,28 +1,18 @@
-//! The built binary with its dashboard, in a directory of its own. Ended by its own id.
+//! The built binary with its dashboard: the harness's recorder, asked over HTTP.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::ops::Deref;
+use std::process::ExitStatus;
 
-use nix::sys::signal::Signal;
 use serde_json::Value;
-use tempfile::TempDir;
 
+use crate::harness::{Recorder, Run, Signal};
 use crate::http::get_json;
 use crate::waiting::{wait_for, wait_until};
 
-/// Odd enough to be found in any text.
-pub(crate) const KEY: &str = "d4shb04rdk3y0n1yf0r7h15";
+pub(crate) use crate::harness::KEY;
 
-pub(crate) struct Program {
-    child: Child,
-    home: TempDir,
-    stderr: Arc<Mutex<String>>,
-}
+pub(crate) struct Program(Recorder);
 
 impl Program {
     /// Records the simulated market, and serves the page at `dashboard`.
@@ -37,36 +27,7 @@ impl Program {
     }
 
     pub(crate) fn start(arguments: &[&str]) -> Program {
-        let home = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
-            .args(arguments)
-            .current_dir(home.path())
-            .env_clear()
-            .env("FINNHUB_API_KEY", KEY)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = Arc::new(Mutex::new(String::new()));
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let collected = Arc::clone(&stderr);
-        thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let mut text = collected.lock().unwrap();
-                text.push_str(&line);
-                text.push('\n');
-            }
-        });
-        Program { child, home, stderr }
-    }
-
-    pub(crate) fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().clone()
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
+        Program(arguments.iter().fold(Run::new(), Run::arg).spawn())
     }
 
     /// Where the page is, as the program says itself.
@@ -86,8 +47,7 @@ impl Program {
     }
 
     pub(crate) fn rows(&self) -> usize {
-        let csv = fs::read(self.path("op1.csv")).unwrap_or_default();
-        memchr::memchr_iter(b'\n', &csv).count().saturating_sub(1)
+        memchr::memchr_iter(b'\n', &self.bytes_of("op1.csv")).count().saturating_sub(1)
     }
 
     /// SIGTERM, and the end.
@@ -96,22 +56,15 @@ impl Program {
         self.wait()
     }
 
-    pub(crate) fn signal(&self, signal: Signal) {
-        let process = nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap());
-        nix::sys::signal::kill(process, signal).unwrap();
-    }
-
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait_for("the end of the program", || self.child.try_wait().unwrap().ok_or("it runs"))
+        self.0.wait_exit_status()
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if thread::panicking() {
-            let _ = writeln!(std::io::stderr(), "the program said:\n{}", self.stderr());
-        }
+impl Deref for Program {
+    type Target = Recorder;
+
+    fn deref(&self) -> &Recorder {
+        &self.0
     }
 }

@@ -1,7 +1,8 @@
 //! Runs the built binary in a directory and an environment of its own, and watches what it does.
 //!
-//! [`Run`] says how to start it; what it starts is a [`Recorder`] (in `recorder.rs`), whose files
-//! and terminal can be read at any time. The test's thread calls everything.
+//! [`Run`] says how to start it; what it starts is a [`Recorder`] (in `recorder`), whose files and
+//! terminal can be read at any time. `server`, `connection` and `frames` play Finnhub, and
+//! `pseudo_terminal` a terminal. The test's thread calls everything.
 //!
 //! Nothing here sleeps to be right: every wait is for something that can be seen, has a deadline,
 //! and says on failure what was seen instead. A process is ended by its own id, also when a test
@@ -17,8 +18,15 @@
 //! assert_eq!(recorder.stop(connection), 0);
 //! ```
 
+pub(crate) mod connection;
+pub(crate) mod frames;
+pub(crate) mod pseudo_terminal;
+mod recorder;
+pub(crate) mod server;
+
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -27,8 +35,8 @@ use std::time::Duration;
 pub(crate) use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::pseudo_terminal::PseudoTerminal;
-pub(crate) use crate::recorder::Recorder;
+use pseudo_terminal::PseudoTerminal;
+pub(crate) use recorder::Recorder;
 
 /// The key every run has unless it is told otherwise: long and odd enough to be found in any text.
 pub(crate) const KEY: &str = "c0ntr4ct7estk3y0n1yf0r7h15";
@@ -150,42 +158,35 @@ impl Run {
 
     /// Starts the program.
     pub(crate) fn spawn(self) -> Recorder {
-        let mut child = self.command().stderr(Stdio::piped()).spawn().expect("the binary to start");
-        let stderr = child.stderr.take().expect("a pipe");
-        Recorder::new(child, stderr, self.home, self.working_directory)
+        self.start(Stdio::piped(), Stdio::piped(), io::empty())
     }
 
     /// Starts the program with its standard error on a terminal; what it writes there is read.
     pub(crate) fn spawn_on(self, terminal: &PseudoTerminal) -> Recorder {
-        let child = self.command().stderr(terminal.for_program()).spawn();
-        let child = child.expect("the binary to start");
-        Recorder::new(child, terminal.for_reader(), self.home, self.working_directory)
+        self.start(Stdio::piped(), terminal.for_program(), terminal.for_reader())
     }
 
     /// The same with its standard output there, too.
     pub(crate) fn spawn_all_on(self, terminal: &PseudoTerminal) -> Recorder {
-        let mut command = self.command();
-        let child = command.stdout(terminal.for_program()).stderr(terminal.for_program()).spawn();
-        let child = child.expect("the binary to start");
-        drop(command);
-        Recorder::new(child, terminal.for_reader(), self.home, self.working_directory)
+        self.start(terminal.for_program(), terminal.for_program(), terminal.for_reader())
     }
 
     /// The same, but nobody reads what it writes there: like a terminal after Ctrl-S.
     pub(crate) fn spawn_on_stopped(self, terminal: &PseudoTerminal) -> Recorder {
-        let child = self.command().stderr(terminal.for_program()).spawn();
-        let child = child.expect("the binary to start");
-        Recorder::new(child, std::io::empty(), self.home, self.working_directory)
+        self.start(Stdio::piped(), terminal.for_program(), io::empty())
     }
 
-    /// The same with nobody to read its standard output.
+    /// Starts the program with nobody to read its standard output, and waits for its end.
     pub(crate) fn run_with_closed_stdout(self) -> (i32, Recorder) {
-        let mut command = self.command();
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary to start");
-        drop(child.stdout.take());
-        let stderr = child.stderr.take().expect("a pipe");
-        let mut recorder = Recorder::new(child, stderr, self.home, self.working_directory);
+        let (_, stdout) = io::pipe().expect("a pipe");
+        let mut recorder = self.start(stdout.into(), Stdio::piped(), io::empty());
         (recorder.wait_exit(), recorder)
+    }
+
+    fn start(self, stdout: Stdio, stderr: Stdio, terminal: impl Read + Send + 'static) -> Recorder {
+        let child = self.command().stdout(stdout).stderr(stderr).spawn();
+        let child = child.expect("the binary to start");
+        Recorder::new(child, terminal, self.home, self.working_directory)
     }
 
     fn command(&self) -> Command {
@@ -204,8 +205,7 @@ impl Run {
             .env_clear()
             // A name that cannot be resolved is to fail at once, not to wait for a far-away server.
             .env("RES_OPTIONS", "timeout:1 attempts:1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdin(Stdio::null());
         // Coverage tools leave word in the environment of where to write.
         for kept in ["PATH", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(kept) {

@@ -7,24 +7,23 @@
 //! when a test must send while it looks elsewhere.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use native_tls::TlsAcceptor;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::sockopt::{RcvBuf, ReuseAddr};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, setsockopt,
-    socket,
-};
+use socket2::{Domain, SockRef, Socket, Type};
 
-use crate::connection::{Connection, ReadWrite};
-use crate::harness::DEADLINE;
+use super::DEADLINE;
+use super::connection::{Connection, ReadWrite};
 
 /// How long one write may wait for the program to read. Longer than any other wait: a million
 /// trades are written in one go.
 const WRITE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Callers that may wait to be accepted after [`ClosedPort::open`], as many as std's listener has.
+const BACKLOG: i32 = 128;
 
 /// A listening port.
 pub(crate) struct Server {
@@ -35,7 +34,7 @@ pub(crate) struct Server {
 impl Server {
     /// A plain `ws://` server on a port the system chooses.
     pub(crate) fn plain() -> Self {
-        Self::on(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+        Self::on((Ipv4Addr::LOCALHOST, 0).into())
     }
 
     /// A `wss://` server with this identity, see `certificates.rs`.
@@ -43,17 +42,15 @@ impl Server {
         Self { tls: Some(acceptor), ..Self::plain() }
     }
 
-    fn on(address: SocketAddrV4) -> Self {
+    /// The same on a port of the test's choice.
+    pub(crate) fn on(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).expect("a port of 127.0.0.1");
         Self { listener, tls: None }
     }
 
     /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddrV4 {
-        match self.listener.local_addr().expect("its own address") {
-            SocketAddr::V4(address) => address,
-            SocketAddr::V6(address) => panic!("bound to {address}"),
-        }
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.listener.local_addr().expect("its own address")
     }
 
     /// The URL to give to the program: by number when plain, `localhost` with TLS.
@@ -69,7 +66,7 @@ impl Server {
     /// Gives the connections to come the smallest buffer there is, so that what a client sends to a
     /// server that does not read is soon stuck.
     pub(crate) fn take_little_at_a_time(&self) {
-        setsockopt(&self.listener, RcvBuf, &1).expect("a socket");
+        SockRef::from(&self.listener).set_recv_buffer_size(1).expect("a socket");
     }
 
     /// Whether a client is waiting to be accepted within `patience`.
@@ -82,11 +79,15 @@ impl Server {
     /// Accepts the TCP connection only.
     pub(crate) fn accept_tcp(&self) -> TcpStream {
         assert!(self.has_a_caller(DEADLINE), "no connection came within {DEADLINE:?}");
-        let stream = self.listener.accept().expect("the caller").0;
-        stream.set_nodelay(true).expect("an open socket");
-        stream.set_read_timeout(Some(DEADLINE)).expect("an open socket");
-        stream.set_write_timeout(Some(WRITE_DEADLINE)).expect("an open socket");
-        stream
+        self.try_accept_tcp().expect("the caller")
+    }
+
+    fn try_accept_tcp(&self) -> io::Result<TcpStream> {
+        let stream = self.listener.accept()?.0;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(WRITE_DEADLINE))?;
+        Ok(stream)
     }
 
     /// Accepts TCP, goes through TLS when there is any, and reads the request for an upgrade.
@@ -106,10 +107,7 @@ impl Server {
         if !self.has_a_caller(patience) {
             return None;
         }
-        let tcp = self.listener.accept().ok()?.0;
-        tcp.set_nodelay(true).ok()?;
-        tcp.set_read_timeout(Some(DEADLINE)).ok()?;
-        tcp.set_write_timeout(Some(WRITE_DEADLINE)).ok()?;
+        let tcp = self.try_accept_tcp().ok()?;
         let socket = tcp.try_clone().ok()?;
         Handshake::read(Box::new(tcp), socket).ok()
     }
@@ -147,36 +145,33 @@ impl Server {
 
 /// A port that is held, so that nobody else gets it, but refuses every connection.
 pub(crate) struct ClosedPort {
-    socket: OwnedFd,
-    address: SocketAddrV4,
+    socket: Socket,
 }
 
 impl ClosedPort {
     /// A port of 127.0.0.1 that the system chooses.
     pub(crate) fn new() -> Self {
-        Self::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))
+        Self::bind((Ipv4Addr::LOCALHOST, 0).into())
     }
 
-    fn bind(address: SocketAddrV4) -> Self {
-        // Not to be inherited: a program that another test starts meanwhile would hold it, too.
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let socket = socket(AddressFamily::Inet, SockType::Stream, flags, None).expect("a socket");
+    fn bind(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         // Connections that the server closed still wait on its port.
-        setsockopt(&socket, ReuseAddr, &true).expect("a socket");
-        bind(socket.as_raw_fd(), &SockaddrIn::from(address)).expect("the port");
-        let address = getsockname::<SockaddrIn>(socket.as_raw_fd()).expect("its address");
-        Self { socket, address: address.into() }
+        socket.set_reuse_address(true).expect("a socket");
+        socket.bind(&address.into()).expect("the port");
+        Self { socket }
     }
 
     /// The URL that [`Self::open`] will serve.
     pub(crate) fn url(&self) -> String {
-        format!("ws://{}", self.address)
+        let address = self.socket.local_addr().expect("its address").as_socket();
+        format!("ws://{}", address.expect("an address of the network"))
     }
 
     /// Starts to listen.
     pub(crate) fn open(self) -> Server {
-        listen(&self.socket, Backlog::MAXCONN).expect("the port to open");
-        Server { listener: TcpListener::from(self.socket), tls: None }
+        self.socket.listen(BACKLOG).expect("the port to open");
+        Server { listener: self.socket.into(), tls: None }
     }
 }
 

@@ -8,11 +8,10 @@ use std::net::{Shutdown, TcpStream};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::setsockopt;
-use nix::sys::socket::sockopt::Linger;
+use socket2::SockRef;
 
-use crate::frames::{Frame, Opcode, append_frame, take_client_frame, whole_frame};
-use crate::harness::DEADLINE;
+use super::DEADLINE;
+use super::frames::{Frame, Opcode, append_frame, take_client_frame, whole_frame};
 
 /// What both a TCP stream and a TLS stream are.
 pub(crate) trait ReadWrite: Read + Write + Send {}
@@ -145,8 +144,7 @@ impl Connection {
 
     /// Resets the connection (TCP RST) instead of closing it.
     pub(crate) fn reset(self) {
-        let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
-        setsockopt(&self.socket, Linger, &at_once).expect("an open socket");
+        SockRef::from(&self.socket).set_linger(Some(Duration::ZERO)).expect("an open socket");
         // Both handles of the socket go here, and with the last one the reset goes out.
     }
 

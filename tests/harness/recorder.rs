@@ -5,7 +5,7 @@
 //! the test is over, however the test ends.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::connection::Connection;
-use crate::harness::{DEADLINE, Signal};
+use super::connection::Connection;
+use super::{DEADLINE, Signal};
 
 /// Pause between two looks at a file or a process.
 const LOOK_AGAIN: Duration = Duration::from_millis(4);
@@ -31,18 +31,22 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Takes over a program that was just started; `stderr` is where its standard error can be read.
+    /// Takes over a program that was just started. What of its output is not on a pipe is on
+    /// `terminal`.
     pub(crate) fn new(
         mut child: Child,
-        stderr: impl Read + Send + 'static,
+        terminal: impl Read + Send + 'static,
         home: Arc<TempDir>,
         working_directory: PathBuf,
     ) -> Self {
         let stdout = match child.stdout.take() {
-            Some(stdout) => Collected::from(stdout),
-            None => Collected::from(std::io::empty()),
+            Some(pipe) => Collected::from(pipe),
+            None => Collected::from(io::empty()),
         };
-        let stderr = Collected::from(stderr);
+        let stderr = match child.stderr.take() {
+            Some(pipe) => Collected::from(pipe),
+            None => Collected::from(terminal),
+        };
         Self { child, status: None, home, working_directory, stdout, stderr }
     }
 
@@ -194,7 +198,7 @@ impl Recorder {
         nix::sys::signal::kill(process, signal).expect("the signal to be sent");
     }
 
-    /// Makes room on the disk that [`crate::harness::Run::file_size_limit`] filled.
+    /// Makes room on the disk that [`super::Run::file_size_limit`] filled.
     pub(crate) fn lift_file_size_limit(&self) {
         let process = self.child.id().to_string();
         let arguments = ["--fsize=unlimited", "--pid", &process];
@@ -234,6 +238,12 @@ impl Recorder {
     /// Waits for the end. The exit code, or the signal's number below zero (`-9`).
     pub(crate) fn wait_exit(&mut self) -> i32 {
         use std::os::unix::process::ExitStatusExt;
+        let status = self.wait_exit_status();
+        status.code().unwrap_or_else(|| -status.signal().expect("a code or a signal"))
+    }
+
+    /// The same as the system says it.
+    pub(crate) fn wait_exit_status(&mut self) -> ExitStatus {
         let start = Instant::now();
         while self.is_running() {
             let late = start.elapsed() > DEADLINE;
@@ -242,8 +252,7 @@ impl Recorder {
         }
         self.stdout.finish();
         self.stderr.finish();
-        let status = self.status.expect("it has ended");
-        status.code().unwrap_or_else(|| -status.signal().expect("a code or a signal"))
+        self.status.expect("it has ended")
     }
 
     /// Ends the run as a person would: SIGTERM, and a server that answers the Close frame.
