@@ -143,9 +143,9 @@ fn beyond_the_bound_the_newest_are_dropped_counted_and_in_the_ledger() {
         sent += MANY;
         connection.send_text(&text);
     }
-    let filled_ms = now_ms();
     // The answer comes after everything sent before it has been taken.
     assert_answers_pings(&mut connection);
+    let filled_ms = now_ms();
     let memory = recorder.status_number("VmHWM");
     assert!(memory < MEMORY_KIB, "{memory} KiB");
     recorder.lift_file_size_limit();
