@@ -22,6 +22,11 @@ pub enum Error {
     CannotGoOn(String),
 }
 
+/// Whatever went wrong in the world, as the one error for a person.
+pub(crate) fn cannot_go_on(error: impl std::fmt::Display) -> Error {
+    Error::CannotGoOn(error.to_string())
+}
+
 impl Error {
     /// The process's exit code for this error.
     pub fn exit_code(&self) -> u8 {

@@ -9,14 +9,15 @@
 //!  │ a stop, a new list                                   │   ├─ what to force to the disk ─▶ fsync
 //!  │                                                      │   └─ closed files ─▶ compressor
 //! signals, tickers-file, dashboard                        ▼ snapshot
-//!                                          read by terminal, quiet, dashboard
+//!                                  read by terminal, quiet, events, dashboard
 //! ```
 //!
 //! The main thread owns the blocking socket and, once connected, never waits for a disk. Trade
 //! messages go over the channel as they came, the ones of one read together; the writer decodes
 //! them and appends whole rows. The terminal and the page read a snapshot of what the writer has
 //! handed to the file. `deadline` starts at a signal, and sees the writer through when the main
-//! thread is stuck; `simulator` is the market of `--demo`.
+//! thread is stuck; `quiet` logs who has fallen silent; `events` runs the command of `--on-event`;
+//! `simulator` is the market of `--demo`, with a thread for each client.
 //!
 //! | thread | files |
 //! |---|---|
@@ -27,68 +28,69 @@
 //! | tickers-file | reads the tickers file |
 //! | dashboard | replaces the tickers file when the page changes the list |
 //!
-//! # The floors
+//! # The folders
 //!
-//! A room imports only from lower floors, which `tests/house.rs` checks; only [`app`] starts threads
-//! and makes channels, and [`simulator`] its own threads.
+//! A folder imports only from those below it, which `tests/house.rs` checks.
 //!
-//! | floor | rooms |
-//! |---|---|
-//! | 6 edge | `main.rs` |
-//! | 5 wiring | [`tasks`] (from the command line to who does it), [`app`] (threads, channels, signals, the end), [`cli`], [`check`], [`verify`], [`ship`], [`simulator`] |
-//! | 4 choices | [`settings`] |
-//! | 3 loop | [`session`] |
-//! | 2 doors | [`connection`] (one WebSocket), [`recorder`] (the output files), [`tickers_file`], [`terminal`], [`log_lines`], `dashboard` (the live page), [`on_event`] (tells somebody) |
-//! | 1 rules | [`wire`] (Finnhub's JSON), [`watch_list`], [`backoff`], [`watchdog`], [`waiting_room`], [`market`] (counters, snapshot), [`quiet`] (closed or broken), [`log_limit`], [`entry`] (what travels on the channels) |
-//! | 0 words | [`trade`], [`columns`], [`api_key`], [`error`], [`clock`], [`figures`], [`market_hours`], `rows` (where a row ends) |
+//! | | folder | what it is |
+//! |---|---|---|
+//! | 8 | `main.rs`, [`tasks`] | parse, do, one error line, exit code |
+//! | 7 | [`cli`] | the command line, its help and its errors |
+//! | 6 | [`app`] | one recording from start to end: threads, channels, signals |
+//! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
+//! | 5 | [`config`] | what was asked for, resolved once and valid; the tickers file |
+//! | 4 | [`recorder`] | the writer thread and the output files |
+//! | 4 | [`terminal`], `dashboard`, [`on_event`] | who looks at a recording: standard error, the page, a command that is run |
+//! | 4 | [`logging`] | log records as lines |
+//! | 3 | [`feed`] | Finnhub's side: one connection, and the policy around it |
+//! | 2 | [`channel`] | what travels to the writer and to the terminal |
+//! | 1 | [`status`] | what is known of the market and the feed, for people |
+//! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
+//! | 0 | [`clock`], [`error`], [`log_limit`], `rows`, [`text`], `threads` | words that all use; `rows` is where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!
-//! How digits survive: [`wire`]. How a row is written: [`recorder`]'s `row`; how rows are read back,
-//! by the repair, [`verify`], [`ship`] and the replay: `rows`. What refuses a start: [`settings`],
-//! `recorder/rehearsal`, `recorder/origin`. What a crash leaves and how it is repaired:
-//! `recorder/repair`, `recorder/opening`. What others do to the files while they are recorded:
-//! `recorder/recording/moved`, `recorder/rebuild`. What a power cut may take, and in which order
-//! things reach the disk: `recorder/disk`, `recorder/coverage`, `recorder/lock_file`. A full disk:
-//! `recorder/append_file` (nothing torn), `recorder/trouble` (holding and retrying),
-//! [`waiting_room`] (the bound), `session/handover` (the pace). Rotation: `recorder/rotation`,
-//! `recorder/recording`. How every row reaches an engine: [`ship`]. When to reconnect: [`backoff`],
-//! [`watchdog`]. That no server holds the main thread up: `connection/socket`. Whether it is live,
-//! and since when: `market/feed`. A stop within five seconds: `app/stopping`. What the live line
-//! says: `terminal/live_line`; why it is quiet: [`quiet`]; who hears of it: [`on_event`]. That the key
-//! is nowhere: [`api_key`], [`log_lines`].
+//! | what | where |
+//! |---|---|
+//! | how digits survive | `protocol/message`, `protocol/trade` |
+//! | how a row is written | `recorder/row` |
+//! | how rows are read back, by the repair, `verify`, `ship` and the replay | `rows` |
+//! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
+//! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
+//! | what a power cut may take: the order in which things reach the disk | `recorder/disk`, `recorder/ledger`, `recorder/lock_file` |
+//! | what others do to the files while they are recorded | `recorder/recording/external_changes`, `recorder/rebuild`, `recorder/recent` |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound), `feed/session/handover` (the pace) |
+//! | rotation | `recorder/rotation`, `recorder/recording` |
+//! | when to reconnect | `feed/backoff`, `feed/watchdog` |
+//! | that no server holds the main thread up | `feed/connection/socket` |
+//! | whether it is live, and since when | `status/feed` |
+//! | a stop within five seconds | `app/shutdown` |
+//! | a change of the watch list | `app/watch_list` (who may), `config/tickers_file`, `feed/subscriptions` |
+//! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
+//! | how every row reaches an engine | [`ship`] |
+//! | that the key is nowhere | `feed/api_key`, [`logging`] |
 
-pub mod api_key;
 pub mod app;
-pub mod backoff;
+pub mod channel;
 pub mod check;
 pub mod cli;
 pub mod clock;
-pub mod columns;
-pub mod connection;
+pub mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
-pub mod entry;
 pub mod error;
-pub mod figures;
+pub mod feed;
 pub mod log_limit;
-pub mod log_lines;
-pub mod market;
-pub mod market_hours;
+pub mod logging;
 pub mod on_event;
-pub mod quiet;
+pub mod protocol;
 pub mod recorder;
 mod rows;
-pub mod session;
-pub mod settings;
 pub mod ship;
 pub mod simulator;
+pub mod status;
 pub mod tasks;
 pub mod terminal;
-pub mod tickers_file;
-pub mod trade;
+pub mod text;
+mod threads;
 pub mod verify;
-pub mod waiting_room;
-pub mod watch_list;
-pub mod watchdog;
-pub mod wire;

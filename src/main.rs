@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use finnhub_stream::cli;
 use finnhub_stream::error::Error;
-use finnhub_stream::{cli, tasks};
+use finnhub_stream::tasks;
 
 fn main() -> ExitCode {
     match run() {

@@ -3,15 +3,12 @@
 //! Main thread. Standard output belongs to the answers of `verify`, `check`, `--help` and
 //! `generate`; who reads them may go away at any time, and that is no error worth a line.
 
-#[cfg(feature = "dashboard")]
-mod react_package;
-
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::cli::Task;
+use crate::config::settings::Settings;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
-use crate::settings::Settings;
 use crate::simulator::simulate;
 use crate::verify::VerifyError;
 use crate::{app, check, ship, verify};
@@ -35,7 +32,7 @@ pub fn perform(task: Task) -> Result<u8, Error> {
         }
         #[cfg(feature = "dashboard")]
         Task::WriteReactPackage { directory, force } => {
-            let told = react_package::write(&directory, force)?;
+            let told = crate::dashboard::react_package::write(&directory, force)?;
             let _ = io::stdout().write_all(told.as_bytes());
             Ok(EXIT_OK)
         }

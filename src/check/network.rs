@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ALWAYS_TRADES, Steps};
-use crate::api_key::ApiKey;
 use crate::clock::now_ms;
-use crate::connection::{
+use crate::error::printable;
+use crate::feed::api_key::ApiKey;
+use crate::feed::connection::{
     Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, Incoming, Wait, open_stream,
     resolve, upgrade,
 };
-use crate::error::printable;
-use crate::market_hours::{MarketState, human_duration, is_us_stock, us_market};
+use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::{Found, OpenError};
-use crate::wire::{self, Decoder, Element, Message};
+use crate::status::market_hours::{MarketState, human_duration, is_us_stock, us_market};
 
 /// How long a trade or a ping is waited for.
 const DATA_WITHIN: Duration = Duration::from_secs(10);
@@ -151,7 +151,7 @@ fn wait_for_data(
     heard: &mut Heard,
 ) -> Result<Option<String>, ConnectionLost> {
     for symbol in symbols {
-        connection.send(&wire::subscribe(symbol))?;
+        connection.send(&message::subscribe(symbol))?;
     }
     connection.ping();
     let until = Instant::now() + DATA_WITHIN;
@@ -161,7 +161,7 @@ fn wait_for_data(
             heard.pong |= matches!(incoming, Incoming::Pong);
             continue;
         };
-        match wire::classify(&text) {
+        match message::classify(&text) {
             Message::Trades => {
                 if let Some(symbol) = first_symbol(&text) {
                     return Ok(Some(format!("a trade of {symbol}")));

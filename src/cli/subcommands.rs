@@ -14,8 +14,8 @@ use clap_complete::Shell;
 
 use super::{DEFAULT_OUT, Places, Task};
 use crate::check::Plan;
+use crate::config::settings::interval;
 use crate::error::Error;
-use crate::settings::interval;
 use crate::ship::{DAMAGED, From, Limits, ShipOptions};
 use crate::simulator::{Fault, Replay, SimulatorOptions};
 

@@ -16,9 +16,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::StopSign;
 use super::history::History;
 use super::status::{self, Moment};
+use crate::channel::Gauges;
 use crate::clock::now_ms;
-use crate::entry::Gauges;
-use crate::market::{Snapshot, SnapshotSlot};
+use crate::status::snapshot::{Snapshot, SnapshotSlot};
 
 /// How often the writer's snapshot is looked at and an event made: as often as an eye can follow
 /// numbers, whatever the trade rate.

@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::{Serialize, Serializer};
 
-use crate::market::{FeedState, Snapshot, TickerSnapshot};
+use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
 /// Bars of one second that a symbol keeps: 68 minutes of trades in every second.
 const FINE_BARS: usize = 4096;
@@ -244,7 +244,7 @@ fn push_or_merge(bars: &mut VecDeque<Bar>, bar: Bar, step: u32) {
 #[cfg(test)]
 mod tests {
     use super::{COARSE_BARS, FINE_BARS, History, LEAST_BARS, MOST_GAPS};
-    use crate::market::{FeedState, Snapshot, TickerSnapshot};
+    use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
     fn ticker(symbol: &str, trades: u64, second: i64, price: &str) -> TickerSnapshot {
         TickerSnapshot {

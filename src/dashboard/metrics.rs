@@ -7,7 +7,7 @@
 use std::fmt::{Display, Write};
 
 use super::status::Moment;
-use crate::market::{FeedState, Snapshot, TickerSnapshot};
+use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
 /// What is followed at most: one line of each kind a symbol, and a monitoring server keeps each.
 const MOST_SYMBOLS: usize = 500;
@@ -107,7 +107,7 @@ fn escaped(label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Moment, render};
-    use crate::market::{Counts, FeedState, Snapshot, TickerSnapshot};
+    use crate::status::snapshot::{Counts, FeedState, Snapshot, TickerSnapshot};
 
     #[test]
     fn every_line_is_a_comment_or_a_sample() {

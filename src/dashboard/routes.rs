@@ -24,7 +24,7 @@ use super::history::{Bar, Gap};
 use super::page::ASSETS;
 use super::{StopSign, Tickers, metrics, react, status};
 use crate::error::printable;
-use crate::market::Snapshot;
+use crate::status::snapshot::Snapshot;
 
 /// A table's small line: the last five minutes in steps that are as fine as its pixels.
 const SPARK_POINTS: u32 = 60;

@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use crate::market::{Snapshot, TickerSnapshot};
-use crate::market_hours::{MarketState, is_us_stock, us_market};
+use crate::status::market_hours::{MarketState, is_us_stock, us_market};
+use crate::status::snapshot::{Snapshot, TickerSnapshot};
 
 /// What is known of the channel to the writer, and what time it is.
 #[derive(Debug, Clone, Copy)]
@@ -143,8 +143,8 @@ mod tests {
     use serde_json::Value;
 
     use super::{Moment, change, whole};
-    use crate::market::{FeedState, Market, SILENT_AFTER_MS, Snapshot};
-    use crate::trade::{Conditions, Trade};
+    use crate::protocol::trade::{Conditions, Trade};
+    use crate::status::snapshot::{FeedState, Market, SILENT_AFTER_MS, Snapshot};
 
     const MOMENT: Moment = Moment { now_ms: 50, last_message_ms: None, waiting_bytes: 3 };
 

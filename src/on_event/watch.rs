@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Event, EventKind};
-use crate::market::{FeedState, Snapshot};
-use crate::market_hours::{human_duration, in_regular_session};
-use crate::quiet::{Silence, UsStocks};
+use crate::status::market_hours::{human_duration, in_regular_session};
+use crate::status::silence::{Silence, UsStocks};
+use crate::status::snapshot::{FeedState, Snapshot};
 
 /// A shorter outage is routine: the server closes connections every day.
 const OUTAGE: Duration = Duration::from_secs(60);
@@ -135,7 +135,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::{EventWatch, STUCK_LOOKS};
-    use crate::market::{FeedState, Snapshot, TickerSnapshot};
+    use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
     const SECOND: i64 = 1_000;
     const MINUTE: i64 = 60 * SECOND;

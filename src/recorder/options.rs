@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use super::coverage::ledger_path;
+use super::ledger::ledger_path;
 use super::recording::SyncRequest;
 use super::rotation::Rotate;
-use crate::columns::Column;
-use crate::entry::Gauges;
-use crate::market::Counts;
+use crate::channel::Gauges;
+use crate::recorder::columns::Column;
+use crate::status::snapshot::Counts;
 
 /// When rows are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

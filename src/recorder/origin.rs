@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::coverage::ledger_path;
-use super::opening::{OpenError, failed};
-use crate::columns::Column;
+use super::ledger::ledger_path;
+use super::open::{OpenError, failed};
 use crate::error::printable;
+use crate::protocol::trade::is_simulated;
+use crate::recorder::columns::Column;
 use crate::rows::RowReader;
-use crate::trade::is_simulated;
 
 /// So much of a recording is looked at, at its beginning and at its end: dozens of rows each.
 const LOOKED_AT: u64 = 4 << 10;

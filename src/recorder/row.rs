@@ -2,8 +2,8 @@
 //!
 //! Writer thread; no I/O.
 
-use crate::columns::Column;
-use crate::trade::{Conditions, Trade};
+use crate::protocol::trade::{Conditions, Trade};
+use crate::recorder::columns::Column;
 
 /// The header line for `columns`, with its line end.
 pub fn header(columns: &[Column]) -> String {
@@ -63,8 +63,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{header, push_row};
-    use crate::columns::Column;
-    use crate::trade::{Conditions, Trade};
+    use crate::protocol::trade::{Conditions, Trade};
+    use crate::recorder::columns::Column;
 
     fn row(columns: &[Column], ticker: &str, codes: &[&str]) -> String {
         let conditions = Conditions::Listed(codes.iter().map(|code| (*code).into()).collect());

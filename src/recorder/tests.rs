@@ -17,9 +17,9 @@ use tempfile::TempDir;
 
 use super::disk::trace::{self, Operation, Trace};
 use super::{Fsync, header};
+use crate::channel::{Entry, TradeBatch};
 use crate::clock::TEST_MS;
-use crate::columns::Column;
-use crate::entry::{Entry, TradeBatch};
+use crate::recorder::columns::Column;
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};
 use run::{History, Process, Run, START_MS, Workload, message};

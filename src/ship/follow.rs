@@ -19,8 +19,8 @@ use super::reach::Reach;
 use super::rows::Rows;
 use super::source::{Found, PIECE, Source, columns};
 use crate::clock::now_ms;
-use crate::columns::Column;
-use crate::figures::counted;
+use crate::recorder::columns::Column;
+use crate::text::counted;
 
 /// How often the files are looked at while there is nothing to ship.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

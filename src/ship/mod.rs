@@ -26,12 +26,12 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
-use crate::backoff::{Backoff, Next, Outcome as Attempt};
 use crate::clock::now_ms;
 use crate::error::{EXIT_INTERRUPTED, EXIT_OK, Error};
-use crate::figures::counted;
-use crate::log_lines;
+use crate::feed::backoff::{Backoff, Next, Outcome as Attempt};
+use crate::logging;
 use crate::terminal::ERASE;
+use crate::text::counted;
 use command::{Delivery, Outcome};
 use error::ShipError;
 use follow::{Follower, Look};
@@ -118,7 +118,7 @@ impl ShipOptions {
 /// # Errors
 /// When it cannot begin or go on; what was accepted until then is written down.
 pub fn run(options: &ShipOptions) -> Result<u8, Error> {
-    log_lines::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
+    logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
     ship(options).map_err(|error| Error::CannotGoOn(error.to_string()))
 }
 

@@ -10,9 +10,9 @@ use log::{info, warn};
 
 use crate::clock::now_ms;
 use crate::error::printable;
-use crate::figures::counted;
-use crate::market_hours::human_duration;
+use crate::status::market_hours::human_duration;
 use crate::terminal::{ERASE, fit, one_line};
+use crate::text::counted;
 
 /// How often the live line is renewed.
 const DRAW_EVERY: Duration = Duration::from_millis(500);

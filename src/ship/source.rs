@@ -13,7 +13,7 @@ use memchr::memchr;
 
 use super::error::ShipError;
 use super::position::{Fingerprint, MARK_BYTES, Mark};
-use crate::columns::Column;
+use crate::recorder::columns::Column;
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;

@@ -2,7 +2,7 @@
 //!
 //! A rule: no I/O, no clock, no chance.
 
-use crate::trade::DEMO_PREFIX;
+use crate::protocol::trade::DEMO_PREFIX;
 
 /// The tickers that people try first, and a price each that nobody finds strange.
 const START_PRICES: [(&str, f64); 12] = [

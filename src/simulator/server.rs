@@ -4,7 +4,7 @@ use super::broadcast::Broadcast;
 use super::client;
 use super::replay::Recording;
 use super::{MOST_TRADES_PER_SECOND, SimulatorError, SimulatorOptions};
-use crate::trade::{DEMO_PREFIX, is_simulated};
+use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use std::borrow::Cow;
 use std::io;
 use std::net::TcpListener;

@@ -4,7 +4,7 @@
 
 use super::{Simulator, SimulatorOptions};
 use crate::error::{EXIT_INTERRUPTED, Error};
-use crate::log_lines;
+use crate::logging;
 use log::{info, warn};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 /// # Errors
 /// When an option makes no sense, or the address cannot be listened on.
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
-    log_lines::to_standard_error("");
+    logging::to_standard_error("");
     let mut simulator = Simulator::start(listen, options)?;
     let served = end_by_signal(&simulator).and_then(|()| {
         let address = simulator.address();

@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{GREEN, PLAIN, RED, YELLOW};
+use crate::channel::Gauges;
 use crate::clock::now_ms;
-use crate::entry::Gauges;
 use crate::error::printable;
-use crate::figures::{counted, file_size, grouped, per_second};
-use crate::market::{FeedState, Snapshot, SnapshotSlot};
-use crate::market_hours::human_duration;
-use crate::quiet::Silence;
+use crate::status::market_hours::human_duration;
+use crate::status::silence::Silence;
+use crate::status::snapshot::{FeedState, Snapshot, SnapshotSlot};
+use crate::text::{counted, file_size, grouped, per_second};
 
 /// From the cursor, which is at the line's beginning, to the end of the screen.
 pub(crate) const ERASE: &str = "\r\x1b[J";
@@ -146,7 +146,7 @@ fn coloured(line: &str, state: FeedState) -> String {
 #[cfg(test)]
 mod tests {
     use super::{coloured, cut, text};
-    use crate::market::{Counts, FeedState, Snapshot, TickerSnapshot};
+    use crate::status::snapshot::{Counts, FeedState, Snapshot, TickerSnapshot};
 
     /// A Monday noon in New York, so that the market's hours say nothing.
     const NOON: i64 = 1_795_453_200_000;

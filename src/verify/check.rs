@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::columns::Column;
 use crate::error::printable;
+use crate::recorder::columns::Column;
 use crate::rows::Row;
 
 /// How much of a wrong value is shown, in characters: enough to recognise it in one line.

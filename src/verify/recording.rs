@@ -10,7 +10,7 @@ use super::ledger::{self, LEDGER_HEADER};
 use super::report::{FileReport, MalformedRow, earlier};
 use super::source::Source;
 use super::symbols::SymbolCounts;
-use crate::columns::Column;
+use crate::recorder::columns::Column;
 use crate::rows::{Row, RowReader};
 
 /// Malformed rows that are listed. Where there are more, their cause is one and the same.
@@ -71,9 +71,9 @@ fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
     let mut columns = Vec::with_capacity(Column::ALL.len());
     // A column that stands there twice ends this before it runs out of remembered fields.
     for index in 0..fields.count() {
-        let column: Column = String::from_utf8_lossy(&fields.get(index))
-            .parse()
-            .map_err(|unknown: crate::columns::UnknownColumn| wrong(unknown.to_string()))?;
+        let column: Column = String::from_utf8_lossy(&fields.get(index)).parse().map_err(
+            |unknown: crate::recorder::columns::UnknownColumn| wrong(unknown.to_string()),
+        )?;
         if columns.contains(&column) {
             return Err(wrong(format!("the column {column} stands in it twice")));
         }

@@ -9,8 +9,8 @@ use super::report::{Counts, FileReport, MalformedRow, Total};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
 use crate::error::printable;
-use crate::figures::grouped;
-use crate::market_hours::human_duration;
+use crate::status::market_hours::human_duration;
+use crate::text::grouped;
 
 /// Symbols shown: Finnhub's free plan has as many.
 const SYMBOLS_SHOWN: usize = 50;

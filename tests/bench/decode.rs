@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
-use finnhub_stream::columns::Column;
+use finnhub_stream::protocol::message::{Decoder, Element};
+use finnhub_stream::recorder::columns::Column;
 use finnhub_stream::recorder::{header, push_row};
-use finnhub_stream::wire::{Decoder, Element};
 
 use crate::Outcome;
 use crate::load::Load;

@@ -10,16 +10,16 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use finnhub_stream::api_key::{ApiKey, KeySource};
-use finnhub_stream::backoff::Pauses;
-use finnhub_stream::columns::Column;
-use finnhub_stream::connection::Endpoint;
-use finnhub_stream::entry::{Entry, Gauges, Outbox};
+use finnhub_stream::channel::{Entry, Gauges, Outbox};
+use finnhub_stream::feed::api_key::{ApiKey, KeySource};
+use finnhub_stream::feed::backoff::Pauses;
+use finnhub_stream::feed::connection::Endpoint;
+use finnhub_stream::feed::session::{Command, Session, SessionError};
+use finnhub_stream::feed::subscriptions::WatchList;
+use finnhub_stream::feed::watchdog::Patience;
 use finnhub_stream::recorder::Report;
+use finnhub_stream::recorder::columns::Column;
 use finnhub_stream::recorder::{Destination, Fsync, Links, OpenError, Recorder, RecorderOptions};
-use finnhub_stream::session::{Command, Session, SessionError};
-use finnhub_stream::watch_list::WatchList;
-use finnhub_stream::watchdog::Patience;
 use tempfile::TempDir;
 
 use crate::harness::DEADLINE;

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::Path;
 
-use finnhub_stream::columns::Column;
-use finnhub_stream::entry::{Entry, TradeBatch};
+use finnhub_stream::channel::{Entry, TradeBatch};
+use finnhub_stream::recorder::columns::Column;
 
 use crate::harness::Run;
 use crate::inside::open_recorder;

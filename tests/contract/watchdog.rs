@@ -5,8 +5,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use finnhub_stream::session::Command;
-use finnhub_stream::watchdog::Patience;
+use finnhub_stream::feed::session::Command;
+use finnhub_stream::feed::watchdog::Patience;
 
 use crate::connection::Connection;
 use crate::frames::{Opcode, whole_frame};

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use finnhub_stream::channel::Gauges;
 use finnhub_stream::dashboard::{Dashboard, DashboardError, Stopper, Tickers};
-use finnhub_stream::entry::Gauges;
-use finnhub_stream::market::{FeedState, Snapshot, SnapshotSlot, TickerSnapshot};
+use finnhub_stream::status::snapshot::{FeedState, Snapshot, SnapshotSlot, TickerSnapshot};
 
 /// A watch list that takes everything but `REFUSED`.
 #[derive(Default)]

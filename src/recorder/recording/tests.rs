@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::{Recording, Rotate};
+use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
 use crate::clock::now_ms;
-use crate::columns::Column;
-use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
+use crate::recorder::columns::Column;
 use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
 use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};

@@ -7,8 +7,8 @@ use flate2::read::GzDecoder;
 
 use super::disk_model::{Disk, Files};
 use super::run::History;
-use crate::columns::Column;
-use crate::recorder::{coverage, header};
+use crate::recorder::columns::Column;
+use crate::recorder::{header, ledger};
 
 /// What is known when the disk stops.
 #[derive(Debug, Clone, Default)]
@@ -135,7 +135,7 @@ fn ledger(files: &Files, known: &Known, seen: &mut Seen) -> Vec<(i64, bool)> {
     let (mut found, mut there) = (Vec::new(), BTreeSet::new());
     for name in in_order(files, is_ledger) {
         let text = String::from_utf8(files[name].clone()).expect("text");
-        let rows = text.strip_prefix(coverage::HEADER);
+        let rows = text.strip_prefix(ledger::HEADER);
         let rows = rows.unwrap_or_else(|| panic!("{name} has no header: {text:?}"));
         assert!(rows.is_empty() || rows.ends_with('\n'), "{name} is torn: {rows:?}");
         for row in rows.lines() {

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
+use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
 use crate::clock::TEST_MS;
-use crate::columns::Column;
-use crate::entry::{Entry, Gauges, Outbox, TradeBatch};
+use crate::recorder::columns::Column;
 use crate::recorder::disk::trace;
 use crate::recorder::recording::SyncRequest;
 use crate::recorder::{

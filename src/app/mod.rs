@@ -1,0 +1,211 @@
+//! The wiring: the only place that makes threads and channels, listens for signals, joins the
+//! threads and sums up.
+//!
+//! Main thread. `stream` reads as the table of contents of a recording.
+
+// Without the page, only the tickers file changes the list.
+mod shutdown;
+#[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+pub(crate) mod watch_list;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Instant;
+
+use log::{LevelFilter, info, warn};
+
+use crate::channel::{Entry, Gauges, Outbox};
+use crate::config::settings::{Settings, Source, Verbosity};
+#[cfg(feature = "dashboard")]
+use crate::dashboard::{Dashboard, live_page::LivePage};
+use crate::error::{Error, cannot_go_on};
+use crate::feed::api_key::ApiKey;
+use crate::feed::backoff::Pauses;
+use crate::feed::connection::Endpoint;
+use crate::feed::session::Session;
+use crate::feed::subscriptions::WatchList;
+use crate::feed::watchdog::Patience;
+use crate::logging::LogLines;
+use crate::on_event::thread::Events;
+use crate::recorder::{
+    Destination, Links, Recorder, Report, compress_closed_files, left_uncompressed,
+    sync_in_background,
+};
+use crate::simulator::Simulator;
+use crate::status::silence_reporter;
+use crate::status::snapshot::SnapshotSlot;
+use crate::terminal::screen::Screen;
+use crate::text::counted;
+use crate::threads::spawn;
+use shutdown::WriterHandle;
+use watch_list::Desk;
+
+/// Records until a signal asks for the end.
+///
+/// # Errors
+/// When the recording cannot begin, or cannot go on, or its end could not be written.
+pub fn stream(settings: Settings) -> Result<(), Error> {
+    let gauges = Arc::new(Gauges::default());
+    let (sender, inbox) = mpsc::channel();
+    let outbox = Outbox::new(sender, Arc::clone(&gauges));
+    let slot = gauges.slot.clone();
+    let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
+    let quiet = settings.verbosity == Verbosity::Quiet;
+    let screen = Screen::start(quiet, rows_on_standard_output, &slot, &gauges)?;
+    start_log(&settings, &outbox, &screen);
+
+    let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
+    screen.end();
+    result
+}
+
+fn record(
+    settings: Settings,
+    gauges: &Arc<Gauges>,
+    slot: &SnapshotSlot,
+    outbox: &Outbox,
+    inbox: Receiver<Entry>,
+    screen: &Screen,
+) -> Result<(), Error> {
+    shutdown::outlive_file_size_limits().map_err(cannot_go_on)?;
+    #[cfg(feature = "dashboard")]
+    let dashboard = bind_dashboard(&settings)?;
+    let (command_sender, commands) = mpsc::channel();
+    let (closed, closed_files) = mpsc::channel();
+    let (sync, sync_requests) = mpsc::channel();
+    let syncing = outbox.clone();
+    spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
+    let key = key_of(&settings.source);
+    let links = Links {
+        sync,
+        redact: Box::new(move |text| key.redact(text)),
+        gauges: Arc::clone(gauges),
+        closed: settings.compress.then_some(closed.clone()),
+        reader_gone: shutdown::stop_session(command_sender.clone(), Arc::clone(gauges)),
+    };
+    let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
+    start_compressor(&settings, &closed, closed_files)?;
+    let simulated = matches!(settings.source, Source::Demo).then(Simulator::demo).transpose()?;
+    let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
+    greet(&settings, desk.wanted().len());
+    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
+    let events =
+        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, gauges)?;
+    let (screen_sender, ending) = (screen.sender(), events.clone());
+    shutdown::listen(command_sender, outbox.clone(), writer.clone(), screen_sender, ending)
+        .map_err(cannot_go_on)?;
+
+    let quiet_slot = slot.clone();
+    spawn("quiet", move || silence_reporter::run(&quiet_slot))?;
+    #[cfg(feature = "dashboard")]
+    let live_page = dashboard
+        .map(|dashboard| {
+            LivePage::start(dashboard, slot.clone(), Arc::clone(gauges), Arc::<Desk>::clone(&desk))
+        })
+        .transpose()?;
+    if let Some((path, _)) = settings.tickers_file {
+        let desk = Arc::clone(&desk);
+        spawn("tickers-file", move || desk.watch_file(&path))?;
+    }
+    let (endpoint, key) = match (&simulated, settings.source) {
+        (Some(market), _) => {
+            let url = format!("ws://{}", market.address());
+            (Endpoint::parse(&url).map_err(cannot_go_on)?, ApiKey::demo())
+        }
+        (None, Source::Server(endpoint, key)) => (endpoint, key),
+        (None, Source::Demo) => unreachable!("the demo has a market"),
+    };
+    let watch_list = WatchList::new(desk.wanted());
+    let (patience, pauses) = (Patience::default(), Pauses::default());
+    let outbox_of_session = outbox.clone();
+    let session =
+        Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
+    let ended = session.run();
+
+    let until = Instant::now() + shutdown::LAST_COMMAND;
+    outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
+    let report = writer.join();
+    drop(simulated);
+    #[cfg(feature = "dashboard")]
+    drop(live_page);
+    screen.sum_up(report.as_ref());
+    let result = ended.map_err(cannot_go_on).and_then(|()| whole(report));
+    let reason =
+        result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
+    events.stopped(reason, until);
+    result
+}
+
+/// Whether everything was written; `None` is a writer that has failed.
+fn whole(report: Option<Report>) -> Result<(), Error> {
+    match report {
+        Some(Report { failure: None, .. }) => Ok(()),
+        Some(Report { failure: Some(failure), .. }) => Err(Error::CannotGoOn(failure)),
+        None => Err(Error::CannotGoOn(
+            "the writer thread failed; the file holds everything up to then".to_owned(),
+        )),
+    }
+}
+
+/// Takes the address now, so that a port in use is known before anything is recorded.
+#[cfg(feature = "dashboard")]
+fn bind_dashboard(settings: &Settings) -> Result<Option<Dashboard>, Error> {
+    let dashboard = settings.dashboard.map(Dashboard::bind).transpose().map_err(cannot_go_on)?;
+    Ok(dashboard.map(|dashboard| dashboard.readable_by(settings.dashboard_origins.clone())))
+}
+
+fn key_of(source: &Source) -> ApiKey {
+    match source {
+        Source::Server(_, key) => key.clone(),
+        Source::Demo => ApiKey::demo(),
+    }
+}
+
+fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
+    let level = match settings.verbosity {
+        Verbosity::Verbose => LevelFilter::Debug,
+        Verbosity::Normal | Verbosity::Quiet => LevelFilter::Info,
+    };
+    let terminal_level = match settings.verbosity {
+        Verbosity::Quiet => LevelFilter::Warn,
+        Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
+    };
+    let key = key_of(&settings.source);
+    LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
+}
+
+/// Starts the thread that compresses closed files, beginning with what a kill has left. Only now,
+/// with the recording's lock held, are those files ours. Nobody waits for the thread at the end:
+/// the next start goes on.
+fn start_compressor(
+    settings: &Settings,
+    closed: &Sender<PathBuf>,
+    files: Receiver<PathBuf>,
+) -> Result<(), Error> {
+    let Destination::File(out) = &settings.recorder.out else { return Ok(()) };
+    if settings.compress {
+        match left_uncompressed(out) {
+            // The receiver is here.
+            Ok(left) => left.into_iter().for_each(|path| drop(closed.send(path))),
+            Err(error) => warn!("cannot look for closed files beside {}: {error}", out.display()),
+        }
+        spawn("compressor", move || compress_closed_files(&files))?;
+    }
+    Ok(())
+}
+
+/// Says what will be recorded where, and what is odd about it.
+fn greet(settings: &Settings, count: usize) {
+    info!(
+        "finnhub-stream {}: recording {} to {}, log in {}",
+        env!("CARGO_PKG_VERSION"),
+        counted(count as u64, "symbol"),
+        settings.recorder.out,
+        settings.recorder.log_file.display()
+    );
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    watch_list::warn_of_many(count);
+}

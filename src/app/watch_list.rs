@@ -1,0 +1,228 @@
+//! Where changes of the watch list come together: from the tickers file and from the page.
+//!
+//! Shared by their threads; the session gets the whole new list as a command.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use log::{info, warn};
+
+use crate::config::settings::Settings;
+use crate::config::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
+use crate::error::printable;
+use crate::feed::session::Command;
+use crate::feed::subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
+use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
+use crate::text::counted;
+
+/// The one list of what is wanted.
+pub(super) struct Desk {
+    lists: Mutex<Lists>,
+    file: Option<PathBuf>,
+    /// Whether every symbol is recorded with the demo's prefix.
+    simulated: bool,
+    commands: Sender<Command>,
+}
+
+/// Where the symbols come from; both as people write them, without the demo's prefix.
+#[derive(Default)]
+struct Lists {
+    given: Vec<String>,
+    in_file: Vec<String>,
+}
+
+impl Desk {
+    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Desk {
+        let (file, in_file) = settings.tickers_file.clone().unzip();
+        let in_file = in_file.unwrap_or_default();
+        let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
+        Desk { lists, file, simulated: settings.recorder.simulated, commands }
+    }
+
+    /// What is to be recorded, in order.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        self.wanted_of(&self.lock())
+    }
+
+    fn wanted_of(&self, lists: &Lists) -> Vec<String> {
+        let all = lists.given.iter().chain(&lists.in_file).map(|symbol| self.recorded_as(symbol));
+        without_repeats(all)
+    }
+
+    fn recorded_as(&self, symbol: &str) -> String {
+        if self.simulated && !is_simulated(symbol) {
+            format!("{DEMO_PREFIX}{symbol}")
+        } else {
+            symbol.to_owned()
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the session; gives the list.
+    fn announce(&self, lists: &Lists) -> Vec<String> {
+        let wanted = self.wanted_of(lists);
+        warn_of_many(wanted.len());
+        // The session has ended when nobody listens.
+        let _ = self.commands.send(Command::Watch(wanted.clone()));
+        wanted
+    }
+
+    /// Adds a symbol to the list, and to the tickers file if there is one.
+    ///
+    /// # Errors
+    /// Why not, as one line for a person.
+    pub(super) fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
+        let symbol = symbol.trim();
+        check_symbol(symbol)?;
+        if is_simulated(symbol) && !self.simulated {
+            return Err("a simulated symbol never meets real ones in one recording".to_owned());
+        }
+        let mut lists = self.lock();
+        let wanted = self.wanted_of(&lists);
+        if wanted.contains(&self.recorded_as(symbol)) {
+            return Ok(wanted);
+        }
+        check_count(wanted.len() + 1)?;
+        if let Some(file) = &self.file {
+            tickers_file::change(file, symbol, true, &lists.in_file)
+                .map_err(|error| error.to_string())?;
+            lists.in_file.push(symbol.to_owned());
+        } else {
+            lists.given.push(symbol.to_owned());
+        }
+        Ok(self.announce(&lists))
+    }
+
+    /// Takes a symbol off the list, and out of the tickers file if there is one.
+    ///
+    /// # Errors
+    /// Why not, as one line for a person.
+    pub(super) fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
+        let mut lists = self.lock();
+        let recorded = self.recorded_as(symbol.trim());
+        let wanted = self.wanted_of(&lists);
+        if !wanted.contains(&recorded) {
+            return Err(format!("{} is not on the list", printable(symbol, 100)));
+        }
+        if wanted.len() == 1 {
+            return Err("the last symbol cannot be removed; add another one first".to_owned());
+        }
+        let is_it = |listed: &String| self.recorded_as(listed) == recorded;
+        if let Some(file) = &self.file {
+            for listed in lists.in_file.iter().filter(|listed| is_it(listed)) {
+                tickers_file::change(file, listed, false, &lists.in_file)
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        lists.in_file.retain(|listed| !is_it(listed));
+        lists.given.retain(|listed| !is_it(listed));
+        Ok(self.announce(&lists))
+    }
+
+    /// Looks at the tickers file for as long as the program runs.
+    pub(super) fn watch_file(&self, path: &Path) {
+        let beside = self.lock().given.clone();
+        let mut watcher = Watcher::new(path.to_owned(), beside);
+        let shown = path.display();
+        loop {
+            thread::sleep(LOOK_EVERY);
+            // Held from the look on, so that a change by the page cannot come in between.
+            let mut lists = self.lock();
+            match watcher.look() {
+                None => {}
+                Some(Finding::List { list, recovered }) => {
+                    // Else it is our own change, come back from the file.
+                    if list != lists.in_file {
+                        let symbols = counted(list.len() as u64, "symbol");
+                        info!("{shown} has changed: {symbols}");
+                        lists.in_file = list;
+                        self.announce(&lists);
+                    } else if recovered {
+                        info!("{shown} can be read again");
+                    }
+                }
+                Some(Finding::Trouble(error)) => warn!("{error}; the last good list stays in use"),
+            }
+        }
+    }
+}
+
+/// Says when a list is longer than the free plan allows.
+pub(super) fn warn_of_many(count: usize) {
+    if count > FREE_PLAN_SYMBOLS {
+        warn!(
+            "{count} symbols: Finnhub's free plan delivers {FREE_PLAN_SYMBOLS}; the others may be refused"
+        );
+    }
+}
+
+#[cfg(feature = "dashboard")]
+impl crate::dashboard::Tickers for Desk {
+    fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
+        Desk::add(self, symbol)
+    }
+
+    fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
+        Desk::remove(self, symbol)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{self, Receiver};
+
+    use super::{Desk, Lists};
+    use crate::feed::session::Command;
+
+    fn desk(given: &[&str], file: Option<PathBuf>, simulated: bool) -> (Desk, Receiver<Command>) {
+        let (commands, told) = mpsc::channel();
+        let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
+        let lists = Mutex::new(Lists { given, in_file: Vec::new() });
+        (Desk { lists, file, simulated, commands }, told)
+    }
+
+    #[test]
+    fn a_change_gives_the_new_list_and_tells_the_session() {
+        let (desk, told) = desk(&["A"], None, false);
+        assert_eq!(desk.add(" B ").unwrap(), ["A", "B"]);
+        assert_eq!(told.try_recv().unwrap(), Command::Watch(vec!["A".into(), "B".into()]));
+        assert_eq!(desk.add("B").unwrap(), ["A", "B"]);
+        assert!(told.try_recv().is_err(), "nothing has changed");
+        assert_eq!(desk.remove("A").unwrap(), ["B"]);
+        assert!(desk.remove("A").is_err());
+        assert!(desk.remove("B").unwrap_err().contains("last symbol"));
+        for wrong in ["DEMO:A", "", " ", "A,B", "#A", "A\nB", "A;B", "%zz"] {
+            assert!(desk.add(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_demo_names_its_symbols_so() {
+        let (desk, _told) = desk(&["A", "DEMO:B"], None, true);
+        assert_eq!(desk.wanted(), ["DEMO:A", "DEMO:B"]);
+        assert_eq!(desk.add("C").unwrap(), ["DEMO:A", "DEMO:B", "DEMO:C"]);
+        assert_eq!(desk.remove("DEMO:A").unwrap(), ["DEMO:B", "DEMO:C"]);
+    }
+
+    #[test]
+    fn the_tickers_file_follows() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tickers");
+        std::fs::write(&path, "# mine\n").unwrap();
+        let (desk, _told) = desk(&["A"], Some(path.clone()), false);
+        desk.add("B").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\nB\n");
+        desk.remove("B").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\n");
+        std::fs::remove_dir_all(directory.path()).unwrap();
+        assert!(desk.add("C").unwrap_err().contains("cannot write the tickers file"));
+        assert_eq!(desk.wanted(), ["A"], "a change that failed is none");
+    }
+}

@@ -1,0 +1,197 @@
+//! One WebSocket connection: dial, read, ping, close. No JSON, no policy.
+//!
+//! Main thread. The library's errors never leave this room as they are: some of them print the
+//! URL, and the URL holds the key.
+
+mod dial;
+mod endpoint;
+mod socket;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
+
+pub use dial::{DIAL_TIMEOUT, DialError, dial};
+pub(crate) use dial::{open_stream, resolve, upgrade};
+pub use endpoint::{Endpoint, EndpointError};
+use socket::Socket;
+
+use crate::error::printable;
+use crate::feed::api_key::ApiKey;
+
+/// How long one read waits for a message. A stop or a changed watch list waits for the main thread
+/// no longer than two of them.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// What may wait for a server that does not read: the longest watch list, asked for once, has less.
+const MAX_UNSENT_BYTES: usize = 4 << 20;
+
+/// The largest message taken. 5,000 trades are about 0.4 MiB; what is forty times that is no trade
+/// feed.
+const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// What one read of the socket takes at most: some two hundred trade messages. More would make
+/// the library clear more memory before each read, for nothing on a quiet feed.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// The end of a stream that was only cut off, whichever library notices it.
+const NO_CLOSE_FRAME: &str = "closed by the server without a Close frame";
+
+/// How long [`Connection::read`] may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Up to a [`TICK`].
+    Tick,
+    /// Not at all: only what has been read from the socket already.
+    Buffered,
+}
+
+/// A message or frame from the server.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A text message.
+    Text(Utf8Bytes),
+    /// A binary message, which Finnhub does not send.
+    Binary(Bytes),
+    /// A text message that is not UTF-8.
+    NotUtf8,
+    /// The answer to a ping of ours.
+    Pong,
+    /// The server's ping, answered already, or another control frame.
+    Control,
+}
+
+/// Why a connection is of no more use. Printable: the key is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectionLost(String);
+
+/// An open connection.
+pub struct Connection {
+    websocket: WebSocket<MaybeTlsStream<Socket>>,
+    /// To be taken out of what the server says.
+    key: ApiKey,
+}
+
+impl Connection {
+    /// The next message; `Ok(None)` when there is none yet.
+    ///
+    /// # Errors
+    /// When the connection has ended, however.
+    pub fn read(&mut self, wait: Wait) -> Result<Option<Incoming>, ConnectionLost> {
+        match wait {
+            Wait::Buffered => self.socket().read_buffered(),
+            Wait::Tick => {
+                self.socket().read_until(Instant::now() + TICK);
+                if self.unsent_since().is_some() {
+                    // Should it fail, reading tells why.
+                    let _ = self.websocket.flush();
+                }
+            }
+        }
+        match self.websocket.read() {
+            Ok(Message::Text(text)) => Ok(Some(Incoming::Text(text))),
+            Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Binary(bytes))),
+            Ok(Message::Pong(_)) => Ok(Some(Incoming::Pong)),
+            Ok(Message::Ping(_) | Message::Frame(_)) => Ok(Some(Incoming::Control)),
+            Ok(Message::Close(frame)) => {
+                // Sends the answer to it; that the connection is gone is known already.
+                let _ = self.websocket.flush();
+                Err(closed_by_server(frame.as_ref(), &self.key))
+            }
+            Err(Error::Utf8(_)) => Ok(Some(Incoming::NotUtf8)),
+            Err(Error::Io(error)) if nothing_yet(&error) => Ok(None),
+            Err(error) => Err(lost(&error)),
+        }
+    }
+
+    /// Sends one text message. Never waits: what the system does not take at once goes out with the
+    /// next reads.
+    ///
+    /// # Errors
+    /// When too much is waiting already. A connection that has ended is told by reading it.
+    pub fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
+        match self.websocket.send(Message::text(text)) {
+            Err(Error::WriteBufferFull(_)) => Err(ConnectionLost(format!(
+                "the server does not read; {} MiB wait for it",
+                MAX_UNSENT_BYTES >> 20
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a WebSocket ping, and answers to the server's that are still waiting. One that finds no
+    /// room is left out.
+    pub fn ping(&mut self) {
+        let _ = self.websocket.send(Message::Ping(Bytes::new()));
+    }
+
+    /// Sends the Close frame. What the server sends before its own can still be read.
+    pub fn close(&mut self) {
+        let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+        let _ = self.websocket.close(Some(frame));
+    }
+
+    /// Since when something is waiting for a server that takes none of it; `None` when all has gone
+    /// out.
+    pub fn unsent_since(&mut self) -> Option<Instant> {
+        self.socket().unsent_since()
+    }
+
+    fn socket(&mut self) -> &mut Socket {
+        match self.websocket.get_mut() {
+            MaybeTlsStream::Plain(socket) => socket,
+            MaybeTlsStream::NativeTls(stream) => stream.get_mut(),
+            _ => unreachable!("dial makes no other streams"),
+        }
+    }
+}
+
+fn nothing_yet(error: &io::Error) -> bool {
+    // A read time-out is `WouldBlock` on Unix and `TimedOut` on Windows; a signal interrupts.
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+fn closed_by_server(frame: Option<&CloseFrame>, key: &ApiKey) -> ConnectionLost {
+    ConnectionLost(match frame {
+        None => "closed by the server".to_owned(),
+        Some(frame) if frame.reason.is_empty() => {
+            format!("closed by the server with code {}", frame.code)
+        }
+        Some(frame) => {
+            let reason = printable(&key.redact(&frame.reason), 100);
+            format!("closed by the server with code {}: {reason}", frame.code)
+        }
+    })
+}
+
+/// What the library's error says, without its texts that may hold the URL.
+fn lost(error: &Error) -> ConnectionLost {
+    ConnectionLost(match error {
+        Error::ConnectionClosed | Error::AlreadyClosed => "closed by the server".to_owned(),
+        Error::Io(error) => io_reason(error),
+        Error::Tls(_) => "broken TLS record".to_owned(),
+        Error::Capacity(_) => format!("a message of more than {} MiB", MAX_MESSAGE_BYTES >> 20),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => NO_CLOSE_FRAME.to_owned(),
+        Error::Protocol(error) => format!("WebSocket protocol error: {error}"),
+        _ => "WebSocket error".to_owned(),
+    })
+}
+
+/// An I/O error in a few words, without the number that `Display` puts behind it.
+fn io_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => "reset by the server".to_owned(),
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => NO_CLOSE_FRAME.to_owned(),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,9 @@
+//! Finnhub's side: one connection, and the policy around it.
+
+pub mod api_key;
+pub mod backoff;
+pub mod backpressure;
+pub mod connection;
+pub mod session;
+pub mod subscriptions;
+pub mod watchdog;

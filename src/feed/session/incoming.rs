@@ -1,0 +1,116 @@
+//! What comes from the server: trades to the writer, everything else to whom it concerns.
+//!
+//! Main thread.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use log::{info, warn};
+
+use super::{Link, SHOWN_CHARACTERS, Session, Untold, live};
+use crate::channel::TradeBatch;
+use crate::clock::now_ms;
+use crate::error::printable;
+use crate::feed::connection::{ConnectionLost, Incoming, Wait};
+use crate::feed::subscriptions::FREE_PLAN_SYMBOLS;
+use crate::log_limit::Permission;
+use crate::protocol::message::{self, Message};
+
+/// Unknown message types that are remembered as told; Finnhub has two.
+const TOLD_TYPES: usize = 32;
+
+impl Session {
+    /// Reads what one look at the socket gives, and hands its trades over together; whether anything
+    /// came.
+    pub(super) fn read_burst(&mut self, link: &mut Link) -> Result<bool, ConnectionLost> {
+        let mut batch = TradeBatch::default();
+        let mut wait = Wait::Tick;
+        let result = loop {
+            match link.connection.read(wait) {
+                Ok(Some(incoming)) => {
+                    if wait == Wait::Tick {
+                        link.last_frame = Instant::now();
+                        link.last_frame_ms = now_ms();
+                        batch.received_ms = link.last_frame_ms;
+                        wait = Wait::Buffered;
+                    }
+                    self.sort(link, &mut batch, incoming);
+                }
+                Ok(None) => break Ok(wait == Wait::Buffered),
+                Err(lost) => break Err(lost),
+            }
+        };
+        if !batch.is_empty() {
+            let watch_list = &self.watch_list;
+            self.handover.trades(batch, |at_ms| live(watch_list, at_ms));
+        }
+        result
+    }
+
+    /// Puts what must be recorded into the batch, and deals with the rest.
+    fn sort(&mut self, link: &mut Link, batch: &mut TradeBatch, incoming: Incoming) {
+        match incoming {
+            Incoming::Text(text) => {
+                link.watchdog.text(link.last_frame);
+                self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
+                self.sort_text(link, batch, &text);
+            }
+            // Finnhub sends none. If one held trades after all, they would count.
+            Incoming::Binary(bytes) => {
+                link.watchdog.frame(false);
+                self.sort_text(link, batch, &String::from_utf8_lossy(&bytes));
+            }
+            Incoming::NotUtf8 => {
+                link.watchdog.frame(false);
+                batch.push("(a text message that is not UTF-8)");
+            }
+            Incoming::Pong => link.watchdog.frame(true),
+            Incoming::Control => link.watchdog.frame(false),
+        }
+    }
+
+    fn sort_text(&mut self, link: &mut Link, batch: &mut TradeBatch, text: &str) {
+        match message::classify(text) {
+            Message::Trades | Message::Unreadable => batch.push(text),
+            Message::Ping => {}
+            Message::Error(message) => self.server_error(link, &message),
+            Message::Other(kind) => {
+                let kind = self.shown(&kind);
+                if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.clone()) {
+                    info!("messages of type {kind} are not recorded");
+                }
+            }
+        }
+    }
+
+    /// A server's text, fit to be shown. The key goes first: half of it would not be found.
+    fn shown(&self, text: &str) -> String {
+        printable(&self.key.redact(text), SHOWN_CHARACTERS)
+    }
+
+    fn server_error(&mut self, link: &mut Link, message: &str) {
+        let permission = self.log_limit.ask(now_ms());
+        if let Permission::YesAfterHidden(hidden) = permission {
+            warn!("({hidden} more lines about the server's errors were left out)");
+        }
+        if permission != Permission::No {
+            self.say_server_error(message);
+        }
+        if let Some(symbol) = message::refused_symbol(message)
+            && self.watch_list.refuse(symbol)
+        {
+            link.untold.get_or_insert(Untold::Refused(link.last_frame));
+        }
+    }
+
+    fn say_server_error(&self, message: &str) {
+        let shown = self.shown(message);
+        if message::is_too_many_symbols(message) {
+            warn!(
+                "the server says: {shown}; the others are recorded (the free plan has {FREE_PLAN_SYMBOLS} symbols)"
+            );
+            return;
+        }
+        warn!("the server says: {shown}");
+    }
+}

@@ -1,0 +1,226 @@
+//! Which symbols are wanted, sent and refused, and what must be asked of the server for it.
+//!
+//! Main thread; no I/O and no clock. Subscriptions die with their connection, so everything that
+//! is wanted is asked for again each time, refused symbols too.
+
+use std::collections::HashSet;
+
+use crate::error::{is_hidden, printable};
+use crate::text::grouped;
+
+/// Symbols that the free plan delivers; more get a warning at the start.
+/// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
+pub const FREE_PLAN_SYMBOLS: usize = 50;
+
+/// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
+/// plan was seen to take. A file given by mistake or a page gone wild must not fill the memory.
+pub const MOST_SYMBOLS: usize = 5_000;
+
+/// A symbol is never longer; what is, is a file given in the wrong place.
+const LONGEST_SYMBOL: usize = 100;
+
+/// Characters that no symbol has, and that mean something else where lists of symbols are written:
+/// the command line, the ledger, the tickers file, and an address of the page.
+const RESERVED: [char; 4] = [',', ';', '#', '%'];
+
+/// Whether a symbol can be asked for at all; the server knows whether it exists.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_symbol(symbol: &str) -> Result<(), String> {
+    if symbol.is_empty() {
+        return Err(
+            "a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas"
+                .to_owned(),
+        );
+    }
+    if let Some(wrong) = symbol.chars().find(|c| is_hidden(*c) || RESERVED.contains(c)) {
+        let what =
+            if is_hidden(wrong) { "a control character".to_owned() } else { format!("{wrong:?}") };
+        return Err(format!("the symbol \"{}\" contains {what}", printable(symbol, 200)));
+    }
+    if symbol.chars().count() > LONGEST_SYMBOL {
+        return Err(format!(
+            "a symbol has more than {LONGEST_SYMBOL} characters: {}",
+            printable(symbol, 20)
+        ));
+    }
+    Ok(())
+}
+
+/// Whether so many different symbols can be recorded at once.
+///
+/// # Errors
+/// When they are more than [`MOST_SYMBOLS`].
+pub fn check_count(count: usize) -> Result<(), String> {
+    if count > MOST_SYMBOLS {
+        let most = grouped(MOST_SYMBOLS as u64);
+        return Err(format!(
+            "more than {most} symbols, which is the most that can be recorded at once; take some out"
+        ));
+    }
+    Ok(())
+}
+
+/// Keeps the first of each.
+pub fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
+}
+
+/// Something to ask of the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Begin a symbol's trades.
+    Subscribe(String),
+    /// End a symbol's trades.
+    Unsubscribe(String),
+}
+
+/// The state of the list on the present connection.
+#[derive(Debug, Clone, Default)]
+pub struct WatchList {
+    wanted: Vec<String>,
+    /// The same, to be found quickly.
+    known: HashSet<String>,
+    connected: bool,
+    refused: HashSet<String>,
+}
+
+impl WatchList {
+    /// A list of wanted symbols; repeats are dropped, the order is kept.
+    pub fn new(symbols: impl IntoIterator<Item = String>) -> WatchList {
+        let wanted = without_repeats(symbols);
+        WatchList { known: wanted.iter().cloned().collect(), wanted, ..WatchList::default() }
+    }
+
+    /// Everything wanted, in order.
+    pub fn wanted(&self) -> &[String] {
+        &self.wanted
+    }
+
+    /// What is being delivered as far as is known: wanted and not refused.
+    pub fn live(&self) -> Vec<String> {
+        self.wanted.iter().filter(|symbol| !self.refused.contains(*symbol)).cloned().collect()
+    }
+
+    /// Wanted but refused on this connection.
+    pub fn refused(&self) -> Vec<String> {
+        self.wanted.iter().filter(|symbol| self.refused.contains(*symbol)).cloned().collect()
+    }
+
+    /// A new connection is open: everything is asked for, with a clean slate.
+    pub fn connected(&mut self) -> Vec<Request> {
+        self.connected = true;
+        self.refused.clear();
+        self.wanted.iter().cloned().map(Request::Subscribe).collect()
+    }
+
+    /// The connection has ended.
+    pub fn disconnected(&mut self) {
+        self.connected = false;
+    }
+
+    /// The server refuses `symbol`. `true` when that is news.
+    pub fn refuse(&mut self, symbol: &str) -> bool {
+        self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
+    }
+
+    /// A new list; gives what must be asked for the difference, what is gone first because that
+    /// frees places.
+    pub fn replace(&mut self, symbols: impl IntoIterator<Item = String>) -> Vec<Request> {
+        let next = without_repeats(symbols);
+        let known: HashSet<String> = next.iter().cloned().collect();
+        let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol));
+        let new = next.iter().filter(|symbol| !self.known.contains(*symbol));
+        let requests = if self.connected {
+            gone.cloned()
+                .map(Request::Unsubscribe)
+                .chain(new.cloned().map(Request::Subscribe))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        self.refused.retain(|symbol| known.contains(symbol));
+        (self.wanted, self.known) = (next, known);
+        requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{MOST_SYMBOLS, Request, WatchList, check_count, check_symbol, is_hidden};
+
+    fn names(symbols: &[&str]) -> Vec<String> {
+        symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_a_symbol_is_refused_and_shown_safely() {
+        for symbol in
+            ["AAPL", "IC MARKETS:1", "Q\"uote", "BRK.B", "^GSPC", "A/B", "\u{c6}:\u{20ac}"]
+        {
+            assert_eq!(check_symbol(symbol), Ok(()), "{symbol}");
+        }
+        let long = "A".repeat(101);
+        for symbol in
+            ["", "A;B", "A,B", "#A", "%zz", "A%20B", "A\nB", "A\u{1b}", "A\u{200b}", &long]
+        {
+            let fault = check_symbol(symbol).expect_err(symbol);
+            assert!(!fault.contains(is_hidden), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn repeats_are_dropped_and_the_order_is_kept() {
+        let list = WatchList::new(names(&["B", "A", "B", "a"]));
+        assert_eq!(list.wanted(), ["B", "A", "a"]);
+    }
+
+    #[test]
+    fn every_connection_asks_for_everything_again_also_the_refused() {
+        let mut list = WatchList::new(names(&["A", "B"]));
+        let all = [Request::Subscribe("A".into()), Request::Subscribe("B".into())];
+        assert_eq!(list.connected(), all);
+        assert!(list.refuse("B"));
+        assert!(!list.refuse("B"), "no news twice");
+        assert!(!list.refuse("C"), "never asked for");
+        assert_eq!((list.live(), list.refused()), (names(&["A"]), names(&["B"])));
+        list.disconnected();
+        assert_eq!(list.connected(), all);
+        assert_eq!(list.live(), names(&["A", "B"]));
+    }
+
+    #[test]
+    fn the_largest_list_is_replaced_and_refused_without_a_wait() {
+        let symbols = |prefix: &str| {
+            (0..MOST_SYMBOLS).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>()
+        };
+        assert!(check_count(MOST_SYMBOLS).is_ok() && check_count(MOST_SYMBOLS + 1).is_err());
+        let mut list = WatchList::new(symbols("OLD"));
+        list.connected();
+        let started = Instant::now();
+        assert_eq!(list.replace(symbols("NEW")).len(), 2 * MOST_SYMBOLS);
+        assert!(symbols("NEW").iter().all(|symbol| list.refuse(symbol)));
+        assert_eq!((list.live().len(), list.refused().len()), (0, MOST_SYMBOLS));
+        // Comparing each with each took seconds without optimisation.
+        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_new_list_asks_only_for_the_difference() {
+        let mut list = WatchList::new(names(&["A", "B"]));
+        list.connected();
+        list.refuse("A");
+        assert_eq!(
+            list.replace(names(&["B", "C"])),
+            [Request::Unsubscribe("A".into()), Request::Subscribe("C".into())]
+        );
+        assert_eq!(list.live(), names(&["B", "C"]));
+        list.disconnected();
+        assert_eq!(list.replace(names(&["D"])), []);
+        assert_eq!(list.connected(), [Request::Subscribe("D".into())]);
+    }
+}

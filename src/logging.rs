@@ -1,0 +1,122 @@
+//! Log records made into lines, on their way to the writer thread and to the terminal.
+//!
+//! Called on any thread that logs. Never waits: lines that find no room are counted and left out.
+//! Only our own records get through: libraries log URLs, and ours holds the key.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+
+use env_logger::Logger;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use crate::channel::{Entry, Line, Outbox, log_line};
+use crate::clock::{now_ms, show_ms};
+use crate::feed::api_key::ApiKey;
+
+/// What every record of ours has as the beginning of its target: the name of this crate.
+const OUR_TARGET: &str = "finnhub_stream";
+
+/// Log lines that may wait for the writer. Ten thousand lines; a stuck disk needs far fewer to be
+/// understood.
+const WAITING_BYTES: usize = 2 << 20;
+
+/// The program's only logger.
+pub struct LogLines {
+    filter: Logger,
+    terminal_level: LevelFilter,
+    key: ApiKey,
+    outbox: Outbox,
+    terminal: SyncSender<Line>,
+    left_out: AtomicU64,
+}
+
+impl LogLines {
+    /// Takes the level from `RUST_LOG` or, without it, `level`; the terminal shows at most
+    /// `terminal_level`. Should a line hold the `key`, because the server said it back, it is taken
+    /// out.
+    pub fn new(
+        level: LevelFilter,
+        terminal_level: LevelFilter,
+        key: ApiKey,
+        outbox: Outbox,
+        terminal: SyncSender<Line>,
+    ) -> LogLines {
+        let mut builder = env_logger::Builder::new();
+        builder.filter_level(level);
+        if let Ok(wanted) = std::env::var("RUST_LOG") {
+            builder.parse_filters(&wanted);
+        }
+        let left_out = AtomicU64::new(0);
+        LogLines { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
+    }
+
+    /// Makes this the logger of the process. A second one in the same process is not installed,
+    /// which only tests ever try.
+    pub fn install(self) {
+        log::set_max_level(self.filter.filter());
+        let _ = log::set_boxed_logger(Box::new(self));
+    }
+
+    fn to_log_file(&self, text: String) {
+        let waiting = &self.outbox.gauges().log_bytes;
+        if waiting.load(Ordering::Relaxed) + text.len() > WAITING_BYTES {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let left_out = self.left_out.swap(0, Ordering::Relaxed);
+        if left_out > 0 {
+            let line = format!("({left_out} lines were left out here: the disk was stuck)\n");
+            waiting.fetch_add(line.len(), Ordering::Relaxed);
+            self.outbox.send(Entry::Log(line));
+        }
+        waiting.fetch_add(text.len(), Ordering::Relaxed);
+        self.outbox.send(Entry::Log(text));
+    }
+}
+
+/// Makes a plain logger of the process, without a recording: our own lines go to standard error, each
+/// behind `before`. Those of libraries are left out: they show clients' keys.
+pub fn to_standard_error(before: &'static str) {
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(LevelFilter::Info);
+    if let Ok(wanted) = std::env::var("RUST_LOG") {
+        builder.parse_filters(&wanted);
+    }
+    builder.format(move |out, record| {
+        if !is_ours(record.metadata()) {
+            return io::Result::Ok(());
+        }
+        let time = show_ms(now_ms());
+        let clock = time.get(11..19).unwrap_or(&time);
+        writeln!(out, "{before}{clock} {:<5} {}", record.level(), record.args())
+    });
+    // Another logger is there only in tests.
+    let _ = builder.try_init();
+}
+
+/// Whether a record comes from this program, not from a library.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(OUR_TARGET)
+}
+
+impl Log for LogLines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        is_ours(metadata) && self.filter.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) || !self.filter.matches(record) {
+            return;
+        }
+        let text = self.key.redact(&record.args().to_string());
+        let level: Level = record.level();
+        self.to_log_file(log_line(now_ms(), level, &text));
+        if level <= self.terminal_level {
+            // A terminal that is stopped with Ctrl-S must not stop the recording.
+            let _ = self.terminal.try_send(Line::Log(level, text));
+        }
+    }
+
+    fn flush(&self) {}
+}

@@ -1,0 +1,336 @@
+//! The coverage ledger: since when trades are recorded, since when not, and why.
+//!
+//! Writer thread. `op1.coverage.csv` beside `op1.csv`, columns `time_ms,state,tickers,reason`,
+//! append-only. The last row at or before an instant says whether trades were being recorded then.
+//! A row waits until the trades it stands behind are on the disk, and trades behind a `down` wait
+//! until that is: whatever a power cut takes, the ledger calls nothing recorded that is gone.
+//! Times are this machine's clock in UNIX milliseconds and never run backwards.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::append_file::AppendFile;
+use super::disk::DiskFile;
+use super::open::names;
+use super::row::push_text;
+use crate::rows::RowReader;
+
+/// The ledger's first line.
+pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// `op1.coverage.csv` for `op1.csv`.
+pub fn ledger_path(out: &Path) -> PathBuf {
+    let mut name = split_name(out).0.to_owned();
+    name.push(".coverage.csv");
+    out.with_file_name(name)
+}
+
+/// A recording's name without its `.csv`, and that, if it ends so. Names need not be UTF-8.
+pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
+    if out.extension().is_some_and(|ending| ending == "csv") {
+        (out.file_stem().unwrap_or_default(), ".csv")
+    } else {
+        (out.file_name().unwrap_or_default(), "")
+    }
+}
+
+/// What the name of a recording or of its ledger is followed by in those of other files beside it: a
+/// lock, a file begun for a rotation, torn rows, and positions of followers.
+const BESIDE: [&str; 4] = [".lock", ".next", ".torn-", ".ship-"];
+
+/// Whether `path` is the recording `out`, or one of the files that stand beside it.
+pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
+    let name = |path: &Path| path.file_name().unwrap_or_default().as_encoded_bytes().to_owned();
+    [out, &ledger_path(out)].into_iter().any(|own| {
+        let rest = name(path).strip_prefix(&*name(own)).map(<[u8]>::to_owned);
+        path.parent() == own.parent()
+            && rest.is_some_and(|rest| {
+                rest.is_empty() || BESIDE.iter().any(|end| rest.starts_with(end.as_bytes()))
+            })
+    })
+}
+
+/// The ledger while it is being written. Rows that may not go to the disk yet wait in memory; there
+/// is one for each change of the connection, so they need no bound of their own.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    file: AppendFile,
+    last: LastRow,
+    /// The tickers that were live when the ledger was closed.
+    before_closing: String,
+    pending: VecDeque<Vec<u8>>,
+    /// Rows so far, with the pending ones.
+    rows: u64,
+    /// So many of them may be handed to the file.
+    released: u64,
+    /// Whether a `down` is not known to be on the disk.
+    outage_is_unsettled: bool,
+    is_out_of_reach: bool,
+}
+
+/// What the last row says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LastRow {
+    /// Its time.
+    pub(super) time_ms: i64,
+    /// Whether it says `live`.
+    pub(super) live: bool,
+    /// Its tickers, joined.
+    pub(super) tickers: String,
+    /// Its reason.
+    pub(super) reason: String,
+}
+
+impl Ledger {
+    /// Goes on with a file that holds a header and whole rows.
+    pub(super) fn resume(file: AppendFile) -> io::Result<Ledger> {
+        let last = last_row(file.disk())?;
+        Ok(Ledger {
+            file,
+            last,
+            before_closing: String::new(),
+            pending: VecDeque::new(),
+            rows: 0,
+            released: 0,
+            outage_is_unsettled: false,
+            is_out_of_reach: false,
+        })
+    }
+
+    /// What the last row says.
+    pub(super) fn last(&self) -> &LastRow {
+        &self.last
+    }
+
+    /// From `at_ms` on these tickers are recorded.
+    pub(super) fn live(&mut self, at_ms: i64, tickers: &[String]) {
+        self.push(at_ms, true, &tickers.join(";"), "");
+    }
+
+    /// From `at_ms` on nothing is recorded.
+    pub(super) fn down(&mut self, at_ms: i64, reason: &str) {
+        self.push(at_ms, false, "", reason);
+    }
+
+    fn push(&mut self, at_ms: i64, live: bool, tickers: &str, reason: &str) {
+        self.before_closing.clear();
+        let time_ms = at_ms.max(self.last.time_ms);
+        let (last_tickers, last_reason) = (tickers.to_owned(), reason.to_owned());
+        self.last = LastRow { time_ms, live, tickers: last_tickers, reason: last_reason };
+        let state = if live { "live" } else { "down" };
+        let mut row = format!("{time_ms},{state},").into_bytes();
+        push_text(&mut row, tickers.as_bytes());
+        row.push(b',');
+        push_text(&mut row, reason.as_bytes());
+        row.push(b'\n');
+        self.pending.push_back(row);
+        self.rows += 1;
+        self.outage_is_unsettled |= !live;
+    }
+
+    /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
+    /// sake of the new one was live until then.
+    pub(super) fn carry_over(&mut self, old: &Ledger, closing: &str) {
+        let LastRow { time_ms, live, tickers, reason } = &old.last;
+        if *live || (reason == closing && !old.before_closing.is_empty()) {
+            let tickers = if *live { tickers } else { &old.before_closing };
+            self.push(*time_ms, true, &tickers.clone(), "");
+        } else if *time_ms > 0 {
+            self.push(*time_ms, false, "", &reason.clone());
+        }
+    }
+
+    /// Says again what holds, should the file not end with it any more.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn repeat_state(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() && last_row(self.file.disk())? != self.last {
+            let LastRow { time_ms, live, tickers, reason } = self.last.clone();
+            self.push(time_ms, live, &tickers, &reason);
+            self.release(self.rows);
+        }
+        Ok(())
+    }
+
+    /// Closes the ledger at `at_ms` because the recording goes on in another file.
+    pub(super) fn close(&mut self, at_ms: i64, reason: &str) {
+        if self.last.live {
+            let tickers = self.last.tickers.clone();
+            self.down(at_ms, reason);
+            self.before_closing = tickers;
+        }
+    }
+
+    /// Takes a closing back: the recording goes on in this file after all.
+    pub(super) fn reopen(&mut self) {
+        if !self.last.live && !self.before_closing.is_empty() {
+            let tickers = std::mem::take(&mut self.before_closing);
+            self.push(self.last.time_ms, true, &tickers, "");
+        }
+    }
+
+    /// Whether rows still wait for the disk.
+    pub(super) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Rows so far, to be [released](Ledger::release) when what is before them is on the disk.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The trades before the first `rows` rows are on the disk: these may follow.
+    pub(super) fn release(&mut self, rows: u64) {
+        self.released = self.released.max(rows);
+    }
+
+    /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
+    /// nothing waits for them.
+    pub(super) fn set_out_of_reach(&mut self, is_out_of_reach: bool) {
+        self.is_out_of_reach = is_out_of_reach;
+    }
+
+    /// Hands the waiting rows to the file, as far as they are released.
+    ///
+    /// # Errors
+    /// The system's; the rows go on waiting.
+    pub(super) fn hand_over(&mut self) -> io::Result<()> {
+        if self.is_out_of_reach {
+            return Ok(());
+        }
+        let handed_over = self.rows - self.pending.len() as u64;
+        let ready =
+            usize::try_from(self.released.saturating_sub(handed_over)).unwrap_or(usize::MAX);
+        if ready > 0 {
+            self.file.append(&self.pending.make_contiguous()[..ready].concat())?;
+            self.pending.drain(..ready);
+        }
+        Ok(())
+    }
+
+    /// Hands all waiting rows to the file, when nothing that is still to be written stands before
+    /// them.
+    ///
+    /// # Errors
+    /// The system's; the rows go on waiting.
+    pub(super) fn hand_over_all(&mut self) -> io::Result<()> {
+        self.release(self.rows);
+        self.hand_over()
+    }
+
+    /// Whether every row is known to be on the disk, or none can be brought there.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_out_of_reach || (self.pending.is_empty() && !self.file.is_dirty())
+    }
+
+    /// Whether a `down` is not known to be on the disk: trades that came after it must wait, or a
+    /// power cut could leave them without it, and the outage would look recorded.
+    pub(super) fn outage_is_unsettled(&mut self) -> bool {
+        self.outage_is_unsettled &= !self.is_settled();
+        self.outage_is_unsettled
+    }
+
+    /// The file with the rows handed over.
+    pub(super) fn file(&mut self) -> &mut AppendFile {
+        &mut self.file
+    }
+
+    /// Forces the ledger to the disk, if it has grown.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.file.is_dirty() { self.file.sync() } else { Ok(()) }
+    }
+}
+
+/// Reads the whole ledger for its last row; a year of hourly reconnects is half a megabyte.
+fn last_row(file: &DiskFile) -> io::Result<LastRow> {
+    use std::io::Seek;
+    let mut file = file.file();
+    file.rewind()?;
+    let mut rows = RowReader::new(file);
+    let mut last = LastRow::default();
+    while let Some(row) = rows.next_row()? {
+        // A row that somebody spoilt by hand may say nothing, but must not stop the recording.
+        let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
+        let text = |index| match &row.fields {
+            Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
+            Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
+        };
+        if let Ok(time_ms) = text(0).parse() {
+            last = LastRow {
+                time_ms: last.time_ms.max(time_ms),
+                live: text(1) == "live",
+                tickers: text(2),
+                reason: text(3),
+            };
+        }
+    }
+    Ok(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
+
+    use super::{AppendFile, DiskFile, HEADER, LastRow, Ledger, ledger_path};
+
+    fn open(path: &Path) -> Ledger {
+        let file = DiskFile::append_to(path).unwrap();
+        let length = file.length().unwrap();
+        Ledger::resume(AppendFile::new(file, length)).unwrap()
+    }
+
+    #[test]
+    fn the_ledger_stands_beside_its_recording() {
+        for (out, ledger) in [
+            ("op1.csv", "op1.coverage.csv"),
+            ("/data/a.b.csv", "/data/a.b.coverage.csv"),
+            ("trades", "trades.coverage.csv"),
+        ] {
+            assert_eq!(ledger_path(Path::new(out)), Path::new(ledger));
+        }
+        let [out, ledger] = [&b"d/\xff.csv"[..], b"d/\xff.coverage.csv"].map(OsStr::from_bytes);
+        assert_eq!(ledger_path(Path::new(out)), Path::new(ledger), "not UTF-8");
+    }
+
+    #[test]
+    fn rows_say_when_and_why_and_time_never_runs_backwards() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, HEADER).unwrap();
+        let mut ledger = open(&path);
+        assert_eq!(*ledger.last(), LastRow::default());
+        ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
+        ledger.down(90, "connection lost: reset, by the server");
+        ledger.live(200, &["A,B".to_owned()]);
+        ledger.hand_over_all().unwrap();
+        let rows = "100,live,AAPL;IC MARKETS:1,\n\
+            100,down,,\"connection lost: reset, by the server\"\n\
+            200,live,\"A,B\",\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{rows}"));
+
+        let mut again = open(&path);
+        assert_eq!((again.last().time_ms, again.last().live), (200, true));
+        assert_eq!(again.last().tickers, "A,B");
+        again.down(150, "killed");
+        again.hand_over_all().unwrap();
+        assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
+        assert_eq!((open(&path).last().time_ms, open(&path).last().live), (200, false));
+    }
+
+    #[test]
+    fn spoilt_rows_are_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();
+        assert_eq!((open(&path).last().time_ms, open(&path).last().live), (5, true));
+    }
+}

@@ -1,0 +1,35 @@
+//! The disk's side: the writer thread and the output files.
+
+mod append_file;
+pub mod columns;
+mod compress;
+mod disk;
+mod ledger;
+mod lock_file;
+mod log_file;
+mod open;
+mod options;
+mod origin;
+mod output;
+mod preflight;
+mod rebuild;
+mod recent;
+mod recording;
+mod repair;
+mod rotation;
+mod row;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use compress::{compress_closed_files, left_uncompressed};
+pub(crate) use disk::sync_directory;
+pub use ledger::{belongs_to_recording, ledger_path};
+pub use lock_file::{Synced, read_synced};
+pub use open::OpenError;
+pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
+pub use preflight::{Found, try_header, try_log, try_out};
+pub use recording::{SyncRequest, sync_in_background};
+pub use rotation::{Rotate, closed_label, compressed_name};
+pub use row::{header, push_row};
+pub use writer::Recorder;

@@ -1,0 +1,260 @@
+//! What a start would find, tried without changing anything: for the subcommand `check`, and for the
+//! start itself, so that one that is refused leaves nothing behind.
+//!
+//! Main thread. Existing files are opened for appending and nothing is appended; where files would
+//! have to be created, one of another name is, and removed at once.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use super::ledger::{self, ledger_path};
+use super::lock_file::{self, lock_path};
+use super::log_file::check_kind;
+use super::open::{Head, OpenError, check_header, failed, wait_out_glances};
+use super::options::{Destination, RecorderOptions};
+use super::origin::check_origin;
+use super::row::header;
+use crate::clock::now_ms;
+use crate::recorder::columns::Column;
+
+/// Written to the probe by `check`: a full disk still takes an empty file.
+const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
+
+/// Finds whatever would refuse the start, before anything is made; gives the files that it will make.
+///
+/// # Errors
+/// Why it is refused.
+pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
+    let mut new = Vec::new();
+    if look_log(&options.log_file)?.is_none() {
+        let probe = Probe::beside(&options.log_file);
+        probe.write(b"\n").map_err(failed("create", &options.log_file))?;
+        new.push(options.log_file.clone());
+    }
+    let Destination::File(out) = &options.out else { return Ok(new) };
+    look(out)?;
+    try_header(out, &options.columns, options.simulated)?;
+    let mut made = vec![out.clone(), ledger_path(out), lock_path(out)];
+    made.retain(|path| {
+        fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    });
+    if !made.is_empty() {
+        // No more than comes into the file at once: a disk with little room is one to begin on.
+        let first = header(&options.columns);
+        Probe::beside(out).write(first.as_bytes()).map_err(failed("write", out))?;
+    }
+    new.append(&mut made);
+    Ok(new)
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing yet, and it can be created.
+    Nothing,
+    /// A file of this many bytes, which can be appended to.
+    File(u64),
+}
+
+/// Whether a recording to `out` could begin: the file, its ledger and its lock.
+///
+/// # Errors
+/// Why not, as the start itself would say it.
+pub fn try_out(out: &Path) -> Result<Found, OpenError> {
+    let (found, must_create) = look(out)?;
+    try_directory(out, must_create)?;
+    Ok(found)
+}
+
+/// Looks at the file, its ledger and its lock: what the file is, and whether one of the three is
+/// still to be made.
+fn look(out: &Path) -> Result<(Found, bool), OpenError> {
+    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
+        return Err(OpenError::NotAFile(out.to_owned()));
+    }
+    let (lock, ledger) = (lock_path(out), ledger_path(out));
+    let lock_file = open_existing(&lock)?;
+    if let Some(file) = &lock_file {
+        let holder = || lock_file::read(file).map(|proof| proof.process);
+        try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder()))?;
+    }
+    let file = open_existing(out)?;
+    if let Some(file) = &file {
+        try_lock(file, out, || OpenError::InUse(out.to_owned(), None))?;
+    }
+    let ledger_file = open_existing(&ledger)?;
+    if let Some(file) = &ledger_file {
+        try_lock(file, &ledger, || OpenError::InUse(ledger.clone(), None))?;
+        check_header(&ledger, file, ledger::HEADER)?;
+    }
+    let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
+    Ok((found(file.as_ref()), must_create))
+}
+
+/// Whether the recording at `out` has these columns, and trades of this kind of market if any;
+/// `false` when it has no header yet.
+///
+/// # Errors
+/// When it has others; the error says which, and how to match them.
+pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<bool, OpenError> {
+    let has_header = match File::open(out) {
+        Ok(file) => check_header(out, &file, &header(columns))? == Head::Header,
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(failed("open", out)(error)),
+    };
+    check_origin(out, columns, simulated)?;
+    Ok(has_header)
+}
+
+/// Whether `log_file` can be appended to.
+///
+/// # Errors
+/// Why not.
+pub fn try_log(log_file: &Path) -> Result<Found, OpenError> {
+    let file = look_log(log_file)?;
+    if file.is_none() {
+        try_directory(log_file, true)?;
+    }
+    Ok(found(file.as_ref()))
+}
+
+fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
+    check_kind(log_file).map_err(failed("open", log_file))?;
+    open_existing(log_file)
+}
+
+fn found(file: Option<&File>) -> Found {
+    file.map_or(Found::Nothing, |file| Found::File(file.metadata().map_or(0, |data| data.len())))
+}
+
+fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
+    match OpenOptions::new().read(true).append(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("open", path)(error)),
+    }
+}
+
+/// Takes the lock for the moment that `file` stays open.
+fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Result<(), OpenError> {
+    match wait_out_glances(|| file.try_lock_shared()) {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(held()),
+        Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
+    }
+}
+
+/// Whether the directory of `path` takes a new file, and its disk a few more bytes.
+fn try_directory(path: &Path, must_create: bool) -> Result<(), OpenError> {
+    let probe = Probe::beside(path);
+    // Some disks find out only at the sync that they are full.
+    match probe.write(&PROBE_BYTES).and_then(|file| file.sync_all()) {
+        Err(error) if must_create || is_full(&error) => Err(failed("create", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
+/// A file that is gone as soon as it goes out of scope.
+struct Probe(PathBuf);
+
+impl Probe {
+    fn beside(path: &Path) -> Probe {
+        // In containers every process may have the same number, and a kill leaves the file behind.
+        let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
+        Probe(path.with_file_name(name))
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<File> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&self.0)?;
+        file.write_all(bytes)?;
+        Ok(file)
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        // There is none when it could not be created.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Found, OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
+    use crate::recorder::columns::Column;
+    use crate::recorder::header;
+    use crate::recorder::lock_file::LockFile;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap().flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_empty_directory_is_left_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        assert_eq!(try_out(&out).unwrap(), Found::Nothing);
+        assert_eq!(try_log(&directory.path().join("log")).unwrap(), Found::Nothing);
+        assert!(!try_header(&out, &Column::ALL, false).unwrap());
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_recording_in_progress_is_in_use_and_a_finished_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("op1.csv");
+        fs::write(&out, header(&Column::ALL)).unwrap();
+        let running = LockFile::take(&out, true).unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        drop(running);
+        let linked = fs::File::open(&out).unwrap();
+        linked.try_lock().unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        drop(linked);
+        let before = fs::metadata(&out).unwrap();
+        assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
+        assert!(try_header(&out, &Column::ALL, false).unwrap());
+        let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
+        assert!(other.contains("--columns ticker,price"), "{other}");
+        let after = fs::metadata(&out).unwrap();
+        assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+        assert_eq!(names(directory.path()), ["op1.csv", "op1.csv.lock"], "nothing was left behind");
+    }
+
+    #[test]
+    fn who_only_looks_at_a_lock_refuses_no_start() {
+        let file = tempfile::tempfile().unwrap();
+        let mut looks = 3;
+        let tried = wait_out_glances(|| {
+            looks -= 1;
+            if looks > 0 { Err(TryLockError::WouldBlock) } else { file.try_lock() }
+        });
+        assert!(tried.is_ok());
+        let held = wait_out_glances(|| Err(TryLockError::WouldBlock));
+        assert!(matches!(held, Err(TryLockError::WouldBlock)));
+    }
+
+    #[test]
+    fn what_a_start_would_refuse_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(try_out(directory.path()), Err(OpenError::NotAFile(_))));
+        assert!(try_out(&directory.path().join("missing/op1.csv")).is_err());
+        assert!(try_log(&directory.path().join("missing/log")).is_err());
+        assert!(try_log(directory.path()).is_err());
+        let out = directory.path().join("op1.csv");
+        fs::write(directory.path().join("op1.coverage.csv"), "something else\n").unwrap();
+        assert!(matches!(try_out(&out), Err(OpenError::OtherColumns { .. })));
+    }
+}

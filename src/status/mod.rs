@@ -1,0 +1,7 @@
+//! What is known of the market and of the feed, for people.
+
+mod feed;
+pub mod market_hours;
+pub mod silence;
+pub mod silence_reporter;
+pub mod snapshot;
