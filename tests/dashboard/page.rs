@@ -77,7 +77,7 @@ fn symbols_are_added_and_removed() {
     );
     browser.wait_for(
         "its trades",
-        &format!("Number({}.children[2].textContent) > 0", row("DEMO:TSLA")),
+        &format!("Number({}?.children[2].textContent) > 0", row("DEMO:TSLA")),
     );
     browser.click("[data-symbol='DEMO:TSLA'] .pick");
     browser.wait_for("its chart", "document.querySelector('#c-symbol').textContent === 'DEMO:TSLA' && document.querySelector('trade-chart').bars.length > 0");
@@ -138,7 +138,7 @@ fn an_outage_of_the_feed_is_grey_and_leaves_a_gap() {
     line.trade("AAPL", "100.5");
     let browser = open(&program);
     browser.wait_for("the feed", &feed_is("live"));
-    browser.wait_for("the trade", &format!("{}.children[2].textContent === '100.5'", row("AAPL")));
+    browser.wait_for("the trade", &format!("{}?.children[2].textContent === '100.5'", row("AAPL")));
     let state = |symbol: &str| browser.text(&format!("{}.dataset.state", row(symbol)));
     assert_eq!((state("AAPL"), state("MSFT")), ("live".to_owned(), "silent".to_owned()));
     // No US stock, which may be closed.
@@ -174,7 +174,7 @@ fn a_recorder_that_was_held_up_shows_where_and_the_notice_goes() {
     let mut line = feed.accept(1);
     line.trade("AAPL", "100.5");
     let browser = open(&program);
-    browser.wait_for("the trade", &format!("{}.children[2].textContent === '100.5'", row("AAPL")));
+    browser.wait_for("the trade", &format!("{}?.children[2].textContent === '100.5'", row("AAPL")));
     program.signal(Signal::SIGSTOP);
     browser.wait_for("the end to be seen", &feed_is("gone"));
     let age = "document.querySelector('#n-message').textContent";
