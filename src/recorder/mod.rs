@@ -30,6 +30,6 @@ pub use open::OpenError;
 pub use options::{Destination, Fsync, Links, RecorderOptions, Report};
 pub use preflight::{Found, try_header, try_log, try_out};
 pub use recording::{SyncRequest, sync_in_background};
-pub use rotation::{Rotate, closed_label, compressed_name};
+pub use rotation::{Rotate, closed_label, compressed_name, recording_of};
 pub use row::{header, push_row};
 pub use writer::Recorder;
