@@ -35,7 +35,7 @@ use crate::recorder::{
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
-use crate::terminal::screen::Screen;
+use crate::terminal::Screen;
 use crate::text::counted;
 use crate::threads::spawn;
 use shutdown::WriterHandle;
@@ -52,7 +52,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let slot = gauges.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
     let quiet = settings.verbosity == Verbosity::Quiet;
-    let screen = Screen::start(quiet, rows_on_standard_output, &slot, &gauges)?;
+    let screen = Screen::start(quiet, rows_on_standard_output, &gauges)?;
     start_log(&settings, &outbox, &screen);
 
     let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
