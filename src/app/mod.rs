@@ -16,7 +16,7 @@ use std::time::Instant;
 use log::{LevelFilter, info, warn};
 
 use crate::channel::{Entry, Gauges, Outbox};
-use crate::config::settings::{Settings, Source, Verbosity};
+use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
 use crate::error::{Error, cannot_go_on};
@@ -51,8 +51,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let slot = gauges.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
-    let quiet = settings.verbosity == Verbosity::Quiet;
-    let screen = Screen::start(quiet, rows_on_standard_output, &slot, &gauges)?;
+    let screen = Screen::start(settings.quiet, rows_on_standard_output, &slot, &gauges)?;
     start_log(&settings, &outbox, &screen);
 
     let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
@@ -163,14 +162,8 @@ fn key_of(source: &Source) -> ApiKey {
 }
 
 fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
-    let level = match settings.verbosity {
-        Verbosity::Verbose => LevelFilter::Debug,
-        Verbosity::Normal | Verbosity::Quiet => LevelFilter::Info,
-    };
-    let terminal_level = match settings.verbosity {
-        Verbosity::Quiet => LevelFilter::Warn,
-        Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
-    };
+    let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let key = key_of(&settings.source);
     LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
 }

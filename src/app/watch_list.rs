@@ -9,7 +9,7 @@ use std::thread;
 
 use log::{info, warn};
 
-use crate::config::settings::Settings;
+use crate::config::Settings;
 use crate::config::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
 use crate::error::printable;
 use crate::feed::session::Command;
