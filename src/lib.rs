@@ -59,7 +59,7 @@
 //! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/disk`, `recorder/ledger`, `recorder/lock_file` |
 //! | what others do to the files while they are recorded | `recorder/recording/external_changes`, `recorder/rebuild`, `recorder/recent` |
-//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound), `feed/session/handover` (the pace) |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/rotation`, `recorder/recording` |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | that no server holds the main thread up | `feed/connection/socket` |

@@ -2,7 +2,7 @@
 
 pub mod api_key;
 pub mod backoff;
-pub mod backpressure;
+mod backpressure;
 pub mod connection;
 pub mod session;
 pub mod subscriptions;

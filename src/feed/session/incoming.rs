@@ -42,7 +42,7 @@ impl Session {
         };
         if !batch.is_empty() {
             let watch_list = &self.watch_list;
-            self.handover.trades(batch, |at_ms| live(watch_list, at_ms));
+            self.trades.send(batch, |at_ms| live(watch_list, at_ms));
         }
         result
     }

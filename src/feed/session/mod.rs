@@ -2,7 +2,6 @@
 //!
 //! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes into the outbox.
 
-mod handover;
 mod incoming;
 
 use std::collections::HashSet;
@@ -19,6 +18,7 @@ use crate::clock::now_ms;
 use crate::error::printable;
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, Next, Outcome, Pauses};
+use crate::feed::backpressure::TradeSender;
 use crate::feed::connection::{Connection, ConnectionLost, DialError, Endpoint, dial};
 use crate::feed::subscriptions::{Request, WatchList};
 use crate::feed::watchdog::{Patience, Verdict, Watchdog};
@@ -26,7 +26,6 @@ use crate::log_limit::LogLimit;
 use crate::protocol::message;
 use crate::status::snapshot::Feed;
 use crate::text::counted;
-use handover::Handover;
 
 /// After our Close frame the server may still send what was on its way, for this long; and for no
 /// longer is read what lies in the socket of a connection that is given up.
@@ -77,7 +76,7 @@ pub struct Session {
     outbox: Outbox,
     commands: Receiver<Command>,
     backoff: Backoff,
-    handover: Handover,
+    trades: TradeSender,
     told_types: HashSet<String>,
     log_limit: LogLimit,
     /// Whether the ledger knows that nothing is recorded at present, and why.
@@ -126,7 +125,7 @@ impl Session {
             key,
             patience,
             watch_list,
-            handover: Handover::new(outbox.clone()),
+            trades: TradeSender::new(outbox.clone()),
             outbox,
             commands,
             backoff: Backoff::new(pauses),
@@ -262,7 +261,7 @@ impl Session {
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
         self.tell_untold(&mut link, true);
         self.watch_list.disconnected();
-        self.handover.tell_loss(link.last_frame_ms);
+        self.trades.report_loss(link.last_frame_ms);
         match end {
             End::Stopped => {
                 self.tell_down(link.last_frame_ms, "stopped");
@@ -397,7 +396,7 @@ impl Session {
         self.outage_told = false;
         self.feed().live(at_ms);
         // While trades are dropped nothing is live; the first one that is kept again tells it.
-        if self.handover.is_open() {
+        if !self.trades.is_dropping() {
             self.outbox.send(live(&self.watch_list, at_ms));
         }
     }
