@@ -84,18 +84,6 @@ fn advice(status: u16) -> &'static str {
     }
 }
 
-impl DialError {
-    /// HTTP 401 or 403: the key is refused.
-    pub fn is_unauthorized(&self) -> bool {
-        matches!(self, DialError::Http { status: 401 | 403, .. })
-    }
-
-    /// HTTP 429: too many connections.
-    pub fn is_too_many_requests(&self) -> bool {
-        matches!(self, DialError::Http { status: 429, .. })
-    }
-}
-
 /// Opens a connection within [`DIAL_TIMEOUT`], name resolution not counted. Once `stopping` is set
 /// no answer is waited for any longer.
 ///
