@@ -12,7 +12,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::channel::{Entry, Line, Outbox, log_line};
 use crate::clock::{now_ms, show_ms};
-use crate::feed::api_key::ApiKey;
+use crate::feed::ApiKey;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";

@@ -20,12 +20,7 @@ use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
 use crate::error::{Error, cannot_go_on};
-use crate::feed::api_key::ApiKey;
-use crate::feed::backoff::Pauses;
-use crate::feed::connection::Endpoint;
-use crate::feed::session::Session;
-use crate::feed::subscriptions::WatchList;
-use crate::feed::watchdog::Patience;
+use crate::feed::{ApiKey, Endpoint, Patience, Pauses, Session, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
 use crate::recorder::{

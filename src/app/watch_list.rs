@@ -12,8 +12,7 @@ use log::{info, warn};
 use crate::config::Settings;
 use crate::config::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
 use crate::error::printable;
-use crate::feed::session::Command;
-use crate::feed::subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
+use crate::feed::{Command, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::text::counted;
 
@@ -179,7 +178,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver};
 
     use super::{Desk, Lists};
-    use crate::feed::session::Command;
+    use crate::feed::Command;
 
     fn desk(given: &[&str], file: Option<PathBuf>, simulated: bool) -> (Desk, Receiver<Command>) {
         let (commands, told) = mpsc::channel();

@@ -16,8 +16,7 @@ use crate::config::{
     self, FileArguments, check_files, find_key, readable_by_others, tickers_file, values,
 };
 use crate::error::Error;
-use crate::feed::api_key::ApiKey;
-use crate::feed::connection::Endpoint;
+use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
 use crate::recorder::{self, Found, OpenError};

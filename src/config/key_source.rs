@@ -5,7 +5,7 @@
 use std::env::{self, VarError};
 use std::path::PathBuf;
 
-use crate::feed::api_key::{ApiKey, KeyError, KeySource, VARIABLES};
+use crate::feed::{ApiKey, KeyError, KeySource, VARIABLES};
 
 /// Finds the key: each variable in the environment first, then in `.env`.
 ///

@@ -12,9 +12,7 @@ use super::arguments::RecordArguments;
 use super::key_source::{find_key, readable_by_others};
 use super::tickers_file;
 use crate::error::Error;
-use crate::feed::api_key::ApiKey;
-use crate::feed::connection::Endpoint;
-use crate::feed::subscriptions::{check_count, without_repeats};
+use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::recorder::{Destination, RecorderOptions, belongs_to_recording};
 

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::feed::subscriptions::{check_count, check_symbol, without_repeats};
+use crate::feed::{check_count, check_symbol, without_repeats};
 
 /// How often the file is looked at. A new content counts when it is seen twice, so a change is
 /// applied within a second; two are promised.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use crate::feed::subscriptions::check_symbol;
+use crate::feed::check_symbol;
 use crate::recorder::columns::Column;
 use crate::recorder::{Fsync, Rotate};
 

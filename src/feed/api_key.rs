@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The variables that may hold the key, the more specific one first.
-pub const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
+pub(crate) const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
 
 /// Where somebody without a usable key goes on.
 const NEXT_STEP: &str =

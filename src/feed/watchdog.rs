@@ -35,7 +35,7 @@ const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// What the watchdog asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// All is well.
     Fine,
     /// Send a WebSocket ping now.
@@ -50,7 +50,7 @@ pub enum Verdict {
 
 /// What is known of one connection.
 #[derive(Debug)]
-pub struct Watchdog {
+pub(super) struct Watchdog {
     patience: Patience,
     last_text: Instant,
     last_ping: Instant,
@@ -61,7 +61,7 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// A connection that was opened at `now`.
-    pub fn new(patience: Patience, now: Instant) -> Watchdog {
+    pub(super) fn new(patience: Patience, now: Instant) -> Watchdog {
         Watchdog {
             patience,
             last_text: now,
@@ -73,20 +73,20 @@ impl Watchdog {
     }
 
     /// A text message arrived.
-    pub fn text(&mut self, now: Instant) {
+    pub(super) fn text(&mut self, now: Instant) {
         self.last_text = now;
         self.waiting_for_answer = false;
     }
 
     /// A frame that is no text arrived; `pong` when it answers a ping of ours.
-    pub fn frame(&mut self, pong: bool) {
+    pub(super) fn frame(&mut self, pong: bool) {
         self.answers_pings |= pong;
         self.waiting_for_answer = false;
     }
 
     /// Looks at the clock, after each look at the socket. `unsent_since` is when the server began to
     /// take nothing of what waits for it, if it does. A [`Verdict::Ping`] counts as sent.
-    pub fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {
+    pub(super) fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {
         let turn = now.duration_since(self.last_check);
         self.last_check = now;
         if turn > LONGEST_TURN {

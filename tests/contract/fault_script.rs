@@ -8,7 +8,7 @@
 use std::env;
 use std::time::Duration;
 
-use finnhub_stream::feed::watchdog::Patience;
+use finnhub_stream::feed::Patience;
 
 use crate::connection::Connection;
 use crate::frames::{Opcode, whole_frame};

@@ -11,12 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use finnhub_stream::channel::{Entry, Gauges, Outbox};
-use finnhub_stream::feed::api_key::{ApiKey, KeySource};
-use finnhub_stream::feed::backoff::Pauses;
-use finnhub_stream::feed::connection::Endpoint;
-use finnhub_stream::feed::session::{Command, Session, SessionError};
-use finnhub_stream::feed::subscriptions::WatchList;
-use finnhub_stream::feed::watchdog::Patience;
+use finnhub_stream::feed::{
+    ApiKey, Command, Endpoint, KeySource, Patience, Pauses, Session, SessionError, WatchList,
+};
 use finnhub_stream::recorder::Report;
 use finnhub_stream::recorder::columns::Column;
 use finnhub_stream::recorder::{Destination, Fsync, Links, OpenError, Recorder, RecorderOptions};

@@ -5,8 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use finnhub_stream::feed::session::Command;
-use finnhub_stream::feed::watchdog::Patience;
+use finnhub_stream::feed::{Command, Patience};
 
 use crate::connection::Connection;
 use crate::frames::{Opcode, whole_frame};

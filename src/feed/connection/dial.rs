@@ -25,7 +25,7 @@ use crate::error::printable;
 use crate::feed::api_key::ApiKey;
 
 /// For TCP, TLS and upgrade together; a healthy server takes one second.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no connection. Printable: the key is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +89,7 @@ fn advice(status: u16) -> &'static str {
 ///
 /// # Errors
 /// The step that failed, and why.
-pub fn dial(
+pub(crate) fn dial(
     endpoint: &Endpoint,
     key: &ApiKey,
     stopping: &Arc<AtomicBool>,
