@@ -20,7 +20,7 @@ use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
 use crate::error::{Error, cannot_go_on};
-use crate::feed::{ApiKey, Endpoint, Patience, Pauses, Session, WatchList};
+use crate::feed::{ApiKey, BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
 use crate::recorder::{
@@ -111,10 +111,17 @@ fn record(
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
     let watch_list = WatchList::new(desk.wanted());
-    let (patience, pauses) = (Patience::default(), Pauses::default());
+    let (timeouts, backoff_config) = (Timeouts::default(), BackoffConfig::default());
     let outbox_of_session = outbox.clone();
-    let session =
-        Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
+    let session = Session::new(
+        endpoint,
+        key,
+        timeouts,
+        backoff_config,
+        watch_list,
+        outbox_of_session,
+        commands,
+    );
     let ended = session.run();
 
     let until = Instant::now() + shutdown::LAST_COMMAND;

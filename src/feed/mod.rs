@@ -10,7 +10,7 @@ mod watchdog;
 
 pub(crate) use api_key::VARIABLES;
 pub use api_key::{ApiKey, KeyError, KeySource};
-pub use backoff::{Backoff, Next, Outcome, Pauses};
+pub use backoff::{Backoff, BackoffConfig, Next, Outcome};
 pub(crate) use connection::{
     Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, open_stream, resolve, upgrade,
 };
@@ -18,4 +18,4 @@ pub use connection::{DialError, Endpoint};
 pub use session::{Command, Session, SessionError};
 pub use subscriptions::WatchList;
 pub(crate) use subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
-pub use watchdog::Patience;
+pub use watchdog::Timeouts;

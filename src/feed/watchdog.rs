@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// The limits of patience.
+/// How long what is waited for. The defaults are the promised ones; tests have no time for them.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// So long without a text message means a stalled server.
     pub silence: Duration,
     /// Our own WebSocket ping goes out this often.
@@ -17,9 +17,9 @@ pub struct Patience {
     pub answer_within: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
             // Two of Finnhub's pings and a half: others found 120 to 150 s to work.
             silence: Duration::from_secs(150),
             // Keeps routers on the way from forgetting the connection.
@@ -40,18 +40,18 @@ pub(super) enum Verdict {
     Fine,
     /// Send a WebSocket ping now.
     Ping,
-    /// Connect anew: no text message for [`Patience::silence`].
+    /// Connect anew: no text message for [`Timeouts::silence`].
     Silent,
     /// Connect anew: a ping was not answered.
     Unanswered,
-    /// Connect anew: the server has read nothing for [`Patience::silence`].
+    /// Connect anew: the server has read nothing for [`Timeouts::silence`].
     NotReading,
 }
 
 /// What is known of one connection.
 #[derive(Debug)]
 pub(super) struct Watchdog {
-    patience: Patience,
+    timeouts: Timeouts,
     last_text: Instant,
     last_ping: Instant,
     last_check: Instant,
@@ -61,9 +61,9 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// A connection that was opened at `now`.
-    pub(super) fn new(patience: Patience, now: Instant) -> Watchdog {
+    pub(super) fn new(timeouts: Timeouts, now: Instant) -> Watchdog {
         Watchdog {
-            patience,
+            timeouts,
             last_text: now,
             last_ping: now,
             last_check: now,
@@ -95,20 +95,20 @@ impl Watchdog {
             self.last_ping = (self.last_ping + turn).min(now);
             return Verdict::Fine;
         }
-        if now.duration_since(self.last_text) >= self.patience.silence {
+        if now.duration_since(self.last_text) >= self.timeouts.silence {
             return Verdict::Silent;
         }
-        if unsent_since.is_some_and(|since| now.duration_since(since) >= self.patience.silence) {
+        if unsent_since.is_some_and(|since| now.duration_since(since) >= self.timeouts.silence) {
             return Verdict::NotReading;
         }
         let since_ping = now.duration_since(self.last_ping);
         if self.waiting_for_answer
             && self.answers_pings
-            && since_ping >= self.patience.answer_within
+            && since_ping >= self.timeouts.answer_within
         {
             return Verdict::Unanswered;
         }
-        if since_ping >= self.patience.ping_every {
+        if since_ping >= self.timeouts.ping_every {
             self.last_ping = now;
             self.waiting_for_answer = true;
             return Verdict::Ping;
@@ -121,7 +121,7 @@ impl Watchdog {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Patience, Verdict, Watchdog};
+    use super::{Timeouts, Verdict, Watchdog};
 
     enum Event {
         Text,
@@ -136,7 +136,7 @@ mod tests {
     /// Events at seconds after the opening, with a check in each second between them.
     fn check(events: &[(u64, Event)]) {
         let opened = Instant::now();
-        let mut watchdog = Watchdog::new(Patience::default(), opened);
+        let mut watchdog = Watchdog::new(Timeouts::default(), opened);
         let mut checked = 0;
         for (second, event) in events {
             let at = |second| opened + Duration::from_secs(second);
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_server_that_reads_nothing_is_left_however_much_it_says() {
         let opened = Instant::now();
-        let mut watchdog = Watchdog::new(Patience::default(), opened);
+        let mut watchdog = Watchdog::new(Timeouts::default(), opened);
         for second in 1..=170 {
             let now = opened + Duration::from_secs(second);
             watchdog.text(now);

@@ -48,7 +48,7 @@ impl Session {
         let mut connected = Connected {
             connection,
             opened: now,
-            watchdog: Watchdog::new(self.patience, now),
+            watchdog: Watchdog::new(self.timeouts, now),
             last_frame: now,
             last_frame_ms: now_ms(),
             unreported: None,
@@ -122,7 +122,7 @@ impl Session {
             Verdict::Silent => Some("silent".to_owned()),
             Verdict::Unanswered => Some("silent: a ping was not answered".to_owned()),
             Verdict::NotReading => {
-                let seconds = self.patience.silence.as_secs();
+                let seconds = self.timeouts.silence.as_secs();
                 Some(format!("connection lost: the server has read nothing for {seconds} s"))
             }
         }

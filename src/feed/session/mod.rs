@@ -18,11 +18,11 @@ use log::{error, info, warn};
 use crate::channel::Outbox;
 use crate::clock::now_ms;
 use crate::feed::api_key::ApiKey;
-use crate::feed::backoff::{Backoff, Next, Outcome, Pauses};
+use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
 use crate::feed::backpressure::TradeSender;
 use crate::feed::connection::{DialError, Endpoint, dial};
 use crate::feed::subscriptions::WatchList;
-use crate::feed::watchdog::Patience;
+use crate::feed::watchdog::Timeouts;
 use crate::log_limit::LogLimit;
 
 /// Characters of a server's text that are logged.
@@ -61,7 +61,7 @@ pub enum SessionError {
 pub struct Session {
     endpoint: Endpoint,
     key: ApiKey,
-    patience: Patience,
+    timeouts: Timeouts,
     watch_list: WatchList,
     outbox: Outbox,
     commands: Receiver<Command>,
@@ -78,8 +78,8 @@ impl Session {
     pub fn new(
         endpoint: Endpoint,
         key: ApiKey,
-        patience: Patience,
-        pauses: Pauses,
+        timeouts: Timeouts,
+        backoff_config: BackoffConfig,
         watch_list: WatchList,
         outbox: Outbox,
         commands: Receiver<Command>,
@@ -87,12 +87,12 @@ impl Session {
         Session {
             endpoint,
             key,
-            patience,
+            timeouts,
             watch_list,
             trades: TradeSender::new(outbox.clone()),
             outbox,
             commands,
-            backoff: Backoff::new(pauses),
+            backoff: Backoff::new(backoff_config),
             told_types: HashSet::new(),
             log_limit: LogLimit::default(),
             started_ms: Some(now_ms()),
