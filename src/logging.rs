@@ -41,14 +41,14 @@ impl LogLines {
         key: ApiKey,
         outbox: Outbox,
         terminal: SyncSender<Line>,
-    ) -> LogLines {
+    ) -> Self {
         let mut builder = env_logger::Builder::new();
         builder.filter_level(level);
         if let Ok(wanted) = std::env::var("RUST_LOG") {
             builder.parse_filters(&wanted);
         }
         let left_out = AtomicU64::new(0);
-        LogLines { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
+        Self { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
     }
 
     /// Makes this the logger of the process. A second one in the same process is not installed,

@@ -33,11 +33,11 @@ struct Lists {
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Desk {
+    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Self {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
         let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
-        Desk { lists, file, simulated: settings.recorder.simulated, commands }
+        Self { lists, file, simulated: settings.recorder.simulated, commands }
     }
 
     /// What is to be recorded, in order.
@@ -163,11 +163,11 @@ pub(super) fn warn_of_many(count: usize) {
 #[cfg(feature = "dashboard")]
 impl crate::dashboard::Tickers for Desk {
     fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Desk::add(self, symbol)
+        Self::add(self, symbol)
     }
 
     fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Desk::remove(self, symbol)
+        Self::remove(self, symbol)
     }
 }
 

@@ -30,8 +30,8 @@ pub struct BackoffConfig {
 }
 
 impl Default for BackoffConfig {
-    fn default() -> BackoffConfig {
-        BackoffConfig {
+    fn default() -> Self {
+        Self {
             // A server that restarts is back within a second.
             shortest: Duration::from_millis(500),
             longest: Duration::from_secs(60),
@@ -83,8 +83,8 @@ pub struct Backoff {
 
 impl Backoff {
     /// Nothing has been tried yet.
-    pub fn new(config: BackoffConfig) -> Backoff {
-        Backoff { config, ..Backoff::default() }
+    pub fn new(config: BackoffConfig) -> Self {
+        Self { config, ..Self::default() }
     }
 
     /// Whether the server has ever accepted the key. If not, a refused key is simply a wrong one.
@@ -108,7 +108,7 @@ impl Backoff {
     fn after_connection(&mut self, lasted: Duration, random: f64) -> Next {
         self.was_accepted = true;
         if lasted >= self.config.good_connection {
-            *self = Backoff { was_accepted: true, ..Backoff::new(self.config) };
+            *self = Self { was_accepted: true, ..Self::new(self.config) };
         }
         self.kicks = if lasted < self.config.kicked_within { self.kicks + 1 } else { 0 };
         if self.kicks < KICKS_THAT_TELL {

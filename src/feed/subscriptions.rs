@@ -89,9 +89,9 @@ pub struct WatchList {
 
 impl WatchList {
     /// A list of wanted symbols; repeats are dropped, the order is kept.
-    pub fn new(symbols: impl IntoIterator<Item = String>) -> WatchList {
+    pub fn new(symbols: impl IntoIterator<Item = String>) -> Self {
         let wanted = without_repeats(symbols);
-        WatchList { known: wanted.iter().cloned().collect(), wanted, ..WatchList::default() }
+        Self { known: wanted.iter().cloned().collect(), wanted, ..Self::default() }
     }
 
     /// Everything wanted, in order.

@@ -18,8 +18,8 @@ pub struct Timeouts {
 }
 
 impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
+    fn default() -> Self {
+        Self {
             // Two of Finnhub's pings and a half: others found 120 to 150 s to work.
             silence: Duration::from_secs(150),
             // Keeps routers on the way from forgetting the connection.
@@ -61,8 +61,8 @@ pub(super) struct Watchdog {
 
 impl Watchdog {
     /// A connection that was opened at `now`.
-    pub(super) fn new(timeouts: Timeouts, now: Instant) -> Watchdog {
-        Watchdog {
+    pub(super) fn new(timeouts: Timeouts, now: Instant) -> Self {
+        Self {
             timeouts,
             last_text: now,
             last_ping: now,

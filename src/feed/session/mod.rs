@@ -83,8 +83,8 @@ impl Session {
         watch_list: WatchList,
         outbox: Outbox,
         commands: Receiver<Command>,
-    ) -> Session {
-        Session {
+    ) -> Self {
+        Self {
             endpoint,
             key,
             timeouts,
