@@ -91,7 +91,9 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
         ),
         // These say it themselves.
         (
-            DialError::Http { status: 429, .. } | DialError::Name { .. } | DialError::Tls { .. },
+            DialError::Http { status: 200..=399 | 429, .. }
+            | DialError::Name { .. }
+            | DialError::Tls { .. },
             _,
         ) => String::new(),
         (DialError::Http { .. } | DialError::Upgrade { .. }, _) => {

@@ -70,6 +70,28 @@ fn a_server_fault_at_the_handshake_is_tried_again() {
 }
 
 #[test]
+fn a_web_page_and_a_redirection_say_what_to_do_also_in_check() {
+    for (status, headers, advice) in [
+        ("200 OK", "", "that is a web page and no feed of trades; check --url"),
+        ("301 Moved Permanently", "Location: https://elsewhere/\r\n", "check that"),
+    ] {
+        let server = Server::plain();
+        let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
+        server.accept().refuse(status, headers, "<html></html>");
+        recorder.wait_until("the advice", |now| now.stderr().contains(advice));
+        recorder.signal(Signal::SIGTERM);
+        assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+
+        let mut checked = Run::new().arg("check").url(&server.url()).spawn();
+        server.accept().refuse(status, headers, "<html></html>");
+        assert_eq!(checked.wait_exit(), 1, "{}", checked.seen());
+        let told = checked.stdout();
+        let line = told.lines().find(|line| line.starts_with("✗ upgrade")).expect("the step");
+        assert!(line.ends_with(advice) || line.contains(&format!("{advice}, and")), "{line}");
+    }
+}
+
+#[test]
 fn a_call_that_breaks_off_before_the_answer_is_made_again() {
     let server = Server::plain();
     let mut recorder = Run::new().url(&server.url()).tickers("AAPL").columns("price").spawn();

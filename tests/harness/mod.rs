@@ -171,8 +171,9 @@ impl Run {
         self.start(terminal.for_program(), terminal.for_program(), terminal.for_reader())
     }
 
-    /// The same, but nobody reads what it writes there: like a terminal after Ctrl-S.
+    /// The same after Ctrl-S: the terminal takes nothing.
     pub(crate) fn spawn_on_stopped(self, terminal: &PseudoTerminal) -> Recorder {
+        terminal.stop();
         self.start(Stdio::piped(), terminal.for_program(), io::empty())
     }
 

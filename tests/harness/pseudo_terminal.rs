@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{Action, Winsize, tcflow, tcsetwinsize};
 
 /// Rows of every terminal here.
 const ROWS: u16 = 20;
@@ -44,14 +44,23 @@ impl PseudoTerminal {
         tcsetwinsize(&self.master, size).expect("a new size");
     }
 
+    /// Lets it take nothing from now on, as Ctrl-S does.
+    pub(crate) fn stop(&self) {
+        tcflow(self.open(), Action::OOff).expect("the terminal to stop");
+    }
+
     /// The program's end.
     pub(crate) fn for_program(&self) -> Stdio {
+        self.open().into()
+    }
+
+    fn open(&self) -> File {
         let name = ptsname(&self.master, Vec::new()).expect("its name");
         let path = OsStr::from_bytes(name.to_bytes());
         let mut options = OpenOptions::new();
         // It must not become the terminal of the tests themselves.
         options.read(true).write(true).custom_flags(nix::libc::O_NOCTTY);
-        options.open(path).expect("its other end").into()
+        options.open(path).expect("its other end")
     }
 
     /// Where what the program writes can be read.

@@ -80,6 +80,12 @@ fn advice(status: u16) -> &'static str {
         429 => {
             ": Finnhub allows one connection per key, so stop the other program, or wait a minute"
         }
+        200..=299 => {
+            ": that is a web page and no feed of trades; check --url, and whether a proxy or a login page answers in its place"
+        }
+        300..=399 => {
+            ": the server sends us to another address, and the key goes to none but --url; check that"
+        }
         _ => "",
     }
 }

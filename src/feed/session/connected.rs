@@ -17,11 +17,14 @@ use crate::feed::connection::{Connection, ConnectionLost};
 use crate::feed::subscriptions::Request;
 use crate::feed::watchdog::{Verdict, Watchdog};
 use crate::protocol::message;
-use crate::text::counted;
+use crate::text::{counted, grouped};
 
 /// After our Close frame the server may still send what was on its way, for this long; and for no
 /// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// New symbols that are named in one line of the log.
+const NAMED: usize = 5;
 
 /// What is known of the present connection.
 pub(super) struct Connected {
@@ -145,15 +148,18 @@ impl Session {
             return Ok(());
         }
         send_all(&mut connected.connection, &requests)?;
+        let (mut new, mut gone) = (Vec::new(), Vec::new());
         for request in &requests {
             match request {
-                Request::Subscribe(symbol) => {
-                    info!("subscribed to {}", printable(symbol, SHOWN_CHARACTERS));
-                }
-                Request::Unsubscribe(symbol) => {
-                    info!("unsubscribed from {}", printable(symbol, SHOWN_CHARACTERS));
-                }
+                Request::Subscribe(symbol) => new.push(symbol.as_str()),
+                Request::Unsubscribe(symbol) => gone.push(symbol.as_str()),
             }
+        }
+        if !gone.is_empty() {
+            info!("unsubscribed from {}", named(&gone));
+        }
+        if !new.is_empty() {
+            info!("subscribed to {}", named(&new));
         }
         self.report_subscriptions(connected);
         Ok(())
@@ -166,6 +172,18 @@ impl Session {
         connected.connection.close();
         while self.read_burst(connected).is_ok() && Instant::now() < until {}
     }
+}
+
+/// `A, B`, and `60 symbols: A, B, C, D, E and 55 more`: the ledger has the whole list.
+fn named(symbols: &[&str]) -> String {
+    let names: Vec<String> =
+        symbols.iter().take(NAMED).map(|symbol| printable(symbol, SHOWN_CHARACTERS)).collect();
+    let names = names.join(", ");
+    if symbols.len() <= NAMED {
+        return names;
+    }
+    let count = symbols.len() as u64;
+    format!("{}: {names} and {} more", counted(count, "symbol"), grouped(count - NAMED as u64))
 }
 
 fn send_all(connection: &mut Connection, requests: &[Request]) -> Result<(), ConnectionLost> {

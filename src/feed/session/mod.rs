@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Instant;
 
-use log::{error, info, warn};
+use log::{Level, error, warn};
 
 use crate::channel::Outbox;
 use crate::clock::now_ms;
@@ -69,6 +69,8 @@ pub struct Session {
     trades: TradeSender,
     told_types: HashSet<String>,
     log_limit: LogLimit,
+    /// What became of the attempt before.
+    last_outcome: Option<Outcome>,
     /// When the session began, until the ledger knows what became of its first connection.
     started_ms: Option<i64>,
 }
@@ -95,6 +97,7 @@ impl Session {
             backoff: Backoff::new(backoff_config),
             told_types: HashSet::new(),
             log_limit: LogLimit::default(),
+            last_outcome: None,
             started_ms: Some(now_ms()),
         }
     }
@@ -187,7 +190,10 @@ impl Session {
         if self.is_asked_to_stop() {
             return ControlFlow::Break(());
         }
-        info!("connecting again in {:.1} s", delay.as_secs_f64());
+        // An outage of a night is told by its beginning and its end.
+        let again = self.last_outcome.replace(outcome) == Some(outcome);
+        let level = if again { Level::Debug } else { Level::Info };
+        log::log!(level, "connecting again in {:.1} s", delay.as_secs_f64());
         let until = Instant::now() + delay;
         loop {
             let left = until.saturating_duration_since(Instant::now());
