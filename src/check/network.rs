@@ -9,8 +9,8 @@ use super::{ALWAYS_TRADES, Steps};
 use crate::clock::now_ms;
 use crate::error::printable;
 use crate::feed::{
-    ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, Incoming, Wait,
-    open_stream, resolve, upgrade,
+    ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
+    Incoming, Wait, open_stream, resolve, upgrade,
 };
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::{Found, OpenError};
@@ -18,6 +18,10 @@ use crate::status::market_hours::{MarketState, human_duration, is_us_stock, us_m
 
 /// How long a trade or a ping is waited for.
 const DATA_WITHIN: Duration = Duration::from_secs(10);
+
+/// After the first sign of life refusals of other symbols are waited for, should the server not answer
+/// our ping, which tells their end.
+const REFUSALS: Duration = Duration::from_secs(1);
 
 /// How long the server's half of the closing handshake is waited for: a session that is not
 /// closed properly may still count when a recording starts right after.
@@ -109,77 +113,101 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
 #[derive(Default)]
 struct Heard {
     pong: bool,
+    /// The first trade or ping, in words, and how long it took.
+    sign: Option<(String, Duration)>,
+    /// What the server refuses, each in its words.
     errors: Vec<String>,
 }
 
 fn try_data(steps: &mut Steps<'_>, mut connection: Connection, key: &ApiKey, symbols: &[String]) {
-    let started = Instant::now();
     let mut heard = Heard::default();
-    let sign = wait_for_data(&mut connection, symbols, &mut heard);
-    let seconds = started.elapsed().as_secs_f64();
-    let errors = match heard.errors.as_slice() {
-        [] => String::new(),
-        errors => format!(" (the server says: {})", key.redact(&errors.join("; "))),
-    };
-    match sign {
-        Ok(Some(sign)) => {
-            steps.passed("data", format_args!("{sign} after {seconds:.1} s{errors}"));
+    let ended = wait_for_data(&mut connection, symbols, &mut heard);
+    let seconds = DATA_WITHIN.as_secs();
+    match (heard.sign, ended) {
+        (Some((sign, after)), _) => {
+            steps.passed("data", format_args!("{sign} after {:.1} s", after.as_secs_f64()));
         }
-        Ok(None) if heard.pong && heard.errors.len() < symbols.len() => steps.passed(
+        (None, Err(lost)) => steps.failed(
             "data",
-            format_args!("the server answers, but no trade came in {seconds:.0} s: {}{errors}", why_quiet(symbols)),
+            format_args!("{lost}; another process is probably using this key (Finnhub allows one connection per key): stop that one"),
         ),
-        Ok(None) if !heard.errors.is_empty() => steps.failed(
+        (None, Ok(())) if heard.errors.len() >= symbols.len() => {
+            steps.skipped(&["data"], "the server refuses what was asked for");
+        }
+        (None, Ok(())) if heard.pong => steps.passed(
             "data",
-            format_args!("no trade{errors}; check the spelling of the symbols on https://finnhub.io/docs/api/stock-symbols"),
+            format_args!("the server answers, but no trade came in {seconds} s: {}", why_quiet(symbols)),
         ),
-        Ok(None) => steps.failed(
+        (None, Ok(())) => steps.failed(
             "data",
-            format_args!("not a word from the server in {seconds:.0} s; try again, and should it stay so, ask Finnhub for its status"),
+            format_args!("not a word from the server in {seconds} s; try again, and should it stay so, ask Finnhub for its status"),
         ),
-        Err(lost) => steps.failed(
-            "data",
-            format_args!("{lost}{errors}; another process is probably using this key (Finnhub allows one connection per key): stop that one"),
-        ),
+    }
+    for error in &heard.errors {
+        steps.failed("symbol", refusal(&key.redact(error)));
     }
     close(connection);
 }
 
-/// The first sign of life, in words.
+/// What the server says of a symbol, and what to do.
+fn refusal(error: &str) -> String {
+    let shown = printable(error, SHOWN_CHARACTERS);
+    match message::refused_symbol(error) {
+        Some(symbol) => format!(
+            "{} is refused ({shown}); look for its spelling on https://finnhub.io/docs/api/stock-symbols",
+            printable(symbol, SHOWN_CHARACTERS)
+        ),
+        None if message::is_too_many_symbols(error) => {
+            format!("{shown}; the free plan has {FREE_PLAN_SYMBOLS}, so name fewer")
+        }
+        None => format!("the server says: {shown}"),
+    }
+}
+
+/// Listens until there is a sign of life and nothing more can come of the requests.
 fn wait_for_data(
     connection: &mut Connection,
     symbols: &[String],
     heard: &mut Heard,
-) -> Result<Option<String>, ConnectionLost> {
+) -> Result<(), ConnectionLost> {
+    let started = Instant::now();
     for symbol in symbols {
         connection.send(&message::subscribe(symbol))?;
     }
+    // Its answer comes behind those to the requests.
     connection.ping();
-    let until = Instant::now() + DATA_WITHIN;
-    while Instant::now() < until {
-        let Some(incoming) = connection.read(Wait::Tick)? else { continue };
-        let Incoming::Text(text) = incoming else {
-            heard.pong |= matches!(incoming, Incoming::Pong);
-            continue;
-        };
-        match message::classify(&text) {
-            Message::Trades => {
-                if let Some(symbol) = first_symbol(&text) {
-                    return Ok(Some(format!("a trade of {symbol}")));
-                }
+    let mut until = started + DATA_WITHIN;
+    while Instant::now() < until && heard.errors.len() < symbols.len() {
+        match connection.read(Wait::Tick)? {
+            Some(Incoming::Text(text)) => heard.text(&text, started),
+            Some(Incoming::Pong) => heard.pong = true,
+            _ => {}
+        }
+        if let Some((_, after)) = heard.sign {
+            if heard.pong || symbols.len() == 1 {
+                return Ok(());
             }
-            Message::Ping => return Ok(Some("a ping".to_owned())),
-            Message::Error(message) => {
-                heard.errors.push(printable(&message, SHOWN_CHARACTERS));
-                // All are refused: nothing more will come.
-                if heard.errors.len() >= symbols.len() {
-                    return Ok(None);
-                }
-            }
-            Message::Other(_) | Message::Unreadable => {}
+            until = until.min(started + after + REFUSALS);
         }
     }
-    Ok(None)
+    Ok(())
+}
+
+impl Heard {
+    fn text(&mut self, text: &str, started: Instant) {
+        let sign = match message::classify(text) {
+            Message::Trades => first_symbol(text).map(|symbol| format!("a trade of {symbol}")),
+            Message::Ping => Some("a ping".to_owned()),
+            Message::Error(message) => {
+                self.errors.push(message.into_owned());
+                None
+            }
+            Message::Other(_) | Message::Unreadable => None,
+        };
+        if let (Some(sign), None) = (sign, &self.sign) {
+            self.sign = Some((sign, started.elapsed()));
+        }
+    }
 }
 
 fn first_symbol(text: &str) -> Option<String> {

@@ -166,15 +166,45 @@ fn a_certificate_that_is_not_trusted_is_told_and_the_key_never_sent() {
 }
 
 #[test]
-fn refused_symbols_and_a_kicked_connection_are_told() {
+fn a_refused_symbol_has_a_line_of_its_own() {
+    let server = Server::plain();
+    let refused =
+        |symbol: &str| format!(r#"{{"msg":"Invalid symbol {symbol} {KEY}","type":"error"}}"#);
+    let mut recorder = check(&server.url()).tickers("AAPL,NOPE,NADA").spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(3);
+    // The first trade may come before what is said of the other symbols.
+    connection.send_text(&trade_message(&[TRADE]));
+    connection.send_text(&refused("NOPE"));
+    connection.send_text(&refused("NADA"));
+    connection.answer_close();
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let told = recorder.stdout();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[4].starts_with("✓ data         a trade of BINANCE:BTCUSDT"), "{told}");
+    assert!(
+        lines[5].starts_with("✗ symbol       NOPE <key> is refused (Invalid symbol NOPE <key>)"),
+        "{told}"
+    );
+    assert!(lines[6].starts_with("✗ symbol       NADA <key> is refused"), "{told}");
+    assert!(lines[6].contains("https://finnhub.io/docs/api/stock-symbols"), "{told}");
+    assert!(lines[7].starts_with("✓ output") && !told.contains(KEY), "{told}");
+}
+
+#[test]
+fn symbols_that_are_all_refused_and_a_kicked_connection_are_told() {
     let server = Server::plain();
     let mut recorder = check(&server.url()).tickers("NOPE").spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
-    connection.send_text(&format!(r#"{{"msg":"Invalid symbol NOPE {KEY}","type":"error"}}"#));
+    connection.send_text(r#"{"msg":"Invalid symbol NOPE","type":"error"}"#);
     connection.answer_close();
     assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
-    let lines = assert_marks(&recorder, "✓✓✓✓✗✓✓✓");
-    assert!(lines[4].contains("Invalid symbol NOPE <key>"), "{}", lines[4]);
+    let told = recorder.stdout();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[4], "- data         skipped: the server refuses what was asked for");
+    assert!(
+        lines[5].starts_with("✗ symbol       NOPE is refused (Invalid symbol NOPE); "),
+        "{told}"
+    );
 
     let mut recorder = check(&server.url()).spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
