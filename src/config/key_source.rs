@@ -3,9 +3,13 @@
 //! Main thread, before anything is started.
 
 use std::env::{self, VarError};
+use std::fs;
 use std::path::PathBuf;
 
 use crate::feed::{ApiKey, KeyError, KeySource, VARIABLES};
+
+/// What some editors put before UTF-8 text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Finds the key: each variable in the environment first, then in `.env`.
 ///
@@ -60,31 +64,32 @@ impl DotEnv {
         let path =
             here.ancestors().map(|directory| directory.join(".env")).find(|path| path.is_file())?;
         let mut file = Self { path, values: Vec::new(), fault: None };
-        if let Err(error) = file.read() {
-            file.fault = Some(without_text(&error));
+        match fs::read_to_string(&file.path) {
+            Ok(text) => file.read(text.trim_start_matches(BYTE_ORDER_MARK)),
+            Err(error) => file.fault = Some(format!("cannot be read ({error})")),
         }
         Some(file)
     }
 
-    /// Reads on behind a line that is none, and gives the last error.
-    fn read(&mut self) -> Result<(), dotenvy::Error> {
-        let mut result = Ok(());
-        for line in dotenvy::from_path_iter(&self.path)? {
+    /// Takes the values, also those behind a line that is none. What is wrong is told by its line,
+    /// not by its text: that may be the key.
+    fn read(&mut self, text: &str) {
+        for line in dotenvy::from_read_iter(text.as_bytes()) {
             match line {
                 Ok(pair) => self.values.push(pair),
-                // There would be the same one again and again.
-                Err(error @ dotenvy::Error::Io(_)) => return Err(error),
-                Err(error) => result = Err(error),
+                Err(error) => {
+                    let line = line_number(text, &error);
+                    let fault = format!("has a line that is not NAME=value: line {line}");
+                    self.fault.get_or_insert(fault);
+                }
             }
         }
-        result
     }
 }
 
-/// What is wrong with a `.env` file, without its text: that may be the key.
-fn without_text(error: &dotenvy::Error) -> String {
-    match error {
-        dotenvy::Error::Io(error) => format!("cannot be read ({error})"),
-        _ => "has a line that is not NAME=value".to_owned(),
-    }
+/// The line that `error` is about, from 1.
+fn line_number(text: &str, error: &dotenvy::Error) -> usize {
+    let dotenvy::Error::LineParse(wrong, _) = error else { return 1 };
+    let at = text.find(wrong.as_str()).unwrap_or_default();
+    text[..at].lines().count() + 1
 }

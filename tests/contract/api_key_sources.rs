@@ -28,6 +28,27 @@ fn the_key_can_stand_in_a_dotenv_file() {
 }
 
 #[test]
+fn a_dotenv_file_may_begin_with_a_byte_order_mark() {
+    assert_token(Run::without_key().dotenv("\u{feff}API_KEY=marked\n"), "marked");
+}
+
+#[test]
+fn a_bad_line_of_a_dotenv_file_is_named_by_its_number_and_not_by_its_text() {
+    for (text, number) in [
+        ("# mine\n\nAPI KEY secret\nOTHER=1\n", 3),
+        ("\u{feff}secret\n", 1),
+        ("A=1\nB=\"secret\n", 2),
+        ("A=secret\n secret secret", 2),
+    ] {
+        let (code, recorder) = Run::without_key().dotenv(text).tickers("AAPL").run_to_its_end();
+        assert_eq!(code, 2, "{text:?}: {}", recorder.seen());
+        let line = recorder.only_error_line();
+        let said = format!(".env has a line that is not NAME=value: line {number};");
+        assert!(line.contains(&said) && !line.contains("secret"), "{text:?}: {line}");
+    }
+}
+
+#[test]
 fn a_dotenv_file_of_a_parent_folder_is_found() {
     let run = Run::without_key().dotenv("API_KEY=parent\n").working_directory("below/further");
     assert_token(run, "parent");
