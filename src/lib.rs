@@ -46,7 +46,7 @@
 //! | 2 | [`channel`] | what travels to the writer and to the terminal |
 //! | 1 | [`status`] | what is known of the market and the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 0 | [`clock`], [`error`], [`log_limit`], `rows`, [`text`], `threads` | words that all use; `rows` is where a row of a recording ends |
+//! | 0 | [`clock`], [`error`], [`log_limit`], `rows`, [`text`], `threads`, `stop_signals` | words that all use; `rows` is where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!
@@ -89,6 +89,7 @@ mod rows;
 pub mod ship;
 pub mod simulator;
 pub mod status;
+mod stop_signals;
 pub mod terminal;
 pub mod text;
 mod threads;

@@ -12,15 +12,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use log::info;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::SIGXFSZ;
 
 use crate::channel::{Entry, Gauges, Line, Outbox};
 use crate::clock::now_ms;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK};
 use crate::feed::Command;
 use crate::on_event::thread::Events;
 use crate::recorder::Report;
+use crate::stop_signals;
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
@@ -118,7 +118,7 @@ pub(super) fn stop_session(commands: Sender<Command>, gauges: Arc<Gauges>) -> Bo
     })
 }
 
-/// Starts the signal thread.
+/// Passes the wish to stop on, from the first signal.
 pub(super) fn listen(
     commands: Sender<Command>,
     outbox: Outbox,
@@ -126,34 +126,20 @@ pub(super) fn listen(
     screen: SyncSender<Line>,
     events: Events,
 ) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        let mut stopping = false;
-        for signal in signals.forever() {
-            // A closing terminal sends SIGHUP more than once; only a person insists with Ctrl-C.
-            if stopping && signal == SIGINT {
-                exit(i32::from(EXIT_INTERRUPTED));
-            }
-            if !stopping {
-                stopping = true;
-                // Before the word of it, so that nobody says after it that he goes on.
-                outbox.gauges().stopping.store(true, Ordering::Relaxed);
-                // Before the log line, so that this ends what the live line has begun.
-                let _ = screen.try_send(Line::Stopping);
-                info!("stopping (Ctrl-C again leaves at once)");
-                // The session has ended already when nobody listens.
-                let _ = commands.send(Command::Stop);
-                let (outbox, writer, screen) = (outbox.clone(), writer.clone(), screen.clone());
-                let events = events.clone();
-                let deadline = move || see_through(&outbox, &writer, &screen, &events);
-                let started = thread::Builder::new().name("deadline".to_owned()).spawn(deadline);
-                if started.is_err() {
-                    exit(i32::from(EXIT_CANNOT_GO_ON));
-                }
-            }
+    stop_signals::listen(move || {
+        // Before the word of it, so that nobody says after it that he goes on.
+        outbox.gauges().stopping.store(true, Ordering::Relaxed);
+        // Before the log line, so that this ends what the live line has begun.
+        let _ = screen.try_send(Line::Stopping);
+        info!("stopping (Ctrl-C again leaves at once)");
+        // The session has ended already when nobody listens.
+        let _ = commands.send(Command::Stop);
+        let deadline = move || see_through(&outbox, &writer, &screen, &events);
+        let started = thread::Builder::new().name("deadline".to_owned()).spawn(deadline);
+        if started.is_err() {
+            exit(i32::from(EXIT_CANNOT_GO_ON));
         }
-    })?;
-    Ok(())
+    })
 }
 
 /// Ends the program in the place of a main thread that is stuck.

@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -14,8 +14,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-/// Two SIGINT within this are one: `timeout -s INT` sends it to the process and to its group.
-const ONE_CTRL_C: Duration = Duration::from_millis(50);
+use crate::stop_signals::ONE_CTRL_C;
 
 /// The signals that have come.
 pub(super) struct Signals {

@@ -3,13 +3,11 @@
 //! Main thread, until a signal asks for the end.
 
 use super::{Simulator, SimulatorOptions};
-use crate::error::{EXIT_INTERRUPTED, Error};
-use crate::logging;
+use crate::error::Error;
+use crate::{logging, stop_signals};
 use log::{info, warn};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 
 /// Serves a simulated market on `listen` until SIGINT, SIGTERM or SIGHUP.
 ///
@@ -18,7 +16,9 @@ use std::net::SocketAddr;
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
     logging::to_standard_error("");
     let mut simulator = Simulator::start(listen, options)?;
-    let served = end_by_signal(&simulator).and_then(|()| {
+    let stop = simulator.stop_flag();
+    let listening = stop_signals::listen(move || stop.store(true, Ordering::Relaxed));
+    let served = listening.and_then(|()| {
         let address = simulator.address();
         info!("listening on ws://{address}; Ctrl-C ends it");
         if !address.ip().is_loopback() {
@@ -29,14 +29,4 @@ pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Err
         simulator.join()
     });
     served.map_err(|error| Error::CannotGoOn(error.to_string()))
-}
-
-fn end_by_signal(simulator: &Simulator) -> io::Result<()> {
-    // A second Ctrl-C leaves at once. Registered first: at the first one the flag is not set yet.
-    let interrupted = i32::from(EXIT_INTERRUPTED);
-    flag::register_conditional_shutdown(SIGINT, interrupted, simulator.stop_flag())?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        flag::register(signal, simulator.stop_flag())?;
-    }
-    Ok(())
 }

@@ -99,11 +99,25 @@ fn a_second_ctrl_c_leaves_at_once_with_130() {
     let (mut recorder, mut connection) = recording_program(&server);
     recorder.signal(Signal::SIGINT);
     connection.wait_for(Opcode::Close);
-    recorder.signal(Signal::SIGINT);
+    recorder.insist();
     let asked = Instant::now();
     assert_eq!(recorder.wait_exit(), 130, "{}", recorder.seen());
     assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
     assert_eq!(recorder.csv(), format!("{FORETOLD_COLUMNS}\n{ROW}"));
+}
+
+/// `timeout -s INT` sends it to the program, and then to its group.
+#[test]
+fn two_ctrl_c_at_the_same_time_are_one() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recording_program(&server);
+    recorder.signal(Signal::SIGINT);
+    // Time enough for the program to see two, and less than a person takes.
+    std::thread::sleep(Duration::from_millis(5));
+    recorder.signal(Signal::SIGINT);
+    connection.answer_close();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert_ledger_ends_with_stopped(&recorder);
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn a_second_ctrl_c_leaves_no_live_line_behind() {
     recorder.wait_until("the word that it stops", |now| {
         screen(&now.stderr(), WIDE).last().is_some_and(|row| row.contains("stopping"))
     });
-    recorder.signal(Signal::SIGINT);
+    recorder.insist();
     assert_eq!(recorder.wait_exit(), 130, "{}", recorder.seen());
     let rows = screen(&recorder.stderr(), WIDE);
     assert!(rows.last().expect("rows").contains("stopping"), "{rows:#?}");

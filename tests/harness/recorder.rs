@@ -198,6 +198,12 @@ impl Recorder {
         nix::sys::signal::kill(process, signal).expect("the signal to be sent");
     }
 
+    /// Sends a second Ctrl-C, far enough from the first one, which the program has seen, to be one.
+    pub(crate) fn insist(&self) {
+        thread::sleep(Duration::from_millis(60));
+        self.signal(Signal::SIGINT);
+    }
+
     /// Makes room on the disk that [`super::Run::file_size_limit`] filled.
     pub(crate) fn lift_file_size_limit(&self) {
         let process = self.child.id().to_string();
