@@ -4,18 +4,18 @@
 //! `generate`; who reads them may go away at any time, and that is no error worth a line.
 
 mod subcommands;
+mod usage_errors;
 
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 use crate::app;
 use crate::config::{RecordArguments, Settings};
-use crate::error::{EXIT_OK, Error, printable};
+use crate::error::{EXIT_OK, Error};
 use subcommands::Subcommands;
+use usage_errors::one_line;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,8 +42,7 @@ Exit codes:
     version,
     after_help = EXAMPLES,
     max_term_width = 100,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
+    args_conflicts_with_subcommands = true
 )]
 struct CommandLine {
     #[command(flatten)]
@@ -57,7 +56,8 @@ struct CommandLine {
 /// # Errors
 /// When the command line is wrong, or what it asks for could not be done.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
-    match CommandLine::try_parse_from(arguments) {
+    let words: Vec<OsString> = arguments.into_iter().collect();
+    match CommandLine::try_parse_from(&words) {
         Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(),
         Ok(CommandLine { record, instead: None }) => {
             app::stream(Settings::resolve(record)?).map(|()| EXIT_OK)
@@ -66,7 +66,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
             Ok(print(error.to_string().as_bytes()))
         }
-        Err(error) => Err(Error::Usage(one_line(&error))),
+        Err(error) => Err(Error::Usage(one_line(&error, &words))),
     }
 }
 
@@ -76,37 +76,16 @@ fn print(text: &[u8]) -> u8 {
     EXIT_OK
 }
 
-/// A value that is refused is told in our own words. Otherwise clap explains over several lines; its
-/// first ones say all, the rest is the usage.
-fn one_line(error: &clap::Error) -> String {
-    if let (ErrorKind::ValueValidation, Some(why)) = (error.kind(), error.source())
-        && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
-        && let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
-    {
-        // `--fsync <always|INTERVAL|never>`, `--dashboard[=<ADDR:PORT>]`
-        let option = option.split([' ', '[']).next().unwrap_or_default();
-        return format!("{option} \"{}\": {why}; see --help", printable(value, 200));
-    }
-    let text = error.to_string();
-    let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
-    let told = told.join("; ").replace(":; ", ": ");
-    let told = told
-        .trim_start_matches("error: ")
-        .trim_end_matches("; For more information, try '--help'.");
-    format!("{}; see --help", printable(told, usize::MAX))
+/// Whether there is a subcommand of this name.
+fn is_subcommand(word: &str) -> bool {
+    CommandLine::command().get_subcommands().any(|subcommand| subcommand.get_name() == word)
 }
 
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory, Parser};
 
-    use super::{CommandLine, one_line};
-
-    fn refused(line: &str) -> clap::Error {
-        let words = std::iter::once("finnhub-stream").chain(line.split(' '));
-        CommandLine::try_parse_from(words).expect_err(line)
-    }
+    use super::CommandLine;
 
     #[test]
     fn the_definition_is_sound() {
@@ -115,56 +94,18 @@ mod tests {
 
     #[test]
     fn help_and_version_are_printed() {
-        for (line, expected) in
-            [("--help", "Exit codes:"), ("--version", "finnhub-stream 0."), ("-h", "--tickers")]
-        {
-            let error = refused(line);
+        for (line, expected) in [
+            ("--help", "Exit codes:"),
+            ("--version", "finnhub-stream 0."),
+            ("-h", "--tickers"),
+            ("help", "  generate "),
+            ("--help", "  help "),
+            ("help verify", "Exit codes:"),
+        ] {
+            let words = std::iter::once("finnhub-stream").chain(line.split(' '));
+            let error = CommandLine::try_parse_from(words).expect_err(line);
             assert_eq!(error.exit_code(), 0);
             assert!(error.to_string().contains(expected), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_fits_one_line() {
-        for line in [
-            "--tickrs A",
-            "--out",
-            "-q -v",
-            "--demo --url ws://localhost",
-            "--fsync",
-            "x",
-            "verify",
-            "-t A verify x.csv",
-            "simulate --listen nowhere",
-            "simulate --faults rest",
-            "simulate --speed 2",
-            "simulate --replay x.csv --rate 1",
-            "simulate --rate x",
-            "simulate --ping-every 0",
-            "simulate --max-symbols 0",
-            "generate",
-            "generate tcsh",
-            "generate react",
-            "generate bash x",
-            "-t A --dashboard-origin http://localhost:5173",
-        ] {
-            let message = one_line(&refused(line));
-            assert!(!message.contains('\n') && message.ends_with("see --help"), "{message}");
-            assert!(!message.starts_with("error"), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_value_that_is_refused_is_named_with_its_option() {
-        for (line, expected) in [
-            ("--tickers AAPL,", "--tickers \"\": a symbol is empty; "),
-            ("-t A\u{1b}B", "--tickers \"A\\u{1b}B\": the symbol "),
-            ("--fsync sometimes", "--fsync \"sometimes\": give always, never, or an interval"),
-            ("--dashboard=here", "--dashboard \"here\": give an address and a port, like "),
-            ("--rotate weekly", "--rotate \"weekly\": give never, hourly or daily; see --help"),
-        ] {
-            let message = one_line(&refused(line));
-            assert!(message.starts_with(expected), "{message}");
         }
     }
 }

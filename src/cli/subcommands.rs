@@ -1,4 +1,4 @@
-//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate`, and the hidden
+//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate` and
 //! `generate`.
 //!
 //! Main thread.
@@ -78,12 +78,7 @@ pub(super) enum Subcommands {
     #[command(after_help = faults_help())]
     Simulate(SimulateArguments),
     /// Print shell completions or the man page, or write the React package
-    #[command(
-        subcommand,
-        hide = true,
-        disable_help_subcommand = true,
-        arg_required_else_help = false
-    )]
+    #[command(subcommand, disable_help_subcommand = true, arg_required_else_help = false)]
     Generate(Generated),
 }
 
@@ -125,7 +120,7 @@ pub(super) struct ShipArguments {
     skip_missing: bool,
 
     /// Rows in a batch at most
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=MOST_ROWS))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = batch_rows)]
     batch_rows: u64,
 
     /// Bytes in a batch at most; a longer row goes alone
@@ -350,6 +345,11 @@ fn ship_name(given: &str) -> Result<String, String> {
     Err(format!(
         "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock or .new"
     ))
+}
+
+fn batch_rows(given: &str) -> Result<u64, String> {
+    let rows = given.parse().ok().filter(|rows| (1..=MOST_ROWS).contains(rows));
+    rows.ok_or_else(|| format!("give a whole number from 1 to {MOST_ROWS}"))
 }
 
 fn size(given: &str) -> Result<usize, String> {

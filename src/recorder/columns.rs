@@ -4,6 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::error::printable;
+
 /// One column of the CSV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Column {
@@ -53,7 +55,7 @@ impl fmt::Display for Column {
 
 /// A name that is no column's; its message lists the names that are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown column {name:?}; the columns are {}", Column::ALL.map(Column::name).join(", "))]
+#[error("unknown column \"{}\"; the columns are {}", printable(name, 100), Column::ALL.map(Column::name).join(", "))]
 pub struct UnknownColumn {
     /// What was given instead.
     pub name: String,

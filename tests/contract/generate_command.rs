@@ -1,4 +1,4 @@
-//! The hidden `generate`: completions and the man page come from the definition of the command
+//! `generate`: completions and the man page come from the definition of the command
 //! line.
 
 use crate::harness::Run;
@@ -18,6 +18,12 @@ fn each_shell_and_man_gets_its_text() {
         let text = recorder.stdout();
         assert!(text.contains(sign) && text.contains("tickers"), "{what}: {text}");
     }
-    let (_, recorder) = Run::without_key().arg("--help").run_to_its_end();
-    assert!(!recorder.stdout().contains("generate"), "{}", recorder.seen());
+    for words in [&["--help"][..], &["help"]] {
+        let run = words.iter().fold(Run::without_key(), Run::arg);
+        let (code, recorder) = run.run_to_its_end();
+        assert_eq!(code, 0, "{}", recorder.seen());
+        for listed in ["\n  generate  ", "\n  help      "] {
+            assert!(recorder.stdout().contains(listed), "{}", recorder.seen());
+        }
+    }
 }

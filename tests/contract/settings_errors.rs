@@ -83,6 +83,22 @@ fn unknown_options_and_values_are_refused_in_one_line() {
 }
 
 #[test]
+fn symbols_and_an_address_in_the_wrong_place_get_the_right_form() {
+    let words = |words: &[&str]| words.iter().fold(Run::new(), Run::arg);
+    assert_refused(words(&["--tickers", "AAPL", "MSFT"]), 2, &["--tickers AAPL,MSFT"]);
+    assert_refused(words(&["AAPL"]), 2, &["--tickers AAPL"]);
+    let dashboard = words(&["--demo", "--dashboard", "127.0.0.1:9999"]);
+    assert_refused(dashboard, 2, &["--dashboard=127.0.0.1:9999"]);
+}
+
+#[test]
+fn what_was_given_is_shown_with_its_backslashes_as_they_are() {
+    let run = Run::new().tickers("AAPL").columns("a\\b");
+    assert_refused(run, 2, &["--columns \"a\\b\": unknown column \"a\\b\"; "]);
+    assert_refused(Run::new().tickers("A\\B\u{1b}"), 2, &["--tickers \"A\\B\\u{1b}\": "]);
+}
+
+#[test]
 fn an_unknown_column_is_refused_and_the_known_ones_are_named() {
     let run = Run::new().tickers("AAPL").columns("ticker,prize");
     assert_refused(run, 2, &["prize", "ticker", "price", "volume", "received_ms", "conditions"]);

@@ -1,0 +1,227 @@
+//! What is wrong with a command line, on one line and in our own words.
+//!
+//! Main thread. clap explains over several lines, and knows nothing of symbols.
+
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::num::{ParseFloatError, ParseIntError};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::config::values::address;
+use crate::error::printable;
+
+/// Characters of a word that are shown.
+const SHOWN: usize = 200;
+
+/// One line about what is wrong with `words`, the whole command line.
+pub(super) fn one_line(error: &clap::Error, words: &[OsString]) -> String {
+    let told = in_our_words(error, words).unwrap_or_else(|| in_claps_words(error));
+    format!("{told}; see --help")
+}
+
+/// `None` for what we have no words for.
+fn in_our_words(error: &clap::Error, words: &[OsString]) -> Option<String> {
+    let all = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => vec![text.as_str()],
+        Some(ContextValue::Strings(texts)) => texts.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    let one = |kind| all(kind).into_iter().next();
+    let suggested = |kind| one(kind).map_or_else(String::new, |it| format!("; did you mean {it}?"));
+    let argument = one(ContextKind::InvalidArg);
+    let value = printable(one(ContextKind::InvalidValue).unwrap_or_default(), SHOWN);
+    Some(match error.kind() {
+        ErrorKind::ValueValidation => {
+            format!("{} \"{value}\": {}", name(argument?), refusal(error)?)
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            format!("{} needs a value: {}", name(argument?), argument?)
+        }
+        ErrorKind::InvalidValue => {
+            let allowed = all(ContextKind::ValidValue).join(" or ");
+            format!("{} \"{value}\": give {allowed}", name(argument?))
+        }
+        ErrorKind::TooManyValues => {
+            format!("{} takes no value: leave out ={value}", name(argument?))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            format!("missing: {}", all(ContextKind::InvalidArg).join(" and "))
+        }
+        ErrorKind::UnknownArgument => {
+            let shown = printable(argument?, SHOWN);
+            if shown.starts_with('-') {
+                format!("there is no option {shown}{}", suggested(ContextKind::SuggestedArg))
+            } else {
+                format!("\"{shown}\" is a word too many")
+            }
+        }
+        ErrorKind::MissingSubcommand => {
+            let possible = all(ContextKind::ValidSubcommand).join(", ");
+            format!("say what to make: {possible}")
+        }
+        ErrorKind::InvalidSubcommand | ErrorKind::ArgumentConflict => {
+            let prior = all(ContextKind::PriorArg);
+            match one(ContextKind::InvalidSubcommand) {
+                Some(word) if one(ContextKind::SuggestedSubcommand).is_some() => {
+                    let meant = suggested(ContextKind::SuggestedSubcommand);
+                    format!("there is no \"{}\"{meant}", printable(word, SHOWN))
+                }
+                Some(word) => stray_word(word, &prior, words),
+                None if prior.first() == argument.as_ref() => {
+                    format!("{} is given twice; give it once", name(argument?))
+                }
+                None => format!(
+                    "{} and {} do not go together; leave one of them out",
+                    name(argument?),
+                    name(prior.first()?)
+                ),
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// Why a value is refused; the numbers' errors of std are no sentences.
+fn refusal(error: &clap::Error) -> Option<String> {
+    let why = error.source()?;
+    Some(if why.is::<ParseFloatError>() {
+        "give a number".to_owned()
+    } else if why.is::<ParseIntError>() {
+        "give a whole number".to_owned()
+    } else {
+        why.to_string()
+    })
+}
+
+/// A word that is neither an option nor a subcommand, or a subcommand behind options of a recording.
+fn stray_word(word: &str, prior: &[&str], words: &[OsString]) -> String {
+    let shown = printable(word, SHOWN);
+    if super::is_subcommand(word) {
+        let prior: Vec<&str> = prior.iter().map(|option| name(option)).collect();
+        return format!(
+            "{shown} comes first and has its own options; leave out {}",
+            prior.join(" and ")
+        );
+    }
+    if address(word).is_ok() {
+        return format!("an address follows a =, as in --dashboard={shown}");
+    }
+    let symbols = printable(&symbols_around(word, words), SHOWN);
+    format!(
+        "\"{shown}\" is neither an option nor a subcommand; symbols are given like this: --tickers {symbols}"
+    )
+}
+
+/// The symbols that somebody has given without commas, or without `--tickers`, with commas.
+fn symbols_around(word: &str, words: &[OsString]) -> String {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let Some(at) = words.iter().position(|other| *other == word) else { return word.to_owned() };
+    let is_option = |word: &str| word.starts_with('-');
+    let before = match words[..at].iter().rposition(|word| is_option(word)) {
+        Some(option) if ["-t", "--tickers"].contains(&&*words[option]) => &words[option + 1..at],
+        _ => &[],
+    };
+    let glued = words[..at].last().and_then(|word| word.strip_prefix("--tickers="));
+    let behind = words[at..].iter().take_while(|word| !is_option(word));
+    let symbols = glued.into_iter().chain(before.iter().chain(behind).map(|word| &**word));
+    symbols.map(|symbol| symbol.trim_matches(',')).collect::<Vec<_>>().join(",")
+}
+
+/// `--fsync` of `--fsync <always|INTERVAL|never>`, `--dashboard` of `--dashboard[=<ADDR:PORT>]`.
+fn name(option: &str) -> &str {
+    option.split([' ', '[']).next().unwrap_or_default()
+}
+
+/// Its first lines say all, the rest is the usage.
+fn in_claps_words(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
+    let told = told.join("; ").replace(":; ", ": ");
+    let told = told
+        .trim_start_matches("error: ")
+        .trim_end_matches("; For more information, try '--help'.");
+    printable(told, usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::Parser;
+
+    use super::one_line;
+    use crate::cli::CommandLine;
+
+    fn refused(words: &str) -> String {
+        let words: Vec<OsString> =
+            std::iter::once("finnhub-stream").chain(words.split(' ')).map(OsString::from).collect();
+        let error = CommandLine::try_parse_from(&words).expect_err("refused");
+        let message = one_line(&error, &words);
+        message.strip_suffix("; see --help").expect("where to read on").to_owned()
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_on_one_line_in_our_words() {
+        for (words, expected) in [
+            ("--tickrs A", "there is no option --tickrs; did you mean --tickers?"),
+            ("-z", "there is no option -z"),
+            ("verify --jsn x", "there is no option --jsn; did you mean --json?"),
+            ("--out", "--out needs a value: --out <FILE>"),
+            ("-q -v", "--quiet and --verbose do not go together; leave one of them out"),
+            ("--out a --out b", "--out is given twice; give it once"),
+            ("--demo=1", "--demo takes no value: leave out =1"),
+            ("verify", "missing: <FILE>..."),
+            ("ship x", "missing: --name <NAME> and <CMD>..."),
+            ("simulate --speed 2", "missing: --replay <FILE>"),
+            ("simulate foo", "\"foo\" is a word too many"),
+            ("simulate --rate x", "--rate \"x\": give a number"),
+            ("simulate --seed 1.5", "--seed \"1.5\": give a whole number"),
+            ("ship x --name a --from then -- c", "--from \"then\": give start or now"),
+            (
+                "-t A verify x.csv",
+                "verify comes first and has its own options; leave out --tickers",
+            ),
+            ("verfy", "there is no \"verfy\"; did you mean verify?"),
+            ("generate tcsh", "there is no \"tcsh\"; did you mean zsh?"),
+            (
+                "--tickers AAPL,",
+                "--tickers \"\": a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas",
+            ),
+            (
+                "-t A\u{1b}B",
+                "--tickers \"A\\u{1b}B\": the symbol \"A\\u{1b}B\" contains a control character",
+            ),
+            (
+                "--fsync sometimes",
+                "--fsync \"sometimes\": give always, never, or an interval like 1s or 500ms",
+            ),
+            ("--rotate weekly", "--rotate \"weekly\": give never, hourly or daily"),
+            (
+                "--columns a\\b",
+                "--columns \"a\\b\": unknown column \"a\\b\"; the columns are ticker, price, volume, timestamp_ms, received_ms, conditions",
+            ),
+        ] {
+            assert_eq!(refused(words), expected, "{words}");
+        }
+        let possible = refused("generate");
+        assert!(possible.starts_with("say what to make: bash, zsh, fish, "), "{possible}");
+    }
+
+    #[test]
+    fn the_right_form_is_shown_for_symbols_and_addresses() {
+        for (words, form) in [
+            ("--tickers AAPL MSFT", "--tickers AAPL,MSFT"),
+            ("--tickers=AAPL MSFT TSLA -v", "--tickers AAPL,MSFT,TSLA"),
+            ("-v -t AAPL, MSFT", "--tickers AAPL,MSFT"),
+            ("AAPL", "--tickers AAPL"),
+            ("--out x.csv AAPL MSFT", "--tickers AAPL,MSFT"),
+            ("--dashboard 127.0.0.1:9999", "--dashboard=127.0.0.1:9999"),
+            ("--demo --dashboard localhost:9999", "--dashboard=localhost:9999"),
+        ] {
+            let message = refused(words);
+            assert!(message.ends_with(form), "{words}: {message}");
+        }
+    }
+}
