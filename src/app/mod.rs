@@ -192,8 +192,17 @@ fn start_compressor(
 
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
+    let (market, next) = match (&settings.source, settings.dashboard) {
+        (Source::Server(..), _) => ("", ""),
+        (Source::Demo, None) => {
+            (" of a simulated market", "; next: add --dashboard to watch it in the browser")
+        }
+        (Source::Demo, Some(_)) => {
+            (" of a simulated market", "; next: open the dashboard in the browser")
+        }
+    };
     info!(
-        "finnhub-stream {}: recording {} to {}, log in {}",
+        "finnhub-stream {}: recording {}{market} to {}, log in {}{next}",
         env!("CARGO_PKG_VERSION"),
         counted(count as u64, "symbol"),
         settings.recorder.out,

@@ -70,6 +70,10 @@ impl Settings {
         }
         let (tickers, tickers_file) =
             wanted(tickers, files.tickers_file.as_deref(), demo, &mut warnings)?;
+        if !demo {
+            let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
+            warnings.extend(lower_case(tickers.iter().chain(listed)));
+        }
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
         warnings.extend(check_dashboard(dashboard)?);
         let columns = files.columns();
@@ -100,6 +104,9 @@ impl Settings {
 
 /// What a demo records unless told otherwise: two shares, and something that trades in many digits.
 const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
+
+/// Symbols that are named in a warning.
+const NAMED: usize = 5;
 
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
 type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
@@ -138,6 +145,19 @@ pub(crate) fn symbols(tickers: Vec<String>) -> Result<Vec<String>, Error> {
     let tickers = without_repeats(tickers);
     check_count(tickers.len()).map_err(|fault| usage(format!("--tickers: {fault}")))?;
     Ok(tickers)
+}
+
+/// Gives a warning when symbols have no capital letter, which Finnhub's all have: it accepts them, and
+/// no trade ever comes.
+fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
+    let is_lower = |symbol: &&String| {
+        symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase)
+    };
+    let found: Vec<&str> = symbols.filter(is_lower).map(String::as_str).take(NAMED).collect();
+    let (given, meant) = (found.join(","), found.join(",").to_uppercase());
+    (!found.is_empty()).then(|| {
+        format!("{given}: Finnhub's symbols are in capital letters; did you mean {meant}?")
+    })
 }
 
 /// Gives a warning when others can reach the page.

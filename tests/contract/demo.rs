@@ -24,6 +24,10 @@ fn the_demo_alone_has_symbols_and_a_file_of_its_own() {
             .all(|symbol| csv.contains(&format!("\nDEMO:{symbol},")))
     });
     let recorder = stop(recorder);
+    let told = recorder.stderr();
+    let first = told.lines().next().expect("a line");
+    let words = ["recording 3 symbols of a simulated market to demo.csv", "next: add --dashboard"];
+    assert!(words.iter().all(|word| first.contains(word)), "{first}");
     assert!(!recorder.path("op1.csv").exists(), "{}", recorder.seen());
     let ledger = recorder.text_of("demo.coverage.csv");
     assert!(ledger.contains(",live,DEMO:AAPL;DEMO:MSFT;DEMO:BINANCE:BTCUSDT,"), "{ledger}");

@@ -92,6 +92,18 @@ fn symbols_and_an_address_in_the_wrong_place_get_the_right_form() {
 }
 
 #[test]
+fn symbols_without_a_capital_letter_get_a_hint() {
+    let server = Server::plain();
+    let run = Run::new().file("list.txt", "ibm\nBRK.B\n").arg("-f").arg("list.txt");
+    let mut recorder = run.tickers("aapl,MSFT,binance:btcusdt").url(&server.url()).spawn();
+    let connection = server.connect_and_wait_for_subscriptions(5);
+    recorder.wait_until_it_says(
+        "aapl,binance:btcusdt,ibm: Finnhub's symbols are in capital letters; did you mean AAPL,BINANCE:BTCUSDT,IBM?",
+    );
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+}
+
+#[test]
 fn what_was_given_is_shown_with_its_backslashes_as_they_are() {
     let run = Run::new().tickers("AAPL").columns("a\\b");
     assert_refused(run, 2, &["--columns \"a\\b\": unknown column \"a\\b\"; "]);
