@@ -56,8 +56,6 @@ pub struct Settings {
     pub dashboard: Option<SocketAddr>,
     /// Origins whose web pages may read it.
     pub dashboard_origins: Vec<String>,
-    /// Whether closed files are compressed.
-    pub compress: bool,
     /// What is run at events.
     pub on_event: Option<String>,
     /// How much is told.
@@ -139,8 +137,9 @@ impl Settings {
             let key = find_key(&mut warnings)?;
             Source::Server(endpoint, key)
         };
-        let (log_file, rotate) = (asked.log_file, asked.rotate);
-        let recorder = RecorderOptions { out, log_file, columns, fsync, rotate, simulated };
+        let (log_file, rotate, compress) = (asked.log_file, asked.rotate, asked.compress);
+        let recorder =
+            RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
         Ok(Settings {
             source,
             tickers,
@@ -148,7 +147,6 @@ impl Settings {
             recorder,
             dashboard,
             dashboard_origins,
-            compress: asked.compress,
             on_event: asked.on_event,
             verbosity: asked.verbosity,
             warnings,
