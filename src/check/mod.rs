@@ -17,7 +17,7 @@ use crate::feed::api_key::{ApiKey, KeySource};
 use crate::feed::connection::Endpoint;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
-use crate::recorder::{self, Found, OpenError};
+use crate::recorder::{self, OpenError};
 use crate::text::file_size;
 use network::try_network;
 
@@ -131,15 +131,15 @@ fn try_files(
     plan: &Plan,
     columns: &[Column],
     simulated: bool,
-    recording: Option<&Result<Found, OpenError>>,
+    recording: Option<&Result<Option<u64>, OpenError>>,
 ) {
     match recording {
         None => steps.passed("output", "standard output"),
-        Some(Ok(found)) => steps.passed("output", described(&plan.out, *found)),
+        Some(Ok(size)) => steps.passed("output", described(&plan.out, *size)),
         Some(Err(error)) => steps.failed("output", error),
     }
     match recorder::try_log(&plan.log_file) {
-        Ok(found) => steps.passed("log", described(&plan.log_file, found)),
+        Ok(size) => steps.passed("log", described(&plan.log_file, size)),
         Err(error) => steps.failed("log", error),
     }
     let out = plan.out.display();
@@ -156,10 +156,10 @@ fn try_files(
     }
 }
 
-fn described(path: &Path, found: Found) -> String {
-    match found {
-        Found::Nothing => format!("{} can be created", path.display()),
-        Found::File(bytes) => {
+fn described(path: &Path, size: Option<u64>) -> String {
+    match size {
+        None => format!("{} can be created", path.display()),
+        Some(bytes) => {
             format!("{} can be appended to ({})", path.display(), file_size(bytes))
         }
     }

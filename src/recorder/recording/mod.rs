@@ -11,14 +11,15 @@ use std::path::{self, Path, PathBuf};
 use log::{info, warn};
 
 use super::append_file::AppendFile;
-use super::disk::{self, DiskFile, next_path, sync_directory};
+use super::disk::{self, next_path, sync_directory};
+use super::error::{OpenError, failed};
 use super::fsync::SyncRequest;
+use super::header::header;
 use super::ledger::{LastRow, Ledger, ledger_path};
 use super::lock_file::{LockFile, ProofOfLife, lock_path};
-use super::open::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
+use super::open::{open_anew, open_ledger, open_recording};
 use super::options::Fsync;
 use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
-use super::row::header;
 use crate::channel::SyncOutcome;
 use crate::recorder::columns::Column;
 
@@ -376,14 +377,6 @@ impl Recording {
 fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     disk::remove_if_there(path)?;
     open_anew(path, header, now_ms)
-}
-
-/// Opens, locks and repairs what now has the name, or begins it.
-fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
-    let disk = DiskFile::append_to(path)?;
-    lock_rows(path, &disk).map_err(io::Error::other)?;
-    let (file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
-    Ok(file)
 }
 
 /// When the file was last written: the best guess for rows without `received_ms`.

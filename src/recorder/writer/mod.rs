@@ -17,16 +17,16 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
+use super::error::{OpenError, failed};
 use super::fsync::SyncRequest;
+use super::header::header;
 use super::ledger::Ledger;
 use super::log_file::LogFile;
-use super::open::OpenError;
-use super::open::failed;
 use super::options::{Destination, Fsync, RecorderOptions, Report};
 use super::output::{Output, Pipe};
 use super::preflight::before_start;
 use super::recording::Recording;
-use super::row::{self, header};
+use super::row;
 use crate::channel::{Entry, Gauges, SyncOutcome, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::error::printable;
