@@ -3,31 +3,25 @@
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
 mod external_changes;
+mod rotate;
+mod sync;
 
 use std::fs;
 use std::io;
 use std::path::{self, Path, PathBuf};
 
-use log::{info, warn};
+use log::warn;
 
 use super::append_file::AppendFile;
-use super::disk::{self, next_path, sync_directory};
+use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
-use super::fsync::SyncRequest;
 use super::header::header;
 use super::ledger::{LastRow, Ledger, ledger_path};
 use super::lock_file::{LockFile, ProofOfLife, lock_path};
-use super::open::{open_anew, open_ledger, open_recording};
+use super::open::{open_ledger, open_recording};
 use super::options::Fsync;
-use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
-use crate::channel::SyncOutcome;
+use super::rotation::{Archive, Rotate};
 use crate::recorder::columns::Column;
-
-/// The reason in the ledger of a closed file: what came next is in another one.
-const ROTATED: &str = "rotated";
-
-/// After a rotation that failed, rows go on into the old file for this long before another try.
-const ROTATE_AGAIN_MS: i64 = 60_000;
 
 /// Open, whole, locked files.
 #[derive(Debug)]
@@ -125,25 +119,6 @@ impl Recording {
         }
     }
 
-    /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
-    fn catch_up(&mut self, last_row_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
-        let Some(rotate) = self.rotate else { return Ok(()) };
-        let last = self.ledger.last();
-        if last.reason == ROTATED
-            && let Some(archive) = archive_without_ledger(&self.out, rotate, last.time_ms - 1)
-        {
-            self.replace_ledger(&archive, now_ms)?;
-        }
-        if self.csv.length() <= self.header.len() as u64 {
-            return Ok(());
-        }
-        let Some(last_row_ms) = last_row_ms else { return Ok(()) };
-        if rotate.period_end(last_row_ms) <= now_ms {
-            self.rotate_file(rotate, last_row_ms, now_ms, i64::MAX)?;
-        }
-        Ok(())
-    }
-
     /// Removes those of its files that are `new` and hold no row; the lock last.
     pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
         let no_row = self.csv.length() <= self.header.len() as u64;
@@ -173,78 +148,6 @@ impl Recording {
     /// The ledger.
     pub(super) fn ledger(&mut self) -> &mut Ledger {
         &mut self.ledger
-    }
-
-    /// Whether something is not known to be on the disk.
-    pub(super) fn is_dirty(&mut self) -> bool {
-        self.csv.is_dirty() || self.ledger.file().is_dirty()
-    }
-
-    /// Whether forcing to the disk has failed, so that the tail must be written again.
-    pub(super) fn is_in_doubt(&mut self) -> bool {
-        self.csv.is_in_doubt() || self.ledger.file().is_in_doubt()
-    }
-
-    /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
-    /// have been handed over before.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.sync_rows()?;
-        self.settle_ledger()
-    }
-
-    /// The rows' part of it.
-    pub(super) fn sync_rows(&mut self) -> io::Result<()> {
-        if self.csv.is_dirty() { self.csv.sync() } else { Ok(()) }
-    }
-
-    /// The ledger's part of it, when that of the rows is done.
-    pub(super) fn settle_ledger(&mut self) -> io::Result<()> {
-        self.release_ledger();
-        self.ledger.hand_over()?;
-        self.ledger.sync()
-    }
-
-    /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
-    /// nothing that comes before them waits in memory.
-    pub(super) fn release_ledger(&mut self) {
-        if !self.csv.is_dirty() {
-            self.ledger.release(self.ledger.rows());
-        }
-    }
-
-    /// What must be forced to the disk now, for another thread to do so; `None` when there is
-    /// nothing, or when a failure asks for [`Recording::sync`].
-    pub(super) fn sync_request(&mut self) -> Option<SyncRequest> {
-        if !self.is_dirty() || self.is_in_doubt() {
-            return None;
-        }
-        let ledger_rows = self.ledger.rows();
-        let ledger = self.ledger.file();
-        // Without another handle it is simply done here.
-        Some(SyncRequest {
-            csv: self.csv.disk().try_clone().ok()?,
-            ledger: ledger.disk().try_clone().ok()?,
-            outcome: SyncOutcome {
-                generation: self.generation,
-                csv_length: self.csv.length(),
-                ledger_length: ledger.length(),
-                ledger_rows,
-                error: None,
-            },
-        })
-    }
-
-    /// Notes what came of a [`Recording::sync_request`].
-    pub(super) fn synced(&mut self, outcome: &SyncOutcome) {
-        // The files of an earlier generation were forced to the disk when they were closed.
-        if outcome.generation == self.generation {
-            let succeeded = outcome.error.is_none();
-            self.csv.synced_elsewhere(outcome.csv_length, succeeded);
-            self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
-            if succeeded {
-                self.ledger.release(outcome.ledger_rows);
-            }
-        }
     }
 
     /// Leaves word that everything received until now is in the file, and every row of the ledger.
@@ -277,106 +180,6 @@ impl Recording {
             if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };
         ProofOfLife { synced_length, synced_ms, ..last }
     }
-
-    /// Whether what was received at `time_ms` belongs to the next file.
-    pub(super) fn rotation_is_due(&self, time_ms: i64) -> bool {
-        let due = time_ms >= self.period_end_ms || self.unfinished.is_some();
-        due && time_ms >= self.rotate_again_ms
-    }
-
-    /// Closes the file and begins the next one. Everything must have been handed over before.
-    /// `last_message_ms` is the last sign of life of the connection: from there on the next ledger
-    /// answers, so that a connection found dead later was not called live in a closed one. Gives
-    /// the closed file. When rotation fails the old file goes on, and it is tried again a minute
-    /// later.
-    pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) -> Option<PathBuf> {
-        let rotate = self.rotate?;
-        // The ledger's rows go into the ledger that they were meant for.
-        let result = self.sync().and_then(|()| self.look_after_ledger(now_ms));
-        let result = result.and_then(|()| match self.unfinished.take() {
-            Some(archive) => {
-                let since_ms = self.ledger.last().time_ms;
-                self.ledger.close(since_ms, ROTATED);
-                self.finish_rotation(archive, now_ms)
-            }
-            None => self.rotate_file(rotate, self.period_end_ms - 1, now_ms, last_message_ms),
-        });
-        result
-            .inspect_err(|error| {
-                warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
-                self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
-                self.ledger.reopen();
-            })
-            .ok()
-    }
-
-    /// The order makes a kill harmless at any step: the next file exists before the old one is
-    /// renamed, the recording is renamed before its ledger, and the ledger says `rotated` before.
-    fn rotate_file(
-        &mut self,
-        rotate: Rotate,
-        period_ms: i64,
-        now_ms: i64,
-        last_message_ms: i64,
-    ) -> io::Result<PathBuf> {
-        let next_name = next_path(&self.out);
-        let next = begin_file(&next_name, &self.header, now_ms)?;
-        self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
-        self.sync()?;
-        let archive = loop {
-            let archive = free_archive(&self.out, rotate, period_ms)?;
-            match disk::rename_to_free(&self.out, &archive.csv) {
-                // Made by somebody just now; there are other names.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => break other.map(|()| archive)?,
-            }
-        };
-        // A power cut must not keep only the second of two renamings.
-        sync_directory(&self.out)?;
-        disk::rename_to_free(&next_name, &self.out)?;
-        self.csv = next;
-        self.generation += 1;
-        self.period_end_ms = rotate.period_end(now_ms);
-        info!("closed {}", archive.csv.display());
-        self.finish_rotation(archive, now_ms)
-    }
-
-    /// Lets the ledger follow its recording; gives the closed recording.
-    fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<PathBuf> {
-        let result = sync_directory(&self.out)
-            .and_then(|()| self.prove_sync())
-            .and_then(|()| self.sync())
-            .and_then(|()| self.replace_ledger(&archive, now_ms));
-        if let Err(error) = result {
-            self.unfinished = Some(archive);
-            return Err(error);
-        }
-        self.prove_life(now_ms)?;
-        Ok(archive.csv)
-    }
-
-    /// Renames the ledger and begins a new one with the state that holds.
-    fn replace_ledger(&mut self, archive: &Archive, now_ms: i64) -> io::Result<()> {
-        let path = ledger_path(&self.out);
-        let next_name = next_path(&path);
-        let next = begin_file(&next_name, super::ledger::HEADER, now_ms)?;
-        let mut next = Ledger::resume(next)?;
-        next.carry_over(&self.ledger, ROTATED);
-        next.hand_over_all()?;
-        next.sync()?;
-        disk::rename_to_free(&path, &archive.ledger)?;
-        sync_directory(&path)?;
-        disk::rename_to_free(&next_name, &path)?;
-        self.ledger = next;
-        self.generation += 1;
-        sync_directory(&path)
-    }
-}
-
-/// A new file with nothing but its header, locked as the recording is.
-fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
-    disk::remove_if_there(path)?;
-    open_anew(path, header, now_ms)
 }
 
 /// When the file was last written: the best guess for rows without `received_ms`.
