@@ -5,64 +5,43 @@
 //! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
 
 mod disk_retry;
+mod finish;
+mod flush;
 mod handle;
+mod rows;
+mod timers;
 
 use std::collections::VecDeque;
-use std::io;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use log::{error, info, warn};
+use log::error;
 
 use super::error::{OpenError, failed};
 use super::fsync::SyncRequest;
 use super::header::header;
 use super::ledger::Ledger;
 use super::log_file::LogFile;
-use super::options::{Destination, Fsync, RecorderOptions, Report};
+use super::options::{Destination, RecorderOptions, Report};
 use super::output::{Output, Pipe};
 use super::preflight::before_start;
 use super::recording::Recording;
-use super::row;
-use crate::channel::{Entry, Gauges, SyncOutcome, TradeBatch};
+use crate::channel::{Entry, Gauges, TradeBatch};
 use crate::clock::{now_ms, show_ms};
-use crate::error::printable;
-use crate::log_limit::{LogLimit, Permission};
-use crate::protocol::message::{Decoder, Element};
-use crate::protocol::trade::is_simulated;
-use crate::status::snapshot::{Market, Snapshot};
-use disk_retry::{READER_GONE, Trouble};
+use crate::log_limit::LogLimit;
+use crate::protocol::message::Decoder;
+use crate::status::snapshot::Market;
+use disk_retry::Trouble;
 pub use handle::{WriterError, WriterHandle};
+use rows::Gathered;
+use timers::Timers;
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
 /// system call costs nothing, small enough to stay in the processor's cache.
 const BATCH_BYTES: usize = 128 << 10;
-
-/// A proof of life is at most this old; the ledger promises 5 s.
-const PROOF_EVERY: Duration = Duration::from_secs(2);
-
-/// `ship` waits for what is on the disk, and looks this often.
-const PROOF_AFTER_SYNC: Duration = Duration::from_millis(200);
-
-/// How often the snapshot is renewed: as often as a person can read it.
-const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
-
-/// How often the sums go to the log.
-const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
-
-/// Without trades a new file begins this much late, so that what was received just before the hour
-/// and is still on the channel finds the old file open.
-const ROTATION_GRACE_MS: i64 = 1_000;
-
-/// Characters of a malformed element that are logged: more than any trade has.
-const SHOWN_CHARACTERS: usize = 300;
-
-/// Why trades of the wrong market are left out.
-const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
-const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
 
 /// The open files and everything on its way to them.
 pub struct Recorder {
@@ -108,24 +87,6 @@ struct Written {
     received_ms: i64,
 }
 
-/// Rows in memory, and what they stand for once they are in the file.
-#[derive(Debug, Default)]
-struct Gathered {
-    rows: Vec<u8>,
-    trades: u64,
-    waiting_bytes: usize,
-    received_ms: i64,
-}
-
-/// When the regular duties are due.
-#[derive(Debug)]
-pub(super) struct Timers {
-    pub(super) proof: Instant,
-    snapshot: Instant,
-    summary: Instant,
-    pub(super) sync: Option<Instant>,
-}
-
 impl Recorder {
     /// Opens the files, repairs what a crash left, and closes the ledger of a process that was
     /// killed. Nothing is recorded yet. `redact` takes the key out of a text from the server;
@@ -156,7 +117,6 @@ impl Recorder {
             }
         };
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
-        let started = Instant::now();
         Ok(Recorder {
             output,
             log,
@@ -179,12 +139,7 @@ impl Recorder {
             ledger_trouble: None,
             found: Written { trades: 0, received_ms: now_ms },
             lost: 0,
-            timers: Timers {
-                proof: started,
-                snapshot: started,
-                summary: started + SUMMARY_EVERY,
-                sync: None,
-            },
+            timers: Timers::begin(Instant::now()),
             options,
         })
     }
@@ -323,49 +278,6 @@ impl Recorder {
         true
     }
 
-    /// Turns a batch of messages into rows.
-    fn gather(&mut self, batch: &TradeBatch) {
-        let received_ms = batch.received_ms;
-        let digits = received_ms.to_string();
-        for message in batch.messages() {
-            let Recorder { decoder, gathered, market, options, log_limit, redact, .. } = self;
-            let decoded = decoder.decode(message, |element| {
-                market.counts.received += 1;
-                match element {
-                    Element::Trade(trade) if is_simulated(&trade.ticker) != options.simulated => {
-                        market.counts.rejected += 1;
-                        let fault = if options.simulated { REAL_TRADE } else { SIMULATED_TRADE };
-                        let text = redact(&trade.ticker);
-                        log_limited(log_limit, received_ms, "not recorded", fault, &text);
-                    }
-                    Element::Trade(trade) => {
-                        row::push_row(&mut gathered.rows, &options.columns, &trade, &digits);
-                        gathered.trades += 1;
-                        market.trade(&trade, received_ms);
-                    }
-                    Element::Malformed { text, fault } => {
-                        market.counts.rejected += 1;
-                        log_limited(
-                            log_limit,
-                            received_ms,
-                            "not a trade",
-                            &redact(&fault),
-                            &redact(text),
-                        );
-                    }
-                }
-            });
-            if let Err(fault) = decoded {
-                self.market.counts.unreadable += 1;
-                let fault = redact(&fault.to_string());
-                let text = redact(message);
-                log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
-            }
-        }
-        self.gathered.waiting_bytes += batch.bytes();
-        self.gathered.received_ms = received_ms;
-    }
-
     fn ledger_down(&mut self, at_ms: i64, reason: &str) {
         self.tell_ledger(|ledger| ledger.down(at_ms, reason));
     }
@@ -386,261 +298,5 @@ impl Recorder {
         let reason = format!("{cause}: {trades} trades dropped");
         error!("{reason} after {}", show_ms(after_ms));
         self.ledger_down(after_ms, &reason);
-    }
-
-    /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
-    fn hand_over(&mut self) {
-        if self.trouble.is_none() {
-            let result = self.write_rows();
-            self.judge(result);
-        }
-        self.log.hand_over();
-    }
-
-    fn write_rows(&mut self) -> io::Result<()> {
-        // First: what may go to the ledger stands before these rows.
-        if let Some(recording) = self.output.recording()
-            && recording.ledger().has_pending()
-        {
-            if self.gathered.rows.is_empty() {
-                recording.release_ledger();
-            }
-            let result = recording.ledger().hand_over();
-            self.judge_ledger(result)?;
-        }
-        if !self.gathered.rows.is_empty() {
-            self.output.append(&self.gathered.rows)?;
-            self.gathered.rows.clear();
-            // One message of many megabytes must not hold its memory for weeks.
-            self.gathered.rows.shrink_to(2 * BATCH_BYTES);
-            self.market.counts.written += self.gathered.trades;
-            self.gathered.trades = 0;
-            self.last_written_ms = self.gathered.received_ms;
-            self.plan_sync();
-        }
-        let bytes = std::mem::take(&mut self.gathered.waiting_bytes);
-        if bytes > 0 {
-            self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        if self.output.recording().is_some_and(|files| !files.ledger().is_settled()) {
-            self.plan_sync();
-        }
-        if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    /// Has what is not on the disk forced there in time; what the ledger says, at once.
-    fn plan_sync(&mut self) {
-        let unsettled = self.output.recording().is_some_and(|files| !files.ledger().is_settled());
-        let delay = match self.options.fsync {
-            Fsync::Always => Duration::ZERO,
-            _ if self.sync_under_way => return,
-            _ if unsettled => Duration::ZERO,
-            Fsync::Every(interval) => interval,
-            Fsync::Never => return,
-        };
-        let due = Instant::now() + delay;
-        self.timers.sync = Some(self.timers.sync.map_or(due, |planned| planned.min(due)));
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if let Some(recording) = self.output.recording() {
-            recording.sync_rows()?;
-            let result = recording.settle_ledger();
-            self.judge_ledger(result)?;
-        }
-        // With `--fsync always` others learn of it a moment later, not with each message.
-        self.timers.proof = self.timers.proof.min(Instant::now() + PROOF_AFTER_SYNC);
-        self.timers.sync = None;
-        Ok(())
-    }
-
-    /// Has everything forced to the disk by the thread that may wait for it. One request at a time:
-    /// the next one is planned when this one is answered.
-    fn sync_in_background(&mut self) {
-        self.timers.sync = None;
-        if let Some(fsync) = &self.fsync
-            && let Some(request) = self.output.recording().and_then(Recording::sync_request)
-            && fsync.send(request).is_ok()
-        {
-            self.sync_under_way = true;
-        } else {
-            let result = self.sync();
-            self.after_sync(result);
-        }
-    }
-
-    fn synced(&mut self, outcome: &SyncOutcome) {
-        self.sync_under_way = false;
-        if let Some(recording) = self.output.recording() {
-            recording.synced(outcome);
-        }
-        let failed = |reason| io::Error::other(format!("fsync failed: {reason}"));
-        self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
-    }
-
-    /// Others read in the proof of life how far they may read.
-    fn after_sync(&mut self, result: io::Result<()>) {
-        if result.is_err() {
-            self.judge(result);
-            return;
-        }
-        // When all that has come is taken: a lost connection may be among it.
-        self.timers.proof = Instant::now();
-        if self.output.recording().is_some_and(Recording::is_dirty) {
-            self.plan_sync();
-        }
-    }
-
-    fn time_to_next_duty(&self, now: Instant) -> Duration {
-        // The hourly summary needs no alarm of its own.
-        let mut next = self.timers.proof.min(self.timers.snapshot);
-        // While the disk refuses, forcing rows to it has to wait for the retry.
-        let disk = match &self.trouble {
-            Some(trouble) => Some(trouble.retry_at),
-            None => self.timers.sync,
-        };
-        if let Some(due) = disk {
-            next = next.min(due);
-        }
-        next.saturating_duration_since(now)
-    }
-
-    /// What is due now besides writing.
-    fn duties(&mut self, now: Instant) {
-        if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now) {
-            self.retry();
-        }
-        if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
-            self.sync_in_background();
-        }
-        if self.trouble.is_none() && self.held.is_empty() {
-            self.rotate_before(now_ms() - ROTATION_GRACE_MS);
-        }
-        let wants_a_look = self.output.recording().is_some_and(|files| files.wants_a_look());
-        if self.timers.proof <= now || wants_a_look {
-            self.timers.proof = now + PROOF_EVERY;
-            self.look_after_files();
-            self.prove_life();
-            self.look_after_reader();
-        }
-        if self.timers.snapshot <= now {
-            self.timers.snapshot = now + SNAPSHOT_EVERY;
-            self.publish();
-        }
-        // Rows that wait are counted as received only; the sums are right when they are through.
-        if self.timers.summary <= now && self.all_handed_over() {
-            self.timers.summary = now + SUMMARY_EVERY;
-            info!("{}", self.market.counts);
-        }
-    }
-
-    /// Whether everything taken from the channel has been handed to the file.
-    fn all_handed_over(&self) -> bool {
-        self.gathered.rows.is_empty() && self.held.is_empty() && self.lost == 0
-    }
-
-    /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
-    fn prove_life(&mut self) {
-        // What waits on the channel was received before now, and is not in the file.
-        let waiting = self.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
-        let proved_ms = if waiting { self.last_written_ms } else { now_ms() };
-        let all_handed_over = self.all_handed_over();
-        let Some(recording) = self.output.recording() else { return };
-        let result = if all_handed_over && !recording.ledger().has_pending() {
-            recording.prove_life(proved_ms)
-        } else {
-            recording.prove_sync()
-        };
-        if let Err(error) = result {
-            // Without it a kill would be dated earlier than need be; nothing else is lost.
-            log::debug!("cannot write the lock file: {error}");
-        }
-    }
-
-    /// Notices a reader that has gone away while there was nothing to write.
-    fn look_after_reader(&mut self) {
-        if let Output::Pipe(pipe) = &self.output
-            && pipe.reader_is_gone()
-        {
-            self.judge(Err(io::ErrorKind::BrokenPipe.into()));
-        }
-    }
-
-    /// Notices files that somebody has moved, removed, emptied or cut, and mends them.
-    fn look_after_files(&mut self) {
-        self.log.look_after_file();
-        // While the disk refuses, each retry looks first.
-        if self.trouble.is_none() {
-            let result = self.look_after_rows();
-            self.judge(result);
-        }
-        if self.trouble.is_none() {
-            self.look_after_ledger();
-        }
-    }
-
-    /// The recording's part of it. Rows that nobody can find do not count as written.
-    fn look_after_rows(&mut self) -> io::Result<()> {
-        let Some(recording) = self.output.recording() else { return Ok(()) };
-        let result = recording.look_after_rows(now_ms());
-        let written = &mut self.market.counts.written;
-        if result.is_ok() {
-            *written += std::mem::take(&mut self.lost);
-            self.found = Written { trades: *written, received_ms: self.last_written_ms };
-        } else if recording.has_lost_rows() {
-            self.lost += *written - self.found.trades;
-            *written = self.found.trades;
-            self.last_written_ms = self.found.received_ms;
-        }
-        result
-    }
-
-    /// The ledger's part of it, with the rows that could not be handed over before.
-    fn look_after_ledger(&mut self) {
-        let Some(recording) = self.output.recording() else { return };
-        let mut result = recording.look_after_ledger(now_ms());
-        if result.is_ok() && self.ledger_trouble.is_some() {
-            result = recording.settle_ledger();
-            if result.is_ok() {
-                info!("{}: writing again", self.options.out.ledger());
-                self.ledger_trouble = None;
-            }
-        }
-        let result = self.judge_ledger(result);
-        self.judge(result);
-    }
-
-    /// Renews the snapshot. What it counts has been handed to the file.
-    fn publish(&mut self) {
-        // A reader that has gone away ends the recording; the disk is well.
-        let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
-        let trouble = trouble.filter(|cause| cause != READER_GONE);
-        let snapshot = if self.gathered.rows.is_empty() {
-            let out = self.options.out.to_string();
-            self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
-        } else {
-            // The numbers stand still, but why must be seen.
-            let last = self.gauges.slot.latest();
-            Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
-        };
-        self.gauges.slot.publish(snapshot);
-    }
-}
-
-/// Logs something bad from outside, escaped and shortened, unless there is too much of it.
-fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: &str) {
-    let permission = limit.ask(at_ms);
-    if let Permission::YesAfterHidden(hidden) = permission {
-        warn!("({hidden} more lines about bad input were left out)");
-    }
-    if permission != Permission::No {
-        warn!(
-            "{what} ({}): {}",
-            printable(fault, SHOWN_CHARACTERS),
-            printable(text, SHOWN_CHARACTERS)
-        );
     }
 }

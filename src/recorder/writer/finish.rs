@@ -1,0 +1,119 @@
+//! The end of the writer: one last try, then what still waits is counted as dropped.
+//!
+//! Writer thread.
+
+use std::sync::mpsc::Receiver;
+
+use log::{Level, error, warn};
+
+use super::Recorder;
+use super::disk_retry::READER_GONE;
+use crate::channel::{Entry, log_line};
+use crate::clock::now_ms;
+use crate::recorder::options::Report;
+
+impl Recorder {
+    /// The end: one last try, then what is still waiting is lost and said to be.
+    pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
+        // Also when all is well: somebody may just have removed the file.
+        self.retry();
+        if self.trouble.is_none() {
+            self.look_after_ledger();
+        }
+        while self.trouble.is_none() && !self.held.is_empty() {
+            let result = self.sync();
+            self.judge(result);
+            self.record_held();
+        }
+        let failure = self.trouble.take().and_then(|trouble| {
+            let failure = self.give_up(&trouble.cause);
+            // A reader that had enough, as in `| head`, has ended the recording, not broken it.
+            (trouble.cause != READER_GONE).then_some(failure)
+        });
+        let last_sync = match failure {
+            None => self.sync(),
+            _ => Ok(()),
+        };
+        if last_sync.is_err()
+            && let Some(recording) = self.output.recording()
+        {
+            // That it was stopped is true all the same.
+            let _ = recording.ledger().hand_over_all();
+        }
+        let failure = failure.or_else(|| self.ledger_trouble.take());
+        let failure = failure.or_else(|| {
+            let error = last_sync.err()?;
+            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
+        });
+        self.prove_life();
+        self.publish();
+        while let Ok(entry) = inbox.try_recv() {
+            if let Entry::Log(line) = entry {
+                self.log.push(&line);
+            }
+        }
+        // The terminal gets this line from who joins this thread, after everything else.
+        self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
+        self.log.hand_over();
+        if self.refused {
+            self.leave_nothing_behind();
+        }
+        Report { counts: self.market.counts, failure }
+    }
+
+    /// Takes away what a refused start has made, as long as nothing has come into it. The locks are
+    /// held until this thread ends, so nobody else has begun to use it.
+    fn leave_nothing_behind(&mut self) {
+        let mut removed = Ok(());
+        if let Some(recording) = self.output.recording() {
+            removed = recording.remove_empty(&self.new_files);
+        }
+        removed = removed.and(self.log.remove_own(&self.new_files));
+        if let Err(error) = removed {
+            log::debug!("cannot remove what the start has made: {error}");
+        }
+    }
+
+    /// Counts everything that still waits as dropped, and tells the ledger.
+    fn give_up(&mut self, cause: &str) -> String {
+        let held = std::mem::take(&mut self.held);
+        let mut lost = std::mem::take(&mut self.gathered.trades);
+        let through = self.output.rows_through(&self.gathered.rows).min(lost);
+        self.market.counts.written += through;
+        lost = lost - through + std::mem::take(&mut self.lost);
+        self.gathered.rows.clear();
+        self.market.counts.dropped += lost;
+        let (written, mut later) = (self.last_written_ms, Vec::new());
+        for entry in held {
+            match entry {
+                Entry::Trades(batch) => self.gather(&batch),
+                other => later.push(other),
+            }
+            let trades = std::mem::take(&mut self.gathered.trades);
+            self.gathered.rows.clear();
+            self.market.counts.dropped += trades;
+            lost += trades;
+        }
+        let what = match lost {
+            0 => "the last rows of the ledger".to_owned(),
+            _ => format!("{lost} trades"),
+        };
+        let failure = format!("{cause}: {what} could not be written before the end");
+        if cause != READER_GONE {
+            error!("{failure}");
+        } else if lost > 0 {
+            warn!("{failure}");
+        }
+        if lost > 0 {
+            self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
+        }
+        for entry in later {
+            self.record(entry);
+        }
+        if let Some(recording) = self.output.recording() {
+            // The disk may refuse this too; the next start then finds the last proof of life.
+            let _ = recording.ledger().hand_over_all();
+        }
+        failure
+    }
+}

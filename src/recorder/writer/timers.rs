@@ -1,0 +1,182 @@
+//! What the writer does from time to time: its heartbeat, a look at its files, the snapshot, the sums,
+//! and what has been put off (a retry, forcing rows to the disk, a rotation without trades).
+//!
+//! Writer thread.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use log::info;
+
+use super::disk_retry::READER_GONE;
+use super::{Recorder, Written};
+use crate::clock::now_ms;
+use crate::recorder::output::Output;
+use crate::status::snapshot::Snapshot;
+
+/// A proof of life is at most this old; the ledger promises 5 s.
+const PROOF_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the snapshot is renewed: as often as a person can read it.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
+
+/// How often the sums go to the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Without trades a new file begins this much late, so that what was received just before the hour
+/// and is still on the channel finds the old file open.
+const ROTATION_GRACE_MS: i64 = 1_000;
+
+/// When the regular duties are due.
+#[derive(Debug)]
+pub(in crate::recorder) struct Timers {
+    pub(in crate::recorder) proof: Instant,
+    snapshot: Instant,
+    summary: Instant,
+    pub(in crate::recorder) sync: Option<Instant>,
+}
+
+impl Timers {
+    /// The heartbeat and the snapshot are due at once.
+    pub(super) fn begin(now: Instant) -> Timers {
+        Timers { proof: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
+    }
+}
+
+impl Recorder {
+    pub(super) fn time_to_next_duty(&self, now: Instant) -> Duration {
+        // The hourly summary needs no alarm of its own.
+        let mut next = self.timers.proof.min(self.timers.snapshot);
+        // While the disk refuses, forcing rows to it has to wait for the retry.
+        let disk = match &self.trouble {
+            Some(trouble) => Some(trouble.retry_at),
+            None => self.timers.sync,
+        };
+        if let Some(due) = disk {
+            next = next.min(due);
+        }
+        next.saturating_duration_since(now)
+    }
+
+    /// What is due now besides writing.
+    pub(super) fn duties(&mut self, now: Instant) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now) {
+            self.retry();
+        }
+        if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
+            self.sync_in_background();
+        }
+        if self.trouble.is_none() && self.held.is_empty() {
+            self.rotate_before(now_ms() - ROTATION_GRACE_MS);
+        }
+        let wants_a_look = self.output.recording().is_some_and(|files| files.wants_a_look());
+        if self.timers.proof <= now || wants_a_look {
+            self.timers.proof = now + PROOF_EVERY;
+            self.look_after_files();
+            self.prove_life();
+            self.look_after_reader();
+        }
+        if self.timers.snapshot <= now {
+            self.timers.snapshot = now + SNAPSHOT_EVERY;
+            self.publish();
+        }
+        // Rows that wait are counted as received only; the sums are right when they are through.
+        if self.timers.summary <= now && self.all_handed_over() {
+            self.timers.summary = now + SUMMARY_EVERY;
+            info!("{}", self.market.counts);
+        }
+    }
+
+    /// Whether everything taken from the channel has been handed to the file.
+    fn all_handed_over(&self) -> bool {
+        self.gathered.rows.is_empty() && self.held.is_empty() && self.lost == 0
+    }
+
+    /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
+    pub(super) fn prove_life(&mut self) {
+        // What waits on the channel was received before now, and is not in the file.
+        let waiting = self.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
+        let proved_ms = if waiting { self.last_written_ms } else { now_ms() };
+        let all_handed_over = self.all_handed_over();
+        let Some(recording) = self.output.recording() else { return };
+        let result = if all_handed_over && !recording.ledger().has_pending() {
+            recording.prove_life(proved_ms)
+        } else {
+            recording.prove_sync()
+        };
+        if let Err(error) = result {
+            // Without it a kill would be dated earlier than need be; nothing else is lost.
+            log::debug!("cannot write the lock file: {error}");
+        }
+    }
+
+    /// Notices a reader that has gone away while there was nothing to write.
+    fn look_after_reader(&mut self) {
+        if let Output::Pipe(pipe) = &self.output
+            && pipe.reader_is_gone()
+        {
+            self.judge(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+    }
+
+    /// Notices files that somebody has moved, removed, emptied or cut, and mends them.
+    fn look_after_files(&mut self) {
+        self.log.look_after_file();
+        // While the disk refuses, each retry looks first.
+        if self.trouble.is_none() {
+            let result = self.look_after_rows();
+            self.judge(result);
+        }
+        if self.trouble.is_none() {
+            self.look_after_ledger();
+        }
+    }
+
+    /// The recording's part of it. Rows that nobody can find do not count as written.
+    pub(super) fn look_after_rows(&mut self) -> io::Result<()> {
+        let Some(recording) = self.output.recording() else { return Ok(()) };
+        let result = recording.look_after_rows(now_ms());
+        let written = &mut self.market.counts.written;
+        if result.is_ok() {
+            *written += std::mem::take(&mut self.lost);
+            self.found = Written { trades: *written, received_ms: self.last_written_ms };
+        } else if recording.has_lost_rows() {
+            self.lost += *written - self.found.trades;
+            *written = self.found.trades;
+            self.last_written_ms = self.found.received_ms;
+        }
+        result
+    }
+
+    /// The ledger's part of it, with the rows that could not be handed over before.
+    pub(super) fn look_after_ledger(&mut self) {
+        let Some(recording) = self.output.recording() else { return };
+        let mut result = recording.look_after_ledger(now_ms());
+        if result.is_ok() && self.ledger_trouble.is_some() {
+            result = recording.settle_ledger();
+            if result.is_ok() {
+                info!("{}: writing again", self.options.out.ledger());
+                self.ledger_trouble = None;
+            }
+        }
+        let result = self.judge_ledger(result);
+        self.judge(result);
+    }
+
+    /// Renews the snapshot. What it counts has been handed to the file.
+    pub(super) fn publish(&mut self) {
+        // A reader that has gone away ends the recording; the disk is well.
+        let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
+        let trouble = trouble.filter(|cause| cause != READER_GONE);
+        let snapshot = if self.gathered.rows.is_empty() {
+            let out = self.options.out.to_string();
+            self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
+        } else {
+            // The numbers stand still, but why must be seen.
+            let last = self.gauges.slot.latest();
+            Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
+        };
+        self.gauges.slot.publish(snapshot);
+    }
+}
