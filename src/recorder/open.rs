@@ -11,7 +11,7 @@ use super::append_file::AppendFile;
 use super::disk::{DiskFile, sync_directory};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, header, names};
-use super::lock_file::{LockFile, ProofOfLife, lock_rows};
+use super::lock_file::{Heartbeat, LockFile, lock_rows};
 use super::options::Fsync;
 use super::rebuild::rebuild;
 use super::recent::follows_a_row;
@@ -23,7 +23,7 @@ use crate::recorder::columns::Column;
 pub(super) struct Opened {
     pub(super) lock: LockFile,
     pub(super) csv: AppendFile,
-    pub(super) proof: Option<ProofOfLife>,
+    pub(super) heartbeat: Option<Heartbeat>,
     /// What the last whole row says of its reception, if it has that column.
     pub(super) last_received_ms: Option<i64>,
     /// Lines for the log about what was found and repaired.
@@ -40,13 +40,13 @@ pub(super) fn open_recording(
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
-    let (lock, proof) = LockFile::take(out, fsync != Fsync::Never)?;
+    let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
     let disk = DiskFile::append_to(out).map_err(failed("open", out))?;
     lock_rows(out, &disk)?;
-    let known = proof.as_ref().map_or(0, |proof| proof.synced_length);
+    let known = heartbeat.as_ref().map_or(0, |heartbeat| heartbeat.synced_length);
     let (csv, notes) = open_rows(out, disk, &header(columns), known, now_ms)?;
     let last_received_ms = last_received(&csv, columns).map_err(failed("read", out))?;
-    Ok(Opened { lock, csv, proof, last_received_ms, notes })
+    Ok(Opened { lock, csv, heartbeat, last_received_ms, notes })
 }
 
 /// Opens a file of rows under `header`: checks the header, moves a torn tail aside, or begins the

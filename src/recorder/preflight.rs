@@ -68,7 +68,7 @@ fn look(out: &Path) -> Result<(Option<u64>, bool), OpenError> {
     let (lock, ledger) = (lock_path(out), ledger_path(out));
     let lock_file = open_existing(&lock)?;
     if let Some(file) = &lock_file {
-        let holder = || lock_file::read(file).map(|proof| proof.process);
+        let holder = || lock_file::read(file).map(|heartbeat| heartbeat.process);
         try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder()))?;
     }
     let file = open_existing(out)?;

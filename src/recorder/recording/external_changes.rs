@@ -1,6 +1,6 @@
 //! Files that somebody moves away, removes, empties or cuts while they are being recorded.
 //!
-//! Writer thread, at each proof of life and whenever the disk has refused. The rows until then are
+//! Writer thread, at each heartbeat and whenever the disk has refused. The rows until then are
 //! where a moved file went; those of a removed one that came since the last look are brought back.
 //! From then on rows stand, whole, under the name that was asked for. What is damaged is taken out
 //! of a file in one step (`rebuild`), and memory holds a megabyte of it at most.
@@ -35,7 +35,7 @@ impl Recording {
         if !matches!(looked, Ok(false)) {
             self.generation += 1;
             // Before the first row: who reads along must not take it for the old file.
-            self.prove_sync()?;
+            self.write_synced_length()?;
         }
         looked?;
         self.csv.bring_back()?;

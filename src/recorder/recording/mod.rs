@@ -17,7 +17,7 @@ use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
 use super::ledger::{LastRow, Ledger, ledger_path};
-use super::lock_file::{LockFile, ProofOfLife, lock_path};
+use super::lock_file::{Heartbeat, LockFile, lock_path};
 use super::open::{open_ledger, open_recording};
 use super::options::Fsync;
 use super::rotation::{Archive, Rotate};
@@ -79,27 +79,27 @@ impl Recording {
             generation: 0,
         };
         if recording.ledger.last().live {
-            recording.tell_end(&opened.proof.unwrap_or_default(), opened.last_received_ms);
+            recording.tell_end(&opened.heartbeat.unwrap_or_default(), opened.last_received_ms);
         }
         let last_row_ms = opened.last_received_ms.or(modified_ms);
         recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
-        recording.begin_proofs(now_ms);
+        recording.begin_heartbeats(now_ms);
         Ok(recording)
     }
 
-    /// Closes the ledger of a process that ended without a stop. What its proof of life says counts
+    /// Closes the ledger of a process that ended without a stop. What its heartbeat says counts
     /// only if it goes on from the very row that the ledger ends with, and if everything it found
-    /// in the file is still there: either may be gone while the proof is not.
-    fn tell_end(&mut self, proof: &ProofOfLife, last_received_ms: Option<i64>) {
-        let booted = self.lock.last().boot.is_some() && proof.boot.is_some();
-        let power_cut = booted && self.lock.last().boot != proof.boot;
+    /// in the file is still there: either may be gone while the heartbeat is not.
+    fn tell_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
+        let booted = self.lock.last().boot.is_some() && heartbeat.boot.is_some();
+        let power_cut = booted && self.lock.last().boot != heartbeat.boot;
         let reason = if power_cut { "power cut" } else { "killed" };
         let mut last_ms = last_received_ms;
-        if proof.live_ms == Some(self.ledger.last().time_ms) {
-            if !power_cut && proof.written_length <= self.csv.length() {
-                last_ms = last_ms.max(Some(proof.time_ms));
+        if heartbeat.live_ms == Some(self.ledger.last().time_ms) {
+            if !power_cut && heartbeat.written_length <= self.csv.length() {
+                last_ms = last_ms.max(Some(heartbeat.time_ms));
             } else {
-                last_ms = last_ms.or(Some(proof.synced_ms));
+                last_ms = last_ms.or(Some(heartbeat.synced_ms));
             }
         }
         // Not before the ledger's last row, if nothing else is known.
@@ -110,12 +110,12 @@ impl Recording {
         warn!("the last recording ended without a stop; the ledger says {reason}");
     }
 
-    /// From here on the proof is of this process, unless the ledger still needs the last one.
-    fn begin_proofs(&mut self, now_ms: i64) {
+    /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
+    fn begin_heartbeats(&mut self, now_ms: i64) {
         if !self.ledger.has_pending() {
             // Forced to the disk, so that a power cut soon after is known for one. Without it the
             // end would be dated earlier than need be; nothing else is lost.
-            let _ = self.prove_life(now_ms).and_then(|()| self.lock.sync());
+            let _ = self.write_heartbeat(now_ms).and_then(|()| self.lock.sync());
         }
     }
 
@@ -151,34 +151,34 @@ impl Recording {
     }
 
     /// Leaves word that everything received until now is in the file, and every row of the ledger.
-    pub(super) fn prove_life(&mut self, now_ms: i64) -> io::Result<()> {
+    pub(super) fn write_heartbeat(&mut self, now_ms: i64) -> io::Result<()> {
         let LastRow { time_ms, live, .. } = *self.ledger.last();
-        let mut proof = self.proof_of_sync();
-        proof.time_ms = now_ms;
-        proof.written_length = self.csv.length();
-        proof.live_ms = live.then_some(time_ms);
+        let mut heartbeat = self.heartbeat_of_synced();
+        heartbeat.time_ms = now_ms;
+        heartbeat.written_length = self.csv.length();
+        heartbeat.live_ms = live.then_some(time_ms);
         if !self.csv.is_dirty() {
-            proof.synced_ms = now_ms;
+            heartbeat.synced_ms = now_ms;
         }
-        self.lock.prove(proof)
+        self.lock.write(heartbeat)
     }
 
     /// Leaves word of what is on the disk, whatever waits.
-    pub(super) fn prove_sync(&mut self) -> io::Result<()> {
-        // Before our first whole proof the next start may still need that of the last holder.
+    pub(super) fn write_synced_length(&mut self) -> io::Result<()> {
+        // Before our first whole heartbeat the next start may still need that of the last holder.
         if self.lock.last().time_ms == 0 {
             return Ok(());
         }
-        let proof = self.proof_of_sync();
-        self.lock.prove(proof)
+        let heartbeat = self.heartbeat_of_synced();
+        self.lock.write(heartbeat)
     }
 
-    fn proof_of_sync(&self) -> ProofOfLife {
+    fn heartbeat_of_synced(&self) -> Heartbeat {
         let last = self.lock.last().clone();
         let synced_length = self.csv.synced_length();
         let synced_ms =
             if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };
-        ProofOfLife { synced_length, synced_ms, ..last }
+        Heartbeat { synced_length, synced_ms, ..last }
     }
 }
 

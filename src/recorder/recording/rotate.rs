@@ -111,14 +111,14 @@ impl Recording {
     /// Lets the ledger follow its recording; gives the closed recording.
     fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<PathBuf> {
         let result = sync_directory(&self.out)
-            .and_then(|()| self.prove_sync())
+            .and_then(|()| self.write_synced_length())
             .and_then(|()| self.sync())
             .and_then(|()| self.replace_ledger(&archive, now_ms));
         if let Err(error) = result {
             self.unfinished = Some(archive);
             return Err(error);
         }
-        self.prove_life(now_ms)?;
+        self.write_heartbeat(now_ms)?;
         Ok(archive.csv)
     }
 

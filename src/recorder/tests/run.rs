@@ -254,7 +254,7 @@ impl<'a> Run<'a> {
             let due = Instant::now();
             let timers = &mut process.recorder.timers;
             if self.dice.u8(..4) == 0 {
-                timers.proof = due;
+                timers.heartbeat = due;
             }
             if self.dice.u8(..3) == 0 {
                 timers.sync = timers.sync.map(|_| due);

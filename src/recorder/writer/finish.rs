@@ -45,7 +45,7 @@ impl Recorder {
             let error = last_sync.err()?;
             Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
         });
-        self.prove_life();
+        self.write_heartbeat();
         self.publish();
         while let Ok(entry) = inbox.try_recv() {
             if let Entry::Log(line) = entry {
@@ -111,7 +111,7 @@ impl Recorder {
             self.record(entry);
         }
         if let Some(recording) = self.output.recording() {
-            // The disk may refuse this too; the next start then finds the last proof of life.
+            // The disk may refuse this too; the next start then finds the last heartbeat.
             let _ = recording.ledger().hand_over_all();
         }
         failure

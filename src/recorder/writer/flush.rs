@@ -13,7 +13,7 @@ use crate::recorder::options::Fsync;
 use crate::recorder::recording::Recording;
 
 /// `ship` waits for what is on the disk, and looks this often.
-const PROOF_AFTER_SYNC: Duration = Duration::from_millis(200);
+const HEARTBEAT_AFTER_SYNC: Duration = Duration::from_millis(200);
 
 impl Recorder {
     /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
@@ -80,7 +80,7 @@ impl Recorder {
             self.judge_ledger(result)?;
         }
         // With `--fsync always` others learn of it a moment later, not with each message.
-        self.timers.proof = self.timers.proof.min(Instant::now() + PROOF_AFTER_SYNC);
+        self.timers.heartbeat = self.timers.heartbeat.min(Instant::now() + HEARTBEAT_AFTER_SYNC);
         self.timers.sync = None;
         Ok(())
     }
@@ -109,14 +109,14 @@ impl Recorder {
         self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
     }
 
-    /// Others read in the proof of life how far they may read.
+    /// Others read in the heartbeat how far they may read.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
             self.judge(result);
             return;
         }
         // When all that has come is taken: a lost connection may be among it.
-        self.timers.proof = Instant::now();
+        self.timers.heartbeat = Instant::now();
         if self.output.recording().is_some_and(Recording::is_dirty) {
             self.plan_sync();
         }

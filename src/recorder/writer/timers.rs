@@ -15,8 +15,8 @@ use crate::clock::now_ms;
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
 
-/// A proof of life is at most this old; the ledger promises 5 s.
-const PROOF_EVERY: Duration = Duration::from_secs(2);
+/// A heartbeat is at most this old; the ledger promises 5 s.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
 /// How often the snapshot is renewed: as often as a person can read it.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
@@ -31,7 +31,7 @@ const ROTATION_GRACE_MS: i64 = 1_000;
 /// When the regular duties are due.
 #[derive(Debug)]
 pub(in crate::recorder) struct Timers {
-    pub(in crate::recorder) proof: Instant,
+    pub(in crate::recorder) heartbeat: Instant,
     snapshot: Instant,
     summary: Instant,
     pub(in crate::recorder) sync: Option<Instant>,
@@ -40,14 +40,14 @@ pub(in crate::recorder) struct Timers {
 impl Timers {
     /// The heartbeat and the snapshot are due at once.
     pub(super) fn begin(now: Instant) -> Timers {
-        Timers { proof: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
+        Timers { heartbeat: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
     }
 }
 
 impl Recorder {
     pub(super) fn time_to_next_duty(&self, now: Instant) -> Duration {
         // The hourly summary needs no alarm of its own.
-        let mut next = self.timers.proof.min(self.timers.snapshot);
+        let mut next = self.timers.heartbeat.min(self.timers.snapshot);
         // While the disk refuses, forcing rows to it has to wait for the retry.
         let disk = match &self.trouble {
             Some(trouble) => Some(trouble.retry_at),
@@ -71,10 +71,10 @@ impl Recorder {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
         let wants_a_look = self.output.recording().is_some_and(|files| files.wants_a_look());
-        if self.timers.proof <= now || wants_a_look {
-            self.timers.proof = now + PROOF_EVERY;
+        if self.timers.heartbeat <= now || wants_a_look {
+            self.timers.heartbeat = now + HEARTBEAT_EVERY;
             self.look_after_files();
-            self.prove_life();
+            self.write_heartbeat();
             self.look_after_reader();
         }
         if self.timers.snapshot <= now {
@@ -94,16 +94,16 @@ impl Recorder {
     }
 
     /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
-    pub(super) fn prove_life(&mut self) {
+    pub(super) fn write_heartbeat(&mut self) {
         // What waits on the channel was received before now, and is not in the file.
         let waiting = self.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
-        let proved_ms = if waiting { self.last_written_ms } else { now_ms() };
+        let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_handed_over = self.all_handed_over();
         let Some(recording) = self.output.recording() else { return };
         let result = if all_handed_over && !recording.ledger().has_pending() {
-            recording.prove_life(proved_ms)
+            recording.write_heartbeat(received_until_ms)
         } else {
-            recording.prove_sync()
+            recording.write_synced_length()
         };
         if let Err(error) = result {
             // Without it a kill would be dated earlier than need be; nothing else is lost.
