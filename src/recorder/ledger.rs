@@ -197,13 +197,12 @@ impl Ledger {
     ///
     /// # Errors
     /// The system's; the rows go on waiting.
-    pub(super) fn hand_over(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.is_out_of_reach {
             return Ok(());
         }
-        let handed_over = self.rows - self.pending.len() as u64;
-        let ready =
-            usize::try_from(self.released.saturating_sub(handed_over)).unwrap_or(usize::MAX);
+        let flushed = self.rows - self.pending.len() as u64;
+        let ready = usize::try_from(self.released.saturating_sub(flushed)).unwrap_or(usize::MAX);
         if ready > 0 {
             self.file.append(&self.pending.make_contiguous()[..ready].concat())?;
             self.pending.drain(..ready);
@@ -216,9 +215,9 @@ impl Ledger {
     ///
     /// # Errors
     /// The system's; the rows go on waiting.
-    pub(super) fn hand_over_all(&mut self) -> io::Result<()> {
+    pub(super) fn flush_all(&mut self) -> io::Result<()> {
         self.release(self.rows);
-        self.hand_over()
+        self.flush()
     }
 
     /// Whether every row is known to be on the disk, or none can be brought there.
@@ -311,7 +310,7 @@ mod tests {
         ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
         ledger.down(90, "connection lost: reset, by the server");
         ledger.live(200, &["A,B".to_owned()]);
-        ledger.hand_over_all().unwrap();
+        ledger.flush_all().unwrap();
         let rows = "100,live,AAPL;IC MARKETS:1,\n\
             100,down,,\"connection lost: reset, by the server\"\n\
             200,live,\"A,B\",\n";
@@ -321,7 +320,7 @@ mod tests {
         assert_eq!((again.last().time_ms, again.last().live), (200, true));
         assert_eq!(again.last().tickers, "A,B");
         again.down(150, "killed");
-        again.hand_over_all().unwrap();
+        again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
         assert_eq!((open(&path).last().time_ms, open(&path).last().live), (200, false));
     }

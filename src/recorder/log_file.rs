@@ -56,7 +56,7 @@ impl LogFile {
 
     /// Hands the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
     /// it takes none, and when it does again.
-    pub(super) fn hand_over(&mut self) {
+    pub(super) fn flush(&mut self) {
         while !self.waiting.is_empty() {
             match self.file.write(&self.waiting) {
                 Ok(written) if written > 0 => {
@@ -132,9 +132,9 @@ mod tests {
         log.push(&"x".repeat(WAITING_BYTES));
         log.push("lost\n");
         log.push("lost too\n");
-        log.hand_over();
+        log.flush();
         log.push("kept\n");
-        log.hand_over();
+        log.flush();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.ends_with("x(2 lines are missing here: the disk did not take them)\nkept\n"));
     }

@@ -231,22 +231,22 @@ fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
             (lines("op1.csv"), lines("op1.coverage.csv"))
         };
         process.outbox.send(live(now_ms));
-        process.turn();
+        process.step();
         while process.sync() {
-            process.turn();
+            process.step();
         }
         process.outbox.send(trade(now_ms, 1));
         process.outbox.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
         process.outbox.send(live(now_ms));
         process.outbox.send(trade(now_ms, 2));
-        process.turn();
+        process.step();
         if workload.fsync != Fsync::Always {
             assert_eq!(there(), (1, 1), "{}: the trade is not on the disk", workload.name);
             assert!(process.sync());
-            process.turn();
+            process.step();
             assert_eq!(there(), (1, 3), "{}: the outage is not on the disk", workload.name);
             assert!(process.sync());
-            process.turn();
+            process.step();
         }
         assert_eq!(there(), (2, 3), "{}", workload.name);
     }

@@ -106,7 +106,7 @@ impl Recording {
         self.ledger.down(last_ms.unwrap_or_default(), reason);
         // Before anything that comes later can be on the disk. On a full one it waits like every
         // other row; that is no reason not to record.
-        let _ = self.ledger.hand_over_all().and_then(|()| self.ledger.sync());
+        let _ = self.ledger.flush_all().and_then(|()| self.ledger.sync());
         warn!("the last recording ended without a stop; the ledger says {reason}");
     }
 

@@ -129,7 +129,7 @@ impl Recording {
         let next = begin_file(&next_name, ledger::HEADER, now_ms)?;
         let mut next = Ledger::resume(next)?;
         next.carry_over(&self.ledger, ROTATED);
-        next.hand_over_all()?;
+        next.flush_all()?;
         next.sync()?;
         disk::rename_to_free(&path, &archive.ledger)?;
         sync_directory(&path)?;

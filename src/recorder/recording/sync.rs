@@ -42,7 +42,7 @@ impl Recording {
     /// The ledger's part of it, when that of the rows is done.
     pub(in crate::recorder) fn settle_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
-        self.ledger.hand_over()?;
+        self.ledger.flush()?;
         self.ledger.sync()
     }
 

@@ -80,7 +80,7 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
     recording.ledger().down(last_message, "silent");
-    recording.ledger().hand_over_all().unwrap();
+    recording.ledger().flush_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -113,7 +113,7 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     assert!(recording.rotation_is_due(hour + 120_000));
     recording.rotate(hour + 120_000, hour + 120_000);
     assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger().hand_over_all().unwrap();
+    recording.ledger().flush_all().unwrap();
     let found = files(directory.path());
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));

@@ -118,8 +118,8 @@ impl Process {
         Process { recorder, inbox, outbox, syncs, closed }
     }
 
-    pub(super) fn turn(&mut self) {
-        self.recorder.turn(self.inbox.try_recv().ok(), &self.inbox);
+    pub(super) fn step(&mut self) {
+        self.recorder.step(self.inbox.try_recv().ok(), &self.inbox);
     }
 
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
@@ -259,7 +259,7 @@ impl<'a> Run<'a> {
             if self.dice.u8(..3) == 0 {
                 timers.sync = timers.sync.map(|_| due);
             }
-            process.turn();
+            process.step();
             if self.dice.bool() {
                 process.sync();
             }

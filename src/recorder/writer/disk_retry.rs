@@ -24,7 +24,7 @@ const READER_SLOW: &str = "the reader is too slow";
 
 /// The disk refuses.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct DiskRetry {
     pub(super) cause: String,
     since: Instant,
     pub(super) retry_at: Instant,
@@ -32,33 +32,34 @@ pub(super) struct Trouble {
 
 impl Recorder {
     /// Notes a success or a failure of the disk; says so once per change of state.
-    pub(super) fn judge(&mut self, result: io::Result<()>) {
+    pub(super) fn on_write_result(&mut self, result: io::Result<()>) {
         let now = Instant::now();
-        match (result, &mut self.trouble) {
+        match (result, &mut self.disk_retry) {
             (Ok(()), None) => {}
-            (Ok(()), Some(trouble)) => {
-                let seconds = now.duration_since(trouble.since).as_secs();
+            (Ok(()), Some(disk_retry)) => {
+                let seconds = now.duration_since(disk_retry.since).as_secs();
                 info!("{}: writing again after {seconds} s", self.options.out);
-                self.trouble = None;
+                self.disk_retry = None;
                 self.gauges.disk_trouble.store(false, Ordering::Relaxed);
             }
-            (Err(_), Some(trouble)) => trouble.retry_at = now + RETRY_EVERY,
+            (Err(_), Some(disk_retry)) => disk_retry.retry_at = now + RETRY_EVERY,
             (Err(error), None) => {
                 let cause = cause_of(&error);
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
                     (self.on_reader_gone)();
                 } else if !self.gauges.stopping.load(Ordering::Relaxed) {
-                    self.say_trouble(&cause, &error);
+                    self.log_failure(&cause, &error);
                 }
                 self.last_cause.clone_from(&cause);
-                self.trouble = Some(Trouble { cause, since: now, retry_at: now + RETRY_EVERY });
+                self.disk_retry =
+                    Some(DiskRetry { cause, since: now, retry_at: now + RETRY_EVERY });
                 self.gauges.disk_trouble.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    fn say_trouble(&self, cause: &str, error: &io::Error) {
+    fn log_failure(&self, cause: &str, error: &io::Error) {
         error!(
             "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
             self.options.out
@@ -67,7 +68,7 @@ impl Recorder {
 
     /// Notes a failure of the ledger, and says so once. On a full disk it is one of the recording as
     /// well; for any other reason no trade waits for the ledger, and a later look tries it again.
-    pub(super) fn judge_ledger(&mut self, result: io::Result<()>) -> io::Result<()> {
+    pub(super) fn on_ledger_result(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Err(error) = result else { return Ok(()) };
         let (cause, ledger) = (cause_of(&error), self.options.out.ledger());
         if cause.starts_with(FULL) {
@@ -76,12 +77,12 @@ impl Recorder {
         if let Some(recording) = self.output.recording() {
             recording.ledger().set_out_of_reach(true);
         }
-        if self.ledger_trouble.is_none() {
+        if self.ledger_failure.is_none() {
             error!(
                 "{cause}: cannot write {ledger} ({error}); its rows wait in memory, and writing goes on by itself"
             );
             let failure = "could not be written before the end";
-            self.ledger_trouble = Some(format!("{cause}: the last rows of {ledger} {failure}"));
+            self.ledger_failure = Some(format!("{cause}: the last rows of {ledger} {failure}"));
         }
         Ok(())
     }
@@ -92,8 +93,8 @@ impl Recorder {
             Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
             other => other,
         };
-        self.judge(result);
-        self.record_held();
+        self.on_write_result(result);
+        self.record_deferred();
     }
 }
 

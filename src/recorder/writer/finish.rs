@@ -17,18 +17,18 @@ impl Recorder {
     pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
         // Also when all is well: somebody may just have removed the file.
         self.retry();
-        if self.trouble.is_none() {
+        if self.disk_retry.is_none() {
             self.look_after_ledger();
         }
-        while self.trouble.is_none() && !self.held.is_empty() {
+        while self.disk_retry.is_none() && !self.deferred.is_empty() {
             let result = self.sync();
-            self.judge(result);
-            self.record_held();
+            self.on_write_result(result);
+            self.record_deferred();
         }
-        let failure = self.trouble.take().and_then(|trouble| {
-            let failure = self.give_up(&trouble.cause);
+        let failure = self.disk_retry.take().and_then(|disk_retry| {
+            let failure = self.drop_pending(&disk_retry.cause);
             // A reader that had enough, as in `| head`, has ended the recording, not broken it.
-            (trouble.cause != READER_GONE).then_some(failure)
+            (disk_retry.cause != READER_GONE).then_some(failure)
         });
         let last_sync = match failure {
             None => self.sync(),
@@ -38,9 +38,9 @@ impl Recorder {
             && let Some(recording) = self.output.recording()
         {
             // That it was stopped is true all the same.
-            let _ = recording.ledger().hand_over_all();
+            let _ = recording.ledger().flush_all();
         }
-        let failure = failure.or_else(|| self.ledger_trouble.take());
+        let failure = failure.or_else(|| self.ledger_failure.take());
         let failure = failure.or_else(|| {
             let error = last_sync.err()?;
             Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
@@ -54,43 +54,43 @@ impl Recorder {
         }
         // The terminal gets this line from who joins this thread, after everything else.
         self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
-        self.log.hand_over();
+        self.log.flush();
         if self.refused {
-            self.leave_nothing_behind();
+            self.remove_created_files();
         }
         Report { counts: self.market.counts, failure }
     }
 
     /// Takes away what a refused start has made, as long as nothing has come into it. The locks are
     /// held until this thread ends, so nobody else has begun to use it.
-    fn leave_nothing_behind(&mut self) {
+    fn remove_created_files(&mut self) {
         let mut removed = Ok(());
         if let Some(recording) = self.output.recording() {
-            removed = recording.remove_empty(&self.new_files);
+            removed = recording.remove_empty(&self.created_files);
         }
-        removed = removed.and(self.log.remove_own(&self.new_files));
+        removed = removed.and(self.log.remove_own(&self.created_files));
         if let Err(error) = removed {
             log::debug!("cannot remove what the start has made: {error}");
         }
     }
 
     /// Counts everything that still waits as dropped, and tells the ledger.
-    fn give_up(&mut self, cause: &str) -> String {
-        let held = std::mem::take(&mut self.held);
-        let mut lost = std::mem::take(&mut self.gathered.trades);
-        let through = self.output.rows_through(&self.gathered.rows).min(lost);
+    fn drop_pending(&mut self, cause: &str) -> String {
+        let deferred = std::mem::take(&mut self.deferred);
+        let mut lost = std::mem::take(&mut self.buffer.trades);
+        let through = self.output.rows_through(&self.buffer.rows).min(lost);
         self.market.counts.written += through;
         lost = lost - through + std::mem::take(&mut self.lost);
-        self.gathered.rows.clear();
+        self.buffer.rows.clear();
         self.market.counts.dropped += lost;
         let (written, mut later) = (self.last_written_ms, Vec::new());
-        for entry in held {
+        for entry in deferred {
             match entry {
-                Entry::Trades(batch) => self.gather(&batch),
+                Entry::Trades(batch) => self.push_batch(&batch),
                 other => later.push(other),
             }
-            let trades = std::mem::take(&mut self.gathered.trades);
-            self.gathered.rows.clear();
+            let trades = std::mem::take(&mut self.buffer.trades);
+            self.buffer.rows.clear();
             self.market.counts.dropped += trades;
             lost += trades;
         }
@@ -112,7 +112,7 @@ impl Recorder {
         }
         if let Some(recording) = self.output.recording() {
             // The disk may refuse this too; the next start then finds the last heartbeat.
-            let _ = recording.ledger().hand_over_all();
+            let _ = recording.ledger().flush_all();
         }
         failure
     }

@@ -17,12 +17,12 @@ const HEARTBEAT_AFTER_SYNC: Duration = Duration::from_millis(200);
 
 impl Recorder {
     /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
-    pub(super) fn hand_over(&mut self) {
-        if self.trouble.is_none() {
+    pub(super) fn flush(&mut self) {
+        if self.disk_retry.is_none() {
             let result = self.write_rows();
-            self.judge(result);
+            self.on_write_result(result);
         }
-        self.log.hand_over();
+        self.log.flush();
     }
 
     pub(super) fn write_rows(&mut self) -> io::Result<()> {
@@ -30,23 +30,23 @@ impl Recorder {
         if let Some(recording) = self.output.recording()
             && recording.ledger().has_pending()
         {
-            if self.gathered.rows.is_empty() {
+            if self.buffer.rows.is_empty() {
                 recording.release_ledger();
             }
-            let result = recording.ledger().hand_over();
-            self.judge_ledger(result)?;
+            let result = recording.ledger().flush();
+            self.on_ledger_result(result)?;
         }
-        if !self.gathered.rows.is_empty() {
-            self.output.append(&self.gathered.rows)?;
-            self.gathered.rows.clear();
+        if !self.buffer.rows.is_empty() {
+            self.output.append(&self.buffer.rows)?;
+            self.buffer.rows.clear();
             // One message of many megabytes must not hold its memory for weeks.
-            self.gathered.rows.shrink_to(2 * BATCH_BYTES);
-            self.market.counts.written += self.gathered.trades;
-            self.gathered.trades = 0;
-            self.last_written_ms = self.gathered.received_ms;
+            self.buffer.rows.shrink_to(2 * BATCH_BYTES);
+            self.market.counts.written += self.buffer.trades;
+            self.buffer.trades = 0;
+            self.last_written_ms = self.buffer.received_ms;
             self.plan_sync();
         }
-        let bytes = std::mem::take(&mut self.gathered.waiting_bytes);
+        let bytes = std::mem::take(&mut self.buffer.waiting_bytes);
         if bytes > 0 {
             self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
@@ -77,7 +77,7 @@ impl Recorder {
         if let Some(recording) = self.output.recording() {
             recording.sync_rows()?;
             let result = recording.settle_ledger();
-            self.judge_ledger(result)?;
+            self.on_ledger_result(result)?;
         }
         // With `--fsync always` others learn of it a moment later, not with each message.
         self.timers.heartbeat = self.timers.heartbeat.min(Instant::now() + HEARTBEAT_AFTER_SYNC);
@@ -112,7 +112,7 @@ impl Recorder {
     /// Others read in the heartbeat how far they may read.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
-            self.judge(result);
+            self.on_write_result(result);
             return;
         }
         // When all that has come is taken: a lost connection may be among it.

@@ -34,9 +34,9 @@ use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::snapshot::Market;
-use disk_retry::Trouble;
+use disk_retry::DiskRetry;
 pub use handle::{WriterError, WriterHandle};
-use rows::Gathered;
+use rows::RowBuffer;
 use timers::Timers;
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
@@ -49,7 +49,7 @@ pub struct Recorder {
     output: Output,
     log: LogFile,
     /// What this start has made, and whether it was refused after that.
-    new_files: Vec<PathBuf>,
+    created_files: Vec<PathBuf>,
     refused: bool,
     gauges: Arc<Gauges>,
     /// Takes the key out of a text from the server.
@@ -63,15 +63,15 @@ pub struct Recorder {
     decoder: Decoder,
     market: Market,
     log_limit: LogLimit,
-    gathered: Gathered,
-    held: VecDeque<Entry>,
-    trouble: Option<Trouble>,
+    buffer: RowBuffer,
+    deferred: VecDeque<Entry>,
+    disk_retry: Option<DiskRetry>,
     /// The cause of the last trouble, for the ledger's word on what was dropped in it.
     last_cause: String,
     last_written_ms: i64,
     sync_under_way: bool,
     /// Why the ledger cannot be written; its rows wait, and trades do not.
-    ledger_trouble: Option<String>,
+    ledger_failure: Option<String>,
     /// What was written when the files were last looked after.
     found: Written,
     /// Trades written since then to a file that was removed; they are brought back when that can be
@@ -101,8 +101,8 @@ impl Recorder {
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Recorder, OpenError> {
         let now_ms = now_ms();
-        let mut new_files = before_start(&options)?;
-        for new in &mut new_files {
+        let mut created_files = before_start(&options)?;
+        for new in &mut created_files {
             *new = path::absolute(&*new).map_err(failed("find", new))?;
         }
         let output = match &options.out {
@@ -120,7 +120,7 @@ impl Recorder {
         Ok(Recorder {
             output,
             log,
-            new_files,
+            created_files,
             refused: false,
             gauges,
             redact: Box::new(redact),
@@ -130,13 +130,13 @@ impl Recorder {
             decoder: Decoder::default(),
             market: Market::new(now_ms),
             log_limit: LogLimit::default(),
-            gathered: Gathered::default(),
-            held: VecDeque::new(),
-            trouble: None,
+            buffer: RowBuffer::default(),
+            deferred: VecDeque::new(),
+            disk_retry: None,
             last_cause: String::new(),
             last_written_ms: now_ms,
             sync_under_way: false,
-            ledger_trouble: None,
+            ledger_failure: None,
             found: Written { trades: 0, received_ms: now_ms },
             lost: 0,
             timers: Timers::begin(Instant::now()),
@@ -147,35 +147,35 @@ impl Recorder {
     /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
     pub fn run(mut self, inbox: &Receiver<Entry>) -> Report {
         if matches!(self.output, Output::Pipe(_)) {
-            self.gathered.rows.extend_from_slice(header(&self.options.columns).as_bytes());
-            self.hand_over();
+            self.buffer.rows.extend_from_slice(header(&self.options.columns).as_bytes());
+            self.flush();
         }
-        self.duties(Instant::now());
+        self.run_timers(Instant::now());
         loop {
-            let entry = match inbox.recv_timeout(self.time_to_next_duty(Instant::now())) {
+            let entry = match inbox.recv_timeout(self.time_to_next_timer(Instant::now())) {
                 Ok(entry) => Some(entry),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
             };
-            if self.turn(entry, inbox) {
+            if self.step(entry, inbox) {
                 return self.finish(inbox);
             }
         }
     }
 
     /// Does what has come, and what is due; gives whether it was the last.
-    pub(super) fn turn(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
-        let finished = entry.is_some_and(|entry| self.take_all(entry, inbox));
-        self.hand_over();
-        self.record_held();
+    pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
+        let finished = entry.is_some_and(|entry| self.take_entries(entry, inbox));
+        self.flush();
+        self.record_deferred();
         if !finished {
-            self.duties(Instant::now());
+            self.run_timers(Instant::now());
         }
         finished
     }
 
     /// Takes an entry and what waits behind it, as long as the rows make no large batch.
-    fn take_all(&mut self, first: Entry, inbox: &Receiver<Entry>) -> bool {
+    fn take_entries(&mut self, first: Entry, inbox: &Receiver<Entry>) -> bool {
         let mut next = Some(first);
         while let Some(entry) = next {
             match entry {
@@ -190,10 +190,10 @@ impl Recorder {
                     self.log.push(&line);
                 }
                 // What came first is written first, also after trouble.
-                entry if self.must_wait(&entry) => self.held.push_back(entry),
+                entry if self.must_wait(&entry) => self.deferred.push_back(entry),
                 entry => self.record(entry),
             }
-            if self.gathered.rows.len() >= BATCH_BYTES {
+            if self.buffer.rows.len() >= BATCH_BYTES {
                 return false;
             }
             next = inbox.try_recv().ok();
@@ -204,7 +204,9 @@ impl Recorder {
     /// Whether `entry` may not be recorded yet: the disk refuses, something waits already, or these
     /// trades follow an outage that the ledger on the disk does not know of.
     fn must_wait(&mut self, entry: &Entry) -> bool {
-        self.trouble.is_some() || !self.held.is_empty() || self.follows_unsettled_outage(entry)
+        self.disk_retry.is_some()
+            || !self.deferred.is_empty()
+            || self.follows_unsettled_outage(entry)
     }
 
     fn follows_unsettled_outage(&mut self, entry: &Entry) -> bool {
@@ -213,21 +215,21 @@ impl Recorder {
     }
 
     /// Records what has waited, as far as it may go on.
-    fn record_held(&mut self) {
-        while self.trouble.is_none()
-            && let Some(entry) = self.held.pop_front()
+    fn record_deferred(&mut self) {
+        while self.disk_retry.is_none()
+            && let Some(entry) = self.deferred.pop_front()
         {
             if self.follows_unsettled_outage(&entry) {
                 // With `--fsync always` this settles it.
-                self.hand_over();
-                if self.trouble.is_some() || self.follows_unsettled_outage(&entry) {
-                    self.held.push_front(entry);
+                self.flush();
+                if self.disk_retry.is_some() || self.follows_unsettled_outage(&entry) {
+                    self.deferred.push_front(entry);
                     return;
                 }
             }
             self.record(entry);
-            if self.gathered.rows.len() >= BATCH_BYTES || self.held.is_empty() {
-                self.hand_over();
+            if self.buffer.rows.len() >= BATCH_BYTES || self.deferred.is_empty() {
+                self.flush();
             }
         }
     }
@@ -237,11 +239,11 @@ impl Recorder {
             entry
             && !self.rotate_before(at_ms)
         {
-            self.held.push_front(entry);
+            self.deferred.push_front(entry);
             return;
         }
         match entry {
-            Entry::Trades(batch) => self.gather(&batch),
+            Entry::Trades(batch) => self.push_batch(&batch),
             Entry::Live { at_ms, tickers, refused } => {
                 self.tell_ledger(|ledger| ledger.live(at_ms, &tickers));
                 self.market.follow(&tickers, &refused, at_ms);
@@ -257,12 +259,12 @@ impl Recorder {
     /// take what belongs to the old one.
     fn rotate_before(&mut self, at_ms: i64) -> bool {
         if self.output.recording().is_some_and(|recording| recording.rotation_is_due(at_ms)) {
-            self.hand_over();
-            if self.trouble.is_none() {
+            self.flush();
+            if self.disk_retry.is_none() {
                 let result = self.look_after_rows();
-                self.judge(result);
+                self.on_write_result(result);
             }
-            if self.trouble.is_some() {
+            if self.disk_retry.is_some() {
                 return false;
             }
             let last_message_ms = self.gauges.last_message_ms.load(Ordering::Relaxed);
@@ -285,7 +287,7 @@ impl Recorder {
     fn tell_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
         if let Some(recording) = self.output.recording() {
             row(recording.ledger());
-            if self.gathered.rows.is_empty() {
+            if self.buffer.rows.is_empty() {
                 recording.release_ledger();
             }
         }

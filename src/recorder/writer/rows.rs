@@ -22,7 +22,7 @@ const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real 
 
 /// Rows in memory, and what they stand for once they are in the file.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(super) struct RowBuffer {
     pub(super) rows: Vec<u8>,
     pub(super) trades: u64,
     pub(super) waiting_bytes: usize,
@@ -31,11 +31,11 @@ pub(super) struct Gathered {
 
 impl Recorder {
     /// Turns a batch of messages into rows.
-    pub(super) fn gather(&mut self, batch: &TradeBatch) {
+    pub(super) fn push_batch(&mut self, batch: &TradeBatch) {
         let received_ms = batch.received_ms;
         let digits = received_ms.to_string();
         for message in batch.messages() {
-            let Recorder { decoder, gathered, market, options, log_limit, redact, .. } = self;
+            let Recorder { decoder, buffer, market, options, log_limit, redact, .. } = self;
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {
@@ -46,8 +46,8 @@ impl Recorder {
                         log_limited(log_limit, received_ms, "not recorded", fault, &text);
                     }
                     Element::Trade(trade) => {
-                        row::push_row(&mut gathered.rows, &options.columns, &trade, &digits);
-                        gathered.trades += 1;
+                        row::push_row(&mut buffer.rows, &options.columns, &trade, &digits);
+                        buffer.trades += 1;
                         market.trade(&trade, received_ms);
                     }
                     Element::Malformed { text, fault } => {
@@ -69,8 +69,8 @@ impl Recorder {
                 log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
             }
         }
-        self.gathered.waiting_bytes += batch.bytes();
-        self.gathered.received_ms = received_ms;
+        self.buffer.waiting_bytes += batch.bytes();
+        self.buffer.received_ms = received_ms;
     }
 }
 

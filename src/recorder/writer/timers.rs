@@ -45,12 +45,12 @@ impl Timers {
 }
 
 impl Recorder {
-    pub(super) fn time_to_next_duty(&self, now: Instant) -> Duration {
+    pub(super) fn time_to_next_timer(&self, now: Instant) -> Duration {
         // The hourly summary needs no alarm of its own.
         let mut next = self.timers.heartbeat.min(self.timers.snapshot);
         // While the disk refuses, forcing rows to it has to wait for the retry.
-        let disk = match &self.trouble {
-            Some(trouble) => Some(trouble.retry_at),
+        let disk = match &self.disk_retry {
+            Some(disk_retry) => Some(disk_retry.retry_at),
             None => self.timers.sync,
         };
         if let Some(due) = disk {
@@ -60,14 +60,14 @@ impl Recorder {
     }
 
     /// What is due now besides writing.
-    pub(super) fn duties(&mut self, now: Instant) {
-        if self.trouble.as_ref().is_some_and(|trouble| trouble.retry_at <= now) {
+    pub(super) fn run_timers(&mut self, now: Instant) {
+        if self.disk_retry.as_ref().is_some_and(|disk_retry| disk_retry.retry_at <= now) {
             self.retry();
         }
-        if self.trouble.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
+        if self.disk_retry.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
             self.sync_in_background();
         }
-        if self.trouble.is_none() && self.held.is_empty() {
+        if self.disk_retry.is_none() && self.deferred.is_empty() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
         let wants_a_look = self.output.recording().is_some_and(|files| files.wants_a_look());
@@ -82,15 +82,15 @@ impl Recorder {
             self.publish();
         }
         // Rows that wait are counted as received only; the sums are right when they are through.
-        if self.timers.summary <= now && self.all_handed_over() {
+        if self.timers.summary <= now && self.all_flushed() {
             self.timers.summary = now + SUMMARY_EVERY;
             info!("{}", self.market.counts);
         }
     }
 
     /// Whether everything taken from the channel has been handed to the file.
-    fn all_handed_over(&self) -> bool {
-        self.gathered.rows.is_empty() && self.held.is_empty() && self.lost == 0
+    fn all_flushed(&self) -> bool {
+        self.buffer.rows.is_empty() && self.deferred.is_empty() && self.lost == 0
     }
 
     /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
@@ -98,9 +98,9 @@ impl Recorder {
         // What waits on the channel was received before now, and is not in the file.
         let waiting = self.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
         let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
-        let all_handed_over = self.all_handed_over();
+        let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
-        let result = if all_handed_over && !recording.ledger().has_pending() {
+        let result = if all_flushed && !recording.ledger().has_pending() {
             recording.write_heartbeat(received_until_ms)
         } else {
             recording.write_synced_length()
@@ -116,7 +116,7 @@ impl Recorder {
         if let Output::Pipe(pipe) = &self.output
             && pipe.reader_is_gone()
         {
-            self.judge(Err(io::ErrorKind::BrokenPipe.into()));
+            self.on_write_result(Err(io::ErrorKind::BrokenPipe.into()));
         }
     }
 
@@ -124,11 +124,11 @@ impl Recorder {
     fn look_after_files(&mut self) {
         self.log.look_after_file();
         // While the disk refuses, each retry looks first.
-        if self.trouble.is_none() {
+        if self.disk_retry.is_none() {
             let result = self.look_after_rows();
-            self.judge(result);
+            self.on_write_result(result);
         }
-        if self.trouble.is_none() {
+        if self.disk_retry.is_none() {
             self.look_after_ledger();
         }
     }
@@ -153,29 +153,29 @@ impl Recorder {
     pub(super) fn look_after_ledger(&mut self) {
         let Some(recording) = self.output.recording() else { return };
         let mut result = recording.look_after_ledger(now_ms());
-        if result.is_ok() && self.ledger_trouble.is_some() {
+        if result.is_ok() && self.ledger_failure.is_some() {
             result = recording.settle_ledger();
             if result.is_ok() {
                 info!("{}: writing again", self.options.out.ledger());
-                self.ledger_trouble = None;
+                self.ledger_failure = None;
             }
         }
-        let result = self.judge_ledger(result);
-        self.judge(result);
+        let result = self.on_ledger_result(result);
+        self.on_write_result(result);
     }
 
     /// Renews the snapshot. What it counts has been handed to the file.
     pub(super) fn publish(&mut self) {
         // A reader that has gone away ends the recording; the disk is well.
-        let trouble = self.trouble.as_ref().map(|trouble| trouble.cause.clone());
-        let trouble = trouble.filter(|cause| cause != READER_GONE);
-        let snapshot = if self.gathered.rows.is_empty() {
+        let disk_retry = self.disk_retry.as_ref().map(|disk_retry| disk_retry.cause.clone());
+        let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
+        let snapshot = if self.buffer.rows.is_empty() {
             let out = self.options.out.to_string();
-            self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
+            self.market.snapshot(now_ms(), &out, self.output.length(), disk_retry)
         } else {
             // The numbers stand still, but why must be seen.
             let last = self.gauges.slot.latest();
-            Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
+            Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, ..(*last).clone() }
         };
         self.gauges.slot.publish(snapshot);
     }
