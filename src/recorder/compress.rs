@@ -67,7 +67,7 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
     }
     let part = part_name(&small);
     let result = write_compressed(&locked, &part).and_then(|()| {
-        disk::rename_to_free(&part, &small)?;
+        disk::rename_no_replace(&part, &small)?;
         sync_directory(&small)?;
         disk::remove(path)
     });

@@ -66,8 +66,8 @@ pub(super) struct Ledger {
     /// So many of them may be handed to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
-    outage_is_unsettled: bool,
-    is_out_of_reach: bool,
+    has_unsynced_outage: bool,
+    is_unavailable: bool,
 }
 
 /// What the last row says.
@@ -94,8 +94,8 @@ impl Ledger {
             pending: VecDeque::new(),
             rows: 0,
             released: 0,
-            outage_is_unsettled: false,
-            is_out_of_reach: false,
+            has_unsynced_outage: false,
+            is_unavailable: false,
         })
     }
 
@@ -127,7 +127,7 @@ impl Ledger {
         row.push(b'\n');
         self.pending.push_back(row);
         self.rows += 1;
-        self.outage_is_unsettled |= !live;
+        self.has_unsynced_outage |= !live;
     }
 
     /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
@@ -189,8 +189,8 @@ impl Ledger {
 
     /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
     /// nothing waits for them.
-    pub(super) fn set_out_of_reach(&mut self, is_out_of_reach: bool) {
-        self.is_out_of_reach = is_out_of_reach;
+    pub(super) fn set_unavailable(&mut self, is_unavailable: bool) {
+        self.is_unavailable = is_unavailable;
     }
 
     /// Hands the waiting rows to the file, as far as they are released.
@@ -198,7 +198,7 @@ impl Ledger {
     /// # Errors
     /// The system's; the rows go on waiting.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        if self.is_out_of_reach {
+        if self.is_unavailable {
             return Ok(());
         }
         let flushed = self.rows - self.pending.len() as u64;
@@ -221,15 +221,15 @@ impl Ledger {
     }
 
     /// Whether every row is known to be on the disk, or none can be brought there.
-    pub(super) fn is_settled(&self) -> bool {
-        self.is_out_of_reach || (self.pending.is_empty() && !self.file.is_dirty())
+    pub(super) fn is_synced(&self) -> bool {
+        self.is_unavailable || (self.pending.is_empty() && !self.file.is_dirty())
     }
 
     /// Whether a `down` is not known to be on the disk: trades that came after it must wait, or a
     /// power cut could leave them without it, and the outage would look recorded.
-    pub(super) fn outage_is_unsettled(&mut self) -> bool {
-        self.outage_is_unsettled &= !self.is_settled();
-        self.outage_is_unsettled
+    pub(super) fn has_unsynced_outage(&mut self) -> bool {
+        self.has_unsynced_outage &= !self.is_synced();
+        self.has_unsynced_outage
     }
 
     /// The file with the rows handed over.

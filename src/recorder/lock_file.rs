@@ -40,7 +40,7 @@ const MOST_LOOKS: usize = 8;
 
 /// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
 /// busy machine that instant may be some milliseconds.
-const GLANCE: Duration = Duration::from_millis(30);
+const LOCK_MOMENT: Duration = Duration::from_millis(30);
 
 /// What the holder leaves for the next one, and for those who read along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -178,7 +178,7 @@ impl LockFile {
         syncs: bool,
     ) -> Result<(LockFile, Option<Heartbeat>), OpenError> {
         let path = lock_path(out);
-        let file = DiskFile::write_in(&path).map_err(failed("create", &path))?;
+        let file = DiskFile::open_in_place(&path).map_err(failed("create", &path))?;
         file.file().try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
                 let process = read(file.file()).map(|heartbeat| heartbeat.process);
@@ -227,18 +227,18 @@ impl LockFile {
 
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
-pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
-    wait_out_glances(|| disk.file().try_lock()).map_err(|error| match error {
+pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
+    try_lock_for_a_moment(|| disk.file().try_lock()).map_err(|error| match error {
         TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
         TryLockError::Error(error) => failed("lock", path)(error),
     })
 }
 
 /// Tries a lock until it is clear that its holder does more than to look.
-pub(super) fn wait_out_glances(
+pub(super) fn try_lock_for_a_moment(
     mut try_lock: impl FnMut() -> Result<(), TryLockError>,
 ) -> Result<(), TryLockError> {
-    let until = Instant::now() + GLANCE;
+    let until = Instant::now() + LOCK_MOMENT;
     loop {
         match try_lock() {
             Err(TryLockError::WouldBlock) if Instant::now() < until => {

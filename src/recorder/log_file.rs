@@ -34,7 +34,7 @@ impl LogFile {
     }
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.
-    pub(super) fn look_after_file(&mut self) {
+    pub(super) fn reopen_if_moved(&mut self) {
         let identity = |found: Metadata| (found.dev(), found.ino());
         let ours = self.file.metadata().map(identity).ok();
         // A name that leads nowhere is another file, too. One that cannot be opened is tried again.

@@ -16,7 +16,7 @@ mod origin;
 mod output;
 mod preflight;
 mod rebuild;
-mod recent;
+mod recent_appends;
 mod recording;
 mod repair;
 mod rotation;

@@ -11,10 +11,10 @@ use super::append_file::AppendFile;
 use super::disk::{DiskFile, sync_directory};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, header, names};
-use super::lock_file::{Heartbeat, LockFile, lock_rows};
+use super::lock_file::{Heartbeat, LockFile, lock_data_file};
 use super::options::Fsync;
 use super::rebuild::rebuild;
-use super::recent::follows_a_row;
+use super::recent_appends::follows_a_row;
 use super::repair::{end_of_rows, move_aside};
 use crate::recorder::columns::Column;
 
@@ -42,10 +42,10 @@ pub(super) fn open_recording(
     }
     let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
     let disk = DiskFile::append_to(out).map_err(failed("open", out))?;
-    lock_rows(out, &disk)?;
+    lock_data_file(out, &disk)?;
     let known = heartbeat.as_ref().map_or(0, |heartbeat| heartbeat.synced_length);
     let (csv, notes) = open_rows(out, disk, &header(columns), known, now_ms)?;
-    let last_received_ms = last_received(&csv, columns).map_err(failed("read", out))?;
+    let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
     Ok(Opened { lock, csv, heartbeat, last_received_ms, notes })
 }
 
@@ -84,7 +84,7 @@ fn open_rows(
     if end == 0 {
         rows.append(header.as_bytes()).map_err(failed("write", path))?;
         sync_directory(path).map_err(failed("write", path))?;
-        rows.looked_after();
+        rows.mark_checked();
     }
     // What a kill has left in the system's memory is not on the disk yet. From here on it is.
     rows.sync().map_err(failed("sync", path))?;
@@ -100,7 +100,7 @@ pub(super) fn row_end(file: &File, known: u64, length: u64) -> u64 {
 const LAST_ROW_BYTES: u64 = 4 << 10;
 
 /// The reception time in the last row; `None` without such a column or such a row.
-fn last_received(csv: &AppendFile, columns: &[Column]) -> io::Result<Option<i64>> {
+fn last_received_ms(csv: &AppendFile, columns: &[Column]) -> io::Result<Option<i64>> {
     let Some(column) = columns.iter().position(|column| *column == Column::ReceivedMs) else {
         return Ok(None);
     };
@@ -121,14 +121,14 @@ pub(super) fn open_ledger(
 ) -> Result<(AppendFile, Vec<String>), OpenError> {
     let disk = DiskFile::append_to(path).map_err(failed("open", path))?;
     // `--out op1` and `--out op1.csv` are two recordings with one ledger.
-    lock_rows(path, &disk)?;
+    lock_data_file(path, &disk)?;
     open_rows(path, disk, super::ledger::HEADER, 0, now_ms)
 }
 
 /// Opens, locks and repairs what now has the name, or begins it.
-pub(super) fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
+pub(super) fn open_or_create(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     let disk = DiskFile::append_to(path)?;
-    lock_rows(path, &disk).map_err(io::Error::other)?;
+    lock_data_file(path, &disk).map_err(io::Error::other)?;
     let (file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
     Ok(file)
 }

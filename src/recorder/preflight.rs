@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, header};
 use super::ledger::{self, ledger_path};
-use super::lock_file::{self, lock_path, wait_out_glances};
+use super::lock_file::{self, lock_path, try_lock_for_a_moment};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
 use super::origin::check_origin;
@@ -25,7 +25,7 @@ const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
 ///
 /// # Errors
 /// Why it is refused.
-pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
+pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
     let mut new = Vec::new();
     if look_log(&options.log_file)?.is_none() {
         let probe = Probe::beside(&options.log_file);
@@ -130,7 +130,7 @@ fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
 
 /// Takes the lock for the moment that `file` stays open.
 fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Result<(), OpenError> {
-    match wait_out_glances(|| file.try_lock_shared()) {
+    match try_lock_for_a_moment(|| file.try_lock_shared()) {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(held()),
         Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
@@ -180,7 +180,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
+    use super::{OpenError, TryLockError, try_header, try_lock_for_a_moment, try_log, try_out};
     use crate::recorder::columns::Column;
     use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
@@ -229,12 +229,12 @@ mod tests {
     fn who_only_looks_at_a_lock_refuses_no_start() {
         let file = tempfile::tempfile().unwrap();
         let mut looks = 3;
-        let tried = wait_out_glances(|| {
+        let tried = try_lock_for_a_moment(|| {
             looks -= 1;
             if looks > 0 { Err(TryLockError::WouldBlock) } else { file.try_lock() }
         });
         assert!(tried.is_ok());
-        let held = wait_out_glances(|| Err(TryLockError::WouldBlock));
+        let held = try_lock_for_a_moment(|| Err(TryLockError::WouldBlock));
         assert!(matches!(held, Err(TryLockError::WouldBlock)));
     }
 

@@ -58,7 +58,7 @@ impl Recording {
         let ledger_path = ledger_path(out);
         for path in [out, &ledger_path] {
             // A kill may have left one.
-            let _ = disk::remove_if_there(&next_path(path));
+            let _ = disk::remove_if_exists(&next_path(path));
         }
         let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
         let ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
@@ -79,7 +79,8 @@ impl Recording {
             generation: 0,
         };
         if recording.ledger.last().live {
-            recording.tell_end(&opened.heartbeat.unwrap_or_default(), opened.last_received_ms);
+            recording
+                .record_unclean_end(&opened.heartbeat.unwrap_or_default(), opened.last_received_ms);
         }
         let last_row_ms = opened.last_received_ms.or(modified_ms);
         recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
@@ -90,7 +91,7 @@ impl Recording {
     /// Closes the ledger of a process that ended without a stop. What its heartbeat says counts
     /// only if it goes on from the very row that the ledger ends with, and if everything it found
     /// in the file is still there: either may be gone while the heartbeat is not.
-    fn tell_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
+    fn record_unclean_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
         let booted = self.lock.last().boot.is_some() && heartbeat.boot.is_some();
         let power_cut = booted && self.lock.last().boot != heartbeat.boot;
         let reason = if power_cut { "power cut" } else { "killed" };

@@ -12,7 +12,7 @@ use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, next_path, sync_directory};
 use crate::recorder::ledger::{self, Ledger, ledger_path};
-use crate::recorder::open::open_anew;
+use crate::recorder::open::open_or_create;
 use crate::recorder::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
 
 /// The reason in the ledger of a closed file: what came next is in another one.
@@ -59,7 +59,7 @@ impl Recording {
     ) -> Option<PathBuf> {
         let rotate = self.rotate?;
         // The ledger's rows go into the ledger that they were meant for.
-        let result = self.sync().and_then(|()| self.look_after_ledger(now_ms));
+        let result = self.sync().and_then(|()| self.check_ledger(now_ms));
         let result = result.and_then(|()| match self.unfinished.take() {
             Some(archive) => {
                 let since_ms = self.ledger.last().time_ms;
@@ -92,7 +92,7 @@ impl Recording {
         self.sync()?;
         let archive = loop {
             let archive = free_archive(&self.out, rotate, period_ms)?;
-            match disk::rename_to_free(&self.out, &archive.csv) {
+            match disk::rename_no_replace(&self.out, &archive.csv) {
                 // Made by somebody just now; there are other names.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 other => break other.map(|()| archive)?,
@@ -100,7 +100,7 @@ impl Recording {
         };
         // A power cut must not keep only the second of two renamings.
         sync_directory(&self.out)?;
-        disk::rename_to_free(&next_name, &self.out)?;
+        disk::rename_no_replace(&next_name, &self.out)?;
         self.csv = next;
         self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
@@ -131,9 +131,9 @@ impl Recording {
         next.carry_over(&self.ledger, ROTATED);
         next.flush_all()?;
         next.sync()?;
-        disk::rename_to_free(&path, &archive.ledger)?;
+        disk::rename_no_replace(&path, &archive.ledger)?;
         sync_directory(&path)?;
-        disk::rename_to_free(&next_name, &path)?;
+        disk::rename_no_replace(&next_name, &path)?;
         self.ledger = next;
         self.generation += 1;
         sync_directory(&path)
@@ -142,6 +142,6 @@ impl Recording {
 
 /// A new file with nothing but its header, locked as the recording is.
 fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
-    disk::remove_if_there(path)?;
-    open_anew(path, header, now_ms)
+    disk::remove_if_exists(path)?;
+    open_or_create(path, header, now_ms)
 }

@@ -5,9 +5,9 @@
 //!
 //! 1. trades are forced to the disk ([`Recording::sync_rows`]);
 //! 2. then the rows of the ledger behind them are written to its file
-//!    ([`Recording::release_ledger`]) and forced to the disk ([`Recording::settle_ledger`]);
+//!    ([`Recording::release_ledger`]) and forced to the disk ([`Recording::sync_ledger`]);
 //! 3. after a row `down`, trades that come later are written only when that row is on the disk
-//!    ([`Ledger::outage_is_unsettled`](super::Ledger::outage_is_unsettled)); until then they wait in
+//!    ([`Ledger::has_unsynced_outage`](super::Ledger::has_unsynced_outage)); until then they wait in
 //!    the memory of the writer.
 
 use std::io;
@@ -23,15 +23,15 @@ impl Recording {
     }
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
-    pub(in crate::recorder) fn is_in_doubt(&mut self) -> bool {
-        self.csv.is_in_doubt() || self.ledger.file().is_in_doubt()
+    pub(in crate::recorder) fn needs_rewrite(&mut self) -> bool {
+        self.csv.needs_rewrite() || self.ledger.file().needs_rewrite()
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
     /// have been handed over before.
     pub(in crate::recorder) fn sync(&mut self) -> io::Result<()> {
         self.sync_rows()?;
-        self.settle_ledger()
+        self.sync_ledger()
     }
 
     /// The rows' part of it.
@@ -40,7 +40,7 @@ impl Recording {
     }
 
     /// The ledger's part of it, when that of the rows is done.
-    pub(in crate::recorder) fn settle_ledger(&mut self) -> io::Result<()> {
+    pub(in crate::recorder) fn sync_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
         self.ledger.flush()?;
         self.ledger.sync()
@@ -57,7 +57,7 @@ impl Recording {
     /// What must be forced to the disk now, for another thread to do so; `None` when there is
     /// nothing, or when a failure asks for [`Recording::sync`].
     pub(in crate::recorder) fn sync_request(&mut self) -> Option<SyncRequest> {
-        if !self.is_dirty() || self.is_in_doubt() {
+        if !self.is_dirty() || self.needs_rewrite() {
             return None;
         }
         let ledger_rows = self.ledger.rows();

@@ -75,7 +75,7 @@ impl Recorder {
             return Err(io::Error::new(error.kind(), format!("{ledger}: {error}")));
         }
         if let Some(recording) = self.output.recording() {
-            recording.ledger().set_out_of_reach(true);
+            recording.ledger().set_unavailable(true);
         }
         if self.ledger_failure.is_none() {
             error!(
@@ -89,8 +89,8 @@ impl Recorder {
 
     /// Tries a refusing disk again, and on success records what has been held.
     pub(super) fn retry(&mut self) {
-        let result = match self.look_after_rows().and_then(|()| self.write_rows()) {
-            Ok(()) if self.output.recording().is_some_and(Recording::is_in_doubt) => self.sync(),
+        let result = match self.check_csv().and_then(|()| self.write_rows()) {
+            Ok(()) if self.output.recording().is_some_and(Recording::needs_rewrite) => self.sync(),
             other => other,
         };
         self.on_write_result(result);

@@ -18,7 +18,7 @@ impl Recorder {
         // Also when all is well: somebody may just have removed the file.
         self.retry();
         if self.disk_retry.is_none() {
-            self.look_after_ledger();
+            self.check_ledger();
         }
         while self.disk_retry.is_none() && !self.deferred.is_empty() {
             let result = self.sync();
@@ -78,12 +78,12 @@ impl Recorder {
     fn drop_pending(&mut self, cause: &str) -> String {
         let deferred = std::mem::take(&mut self.deferred);
         let mut lost = std::mem::take(&mut self.buffer.trades);
-        let through = self.output.rows_through(&self.buffer.rows).min(lost);
-        self.market.counts.written += through;
-        lost = lost - through + std::mem::take(&mut self.lost);
+        let written = self.output.rows_written(&self.buffer.rows).min(lost);
+        self.market.counts.written += written;
+        lost = lost - written + std::mem::take(&mut self.lost);
         self.buffer.rows.clear();
         self.market.counts.dropped += lost;
-        let (written, mut later) = (self.last_written_ms, Vec::new());
+        let (last_written_ms, mut later) = (self.last_written_ms, Vec::new());
         for entry in deferred {
             match entry {
                 Entry::Trades(batch) => self.push_batch(&batch),
@@ -105,7 +105,7 @@ impl Recorder {
             warn!("{failure}");
         }
         if lost > 0 {
-            self.ledger_down(written, &format!("{cause}: {lost} trades dropped"));
+            self.ledger_down(last_written_ms, &format!("{cause}: {lost} trades dropped"));
         }
         for entry in later {
             self.record(entry);

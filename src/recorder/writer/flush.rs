@@ -50,7 +50,7 @@ impl Recorder {
         if bytes > 0 {
             self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        if self.output.recording().is_some_and(|files| !files.ledger().is_settled()) {
+        if self.output.recording().is_some_and(|files| !files.ledger().is_synced()) {
             self.plan_sync();
         }
         if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
@@ -61,11 +61,11 @@ impl Recorder {
 
     /// Has what is not on the disk forced there in time; what the ledger says, at once.
     fn plan_sync(&mut self) {
-        let unsettled = self.output.recording().is_some_and(|files| !files.ledger().is_settled());
+        let unsynced = self.output.recording().is_some_and(|files| !files.ledger().is_synced());
         let delay = match self.options.fsync {
             Fsync::Always => Duration::ZERO,
             _ if self.sync_under_way => return,
-            _ if unsettled => Duration::ZERO,
+            _ if unsynced => Duration::ZERO,
             Fsync::Every(interval) => interval,
             Fsync::Never => return,
         };
@@ -76,7 +76,7 @@ impl Recorder {
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if let Some(recording) = self.output.recording() {
             recording.sync_rows()?;
-            let result = recording.settle_ledger();
+            let result = recording.sync_ledger();
             self.on_ledger_result(result)?;
         }
         // With `--fsync always` others learn of it a moment later, not with each message.

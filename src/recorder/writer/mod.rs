@@ -27,7 +27,7 @@ use super::ledger::Ledger;
 use super::log_file::LogFile;
 use super::options::{Destination, RecorderOptions, Report};
 use super::output::{Output, Pipe};
-use super::preflight::before_start;
+use super::preflight::try_start;
 use super::recording::Recording;
 use crate::channel::{Entry, Gauges, TradeBatch};
 use crate::clock::{now_ms, show_ms};
@@ -101,7 +101,7 @@ impl Recorder {
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Recorder, OpenError> {
         let now_ms = now_ms();
-        let mut created_files = before_start(&options)?;
+        let mut created_files = try_start(&options)?;
         for new in &mut created_files {
             *new = path::absolute(&*new).map_err(failed("find", new))?;
         }
@@ -206,12 +206,12 @@ impl Recorder {
     fn must_wait(&mut self, entry: &Entry) -> bool {
         self.disk_retry.is_some()
             || !self.deferred.is_empty()
-            || self.follows_unsettled_outage(entry)
+            || self.follows_unsynced_outage(entry)
     }
 
-    fn follows_unsettled_outage(&mut self, entry: &Entry) -> bool {
+    fn follows_unsynced_outage(&mut self, entry: &Entry) -> bool {
         matches!(entry, Entry::Trades(_))
-            && self.output.recording().is_some_and(|files| files.ledger().outage_is_unsettled())
+            && self.output.recording().is_some_and(|files| files.ledger().has_unsynced_outage())
     }
 
     /// Records what has waited, as far as it may go on.
@@ -219,10 +219,10 @@ impl Recorder {
         while self.disk_retry.is_none()
             && let Some(entry) = self.deferred.pop_front()
         {
-            if self.follows_unsettled_outage(&entry) {
+            if self.follows_unsynced_outage(&entry) {
                 // With `--fsync always` this settles it.
                 self.flush();
-                if self.disk_retry.is_some() || self.follows_unsettled_outage(&entry) {
+                if self.disk_retry.is_some() || self.follows_unsynced_outage(&entry) {
                     self.deferred.push_front(entry);
                     return;
                 }
@@ -245,7 +245,7 @@ impl Recorder {
         match entry {
             Entry::Trades(batch) => self.push_batch(&batch),
             Entry::Live { at_ms, tickers, refused } => {
-                self.tell_ledger(|ledger| ledger.live(at_ms, &tickers));
+                self.update_ledger(|ledger| ledger.live(at_ms, &tickers));
                 self.market.follow(&tickers, &refused, at_ms);
             }
             Entry::Wanted { at_ms, tickers } => self.market.follow(&tickers, &[], at_ms),
@@ -261,7 +261,7 @@ impl Recorder {
         if self.output.recording().is_some_and(|recording| recording.rotation_is_due(at_ms)) {
             self.flush();
             if self.disk_retry.is_none() {
-                let result = self.look_after_rows();
+                let result = self.check_csv();
                 self.on_write_result(result);
             }
             if self.disk_retry.is_some() {
@@ -281,10 +281,10 @@ impl Recorder {
     }
 
     fn ledger_down(&mut self, at_ms: i64, reason: &str) {
-        self.tell_ledger(|ledger| ledger.down(at_ms, reason));
+        self.update_ledger(|ledger| ledger.down(at_ms, reason));
     }
 
-    fn tell_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
+    fn update_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
         if let Some(recording) = self.output.recording() {
             row(recording.ledger());
             if self.buffer.rows.is_empty() {

@@ -70,12 +70,12 @@ impl Recorder {
         if self.disk_retry.is_none() && self.deferred.is_empty() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
-        let wants_a_look = self.output.recording().is_some_and(|files| files.wants_a_look());
-        if self.timers.heartbeat <= now || wants_a_look {
+        let wants_check = self.output.recording().is_some_and(|files| files.wants_check());
+        if self.timers.heartbeat <= now || wants_check {
             self.timers.heartbeat = now + HEARTBEAT_EVERY;
-            self.look_after_files();
+            self.check_files();
             self.write_heartbeat();
-            self.look_after_reader();
+            self.check_reader();
         }
         if self.timers.snapshot <= now {
             self.timers.snapshot = now + SNAPSHOT_EVERY;
@@ -112,7 +112,7 @@ impl Recorder {
     }
 
     /// Notices a reader that has gone away while there was nothing to write.
-    fn look_after_reader(&mut self) {
+    fn check_reader(&mut self) {
         if let Output::Pipe(pipe) = &self.output
             && pipe.reader_is_gone()
         {
@@ -121,22 +121,22 @@ impl Recorder {
     }
 
     /// Notices files that somebody has moved, removed, emptied or cut, and mends them.
-    fn look_after_files(&mut self) {
-        self.log.look_after_file();
+    fn check_files(&mut self) {
+        self.log.reopen_if_moved();
         // While the disk refuses, each retry looks first.
         if self.disk_retry.is_none() {
-            let result = self.look_after_rows();
+            let result = self.check_csv();
             self.on_write_result(result);
         }
         if self.disk_retry.is_none() {
-            self.look_after_ledger();
+            self.check_ledger();
         }
     }
 
     /// The recording's part of it. Rows that nobody can find do not count as written.
-    pub(super) fn look_after_rows(&mut self) -> io::Result<()> {
+    pub(super) fn check_csv(&mut self) -> io::Result<()> {
         let Some(recording) = self.output.recording() else { return Ok(()) };
-        let result = recording.look_after_rows(now_ms());
+        let result = recording.check_csv(now_ms());
         let written = &mut self.market.counts.written;
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
@@ -150,11 +150,11 @@ impl Recorder {
     }
 
     /// The ledger's part of it, with the rows that could not be handed over before.
-    pub(super) fn look_after_ledger(&mut self) {
+    pub(super) fn check_ledger(&mut self) {
         let Some(recording) = self.output.recording() else { return };
-        let mut result = recording.look_after_ledger(now_ms());
+        let mut result = recording.check_ledger(now_ms());
         if result.is_ok() && self.ledger_failure.is_some() {
-            result = recording.settle_ledger();
+            result = recording.sync_ledger();
             if result.is_ok() {
                 info!("{}: writing again", self.options.out.ledger());
                 self.ledger_failure = None;
