@@ -10,9 +10,9 @@ use crate::channel::{Entry, Outbox, TradeBatch};
 use crate::feed::backpressure::{Admission, PACE_BYTES, WaitingRoom};
 use crate::protocol::message::Decoder;
 
-/// The first pause for a busy disk; a fast one writes less than half of [`PACE_BYTES`] in it. Each
+/// The first pause for a busy disk; a fast one writes a fifth of [`PACE_BYTES`] in it. Each
 /// further one is twice as long …
-const PACE_STEP: Duration = Duration::from_micros(500);
+const PACE_STEP: Duration = Duration::from_micros(200);
 /// … and together they end here: the server, a stop and a changed watch list come first.
 const PACE_PATIENCE: Duration = Duration::from_millis(50);
 
