@@ -8,9 +8,8 @@ mod shutdown;
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 pub(crate) mod watch_list;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
@@ -23,17 +22,13 @@ use crate::error::{Error, cannot_go_on};
 use crate::feed::{ApiKey, BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
-use crate::recorder::{
-    Destination, Links, Recorder, Report, compress_closed_files, left_uncompressed,
-    sync_in_background,
-};
+use crate::recorder::{Destination, Recorder, Report, WriterError};
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
 use crate::terminal::screen::Screen;
 use crate::text::counted;
 use crate::threads::spawn;
-use shutdown::WriterHandle;
 use watch_list::Desk;
 
 /// Records until a signal asks for the end.
@@ -66,24 +61,18 @@ fn record(
     #[cfg(feature = "dashboard")]
     let dashboard = bind_dashboard(&settings)?;
     let (command_sender, commands) = mpsc::channel();
-    let (closed, closed_files) = mpsc::channel();
-    let (sync, sync_requests) = mpsc::channel();
-    let syncing = outbox.clone();
-    spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
     let key = key_of(&settings.source);
-    let links = Links {
-        sync,
-        redact: Box::new(move |text| key.redact(text)),
-        gauges: Arc::clone(gauges),
-        closed: settings.compress.then_some(closed.clone()),
-        reader_gone: shutdown::stop_session(command_sender.clone(), Arc::clone(gauges)),
-    };
-    let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
-    start_compressor(&settings, &closed, closed_files)?;
+    let recorder = Recorder::open(
+        settings.recorder.clone(),
+        Arc::clone(gauges),
+        move |text| key.redact(text),
+        shutdown::stop_session(command_sender.clone(), Arc::clone(gauges)),
+    )
+    .map_err(cannot_go_on)?;
     let simulated = matches!(settings.source, Source::Demo).then(Simulator::demo).transpose()?;
     let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
-    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
+    let writer = recorder.spawn(inbox, outbox)?;
     let events =
         Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, gauges)?;
     let (screen_sender, ending) = (screen.sender(), events.clone());
@@ -130,7 +119,7 @@ fn record(
     drop(simulated);
     #[cfg(feature = "dashboard")]
     drop(live_page);
-    screen.sum_up(report.as_ref());
+    screen.sum_up(report.as_ref().ok());
     let result = ended.map_err(cannot_go_on).and_then(|()| whole(report));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
@@ -138,14 +127,11 @@ fn record(
     result
 }
 
-/// Whether everything was written; `None` is a writer that has failed.
-fn whole(report: Option<Report>) -> Result<(), Error> {
-    match report {
-        Some(Report { failure: None, .. }) => Ok(()),
-        Some(Report { failure: Some(failure), .. }) => Err(Error::CannotGoOn(failure)),
-        None => Err(Error::CannotGoOn(
-            "the writer thread failed; the file holds everything up to then".to_owned(),
-        )),
+/// Whether everything was written.
+fn whole(report: Result<Report, WriterError>) -> Result<(), Error> {
+    match report.map_err(cannot_go_on)?.failure {
+        None => Ok(()),
+        Some(failure) => Err(Error::CannotGoOn(failure)),
     }
 }
 
@@ -168,26 +154,6 @@ fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
     let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let key = key_of(&settings.source);
     LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
-}
-
-/// Starts the thread that compresses closed files, beginning with what a kill has left. Only now,
-/// with the recording's lock held, are those files ours. Nobody waits for the thread at the end:
-/// the next start goes on.
-fn start_compressor(
-    settings: &Settings,
-    closed: &Sender<PathBuf>,
-    files: Receiver<PathBuf>,
-) -> Result<(), Error> {
-    let Destination::File(out) = &settings.recorder.out else { return Ok(()) };
-    if settings.compress {
-        match left_uncompressed(out) {
-            // The receiver is here.
-            Ok(left) => left.into_iter().for_each(|path| drop(closed.send(path))),
-            Err(error) => warn!("cannot look for closed files beside {}: {error}", out.display()),
-        }
-        spawn("compressor", move || compress_closed_files(&files))?;
-    }
-    Ok(())
 }
 
 /// Says what will be recorded where, and what is odd about it.

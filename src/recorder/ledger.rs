@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
 use super::disk::DiskFile;
-use super::open::names;
+use super::header::names;
 use super::row::push_text;
 use crate::rows::RowReader;
 

@@ -20,8 +20,11 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::disk::DiskFile;
+use super::error::{OpenError, failed};
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -34,6 +37,10 @@ const MOST_BYTES: usize = 256;
 
 /// Two looks at a line that is being renewed every second differ once, not so often.
 const MOST_LOOKS: usize = 8;
+
+/// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
+/// busy machine that instant may be some milliseconds.
+const GLANCE: Duration = Duration::from_millis(30);
 
 /// What the holder leaves for the next one, and for those who read along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,15 +79,6 @@ pub struct Synced {
 pub(super) struct LockFile {
     file: DiskFile,
     last: ProofOfLife,
-}
-
-/// Why the lock is not ours.
-#[derive(Debug)]
-pub(super) enum LockError {
-    /// Another process holds it; its number, when it could be read.
-    Held(Option<u32>),
-    /// The system's error.
-    Io(io::Error),
 }
 
 /// `op1.csv.lock` for `op1.csv`.
@@ -175,15 +173,16 @@ impl LockFile {
     pub(super) fn take(
         out: &Path,
         syncs: bool,
-    ) -> Result<(LockFile, Option<ProofOfLife>), LockError> {
-        let file = DiskFile::write_in(&lock_path(out)).map_err(LockError::Io)?;
-        match file.file().try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held(read(file.file()).map(|proof| proof.process)));
+    ) -> Result<(LockFile, Option<ProofOfLife>), OpenError> {
+        let path = lock_path(out);
+        let file = DiskFile::write_in(&path).map_err(failed("create", &path))?;
+        file.file().try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                let process = read(file.file()).map(|proof| proof.process);
+                OpenError::InUse(out.to_owned(), process)
             }
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-        }
+            TryLockError::Error(error) => failed("create", &path)(error),
+        })?;
         // Only now: until then its holder could renew it.
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
@@ -192,7 +191,7 @@ impl LockFile {
     }
 
     /// Takes the lock in a new file, because somebody has moved or removed the old one.
-    pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), LockError> {
+    pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), OpenError> {
         let last = self.last.clone();
         let (new, _) = LockFile::take(out, last.syncs)?;
         *self = LockFile { last, ..new };
@@ -223,13 +222,37 @@ impl LockFile {
     }
 }
 
+/// Locks the file itself: a recording may have other names than ours (links), each with a lock file
+/// of its own.
+pub(super) fn lock_rows(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
+    wait_out_glances(|| disk.file().try_lock()).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
+        TryLockError::Error(error) => failed("lock", path)(error),
+    })
+}
+
+/// Tries a lock until it is clear that its holder does more than to look.
+pub(super) fn wait_out_glances(
+    mut try_lock: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
+    let until = Instant::now() + GLANCE;
+    loop {
+        match try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            tried => return tried,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-    use super::{LockError, LockFile, ProofOfLife, Synced, boot_id, lock_path, read_synced};
+    use super::{LockFile, OpenError, ProofOfLife, Synced, boot_id, lock_path, read_synced};
 
     fn proof(time_ms: i64) -> ProofOfLife {
         ProofOfLife {
@@ -256,7 +279,9 @@ mod tests {
         lock.prove(nothing.clone()).unwrap();
         assert_eq!(fs::metadata(lock_path(&out)).unwrap().len(), length);
         let refused = LockFile::take(&out, true);
-        assert!(matches!(refused, Err(LockError::Held(Some(pid))) if pid == std::process::id()));
+        assert!(
+            matches!(refused, Err(OpenError::InUse(_, Some(pid))) if pid == std::process::id())
+        );
         drop(lock);
         let (mut lock, left) = LockFile::take(&out, true).unwrap();
         assert_eq!(left, Some(ProofOfLife { time_ms: 1_700_000_000_000, ..nothing }));

@@ -1,16 +1,12 @@
-//! What the writer is asked for, how it reaches others, and what it says at the end.
+//! What the writer is asked for, and what it says at the end.
 //!
 //! Made on the main thread.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::ledger::ledger_path;
-use super::recording::SyncRequest;
 use super::rotation::Rotate;
-use crate::channel::Gauges;
 use crate::recorder::columns::Column;
 use crate::status::snapshot::Counts;
 
@@ -53,20 +49,6 @@ impl std::fmt::Display for Destination {
     }
 }
 
-/// How the writer reaches others.
-pub struct Links {
-    /// What is shared with the session.
-    pub gauges: Arc<Gauges>,
-    /// Where closed files are sent to be compressed, if they are.
-    pub closed: Option<Sender<PathBuf>>,
-    /// Where files are sent to be forced to the disk.
-    pub sync: Sender<SyncRequest>,
-    /// Takes the key out of a text from the server.
-    pub redact: Box<dyn Fn(&str) -> String + Send>,
-    /// Called once when nobody reads standard output any more.
-    pub reader_gone: Box<dyn Fn() + Send>,
-}
-
 /// What to record to, and how.
 #[derive(Debug, Clone)]
 pub struct RecorderOptions {
@@ -80,6 +62,8 @@ pub struct RecorderOptions {
     pub fsync: Fsync,
     /// When the file is closed and a new one begun, if ever.
     pub rotate: Option<Rotate>,
+    /// Whether closed files are compressed.
+    pub compress: bool,
     /// Whether trades of a simulated market are recorded; the others are refused, whichever it is.
     pub simulated: bool,
 }

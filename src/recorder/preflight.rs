@@ -8,13 +8,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::error::{OpenError, failed};
+use super::header::{Head, check_header, header};
 use super::ledger::{self, ledger_path};
-use super::lock_file::{self, lock_path};
+use super::lock_file::{self, lock_path, wait_out_glances};
 use super::log_file::check_kind;
-use super::open::{Head, OpenError, check_header, failed, wait_out_glances};
 use super::options::{Destination, RecorderOptions};
 use super::origin::check_origin;
-use super::row::header;
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 
@@ -48,28 +48,20 @@ pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, Op
     Ok(new)
 }
 
-/// What is at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing yet, and it can be created.
-    Nothing,
-    /// A file of this many bytes, which can be appended to.
-    File(u64),
-}
-
-/// Whether a recording to `out` could begin: the file, its ledger and its lock.
+/// Whether a recording to `out` could begin: the file, its ledger and its lock. Gives the size of the
+/// file in bytes, or `None` when it can be created.
 ///
 /// # Errors
 /// Why not, as the start itself would say it.
-pub fn try_out(out: &Path) -> Result<Found, OpenError> {
-    let (found, must_create) = look(out)?;
+pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
+    let (size, must_create) = look(out)?;
     try_directory(out, must_create)?;
-    Ok(found)
+    Ok(size)
 }
 
-/// Looks at the file, its ledger and its lock: what the file is, and whether one of the three is
+/// Looks at the file, its ledger and its lock: the size of the file, and whether one of the three is
 /// still to be made.
-fn look(out: &Path) -> Result<(Found, bool), OpenError> {
+fn look(out: &Path) -> Result<(Option<u64>, bool), OpenError> {
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
@@ -89,7 +81,7 @@ fn look(out: &Path) -> Result<(Found, bool), OpenError> {
         check_header(&ledger, file, ledger::HEADER)?;
     }
     let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
-    Ok((found(file.as_ref()), must_create))
+    Ok((file.as_ref().map(size), must_create))
 }
 
 /// Whether the recording at `out` has these columns, and trades of this kind of market if any;
@@ -107,16 +99,16 @@ pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<boo
     Ok(has_header)
 }
 
-/// Whether `log_file` can be appended to.
+/// Whether `log_file` can be appended to. Gives its size in bytes, or `None` when it can be created.
 ///
 /// # Errors
 /// Why not.
-pub fn try_log(log_file: &Path) -> Result<Found, OpenError> {
+pub fn try_log(log_file: &Path) -> Result<Option<u64>, OpenError> {
     let file = look_log(log_file)?;
     if file.is_none() {
         try_directory(log_file, true)?;
     }
-    Ok(found(file.as_ref()))
+    Ok(file.as_ref().map(size))
 }
 
 fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
@@ -124,8 +116,8 @@ fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
     open_existing(log_file)
 }
 
-fn found(file: Option<&File>) -> Found {
-    file.map_or(Found::Nothing, |file| Found::File(file.metadata().map_or(0, |data| data.len())))
+fn size(file: &File) -> u64 {
+    file.metadata().map_or(0, |data| data.len())
 }
 
 fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
@@ -188,9 +180,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Found, OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
+    use super::{OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
     use crate::recorder::columns::Column;
-    use crate::recorder::header;
+    use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
 
     fn names(directory: &Path) -> Vec<String> {
@@ -205,8 +197,8 @@ mod tests {
     fn an_empty_directory_is_left_empty() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        assert_eq!(try_out(&out).unwrap(), Found::Nothing);
-        assert_eq!(try_log(&directory.path().join("log")).unwrap(), Found::Nothing);
+        assert_eq!(try_out(&out).unwrap(), None);
+        assert_eq!(try_log(&directory.path().join("log")).unwrap(), None);
         assert!(!try_header(&out, &Column::ALL, false).unwrap());
         assert_eq!(names(directory.path()), [""; 0]);
     }
@@ -224,7 +216,7 @@ mod tests {
         assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
         drop(linked);
         let before = fs::metadata(&out).unwrap();
-        assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
+        assert_eq!(try_out(&out).unwrap(), Some(before.len()));
         assert!(try_header(&out, &Column::ALL, false).unwrap());
         let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
         assert!(other.contains("--columns ticker,price"), "{other}");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
 use super::disk::{self, DiskFile, next_path};
-use super::open::lock_rows;
+use super::lock_file::lock_rows;
 use super::repair::copy_aside;
 
 /// Puts `header` and two parts of `old` in the place of `old`, the file at `path`; what lies between

@@ -16,7 +16,7 @@ use finnhub_stream::feed::{
 };
 use finnhub_stream::recorder::Report;
 use finnhub_stream::recorder::columns::Column;
-use finnhub_stream::recorder::{Destination, Fsync, Links, OpenError, Recorder, RecorderOptions};
+use finnhub_stream::recorder::{Destination, Fsync, OpenError, Recorder, RecorderOptions};
 use tempfile::TempDir;
 
 use crate::harness::DEADLINE;
@@ -36,21 +36,14 @@ pub(crate) fn open_recorder(
         columns: columns.to_vec(),
         fsync: Fsync::Never,
         rotate: None,
+        compress: false,
         simulated: false,
     };
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    // Without a thread for it the writer forces its files to the disk by itself.
-    let (sync, _) = mpsc::channel();
-    let links = Links {
-        gauges,
-        closed: None,
-        sync,
-        redact: Box::new(str::to_owned),
-        reader_gone: Box::new(|| ()),
-    };
-    Ok((Recorder::open(options, links)?, outbox, inbox))
+    let recorder = Recorder::open(options, gauges, str::to_owned, || ())?;
+    Ok((recorder, outbox, inbox))
 }
 
 /// Waits short enough for a test, in the proportions of the promised ones.

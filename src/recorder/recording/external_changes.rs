@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 
 use log::warn;
 
-use super::{Recording, open_anew};
+use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{DiskFile, sync_directory};
+use crate::recorder::error::OpenError;
+use crate::recorder::header::{Head, check_header};
 use crate::recorder::ledger::{self, ledger_path};
 use crate::recorder::lock_file::lock_path;
-use crate::recorder::open::{Head, OpenError, check_header, row_end};
+use crate::recorder::open::{open_anew, row_end};
 use crate::recorder::rebuild::rebuild;
 use crate::recorder::recent::follows_a_row;
 use crate::recorder::repair::{end_of_rows, move_aside};

@@ -7,19 +7,20 @@ mod external_changes;
 use std::fs;
 use std::io;
 use std::path::{self, Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender};
 
 use log::{info, warn};
 
 use super::append_file::AppendFile;
-use super::disk::{self, DiskFile, next_path, sync_directory};
+use super::disk::{self, next_path, sync_directory};
+use super::error::{OpenError, failed};
+use super::fsync::SyncRequest;
+use super::header::header;
 use super::ledger::{LastRow, Ledger, ledger_path};
 use super::lock_file::{LockFile, ProofOfLife, lock_path};
-use super::open::{OpenError, failed, lock_rows, open_ledger, open_recording, open_rows};
+use super::open::{open_anew, open_ledger, open_recording};
 use super::options::Fsync;
 use super::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
-use super::row::header;
-use crate::channel::{Entry, Outbox, SyncOutcome};
+use crate::channel::SyncOutcome;
 use crate::recorder::columns::Column;
 
 /// The reason in the ledger of a closed file: what came next is in another one.
@@ -27,31 +28,6 @@ const ROTATED: &str = "rotated";
 
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;
-
-/// Files to be forced to the disk by a thread that may wait for it.
-#[derive(Debug)]
-pub struct SyncRequest {
-    csv: DiskFile,
-    ledger: DiskFile,
-    outcome: SyncOutcome,
-}
-
-/// Forces files to the disk as asked, and tells the writer; a busy disk takes a tenth of a second
-/// and more for it, in which rows must go on becoming visible.
-///
-/// Runs on a thread of its own until nobody can ask any more.
-pub fn sync_in_background(requests: &Receiver<SyncRequest>, outbox: &Outbox) {
-    for request in requests {
-        outbox.send(Entry::Synced(request.perform()));
-    }
-}
-
-impl SyncRequest {
-    pub(super) fn perform(mut self) -> SyncOutcome {
-        let result = self.csv.sync().and_then(|()| self.ledger.sync());
-        SyncOutcome { error: result.err().map(|error| error.to_string()), ..self.outcome }
-    }
-}
 
 /// Open, whole, locked files.
 #[derive(Debug)]
@@ -70,8 +46,6 @@ pub(super) struct Recording {
     unfinished: Option<Archive>,
     /// Counts the files through rotations.
     generation: u64,
-    /// Where closed files are sent to be compressed.
-    closed: Option<Sender<PathBuf>>,
 }
 
 impl Recording {
@@ -82,7 +56,6 @@ impl Recording {
         columns: &[Column],
         rotate: Option<Rotate>,
         fsync: Fsync,
-        closed: Option<Sender<PathBuf>>,
         now_ms: i64,
     ) -> Result<Recording, OpenError> {
         // Before a repair, which changes it.
@@ -110,7 +83,6 @@ impl Recording {
             rotate_again_ms: i64::MIN,
             unfinished: None,
             generation: 0,
-            closed,
         };
         if recording.ledger.last().live {
             recording.tell_end(&opened.proof.unwrap_or_default(), opened.last_received_ms);
@@ -314,10 +286,11 @@ impl Recording {
 
     /// Closes the file and begins the next one. Everything must have been handed over before.
     /// `last_message_ms` is the last sign of life of the connection: from there on the next ledger
-    /// answers, so that a connection found dead later was not called live in a closed one. When
-    /// rotation fails the old file goes on, and it is tried again a minute later.
-    pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) {
-        let Some(rotate) = self.rotate else { return };
+    /// answers, so that a connection found dead later was not called live in a closed one. Gives
+    /// the closed file. When rotation fails the old file goes on, and it is tried again a minute
+    /// later.
+    pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) -> Option<PathBuf> {
+        let rotate = self.rotate?;
         // The ledger's rows go into the ledger that they were meant for.
         let result = self.sync().and_then(|()| self.look_after_ledger(now_ms));
         let result = result.and_then(|()| match self.unfinished.take() {
@@ -328,11 +301,13 @@ impl Recording {
             }
             None => self.rotate_file(rotate, self.period_end_ms - 1, now_ms, last_message_ms),
         });
-        if let Err(error) = result {
-            warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
-            self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
-            self.ledger.reopen();
-        }
+        result
+            .inspect_err(|error| {
+                warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
+                self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
+                self.ledger.reopen();
+            })
+            .ok()
     }
 
     /// The order makes a kill harmless at any step: the next file exists before the old one is
@@ -343,7 +318,7 @@ impl Recording {
         period_ms: i64,
         now_ms: i64,
         last_message_ms: i64,
-    ) -> io::Result<()> {
+    ) -> io::Result<PathBuf> {
         let next_name = next_path(&self.out);
         let next = begin_file(&next_name, &self.header, now_ms)?;
         self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
@@ -366,22 +341,18 @@ impl Recording {
         self.finish_rotation(archive, now_ms)
     }
 
-    /// Lets the ledger follow its recording, and has the recording compressed.
-    fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<()> {
+    /// Lets the ledger follow its recording; gives the closed recording.
+    fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<PathBuf> {
         let result = sync_directory(&self.out)
             .and_then(|()| self.prove_sync())
             .and_then(|()| self.sync())
             .and_then(|()| self.replace_ledger(&archive, now_ms));
-        if result.is_err() {
+        if let Err(error) = result {
             self.unfinished = Some(archive);
-            return result;
+            return Err(error);
         }
         self.prove_life(now_ms)?;
-        if let Some(closed) = &self.closed {
-            // Nobody listens only while the program ends; the next start finds the file.
-            let _ = closed.send(archive.csv);
-        }
-        Ok(())
+        Ok(archive.csv)
     }
 
     /// Renames the ledger and begins a new one with the state that holds.
@@ -406,14 +377,6 @@ impl Recording {
 fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     disk::remove_if_there(path)?;
     open_anew(path, header, now_ms)
-}
-
-/// Opens, locks and repairs what now has the name, or begins it.
-fn open_anew(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
-    let disk = DiskFile::append_to(path)?;
-    lock_rows(path, &disk).map_err(io::Error::other)?;
-    let (file, _notes) = open_rows(path, disk, header, 0, now_ms).map_err(io::Error::other)?;
-    Ok(file)
 }
 
 /// When the file was last written: the best guess for rows without `received_ms`.

@@ -12,7 +12,7 @@ use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
-use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
+use crate::recorder::{Destination, Fsync, Recorder, RecorderOptions};
 
 /// 2026-11-23T14:30:00Z
 const HALF_PAST: i64 = 1_795_444_200_000;
@@ -21,8 +21,7 @@ const COLUMNS: [Column; 2] = [Column::Ticker, Column::ReceivedMs];
 const HEADER: &str = "ticker,received_ms\n";
 
 fn open(directory: &Path, rotate: Option<Rotate>, now_ms: i64) -> Recording {
-    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, None, now_ms)
-        .unwrap()
+    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, now_ms).unwrap()
 }
 
 /// Every file but the lock, by name.
@@ -231,7 +230,7 @@ fn the_next_file_is_locked_like_the_first() {
     recording.rotate(HALF_PAST + HOUR, i64::MAX);
     let out = directory.path().join("op1.csv");
     assert!(fs::File::open(&out).unwrap().try_lock().is_err());
-    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, None, HALF_PAST).is_err());
+    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, HALF_PAST).is_err());
 }
 
 #[test]
@@ -310,19 +309,13 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         columns: vec![Column::Price, Column::ReceivedMs],
         fsync: Fsync::Never,
         rotate: Some(Rotate::Hourly),
+        compress: false,
         simulated: false,
     };
     let gauges = Arc::new(Gauges::default());
-    let links = Links {
-        gauges: Arc::clone(&gauges),
-        closed: None,
-        sync: mpsc::channel().0,
-        redact: Box::new(str::to_owned),
-        reader_gone: Box::new(|| ()),
-    };
     let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, gauges);
-    let recorder = Recorder::open(options, links).unwrap();
+    let outbox = Outbox::new(sender, Arc::clone(&gauges));
+    let recorder = Recorder::open(options, gauges, str::to_owned, || ()).unwrap();
     let writer = std::thread::spawn(move || recorder.run(&inbox));
     let first_hour = Rotate::Hourly.period_end(now_ms());
     outbox.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use fastrand::Rng;
@@ -12,12 +12,10 @@ use fastrand::Rng;
 use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
+use crate::recorder::compress::{compress_all, left_uncompressed};
 use crate::recorder::disk::trace;
-use crate::recorder::recording::SyncRequest;
-use crate::recorder::{
-    Destination, Fsync, Links, Recorder, RecorderOptions, Rotate, compress_closed_files,
-    left_uncompressed,
-};
+use crate::recorder::fsync::SyncRequest;
+use crate::recorder::{Destination, Fsync, Recorder, RecorderOptions, Rotate};
 
 /// 2026-11-23T14:30:00Z
 pub(super) const START_MS: i64 = 1_795_444_200_000;
@@ -109,16 +107,13 @@ impl Process {
             columns: workload.columns.clone(),
             fsync: workload.fsync,
             rotate: workload.rotates.then_some(Rotate::Hourly),
+            compress: true,
             simulated: false,
         };
-        let links = Links {
-            gauges: Arc::clone(&gauges),
-            closed: Some(closed_sender),
-            sync,
-            redact: Box::new(str::to_owned),
-            reader_gone: Box::new(|| ()),
-        };
-        let recorder = Recorder::open(options, links).expect("the start succeeds");
+        let opened = Recorder::open(options, Arc::clone(&gauges), str::to_owned, || ());
+        let mut recorder = opened.expect("the start succeeds");
+        recorder.fsync = Some(sync);
+        recorder.compressor = Some(closed_sender);
         let outbox = Outbox::new(sender, gauges);
         Process { recorder, inbox, outbox, syncs, closed }
     }
@@ -138,10 +133,7 @@ impl Process {
     fn compress(&self, workload: &Workload, directory: &Path) {
         if workload.rotates {
             let left = left_uncompressed(&directory.join("op1.csv")).expect("the directory");
-            let (sender, closed) = mpsc::channel();
-            self.closed.try_iter().chain(left).for_each(|path| send(&sender, path));
-            drop(sender);
-            compress_closed_files(&closed);
+            compress_all(self.closed.try_iter().chain(left));
         }
     }
 }
@@ -149,10 +141,6 @@ impl Process {
 /// A trade that is known by its price.
 pub(super) fn message(number: u64) -> String {
     format!(r#"{{"data":[{{"p":{number},"s":"A","t":1,"v":1}}],"type":"trade"}}"#)
-}
-
-fn send(sender: &Sender<PathBuf>, path: PathBuf) {
-    sender.send(path).expect("the receiver is here");
 }
 
 impl<'a> Run<'a> {

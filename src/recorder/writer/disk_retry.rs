@@ -44,20 +44,20 @@ impl Recorder {
                 let seconds = now.duration_since(trouble.since).as_secs();
                 info!("{}: writing again after {seconds} s", self.options.out);
                 self.trouble = None;
-                self.links.gauges.disk_trouble.store(false, Ordering::Relaxed);
+                self.gauges.disk_trouble.store(false, Ordering::Relaxed);
             }
             (Err(_), Some(trouble)) => trouble.retry_at = now + RETRY_EVERY,
             (Err(error), None) => {
                 let cause = cause_of(&error);
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
-                    (self.links.reader_gone)();
-                } else if !self.links.gauges.stopping.load(Ordering::Relaxed) {
+                    (self.on_reader_gone)();
+                } else if !self.gauges.stopping.load(Ordering::Relaxed) {
                     self.say_trouble(&cause, &error);
                 }
                 self.last_cause.clone_from(&cause);
                 self.trouble = Some(Trouble { cause, since: now, retry_at: now + RETRY_EVERY });
-                self.links.gauges.disk_trouble.store(true, Ordering::Relaxed);
+                self.gauges.disk_trouble.store(true, Ordering::Relaxed);
             }
         }
     }

@@ -5,27 +5,29 @@
 //! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
 
 mod disk_retry;
+mod handle;
 
 use std::collections::VecDeque;
 use std::io;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
+use super::error::{OpenError, failed};
+use super::fsync::SyncRequest;
+use super::header::header;
 use super::ledger::Ledger;
 use super::log_file::LogFile;
-use super::open::OpenError;
-use super::open::failed;
-use super::options::{Destination, Fsync, Links, RecorderOptions, Report};
+use super::options::{Destination, Fsync, RecorderOptions, Report};
 use super::output::{Output, Pipe};
 use super::preflight::before_start;
 use super::recording::Recording;
-use super::row::{self, header};
-use crate::channel::{Entry, SyncOutcome, TradeBatch};
+use super::row;
+use crate::channel::{Entry, Gauges, SyncOutcome, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::error::printable;
 use crate::log_limit::{LogLimit, Permission};
@@ -33,6 +35,7 @@ use crate::protocol::message::{Decoder, Element};
 use crate::protocol::trade::is_simulated;
 use crate::status::snapshot::{Market, Snapshot};
 use disk_retry::{READER_GONE, Trouble};
+pub use handle::{WriterError, WriterHandle};
 
 /// Rows gathered before they are handed over although more is waiting: large enough that the
 /// system call costs nothing, small enough to stay in the processor's cache.
@@ -69,7 +72,15 @@ pub struct Recorder {
     /// What this start has made, and whether it was refused after that.
     new_files: Vec<PathBuf>,
     refused: bool,
-    links: Links,
+    gauges: Arc<Gauges>,
+    /// Takes the key out of a text from the server.
+    redact: Box<dyn Fn(&str) -> String + Send>,
+    /// Called once when nobody reads standard output any more.
+    on_reader_gone: Box<dyn Fn() + Send>,
+    /// The fsync thread; without one the writer forces its files to the disk by itself.
+    pub(super) fsync: Option<Sender<SyncRequest>>,
+    /// The thread that compresses closed files, if they are.
+    pub(super) compressor: Option<Sender<PathBuf>>,
     decoder: Decoder,
     market: Market,
     log_limit: LogLimit,
@@ -117,11 +128,17 @@ pub(super) struct Timers {
 
 impl Recorder {
     /// Opens the files, repairs what a crash left, and closes the ledger of a process that was
-    /// killed. Nothing is recorded yet.
+    /// killed. Nothing is recorded yet. `redact` takes the key out of a text from the server;
+    /// `on_reader_gone` is called once when nobody reads standard output any more.
     ///
     /// # Errors
     /// When a file cannot be used; then nothing was made or changed.
-    pub fn open(options: RecorderOptions, links: Links) -> Result<Recorder, OpenError> {
+    pub fn open(
+        options: RecorderOptions,
+        gauges: Arc<Gauges>,
+        redact: impl Fn(&str) -> String + Send + 'static,
+        on_reader_gone: impl Fn() + Send + 'static,
+    ) -> Result<Recorder, OpenError> {
         let now_ms = now_ms();
         let mut new_files = before_start(&options)?;
         for new in &mut new_files {
@@ -129,13 +146,12 @@ impl Recorder {
         }
         let output = match &options.out {
             Destination::File(path) => {
-                let closed = links.closed.clone();
                 let RecorderOptions { columns, rotate, fsync, .. } = &options;
-                let recording = Recording::open(path, columns, *rotate, *fsync, closed, now_ms)?;
+                let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput => {
-                let pipe = Pipe::open(Arc::clone(&links.gauges.stopping));
+                let pipe = Pipe::open(Arc::clone(&gauges.stopping));
                 Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };
@@ -146,7 +162,11 @@ impl Recorder {
             log,
             new_files,
             refused: false,
-            links,
+            gauges,
+            redact: Box::new(redact),
+            on_reader_gone: Box::new(on_reader_gone),
+            fsync: None,
+            compressor: None,
             decoder: Decoder::default(),
             market: Market::new(now_ms),
             log_limit: LogLimit::default(),
@@ -211,7 +231,7 @@ impl Recorder {
                 }
                 Entry::Synced(outcome) => self.synced(&outcome),
                 Entry::Log(line) => {
-                    self.links.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                    self.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                     self.log.push(&line);
                 }
                 // What came first is written first, also after trouble.
@@ -290,9 +310,14 @@ impl Recorder {
             if self.trouble.is_some() {
                 return false;
             }
-            let last_message_ms = self.links.gauges.last_message_ms.load(Ordering::Relaxed);
-            if let Some(recording) = self.output.recording() {
-                recording.rotate(at_ms, last_message_ms);
+            let last_message_ms = self.gauges.last_message_ms.load(Ordering::Relaxed);
+            let closed = self
+                .output
+                .recording()
+                .and_then(|recording| recording.rotate(at_ms, last_message_ms));
+            if let (Some(compressor), Some(closed)) = (&self.compressor, closed) {
+                // Should the thread have failed, the next start finds the file.
+                let _ = compressor.send(closed);
             }
         }
         true
@@ -303,14 +328,14 @@ impl Recorder {
         let received_ms = batch.received_ms;
         let digits = received_ms.to_string();
         for message in batch.messages() {
-            let Recorder { decoder, gathered, market, options, log_limit, links, .. } = self;
+            let Recorder { decoder, gathered, market, options, log_limit, redact, .. } = self;
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {
                     Element::Trade(trade) if is_simulated(&trade.ticker) != options.simulated => {
                         market.counts.rejected += 1;
                         let fault = if options.simulated { REAL_TRADE } else { SIMULATED_TRADE };
-                        let text = (links.redact)(&trade.ticker);
+                        let text = redact(&trade.ticker);
                         log_limited(log_limit, received_ms, "not recorded", fault, &text);
                     }
                     Element::Trade(trade) => {
@@ -324,16 +349,16 @@ impl Recorder {
                             log_limit,
                             received_ms,
                             "not a trade",
-                            &(links.redact)(&fault),
-                            &(links.redact)(text),
+                            &redact(&fault),
+                            &redact(text),
                         );
                     }
                 }
             });
             if let Err(fault) = decoded {
                 self.market.counts.unreadable += 1;
-                let fault = (links.redact)(&fault.to_string());
-                let text = (links.redact)(message);
+                let fault = redact(&fault.to_string());
+                let text = redact(message);
                 log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
             }
         }
@@ -395,7 +420,7 @@ impl Recorder {
         }
         let bytes = std::mem::take(&mut self.gathered.waiting_bytes);
         if bytes > 0 {
-            self.links.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         if self.output.recording().is_some_and(|files| !files.ledger().is_settled()) {
             self.plan_sync();
@@ -436,9 +461,9 @@ impl Recorder {
     /// the next one is planned when this one is answered.
     fn sync_in_background(&mut self) {
         self.timers.sync = None;
-        let request = self.output.recording().and_then(Recording::sync_request);
-        if let Some(request) = request
-            && self.links.sync.send(request).is_ok()
+        if let Some(fsync) = &self.fsync
+            && let Some(request) = self.output.recording().and_then(Recording::sync_request)
+            && fsync.send(request).is_ok()
         {
             self.sync_under_way = true;
         } else {
@@ -520,7 +545,7 @@ impl Recorder {
     /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
     fn prove_life(&mut self) {
         // What waits on the channel was received before now, and is not in the file.
-        let waiting = self.links.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
+        let waiting = self.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
         let proved_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_handed_over = self.all_handed_over();
         let Some(recording) = self.output.recording() else { return };
@@ -598,10 +623,10 @@ impl Recorder {
             self.market.snapshot(now_ms(), &out, self.output.length(), trouble)
         } else {
             // The numbers stand still, but why must be seen.
-            let last = self.links.gauges.slot.latest();
+            let last = self.gauges.slot.latest();
             Snapshot { published_ms: now_ms(), disk_trouble: trouble, ..(*last).clone() }
         };
-        self.links.gauges.slot.publish(snapshot);
+        self.gauges.slot.publish(snapshot);
     }
 }
 
