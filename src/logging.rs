@@ -11,7 +11,7 @@ use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::channel::{Entry, Line, Outbox, log_line};
-use crate::clock::{now_ms, show_ms};
+use crate::clock::{local, now_ms};
 use crate::feed::ApiKey;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
@@ -87,8 +87,7 @@ pub fn to_standard_error(before: &'static str) {
         if !is_ours(record.metadata()) {
             return io::Result::Ok(());
         }
-        let time = show_ms(now_ms());
-        let clock = time.get(11..19).unwrap_or(&time);
+        let (_, clock) = local(now_ms());
         writeln!(out, "{before}{clock} {:<5} {}", record.level(), record.args())
     });
     // Another logger is there only in tests.

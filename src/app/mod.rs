@@ -26,7 +26,7 @@ use crate::recorder::{Destination, Recorder, Report, WriterError};
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
-use crate::terminal::screen::Screen;
+use crate::terminal::Screen;
 use crate::text::counted;
 use crate::threads::spawn;
 use watch_list::Desk;
@@ -41,7 +41,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let slot = gauges.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
-    let screen = Screen::start(settings.quiet, rows_on_standard_output, &slot, &gauges)?;
+    let screen = Screen::start(settings.quiet, rows_on_standard_output, &gauges)?;
     start_log(&settings, &outbox, &screen);
 
     let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
