@@ -34,8 +34,8 @@
 //!
 //! | | folder | what it is |
 //! |---|---|---|
-//! | 8 | `main.rs`, [`tasks`] | parse, do, one error line, exit code |
-//! | 7 | [`cli`] | the command line, its help and its errors |
+//! | 8 | `main.rs` | one error line, exit code |
+//! | 7 | [`cli`] | the command line, its help and its errors; who does what is asked for |
 //! | 6 | [`app`] | one recording from start to end: threads, channels, signals |
 //! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
 //! | 5 | [`config`] | what was asked for, resolved once and valid; the tickers file |
@@ -57,10 +57,10 @@
 //! | how rows are read back, by the repair, `verify`, `ship` and the replay | `rows` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
-//! | what a power cut may take: the order in which things reach the disk | `recorder/disk`, `recorder/ledger`, `recorder/lock_file` |
+//! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
 //! | what others do to the files while they are recorded | `recorder/recording/external_changes`, `recorder/rebuild`, `recorder/recent_appends` |
-//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound), `feed/session/handover` (the pace) |
-//! | rotation | `recorder/rotation`, `recorder/recording` |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
+//! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | that no server holds the main thread up | `feed/connection/socket` |
 //! | whether it is live, and since when | `status/feed` |
@@ -89,7 +89,6 @@ mod rows;
 pub mod ship;
 pub mod simulator;
 pub mod status;
-pub mod tasks;
 pub mod terminal;
 pub mod text;
 mod threads;

@@ -11,8 +11,8 @@ use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::channel::{Entry, Line, Outbox, log_line};
-use crate::clock::{now_ms, show_ms};
-use crate::feed::api_key::ApiKey;
+use crate::clock::{local, now_ms};
+use crate::feed::ApiKey;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";
@@ -41,14 +41,14 @@ impl LogLines {
         key: ApiKey,
         outbox: Outbox,
         terminal: SyncSender<Line>,
-    ) -> LogLines {
+    ) -> Self {
         let mut builder = env_logger::Builder::new();
         builder.filter_level(level);
         if let Ok(wanted) = std::env::var("RUST_LOG") {
             builder.parse_filters(&wanted);
         }
         let left_out = AtomicU64::new(0);
-        LogLines { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
+        Self { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
     }
 
     /// Makes this the logger of the process. A second one in the same process is not installed,
@@ -87,8 +87,7 @@ pub fn to_standard_error(before: &'static str) {
         if !is_ours(record.metadata()) {
             return io::Result::Ok(());
         }
-        let time = show_ms(now_ms());
-        let clock = time.get(11..19).unwrap_or(&time);
+        let (_, clock) = local(now_ms());
         writeln!(out, "{before}{clock} {:<5} {}", record.level(), record.args())
     });
     // Another logger is there only in tests.

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use finnhub_stream::cli;
 use finnhub_stream::error::Error;
-use finnhub_stream::tasks;
 
 fn main() -> ExitCode {
     match run() {
@@ -19,5 +18,5 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u8, Error> {
-    tasks::perform(cli::parse(std::env::args_os())?)
+    cli::run(std::env::args_os())
 }

@@ -15,23 +15,18 @@ use std::time::Instant;
 use log::{LevelFilter, info, warn};
 
 use crate::channel::{Entry, Gauges, Outbox};
-use crate::config::settings::{Settings, Source, Verbosity};
+use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
 use crate::error::{Error, cannot_go_on};
-use crate::feed::api_key::ApiKey;
-use crate::feed::backoff::Pauses;
-use crate::feed::connection::Endpoint;
-use crate::feed::session::Session;
-use crate::feed::subscriptions::WatchList;
-use crate::feed::watchdog::Patience;
+use crate::feed::{ApiKey, BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
 use crate::recorder::{Destination, Recorder, Report, WriterError};
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
-use crate::terminal::screen::Screen;
+use crate::terminal::Screen;
 use crate::text::counted;
 use crate::threads::spawn;
 use watch_list::Desk;
@@ -46,8 +41,7 @@ pub fn stream(settings: Settings) -> Result<(), Error> {
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
     let slot = gauges.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
-    let quiet = settings.verbosity == Verbosity::Quiet;
-    let screen = Screen::start(quiet, rows_on_standard_output, &slot, &gauges)?;
+    let screen = Screen::start(settings.quiet, rows_on_standard_output, &gauges)?;
     start_log(&settings, &outbox, &screen);
 
     let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
@@ -106,10 +100,17 @@ fn record(
         (None, Source::Demo) => unreachable!("the demo has a market"),
     };
     let watch_list = WatchList::new(desk.wanted());
-    let (patience, pauses) = (Patience::default(), Pauses::default());
+    let (timeouts, backoff_config) = (Timeouts::default(), BackoffConfig::default());
     let outbox_of_session = outbox.clone();
-    let session =
-        Session::new(endpoint, key, patience, pauses, watch_list, outbox_of_session, commands);
+    let session = Session::new(
+        endpoint,
+        key,
+        timeouts,
+        backoff_config,
+        watch_list,
+        outbox_of_session,
+        commands,
+    );
     let ended = session.run();
 
     let until = Instant::now() + shutdown::LAST_COMMAND;
@@ -149,14 +150,8 @@ fn key_of(source: &Source) -> ApiKey {
 }
 
 fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
-    let level = match settings.verbosity {
-        Verbosity::Verbose => LevelFilter::Debug,
-        Verbosity::Normal | Verbosity::Quiet => LevelFilter::Info,
-    };
-    let terminal_level = match settings.verbosity {
-        Verbosity::Quiet => LevelFilter::Warn,
-        Verbosity::Normal | Verbosity::Verbose => LevelFilter::Trace,
-    };
+    let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let key = key_of(&settings.source);
     LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
 }

@@ -18,7 +18,7 @@ use signal_hook::iterator::Signals;
 use crate::channel::{Entry, Gauges, Line, Outbox};
 use crate::clock::now_ms;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
-use crate::feed::session::Command;
+use crate::feed::Command;
 use crate::on_event::thread::Events;
 use crate::recorder::{Report, WriterHandle};
 

@@ -9,11 +9,10 @@ use std::thread;
 
 use log::{info, warn};
 
-use crate::config::settings::Settings;
+use crate::config::Settings;
 use crate::config::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
 use crate::error::printable;
-use crate::feed::session::Command;
-use crate::feed::subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
+use crate::feed::{Command, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::text::counted;
 
@@ -34,11 +33,11 @@ struct Lists {
 }
 
 impl Desk {
-    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Desk {
+    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Self {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
         let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
-        Desk { lists, file, simulated: settings.recorder.simulated, commands }
+        Self { lists, file, simulated: settings.recorder.simulated, commands }
     }
 
     /// What is to be recorded, in order.
@@ -164,11 +163,11 @@ pub(super) fn warn_of_many(count: usize) {
 #[cfg(feature = "dashboard")]
 impl crate::dashboard::Tickers for Desk {
     fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Desk::add(self, symbol)
+        Self::add(self, symbol)
     }
 
     fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Desk::remove(self, symbol)
+        Self::remove(self, symbol)
     }
 }
 
@@ -179,7 +178,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver};
 
     use super::{Desk, Lists};
-    use crate::feed::session::Command;
+    use crate::feed::Command;
 
     fn desk(given: &[&str], file: Option<PathBuf>, simulated: bool) -> (Desk, Receiver<Command>) {
         let (commands, told) = mpsc::channel();

@@ -8,13 +8,15 @@ mod network;
 
 use std::fmt::Display;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::config::settings::{check_files, find_key, parse_columns, parse_tickers};
-use crate::config::tickers_file;
+use clap::Args;
+
+use crate::config::{
+    self, FileArguments, check_files, find_key, readable_by_others, tickers_file, values,
+};
 use crate::error::Error;
-use crate::feed::api_key::{ApiKey, KeySource};
-use crate::feed::connection::Endpoint;
+use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
 use crate::recorder::{self, OpenError};
@@ -27,53 +29,46 @@ const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
 /// Width of the steps' names, so that what is said of them begins in one column.
 const NAME_WIDTH: usize = 11;
 
-/// The words of the command line, not checked yet.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// `--tickers`, each as given.
-    pub tickers: Vec<String>,
-    /// `--tickers-file`.
-    pub tickers_file: Option<PathBuf>,
-    /// `--out`.
-    pub out: PathBuf,
-    /// `--log-file`.
-    pub log_file: PathBuf,
-    /// `--columns`.
-    pub columns: Option<String>,
-    /// `--url`.
-    pub url: String,
+/// What is to be tried.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Symbols to try, comma-separated [default: BINANCE:BTCUSDT, which always trades]
+    #[arg(short, long, value_name = "SYMBOL,...", value_delimiter = ',', value_parser = values::symbol)]
+    tickers: Vec<String>,
+
+    #[command(flatten)]
+    files: FileArguments,
 }
 
 /// Tries everything, and writes one line for each step to `out`. Answers whether all is well.
 ///
 /// # Errors
 /// When the words of the command line make no sense, as they would for a recording.
-pub fn run(plan: &Plan, out: &mut dyn Write) -> Result<bool, Error> {
+pub fn run(
+    CheckArguments { tickers, files }: CheckArguments,
+    out: &mut dyn Write,
+) -> Result<bool, Error> {
     let usage = |error: &dyn Display| Error::Usage(error.to_string());
-    let columns = match &plan.columns {
-        Some(columns) => parse_columns(columns)?,
-        None => Column::ALL.to_vec(),
-    };
-    let to_file = plan.out.as_os_str() != "-";
+    let (csv, columns) = (files.out(false), files.columns());
+    let to_file = csv.as_os_str() != "-";
     if to_file {
-        check_files(&plan.out, &plan.log_file)?;
+        check_files(&csv, &files.log_file)?;
     }
-    let endpoint = Endpoint::parse(&plan.url).map_err(|error| usage(&error))?;
-    let mut symbols =
-        if plan.tickers.is_empty() { Vec::new() } else { parse_tickers(&plan.tickers)? };
-    if let Some(file) = &plan.tickers_file {
+    let endpoint = Endpoint::parse(&files.url).map_err(|error| usage(&error))?;
+    let mut symbols = config::symbols(tickers)?;
+    if let Some(file) = &files.tickers_file {
         symbols.extend(tickers_file::read(file, &symbols).map_err(|error| usage(&error))?);
     }
     if symbols.is_empty() {
         symbols.push(ALWAYS_TRADES.to_owned());
     }
 
-    let recording = to_file.then(|| recorder::try_out(&plan.out));
+    let recording = to_file.then(|| recorder::try_out(&csv));
     let mut steps = Steps { out, all_well: true };
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
     let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
-    try_files(&mut steps, plan, &columns, simulated, recording.as_ref());
+    try_files(&mut steps, &csv, &files.log_file, &columns, simulated, recording.as_ref());
     Ok(steps.all_well)
 }
 
@@ -107,16 +102,12 @@ impl Steps<'_> {
 }
 
 fn try_key(steps: &mut Steps<'_>) -> Option<ApiKey> {
-    let mut warnings = Vec::new();
-    match find_key(&mut warnings) {
+    match find_key() {
         Ok(key) => {
-            let place = match key.source() {
-                KeySource::DotEnv(path) => format!("from {}", path.display()),
-                other => format!("from {other}"),
-            };
-            let warning = warnings.first().map(|text| format!(" (warning: {text})"));
-            let warning = warning.unwrap_or_default();
-            steps.passed("API key", format_args!("{}, {place}{warning}", key.variable()));
+            let warning = readable_by_others(&key);
+            let warning = warning.map(|text| format!(" (warning: {text})")).unwrap_or_default();
+            let found = format_args!("{}, from {}{warning}", key.variable(), key.source());
+            steps.passed("API key", found);
             Some(key)
         }
         Err(error) => {
@@ -128,25 +119,26 @@ fn try_key(steps: &mut Steps<'_>) -> Option<ApiKey> {
 
 fn try_files(
     steps: &mut Steps<'_>,
-    plan: &Plan,
+    csv: &Path,
+    log_file: &Path,
     columns: &[Column],
     simulated: bool,
     recording: Option<&Result<Option<u64>, OpenError>>,
 ) {
     match recording {
         None => steps.passed("output", "standard output"),
-        Some(Ok(size)) => steps.passed("output", described(&plan.out, *size)),
+        Some(Ok(size)) => steps.passed("output", described(csv, *size)),
         Some(Err(error)) => steps.failed("output", error),
     }
-    match recorder::try_log(&plan.log_file) {
-        Ok(size) => steps.passed("log", described(&plan.log_file, size)),
+    match recorder::try_log(log_file) {
+        Ok(size) => steps.passed("log", described(log_file, size)),
         Err(error) => steps.failed("log", error),
     }
-    let out = plan.out.display();
+    let out = csv.display();
     match recording {
         None => steps.passed("header", "standard output will begin with one"),
         Some(Ok(_) | Err(OpenError::InUse(..))) => {
-            match recorder::try_header(&plan.out, columns, simulated) {
+            match recorder::try_header(csv, columns, simulated) {
                 Ok(true) => steps.passed("header", format_args!("{out} has the wanted columns")),
                 Ok(false) => steps.passed("header", format_args!("{out} will begin with one")),
                 Err(error) => steps.failed("header", error),

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use super::{ALWAYS_TRADES, Steps};
 use crate::clock::now_ms;
 use crate::error::printable;
-use crate::feed::api_key::ApiKey;
-use crate::feed::connection::{
-    Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, Incoming, Wait, open_stream,
-    resolve, upgrade,
+use crate::feed::{
+    ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, Incoming, Wait,
+    open_stream, resolve, upgrade,
 };
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;

@@ -1,23 +1,25 @@
 //! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate`, and the hidden
 //! `generate`.
 //!
-//! Main thread, at the start. Words and their checks only; nothing is run here.
+//! Main thread.
 
 use std::ffi::OsString;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, StyledStr};
-use clap::{ArgAction, Args, Command, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::{DEFAULT_OUT, Places, Task};
-use crate::check::Plan;
-use crate::config::settings::interval;
-use crate::error::Error;
-use crate::ship::{DAMAGED, From, Limits, ShipOptions};
-use crate::simulator::{Fault, Replay, SimulatorOptions};
+use super::{CommandLine, print};
+use crate::check::{self, CheckArguments};
+use crate::config::values::{address, interval};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
+use crate::ship::{self, DAMAGED, From, Limits, ShipOptions};
+use crate::simulator::{Fault, Replay, SimulatorOptions, simulate};
+use crate::verify::{self, VerifyError};
 
 const VERIFY_HELP: &str = "\
 A recording is compressed (.gz) or not. One that is being recorded is read up to its last whole
@@ -97,16 +99,6 @@ pub(super) struct VerifyArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct CheckArguments {
-    /// Symbols to try, comma-separated [default: BINANCE:BTCUSDT, which always trades]
-    #[arg(short, long, value_name = "SYMBOL,...", action = ArgAction::Append)]
-    tickers: Vec<String>,
-
-    #[command(flatten)]
-    places: Places,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct ShipArguments {
     /// The recording, as its --out names it
     #[arg(value_name = "FILE")]
@@ -141,11 +133,11 @@ pub(super) struct ShipArguments {
     batch_bytes: usize,
 
     /// A batch is sent at the latest this long after its first row came
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
     batch_wait: Duration,
 
     /// How long CMD may take for a batch; then it is killed
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
     timeout: Duration,
 
     /// The command, without a shell, and its arguments
@@ -227,38 +219,46 @@ pub(super) enum Generated {
 }
 
 impl Subcommands {
-    /// What is asked for. `definition` is the whole command line, for `generate`.
+    /// Does it; gives the exit code.
     ///
     /// # Errors
-    /// When the man page cannot be put together.
-    pub(super) fn into_task(self, definition: &mut Command) -> Result<Task, Error> {
+    /// When it could not be done.
+    pub(super) fn run(self) -> Result<u8, Error> {
         match self {
-            Subcommands::Verify(VerifyArguments { files, json }) => {
-                Ok(Task::Verify { files, json })
+            Self::Verify(arguments) => arguments.run(),
+            Self::Check(arguments) => {
+                let all_well = check::run(arguments, &mut io::stdout().lock())?;
+                Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
             }
-            Subcommands::Check(arguments) => Ok(Task::Check(arguments.into_plan())),
-            Subcommands::Ship(arguments) => Ok(arguments.into_task()),
-            Subcommands::Simulate(arguments) => Ok(arguments.into_task()),
-            Subcommands::Generate(what) => what.into_task(definition),
+            Self::Ship(arguments) => ship::run(&arguments.into_options()),
+            Self::Simulate(arguments) => arguments.run(),
+            Self::Generate(what) => what.run(),
         }
     }
 }
 
-impl CheckArguments {
-    fn into_plan(self) -> Plan {
-        let CheckArguments { tickers, places } = self;
-        let Places { tickers_file, out, log_file, columns, url } = places;
-        let out = out.unwrap_or_else(|| DEFAULT_OUT.into());
-        Plan { tickers, tickers_file, out, log_file, columns, url }
+impl VerifyArguments {
+    fn run(self) -> Result<u8, Error> {
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        match verify::run(&self.files, self.json, &mut out, &mut io::stderr()) {
+            Ok(true) => Ok(EXIT_OK),
+            // What is wrong stands in the report.
+            Ok(false) => Ok(EXIT_CANNOT_GO_ON),
+            // Nobody reads on. Not everything was looked at, so it is not known to be well.
+            Err(VerifyError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Ok(EXIT_CANNOT_GO_ON)
+            }
+            Err(error) => Err(cannot_go_on(error)),
+        }
     }
 }
 
 impl ShipArguments {
-    fn into_task(self) -> Task {
-        let ShipArguments { file, name, from, once, header, skip_missing, .. } = self;
+    fn into_options(self) -> ShipOptions {
+        let Self { file, name, from, once, header, skip_missing, .. } = self;
         let limits = Limits { rows: self.batch_rows, bytes: self.batch_bytes };
-        let ShipArguments { batch_wait, timeout, command, .. } = self;
-        Task::Ship(ShipOptions {
+        let Self { batch_wait, timeout, command, .. } = self;
+        ShipOptions {
             file,
             name,
             from,
@@ -269,12 +269,12 @@ impl ShipArguments {
             batch_wait,
             timeout,
             command,
-        })
+        }
     }
 }
 
 impl SimulateArguments {
-    fn into_task(self) -> Task {
+    fn run(self) -> Result<u8, Error> {
         let speed = self.speed;
         let options = SimulatorOptions {
             trades_per_second: self.rate,
@@ -286,33 +286,35 @@ impl SimulateArguments {
             replay: self.replay.map(|path| Replay { path, speed }),
             ..SimulatorOptions::default()
         };
-        Task::Simulate { listen: self.listen, options }
+        simulate(self.listen, options).map(|()| EXIT_OK)
     }
 }
 
 impl Generated {
-    fn into_task(self, definition: &mut Command) -> Result<Task, Error> {
+    fn run(self) -> Result<u8, Error> {
+        let mut definition = CommandLine::command();
         let mut text = Vec::new();
         let shell = match self {
-            Generated::Bash => Shell::Bash,
-            Generated::Zsh => Shell::Zsh,
-            Generated::Fish => Shell::Fish,
-            Generated::Elvish => Shell::Elvish,
-            Generated::Powershell => Shell::PowerShell,
-            Generated::Man => {
-                clap_mangen::Man::new(definition.clone())
+            Self::Bash => Shell::Bash,
+            Self::Zsh => Shell::Zsh,
+            Self::Fish => Shell::Fish,
+            Self::Elvish => Shell::Elvish,
+            Self::Powershell => Shell::PowerShell,
+            Self::Man => {
+                clap_mangen::Man::new(definition)
                     .render(&mut text)
                     .map_err(|error| Error::CannotGoOn(format!("no man page: {error}")))?;
-                return Ok(Task::Print(text));
+                return Ok(print(&text));
             }
             #[cfg(feature = "dashboard")]
-            Generated::React { directory, force } => {
-                return Ok(Task::WriteReactPackage { directory, force });
+            Self::React { directory, force } => {
+                let told = crate::dashboard::react_package::write(&directory, force)?;
+                return Ok(print(told.as_bytes()));
             }
         };
         let name = definition.get_name().to_owned();
-        clap_complete::generate(shell, definition, name, &mut text);
-        Ok(Task::Print(text))
+        clap_complete::generate(shell, &mut definition, name, &mut text);
+        Ok(print(&text))
     }
 }
 
@@ -337,15 +339,6 @@ fn fault(given: &str) -> Result<Fault, String> {
     })
 }
 
-fn address(given: &str) -> Result<SocketAddr, String> {
-    let numbers = given.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    numbers
-        .as_deref()
-        .unwrap_or(given)
-        .parse()
-        .map_err(|_| "give an address and a port, like 127.0.0.1:9000".to_owned())
-}
-
 fn ship_name(given: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     // Names of files that stand beside the position.
@@ -357,10 +350,6 @@ fn ship_name(given: &str) -> Result<String, String> {
     Err(format!(
         "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock or .new"
     ))
-}
-
-fn time(given: &str) -> Result<Duration, String> {
-    interval(given).ok_or_else(|| "give a time like 1s, 500ms or 2m".to_owned())
 }
 
 fn size(given: &str) -> Result<usize, String> {

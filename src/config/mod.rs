@@ -1,4 +1,13 @@
-//! What was asked for, resolved once and valid.
+//! What was asked for, checked once: the arguments of a recording, the settings made of them, where
+//! the API key comes from, and the tickers file.
 
-pub mod settings;
+mod arguments;
+mod key_source;
+mod settings;
 pub mod tickers_file;
+pub(crate) mod values;
+
+pub use arguments::{FileArguments, RecordArguments};
+pub use key_source::{find_key, readable_by_others};
+pub use settings::{Settings, Source};
+pub(crate) use settings::{check_files, symbols};

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::feed::subscriptions::{check_count, check_symbol, without_repeats};
+use crate::feed::{check_count, check_symbol, without_repeats};
 
 /// How often the file is looked at. A new content counts when it is seen twice, so a change is
 /// applied within a second; two are promised.
@@ -193,10 +193,10 @@ pub struct Watcher {
 
 impl Watcher {
     /// Begins with what is in the file now. `beside` are recorded as well.
-    pub fn new(path: PathBuf, beside: Vec<String>) -> Watcher {
+    pub fn new(path: PathBuf, beside: Vec<String>) -> Self {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
-        Watcher { path, beside, seen, judged: false, trouble: None }
+        Self { path, beside, seen, judged: false, trouble: None }
     }
 
     /// Looks at the file. A content is judged when it is seen the second time: the first look may

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// The variables that may hold the key, the more specific one first.
-pub const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
+pub(crate) const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
 
 /// Where somebody without a usable key goes on.
 const NEXT_STEP: &str =
@@ -27,9 +27,9 @@ pub enum KeySource {
 impl fmt::Display for KeySource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeySource::Environment => formatter.write_str("the environment"),
-            KeySource::DotEnv(path) => write!(formatter, "{}", path.display()),
-            KeySource::Demo => formatter.write_str("the demo"),
+            Self::Environment => formatter.write_str("the environment"),
+            Self::DotEnv(path) => write!(formatter, "{}", path.display()),
+            Self::Demo => formatter.write_str("the demo"),
         }
     }
 }
@@ -52,7 +52,7 @@ impl ApiKey {
         secret: String,
         variable: &'static str,
         source: KeySource,
-    ) -> Result<ApiKey, KeyError> {
+    ) -> Result<Self, KeyError> {
         let fault = if secret.is_empty() {
             "is empty"
         } else if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -60,14 +60,14 @@ impl ApiKey {
         } else if is_placeholder(&secret) {
             "is still the placeholder"
         } else {
-            return Ok(ApiKey { secret, variable, source });
+            return Ok(Self { secret, variable, source });
         };
         Err(KeyError::Unusable { variable, place: source, fault })
     }
 
     /// The key that the simulated market accepts.
-    pub fn demo() -> ApiKey {
-        ApiKey { secret: "demo".to_owned(), variable: VARIABLES[0], source: KeySource::Demo }
+    pub fn demo() -> Self {
+        Self { secret: "demo".to_owned(), variable: VARIABLES[0], source: KeySource::Demo }
     }
 
     /// The variable the key was read from.

@@ -12,7 +12,7 @@ const KICKS_THAT_TELL: u32 = 3;
 /// The lengths of the waits, and what a connection's length says. The defaults are the promised
 /// ones; tests have no time for them.
 #[derive(Debug, Clone, Copy)]
-pub struct Pauses {
+pub struct BackoffConfig {
     /// The shortest wait.
     pub shortest: Duration,
     /// The longest ordinary wait.
@@ -29,9 +29,9 @@ pub struct Pauses {
     pub unauthorized_again: Duration,
 }
 
-impl Default for Pauses {
-    fn default() -> Pauses {
-        Pauses {
+impl Default for BackoffConfig {
+    fn default() -> Self {
+        Self {
             // A server that restarts is back within a second.
             shortest: Duration::from_millis(500),
             longest: Duration::from_secs(60),
@@ -74,7 +74,7 @@ pub enum Next {
 /// What is remembered from one attempt to the next.
 #[derive(Debug, Default)]
 pub struct Backoff {
-    pauses: Pauses,
+    config: BackoffConfig,
     was_accepted: bool,
     failures: u32,
     throttled: u32,
@@ -83,8 +83,8 @@ pub struct Backoff {
 
 impl Backoff {
     /// Nothing has been tried yet.
-    pub fn new(pauses: Pauses) -> Backoff {
-        Backoff { pauses, ..Backoff::default() }
+    pub fn new(config: BackoffConfig) -> Self {
+        Self { config, ..Self::default() }
     }
 
     /// Whether the server has ever accepted the key. If not, a refused key is simply a wrong one.
@@ -99,7 +99,7 @@ impl Backoff {
                 self.kicks = 0;
                 Next::Wait(self.jittered(random))
             }
-            Outcome::Unauthorized => Next::Wait(self.pauses.unauthorized_again),
+            Outcome::Unauthorized => Next::Wait(self.config.unauthorized_again),
             Outcome::TooManyRequests => Next::Wait(self.throttle()),
             Outcome::Ended { lasted } => self.after_connection(lasted, random),
         }
@@ -107,10 +107,10 @@ impl Backoff {
 
     fn after_connection(&mut self, lasted: Duration, random: f64) -> Next {
         self.was_accepted = true;
-        if lasted >= self.pauses.good_connection {
-            *self = Backoff { was_accepted: true, ..Backoff::new(self.pauses) };
+        if lasted >= self.config.good_connection {
+            *self = Self { was_accepted: true, ..Self::new(self.config) };
         }
-        self.kicks = if lasted < self.pauses.kicked_within { self.kicks + 1 } else { 0 };
+        self.kicks = if lasted < self.config.kicked_within { self.kicks + 1 } else { 0 };
         if self.kicks < KICKS_THAT_TELL {
             Next::Wait(self.jittered(random))
         } else {
@@ -120,7 +120,7 @@ impl Backoff {
 
     /// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
     fn jittered(&mut self, random: f64) -> Duration {
-        let Pauses { shortest, longest, .. } = self.pauses;
+        let BackoffConfig { shortest, longest, .. } = self.config;
         // 2^7 half seconds is beyond the longest wait.
         let limit = (shortest * 2 * (1 << self.failures.min(7))).min(longest);
         self.failures += 1;
@@ -128,7 +128,7 @@ impl Backoff {
     }
 
     fn throttle(&mut self) -> Duration {
-        let Pauses { throttled_first, throttled_longest, .. } = self.pauses;
+        let BackoffConfig { throttled_first, throttled_longest, .. } = self.config;
         let wait = (throttled_first * (1 << self.throttled.min(3))).min(throttled_longest);
         self.throttled += 1;
         wait

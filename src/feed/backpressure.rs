@@ -1,100 +1,193 @@
-//! Who may wait in memory for a slow or full disk, and what happens to the rest.
+//! The way of trades to the writer: at the writer's pace, into a queue that has an end.
 //!
-//! Main thread; no I/O and no clock. A trade is dropped only when the room is full, the newest
-//! first, and then everything until there is room again, so that a loss is one span of time.
+//! Main thread. A trade is dropped only when the queue is full, the newest first, and then
+//! everything until there is room again, so that a loss is one span of time.
+
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use crate::channel::{Entry, Outbox, TradeBatch};
+use crate::protocol::message::Decoder;
 
 /// Bytes of trade messages that may wait: hours of a busy free plan, minutes of the worst burst.
-pub const ROOM_BYTES: usize = 64 << 20;
+const QUEUE_BYTES: usize = 64 << 20;
 
-/// After dropping, trades are taken in again below this: a room that is let to empty a little
-/// first makes one gap of what would otherwise be hundreds.
-const REOPEN_BYTES: usize = ROOM_BYTES / 4 * 3;
+/// After dropping, trades are taken in again below this: a queue that may empty a little first
+/// makes one gap of what would otherwise be hundreds.
+const RESUME_BYTES: usize = QUEUE_BYTES / 4 * 3;
 
 /// Above this the socket is read no faster than the disk takes rows, as long as the disk takes
 /// any: the server's own buffers are the better place for a burst than ours.
-pub const PACE_BYTES: usize = 512 << 10;
+const PACE_BYTES: usize = 512 << 10;
 
-/// What to do with a batch of trades.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// Hand it over.
-    Keep,
-    /// Hand it over, after telling of the trades that were dropped since `after_ms`.
-    KeepAfterLoss {
-        /// When the last kept trade was received, UNIX milliseconds of this machine.
-        after_ms: i64,
-        /// How many were dropped.
-        trades: u64,
-    },
-    /// Count its trades and tell [`WaitingRoom::dropped`].
-    Drop,
+/// The first pause for a busy disk; a fast one writes a fifth of [`PACE_BYTES`] in it. Each
+/// further one is twice as long …
+const PACE_STEP: Duration = Duration::from_micros(200);
+/// … and together they end here: the server, a stop and a changed watch list come first.
+const LONGEST_PACE: Duration = Duration::from_millis(50);
+
+/// Sends trades to the writer.
+pub(super) struct TradeSender {
+    outbox: Outbox,
+    /// Counts the trades that are dropped.
+    decoder: Decoder,
+    /// When the last trades that were sent had been received, UNIX milliseconds of this machine.
+    last_sent_ms: i64,
+    /// How many were dropped since then, while they are.
+    dropped: Option<u64>,
+    /// Whether the disk takes nothing although it reports no error, so that pacing is of no use.
+    stalled: bool,
 }
 
-/// The state of the room's door.
-#[derive(Debug, Default)]
-pub struct WaitingRoom {
-    last_kept_ms: i64,
-    loss: Option<u64>,
-}
+impl TradeSender {
+    pub(super) fn new(outbox: Outbox) -> Self {
+        Self { outbox, decoder: Decoder::default(), last_sent_ms: 0, dropped: None, stalled: false }
+    }
 
-impl WaitingRoom {
-    /// Decides over a batch of `bytes` received at `received_ms`, with `waiting` bytes inside.
-    pub fn admit(&mut self, waiting: usize, bytes: usize, received_ms: i64) -> Admission {
-        let limit = if self.loss.is_some() { REOPEN_BYTES } else { ROOM_BYTES };
-        if waiting > 0 && waiting + bytes > limit {
-            self.loss.get_or_insert(0);
-            return Admission::Drop;
+    /// Sends trades, or drops and counts them when the queue is full. After a loss, `live_from`
+    /// gives what the ledger is told of the time from which on they are recorded again.
+    pub(super) fn send(&mut self, batch: TradeBatch, live_from: impl FnOnce(i64) -> Entry) {
+        self.pace();
+        let limit = if self.is_dropping() { RESUME_BYTES } else { QUEUE_BYTES };
+        let waiting = self.waiting_bytes();
+        if waiting > 0 && waiting + batch.bytes() > limit {
+            let dropped = self.dropped.get_or_insert(0);
+            for message in batch.messages() {
+                // What is unreadable holds no trades.
+                let _ = self.decoder.decode(message, |_| *dropped += 1);
+            }
+            return;
         }
-        let after_ms = std::mem::replace(&mut self.last_kept_ms, received_ms);
-        match self.loss.take() {
-            None => Admission::Keep,
-            Some(trades) => Admission::KeepAfterLoss { after_ms, trades },
+        if self.report_loss(batch.received_ms) {
+            self.outbox.send(live_from(batch.received_ms));
         }
+        self.last_sent_ms = batch.received_ms;
+        self.outbox.send(Entry::Trades(batch));
     }
 
-    /// Counts trades that were not admitted.
-    pub fn dropped(&mut self, trades: u64) {
-        self.loss = Some(self.loss.unwrap_or(0) + trades);
+    /// Whether trades have been dropped, and none was sent since.
+    pub(super) fn is_dropping(&self) -> bool {
+        self.dropped.is_some()
     }
 
-    /// Whether nothing has been dropped since the last loss was told.
-    pub fn is_open(&self) -> bool {
-        self.loss.is_none()
+    /// Tells of trades that were dropped up to `until_ms`; whether there were any. Also to be called
+    /// at the end of a connection, when no trade follows them.
+    pub(super) fn report_loss(&mut self, until_ms: i64) -> bool {
+        let Some(trades) = self.dropped.take() else { return false };
+        let after_ms = self.last_sent_ms;
+        self.outbox.gauges().slot.feed().lost(after_ms, until_ms);
+        self.outbox.send(Entry::Dropped { after_ms, trades });
+        true
     }
 
-    /// The loss that has not been told yet, at the end of a connection or of the run.
-    pub fn close(&mut self) -> Option<(i64, u64)> {
-        self.loss.take().map(|trades| (self.last_kept_ms, trades))
+    fn waiting_bytes(&self) -> usize {
+        self.outbox.gauges().waiting_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
+    /// than in our memory. A disk that takes nothing is not waited for.
+    fn pace(&mut self) {
+        let before = self.waiting_bytes();
+        if before <= PACE_BYTES {
+            self.stalled = false;
+            return;
+        }
+        let (mut pause, mut paused) = (PACE_STEP, Duration::ZERO);
+        while !self.stalled
+            && self.waiting_bytes() > PACE_BYTES
+            && paused < LONGEST_PACE
+            && !self.outbox.gauges().disk_trouble.load(Ordering::Relaxed)
+        {
+            thread::sleep(pause);
+            paused += pause;
+            pause *= 2;
+        }
+        self.stalled |= paused >= LONGEST_PACE && self.waiting_bytes() >= before;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Admission, REOPEN_BYTES, ROOM_BYTES, WaitingRoom};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc::{self, Receiver};
 
-    #[test]
-    fn a_full_room_drops_the_newest_until_a_quarter_is_free_again() {
-        let mut room = WaitingRoom::default();
-        assert_eq!(room.admit(0, ROOM_BYTES, 1), Admission::Keep);
-        assert_eq!(room.admit(ROOM_BYTES - 10, 10, 2), Admission::Keep);
-        assert_eq!(room.admit(ROOM_BYTES - 10, 11, 3), Admission::Drop);
-        room.dropped(4);
-        assert!(!room.is_open());
-        assert_eq!(room.admit(ROOM_BYTES - 10, 1, 4), Admission::Drop);
-        room.dropped(2);
-        let kept = room.admit(REOPEN_BYTES - 1, 1, 5);
-        assert_eq!(kept, Admission::KeepAfterLoss { after_ms: 2, trades: 6 });
-        assert_eq!(room.admit(ROOM_BYTES - 10, 10, 6), Admission::Keep);
-        assert_eq!(room.close(), None);
+    use super::{Entry, Outbox, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
+    use crate::channel::Gauges;
+
+    struct Queue {
+        gauges: Arc<Gauges>,
+        sender: TradeSender,
+        sent: Receiver<Entry>,
+    }
+
+    impl Queue {
+        fn new() -> Self {
+            let gauges = Arc::new(Gauges::default());
+            // Such a disk is not waited for.
+            gauges.disk_trouble.store(true, Ordering::Relaxed);
+            let (sender, sent) = mpsc::channel();
+            let sender = TradeSender::new(Outbox::new(sender, Arc::clone(&gauges)));
+            Self { gauges, sender, sent }
+        }
+
+        /// Sends a batch of `trades` while `waiting` gives how much waits, from its own size; gives
+        /// what the writer gets.
+        fn send(
+            &mut self,
+            received_ms: i64,
+            trades: u64,
+            waiting: impl Fn(usize) -> usize,
+        ) -> String {
+            let mut batch = TradeBatch::new(received_ms);
+            let elements: Vec<String> = (0..trades).map(|number| number.to_string()).collect();
+            batch.push(&format!(r#"{{"data":[{}],"type":"trade"}}"#, elements.join(",")));
+            self.gauges.waiting_bytes.store(waiting(batch.bytes()), Ordering::Relaxed);
+            self.sender.send(batch, |at_ms| Entry::Log(format!("live from {at_ms}")));
+            self.sent()
+        }
+
+        fn sent(&self) -> String {
+            let sent = self.sent.try_iter().map(|entry| match entry {
+                Entry::Trades(batch) => format!("trades of {}", batch.received_ms),
+                Entry::Dropped { after_ms, trades } => format!("{trades} dropped after {after_ms}"),
+                Entry::Log(text) => text,
+                other => panic!("{other:?}"),
+            });
+            sent.collect::<Vec<_>>().join(", ")
+        }
     }
 
     #[test]
-    fn an_untold_loss_is_told_at_the_end() {
-        let mut room = WaitingRoom::default();
-        room.admit(0, 1, 9);
-        room.admit(ROOM_BYTES, 1, 10);
-        room.dropped(3);
-        assert_eq!(room.close(), Some((9, 3)));
-        assert_eq!(room.close(), None);
+    fn a_full_queue_drops_the_newest_until_a_quarter_is_free_again() {
+        let mut queue = Queue::new();
+        assert_eq!(queue.send(2, 1, |bytes| QUEUE_BYTES - bytes), "trades of 2");
+        assert_eq!(queue.send(3, 4, |bytes| QUEUE_BYTES - bytes + 1), "");
+        assert!(queue.sender.is_dropping());
+        assert_eq!(queue.send(4, 2, |bytes| RESUME_BYTES - bytes + 1), "");
+        let kept = queue.send(5, 1, |bytes| RESUME_BYTES - bytes);
+        assert_eq!(kept, "6 dropped after 2, live from 5, trades of 5");
+        assert_eq!(queue.send(6, 1, |bytes| QUEUE_BYTES - bytes), "trades of 6");
+        assert!(!queue.sender.report_loss(7));
+    }
+
+    #[test]
+    fn a_batch_that_is_larger_than_the_queue_is_taken_when_nothing_waits() {
+        let mut queue = Queue::new();
+        let mut batch = TradeBatch::new(1);
+        batch.push(&"x".repeat(QUEUE_BYTES));
+        queue.sender.send(batch, |_| panic!("nothing was lost"));
+        assert_eq!(queue.sent(), "trades of 1");
+    }
+
+    #[test]
+    fn a_loss_that_no_trade_follows_is_told_at_the_end() {
+        let mut queue = Queue::new();
+        assert_eq!(queue.send(9, 1, |_| 0), "trades of 9");
+        assert_eq!(queue.send(10, 3, |_| QUEUE_BYTES), "");
+        assert!(queue.sender.report_loss(11));
+        assert_eq!(queue.sent(), "3 dropped after 9");
+        assert!(!queue.sender.report_loss(12));
     }
 }

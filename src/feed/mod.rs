@@ -1,9 +1,21 @@
 //! Finnhub's side: one connection, and the policy around it.
 
-pub mod api_key;
-pub mod backoff;
-pub mod backpressure;
-pub mod connection;
-pub mod session;
-pub mod subscriptions;
-pub mod watchdog;
+mod api_key;
+mod backoff;
+mod backpressure;
+mod connection;
+mod session;
+mod subscriptions;
+mod watchdog;
+
+pub(crate) use api_key::VARIABLES;
+pub use api_key::{ApiKey, KeyError, KeySource};
+pub use backoff::{Backoff, BackoffConfig, Next, Outcome};
+pub(crate) use connection::{
+    Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, open_stream, resolve, upgrade,
+};
+pub use connection::{DialError, Endpoint};
+pub use session::{Command, Session, SessionError};
+pub use subscriptions::WatchList;
+pub(crate) use subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
+pub use watchdog::Timeouts;

@@ -10,11 +10,11 @@ use crate::text::grouped;
 
 /// Symbols that the free plan delivers; more get a warning at the start.
 /// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
-pub const FREE_PLAN_SYMBOLS: usize = 50;
+pub(crate) const FREE_PLAN_SYMBOLS: usize = 50;
 
 /// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
 /// plan was seen to take. A file given by mistake or a page gone wild must not fill the memory.
-pub const MOST_SYMBOLS: usize = 5_000;
+pub(super) const MOST_SYMBOLS: usize = 5_000;
 
 /// A symbol is never longer; what is, is a file given in the wrong place.
 const LONGEST_SYMBOL: usize = 100;
@@ -27,7 +27,7 @@ const RESERVED: [char; 4] = [',', ';', '#', '%'];
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check_symbol(symbol: &str) -> Result<(), String> {
+pub(crate) fn check_symbol(symbol: &str) -> Result<(), String> {
     if symbol.is_empty() {
         return Err(
             "a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas"
@@ -52,7 +52,7 @@ pub fn check_symbol(symbol: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// When they are more than [`MOST_SYMBOLS`].
-pub fn check_count(count: usize) -> Result<(), String> {
+pub(crate) fn check_count(count: usize) -> Result<(), String> {
     if count > MOST_SYMBOLS {
         let most = grouped(MOST_SYMBOLS as u64);
         return Err(format!(
@@ -63,7 +63,7 @@ pub fn check_count(count: usize) -> Result<(), String> {
 }
 
 /// Keeps the first of each.
-pub fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(crate) fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = HashSet::new();
     symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
 }
@@ -89,9 +89,9 @@ pub struct WatchList {
 
 impl WatchList {
     /// A list of wanted symbols; repeats are dropped, the order is kept.
-    pub fn new(symbols: impl IntoIterator<Item = String>) -> WatchList {
+    pub fn new(symbols: impl IntoIterator<Item = String>) -> Self {
         let wanted = without_repeats(symbols);
-        WatchList { known: wanted.iter().cloned().collect(), wanted, ..WatchList::default() }
+        Self { known: wanted.iter().cloned().collect(), wanted, ..Self::default() }
     }
 
     /// Everything wanted, in order.

@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// The limits of patience.
+/// How long what is waited for. The defaults are the promised ones; tests have no time for them.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// So long without a text message means a stalled server.
     pub silence: Duration,
     /// Our own WebSocket ping goes out this often.
@@ -17,9 +17,9 @@ pub struct Patience {
     pub answer_within: Duration,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
             // Two of Finnhub's pings and a half: others found 120 to 150 s to work.
             silence: Duration::from_secs(150),
             // Keeps routers on the way from forgetting the connection.
@@ -35,23 +35,23 @@ const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// What the watchdog asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// All is well.
     Fine,
     /// Send a WebSocket ping now.
     Ping,
-    /// Connect anew: no text message for [`Patience::silence`].
+    /// Connect anew: no text message for [`Timeouts::silence`].
     Silent,
     /// Connect anew: a ping was not answered.
     Unanswered,
-    /// Connect anew: the server has read nothing for [`Patience::silence`].
+    /// Connect anew: the server has read nothing for [`Timeouts::silence`].
     NotReading,
 }
 
 /// What is known of one connection.
 #[derive(Debug)]
-pub struct Watchdog {
-    patience: Patience,
+pub(super) struct Watchdog {
+    timeouts: Timeouts,
     last_text: Instant,
     last_ping: Instant,
     last_check: Instant,
@@ -61,9 +61,9 @@ pub struct Watchdog {
 
 impl Watchdog {
     /// A connection that was opened at `now`.
-    pub fn new(patience: Patience, now: Instant) -> Watchdog {
-        Watchdog {
-            patience,
+    pub(super) fn new(timeouts: Timeouts, now: Instant) -> Self {
+        Self {
+            timeouts,
             last_text: now,
             last_ping: now,
             last_check: now,
@@ -73,20 +73,20 @@ impl Watchdog {
     }
 
     /// A text message arrived.
-    pub fn text(&mut self, now: Instant) {
+    pub(super) fn text(&mut self, now: Instant) {
         self.last_text = now;
         self.waiting_for_answer = false;
     }
 
     /// A frame that is no text arrived; `pong` when it answers a ping of ours.
-    pub fn frame(&mut self, pong: bool) {
+    pub(super) fn frame(&mut self, pong: bool) {
         self.answers_pings |= pong;
         self.waiting_for_answer = false;
     }
 
     /// Looks at the clock, after each look at the socket. `unsent_since` is when the server began to
     /// take nothing of what waits for it, if it does. A [`Verdict::Ping`] counts as sent.
-    pub fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {
+    pub(super) fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {
         let turn = now.duration_since(self.last_check);
         self.last_check = now;
         if turn > LONGEST_TURN {
@@ -95,20 +95,20 @@ impl Watchdog {
             self.last_ping = (self.last_ping + turn).min(now);
             return Verdict::Fine;
         }
-        if now.duration_since(self.last_text) >= self.patience.silence {
+        if now.duration_since(self.last_text) >= self.timeouts.silence {
             return Verdict::Silent;
         }
-        if unsent_since.is_some_and(|since| now.duration_since(since) >= self.patience.silence) {
+        if unsent_since.is_some_and(|since| now.duration_since(since) >= self.timeouts.silence) {
             return Verdict::NotReading;
         }
         let since_ping = now.duration_since(self.last_ping);
         if self.waiting_for_answer
             && self.answers_pings
-            && since_ping >= self.patience.answer_within
+            && since_ping >= self.timeouts.answer_within
         {
             return Verdict::Unanswered;
         }
-        if since_ping >= self.patience.ping_every {
+        if since_ping >= self.timeouts.ping_every {
             self.last_ping = now;
             self.waiting_for_answer = true;
             return Verdict::Ping;
@@ -121,7 +121,7 @@ impl Watchdog {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Patience, Verdict, Watchdog};
+    use super::{Timeouts, Verdict, Watchdog};
 
     enum Event {
         Text,
@@ -136,7 +136,7 @@ mod tests {
     /// Events at seconds after the opening, with a check in each second between them.
     fn check(events: &[(u64, Event)]) {
         let opened = Instant::now();
-        let mut watchdog = Watchdog::new(Patience::default(), opened);
+        let mut watchdog = Watchdog::new(Timeouts::default(), opened);
         let mut checked = 0;
         for (second, event) in events {
             let at = |second| opened + Duration::from_secs(second);
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_server_that_reads_nothing_is_left_however_much_it_says() {
         let opened = Instant::now();
-        let mut watchdog = Watchdog::new(Patience::default(), opened);
+        let mut watchdog = Watchdog::new(Timeouts::default(), opened);
         for second in 1..=170 {
             let now = opened + Duration::from_secs(second);
             watchdog.text(now);

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Event, EventKind};
 use crate::error::printable;
-use crate::feed::api_key::VARIABLES;
+use crate::feed::VARIABLES;
 
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
 const TIME: Duration = Duration::from_secs(30);

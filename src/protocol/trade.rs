@@ -17,7 +17,7 @@ pub struct Part<'a> {
 
 impl<'a> Part<'a> {
     /// The first `length` bytes of `rest`, which must end at a character's end.
-    pub(crate) fn new(rest: &'a str, length: usize) -> Part<'a> {
+    pub(crate) fn new(rest: &'a str, length: usize) -> Self {
         Part { rest, length }
     }
 
@@ -49,7 +49,7 @@ impl<'a> Part<'a> {
 const BLOCK_BYTES: usize = 16;
 
 impl<'a> From<&'a str> for Part<'a> {
-    fn from(text: &'a str) -> Part<'a> {
+    fn from(text: &'a str) -> Self {
         Part { rest: text, length: text.len() }
     }
 }

@@ -32,6 +32,6 @@ pub use ledger::{belongs_to_recording, ledger_path};
 pub use lock_file::{Synced, read_synced};
 pub use options::{Destination, Fsync, RecorderOptions, Report};
 pub use preflight::{try_header, try_log, try_out};
-pub use rotation::{Rotate, closed_label, compressed_name};
+pub use rotation::{Rotate, closed_label, compressed_name, recording_of};
 pub use row::push_row;
 pub use writer::{Recorder, WriterError, WriterHandle};

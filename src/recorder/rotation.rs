@@ -131,12 +131,27 @@ pub fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
     (rest.is_empty() || rest.strip_prefix('-').is_some_and(number)).then_some(label)
 }
 
+/// The recording that a file belongs to: `op1.csv` for `op1-2026-11-23T14-2.csv.gz`, and for itself.
+pub fn recording_of(path: &Path) -> PathBuf {
+    let compressed = path.extension().is_some_and(|ending| ending == "gz");
+    let plain = if compressed { path.with_extension("") } else { path.to_owned() };
+    let (stem, ending) = split_name(&plain);
+    let (name, stem) = (plain.file_name().unwrap_or_default(), stem.to_string_lossy());
+    let outs = stem
+        .match_indices('-')
+        .map(|(at, _)| plain.with_file_name(format!("{}{ending}", &stem[..at])));
+    let found = outs.into_iter().find(|out| closed_label(out, name).is_some());
+    found.unwrap_or(plain)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Archive, Rotate, archive_without_ledger, free_archive, is_archive_of};
+    use super::{
+        Archive, Rotate, archive_without_ledger, free_archive, is_archive_of, recording_of,
+    };
 
     /// 2026-11-23T14:59:59.999Z
     const TIME: i64 = 1_795_445_999_999;
@@ -182,6 +197,11 @@ mod tests {
             "op1-2026-11-23T14-12.csv",
         ] {
             assert!(is_archive_of(out, name.as_ref()), "{name}");
+            assert_eq!(recording_of(&out.with_file_name(name)), out);
+            assert_eq!(recording_of(&out.with_file_name(format!("{name}.gz"))), out);
+        }
+        for name in ["op1.csv", "my-op1.csv", "op1-old.csv", "-", "op1-2026-11-23-.csv"] {
+            assert_eq!(recording_of(name.as_ref()), Path::new(name));
         }
         for name in [
             "op1.csv",

@@ -28,7 +28,7 @@ use log::info;
 
 use crate::clock::now_ms;
 use crate::error::{EXIT_INTERRUPTED, EXIT_OK, Error};
-use crate::feed::backoff::{Backoff, Next, Outcome as Attempt};
+use crate::feed::{Backoff, Next, Outcome as Attempt};
 use crate::logging;
 use crate::terminal::ERASE;
 use crate::text::counted;

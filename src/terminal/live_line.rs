@@ -5,7 +5,6 @@
 //! the cursor waits at its beginning, so that everything from there on can be erased, however the
 //! terminal has wrapped it; and automatic wrapping is off while it is drawn.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,7 +14,7 @@ use crate::clock::now_ms;
 use crate::error::printable;
 use crate::status::market_hours::human_duration;
 use crate::status::silence::Silence;
-use crate::status::snapshot::{FeedState, Snapshot, SnapshotSlot};
+use crate::status::snapshot::{FeedState, Snapshot};
 use crate::text::{counted, file_size, grouped, per_second};
 
 /// From the cursor, which is at the line's beginning, to the end of the screen.
@@ -30,42 +29,47 @@ const USUAL_WIDTH: usize = 80;
 /// Characters of a reason that are shown: the counters behind it matter, too.
 const REASON_CHARACTERS: usize = 60;
 
+/// Where room is scarce a text keeps so many characters at least, or goes.
+const SHORTEST_TEXT: usize = 12;
+
 /// A snapshot is renewed five times a second; one that is this old means a writer that waits for
 /// the disk.
 const STUCK_AFTER_MS: i64 = 3_000;
 
 /// Where the line takes its numbers from.
 #[derive(Debug)]
-pub struct LiveLine {
-    slot: SnapshotSlot,
-    gauges: Arc<Gauges>,
-}
+pub(super) struct LiveLine(Arc<Gauges>);
 
 impl LiveLine {
     /// A line that shows the latest snapshot.
-    pub fn new(slot: SnapshotSlot, gauges: Arc<Gauges>) -> LiveLine {
-        LiveLine { slot, gauges }
+    pub(super) fn new(gauges: Arc<Gauges>) -> LiveLine {
+        LiveLine(gauges)
     }
 
     /// The bytes that draw it over the one before; `None` as long as nothing is known.
     pub(super) fn draw(&self, colours: bool) -> Option<String> {
-        let snapshot = self.slot.latest();
+        let snapshot = self.0.slot.latest();
         if snapshot.started_ms == 0 {
             return None;
         }
-        let last_message_ms = self.gauges.last_message_ms.load(Ordering::Relaxed);
-        let line = fit(&text(&snapshot, last_message_ms, now_ms()));
+        let last_message_ms = self.0.last_message_ms.load(Ordering::Relaxed);
+        let line = parts(&snapshot, last_message_ms, now_ms());
+        let width = width();
+        let line = cut(&shortened(line, width), width);
         let line = if colours { coloured(&line, snapshot.state) } else { line };
         Some(format!("{}\r", one_line(&line)))
     }
 }
 
+/// Columns that can be used. The last one is left free: some terminals wrap there all the same.
+fn width() -> usize {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    size.map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0)).saturating_sub(1)
+}
+
 /// `text`, cut to what the terminal can show in one line.
 pub(crate) fn fit(text: &str) -> String {
-    let width = terminal_size::terminal_size_of(std::io::stderr())
-        .map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0));
-    // The last column is left free: some terminals wrap there all the same.
-    cut(text, width.saturating_sub(1))
+    cut(text, width())
 }
 
 /// What draws `text` in the place of the line before. The cursor stays behind it, so that what
@@ -74,40 +78,72 @@ pub(crate) fn one_line(text: &str) -> String {
     format!("\r{NO_WRAPPING}{text}{WRAPPING}\x1b[J")
 }
 
-/// Everything worth a glance, the most important first because the end may not fit.
-fn text(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> String {
-    let mut line = snapshot.state.name().to_owned();
+/// A part of the line with what sets it apart from the one before, and how soon it may be shortened.
+struct Part(Keep, String);
+
+/// What may be shortened where the line does not fit, the first first. A person who looks up after
+/// weeks must at least see the state, the trades, the age, what is missing, and the size.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Keep {
+    Reconnects,
+    Rate,
+    /// From here on they are cut, as long as something remains that can be read.
+    Symbols,
+    Text,
+    Always,
+}
+
+/// Everything worth a glance.
+fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
+    let mut line = vec![Part(Keep::Always, snapshot.state.name().to_owned())];
     if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
         let reason = snapshot.reason.trim_start_matches("not connected: ");
-        let _ = write!(line, ": {}", printable(reason, REASON_CHARACTERS));
+        line.push(Part(Keep::Text, format!(": {}", printable(reason, REASON_CHARACTERS))));
     }
-    let mut part = |text: String| {
-        line.push_str(" · ");
-        line.push_str(&text);
-    };
+    let mut part = |keep, text: String| line.push(Part(keep, format!(" · {text}")));
     let stuck_ms = now_ms - snapshot.published_ms;
     if let Some(trouble) = &snapshot.disk_trouble {
-        part(format!("{trouble}, trades wait in memory"));
+        part(Keep::Text, format!("{trouble}, trades wait in memory"));
     } else if stuck_ms >= STUCK_AFTER_MS {
-        part(format!("the disk has not answered for {}", human_duration(stuck_ms)));
+        part(Keep::Text, format!("the disk has not answered for {}", human_duration(stuck_ms)));
     }
     if let Some(notice) = Silence::of(snapshot, now_ms).and_then(|silence| silence.notice()) {
-        part(notice);
+        part(Keep::Text, notice);
     }
-    part(symbols(snapshot));
-    part(counted(snapshot.counts.written, "trade"));
+    part(Keep::Symbols, symbols(snapshot));
+    part(Keep::Always, counted(snapshot.counts.written, "trade"));
     if snapshot.counts.dropped > 0 {
-        part(format!("{} dropped", grouped(snapshot.counts.dropped)));
+        part(Keep::Always, format!("{} dropped", grouped(snapshot.counts.dropped)));
     }
-    part(per_second(snapshot.trades_per_second));
-    part(match last_message_ms {
+    part(Keep::Rate, per_second(snapshot.trades_per_second));
+    let age = match last_message_ms {
         0 => "no message yet".to_owned(),
         at_ms => format!("last {} ago", human_duration(now_ms - at_ms)),
-    });
-    part(format!("{} missing", human_duration(snapshot.missing_ms)));
-    part(counted(snapshot.reconnects, "reconnect"));
-    part(file_size(snapshot.out_bytes));
+    };
+    part(Keep::Always, age);
+    part(Keep::Always, format!("{} missing", human_duration(snapshot.missing_ms)));
+    part(Keep::Reconnects, counted(snapshot.reconnects, "reconnect"));
+    part(Keep::Always, file_size(snapshot.out_bytes));
     line
+}
+
+/// The line in `width` characters, as far as that can be done without what is always kept.
+fn shortened(mut parts: Vec<Part>, width: usize) -> String {
+    let length = |text: &str| text.chars().count();
+    loop {
+        let too_long =
+            parts.iter().map(|part| length(&part.1)).sum::<usize>().saturating_sub(width);
+        let next = parts.iter_mut().filter(|part| part.0 < Keep::Always).min_by_key(|part| part.0);
+        let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { break };
+        let left = length(text).saturating_sub(too_long);
+        *text = if *keep >= Keep::Symbols && left >= SHORTEST_TEXT {
+            cut(text, left)
+        } else {
+            String::new()
+        };
+        *keep = Keep::Always;
+    }
+    parts.into_iter().map(|part| part.1).collect()
 }
 
 /// `3 symbols`, or `3 symbols (1 refused)`.
@@ -145,7 +181,7 @@ fn coloured(line: &str, state: FeedState) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{coloured, cut, text};
+    use super::{coloured, cut, parts, shortened};
     use crate::status::snapshot::{Counts, FeedState, Snapshot, TickerSnapshot};
 
     /// A Monday noon in New York, so that the market's hours say nothing.
@@ -170,6 +206,10 @@ mod tests {
             tickers: vec![ticker("A", false), ticker("B", false), ticker("C", true)],
             ..Snapshot::default()
         }
+    }
+
+    fn text(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> String {
+        shortened(parts(snapshot, last_message_ms, now_ms), usize::MAX)
     }
 
     fn check(snapshot: &Snapshot, last_message_ms: i64, after_ms: i64, expected: &str) {
@@ -226,6 +266,34 @@ mod tests {
         silent.tickers[1].last_received_ms = Some(silent.published_ms);
         let line = text(&silent, NOON, silent.published_ms);
         assert!(line.starts_with("live · no trades for A for 20 m · 2 symbols"), "{line}");
+    }
+
+    #[test]
+    fn what_matters_is_kept_at_80_columns_and_the_rest_shortened() {
+        let narrow = |snapshot: &Snapshot, width| {
+            let line = shortened(parts(snapshot, NOON, NOON + 1_500), width);
+            assert!(line.chars().count() <= width, "{line}");
+            line
+        };
+        let mut silent = snapshot();
+        silent.missing_ms = 72_000;
+        assert_eq!(
+            narrow(&silent, 79),
+            "live · 2 symbols (… · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
+        );
+        let down = Snapshot {
+            state: FeedState::Down,
+            reason: "not connected: cannot resolve the name ws.finnhub.io: Name or service".into(),
+            ..silent
+        };
+        assert_eq!(
+            narrow(&down, 79),
+            "down: cannot resol… · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
+        );
+        assert_eq!(
+            narrow(&down, 70),
+            "down · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
+        );
     }
 
     #[test]

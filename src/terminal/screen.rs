@@ -1,21 +1,28 @@
 //! Standard error, behind a thread of its own, and how it is to look.
 //!
-//! Used by the main thread. Whoever logs gets a sender and never waits; only at the very end the
-//! last lines are waited for, and not for long.
+//! The handle is the main thread's. Whoever logs gets a sender and never waits; only at the very end
+//! the last lines are waited for, and not for long.
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::live_line::{ERASE, LiveLine};
+use super::log_lines::LogLines;
 use crate::channel::{Gauges, Line};
+use crate::clock::now_ms;
 use crate::error::Error;
 use crate::recorder::Report;
-use crate::status::snapshot::SnapshotSlot;
-use crate::terminal::{self, LiveLine, Look, WAITING_LINES};
 use crate::threads::spawn;
+
+/// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
+const WAITING_LINES: usize = 1024;
+
+/// How often the live line is renewed: its ages are in seconds.
+const RENEW_EVERY: Duration = Duration::from_millis(500);
 
 /// A terminal that has no room for the summary within this does not get it …
 const SUMMARY: Duration = Duration::from_millis(200);
@@ -36,12 +43,11 @@ impl Screen {
     pub(crate) fn start(
         quiet: bool,
         rows_on_standard_output: bool,
-        slot: &SnapshotSlot,
         gauges: &Arc<Gauges>,
     ) -> Result<Screen, Error> {
-        let look = look(quiet, rows_on_standard_output, slot, gauges);
+        let shown = Shown::new(quiet, rows_on_standard_output, gauges);
         let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
-        let thread = spawn("terminal", move || terminal::run(&lines, &mut io::stderr(), look))?;
+        let thread = spawn("terminal", move || shown.run(&lines, &mut io::stderr()))?;
         Ok(Screen { sender, thread })
     }
 
@@ -78,20 +84,124 @@ impl Screen {
     }
 }
 
-/// A live line and colours only where somebody sees them.
-fn look(
-    quiet: bool,
-    rows_on_standard_output: bool,
-    slot: &SnapshotSlot,
-    gauges: &Arc<Gauges>,
-) -> Look {
-    let terminal =
-        io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|name| name != "dumb");
-    // https://no-color.org: any value but an empty one.
-    let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    // Rows on the same screen would be written over the line.
-    let rows_there = rows_on_standard_output && io::stdout().is_terminal();
-    let live_line = (terminal && !rows_there && !quiet)
-        .then(|| LiveLine::new(slot.clone(), Arc::clone(gauges)));
-    Look { colours: terminal && !no_color, live_line }
+/// What the terminal thread shows.
+#[derive(Debug)]
+struct Shown {
+    log: LogLines,
+    live_line: Option<LiveLine>,
+}
+
+impl Shown {
+    /// A live line and colours only where somebody sees them.
+    fn new(quiet: bool, rows_on_standard_output: bool, gauges: &Arc<Gauges>) -> Shown {
+        let terminal =
+            io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|name| name != "dumb");
+        // https://no-color.org: any value but an empty one.
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        // Rows on the same screen would be written over the line.
+        let rows_there = rows_on_standard_output && io::stdout().is_terminal();
+        let live_line =
+            (terminal && !rows_there && !quiet).then(|| LiveLine::new(Arc::clone(gauges)));
+        Shown { log: LogLines::new(terminal && !no_color), live_line }
+    }
+
+    /// Shows lines until [`Line::End`], or until nobody can send any more.
+    fn run(mut self, lines: &Receiver<Line>, out: &mut dyn Write) {
+        let mut drawn = false;
+        let mut ended = false;
+        while !ended {
+            let mut text = String::new();
+            for line in wait_for_lines(lines, self.live_line.is_some()) {
+                ended = line == Line::End;
+                self.push(&mut text, line);
+            }
+            if drawn && (!text.is_empty() || self.live_line.is_none()) {
+                text.insert_str(0, ERASE);
+                drawn = false;
+            }
+            if let Some(live_line) =
+                self.live_line.as_ref().and_then(|line| line.draw(self.log.colours))
+            {
+                text.push_str(&live_line);
+                drawn = true;
+            }
+            // In one write, so that nothing flickers. A terminal that is gone is no reason to stop
+            // recording.
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
+    }
+
+    fn push(&mut self, text: &mut String, line: Line) {
+        if let Line::Log(level, line) = line {
+            return self.log.push(text, now_ms(), level, &line);
+        }
+        // Everything else is about the end.
+        self.live_line = None;
+        self.log.tell_repeats(text, now_ms());
+        if let Line::Plain(line) = line {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+}
+
+/// The lines that wait, up to the end; none when it is time to renew the live line.
+fn wait_for_lines(lines: &Receiver<Line>, renew: bool) -> Vec<Line> {
+    let first = if renew {
+        lines.recv_timeout(RENEW_EVERY)
+    } else {
+        lines.recv().map_err(|_| RecvTimeoutError::Disconnected)
+    };
+    match first {
+        Err(RecvTimeoutError::Timeout) => Vec::new(),
+        Err(RecvTimeoutError::Disconnected) => vec![Line::End],
+        Ok(line) => {
+            let mut waiting = vec![line];
+            while waiting.len() <= WAITING_LINES && waiting.last() != Some(&Line::End) {
+                let Ok(line) = lines.try_recv() else { break };
+                waiting.push(line);
+            }
+            waiting
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use log::Level;
+
+    use super::{LogLines, Shown};
+    use crate::channel::Line;
+
+    fn shown(lines: Vec<Line>, colours: bool) -> String {
+        let (sender, receiver) = mpsc::channel();
+        for line in lines {
+            sender.send(line).unwrap();
+        }
+        drop(sender);
+        let mut out = Vec::new();
+        Shown { log: LogLines::new(colours), live_line: None }.run(&receiver, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn only_warnings_and_errors_have_a_colour_and_only_where_wanted() {
+        let lines = || {
+            [Level::Info, Level::Warn, Level::Error].map(|level| Line::Log(level, "x".to_owned()))
+        };
+        assert!(!shown(lines().into(), false).contains('\x1b'));
+        let coloured = shown(lines().into(), true);
+        // Behind the clock, which has a date in front of it in the first line.
+        let coloured: Vec<&str> =
+            coloured.lines().map(|line| &line[line.find(':').unwrap() + 7..]).collect();
+        assert_eq!(coloured, ["INFO  x", "\x1b[33mWARN \x1b[0m x", "\x1b[31mERROR\x1b[0m x"]);
+    }
+
+    #[test]
+    fn nothing_comes_after_the_end() {
+        let lines = vec![Line::Plain("a".into()), Line::End, Line::Plain("b".into())];
+        assert_eq!(shown(lines, false), "a\n");
+    }
 }

@@ -11,6 +11,7 @@ use std::{
 use serde::Serialize;
 
 use super::check::{parse_integer, shown};
+use super::days::Days;
 use super::source::Source;
 use crate::recorder::{compressed_name, ledger_path};
 use crate::rows::RowReader;
@@ -23,6 +24,9 @@ const GAPS_LISTED: usize = 5;
 
 /// The reason of a gap that somebody asked for.
 const STOPPED: &str = "stopped";
+
+/// The reason with which a closed file ends: the next file goes on from there.
+const ROTATED: &str = "rotated";
 
 /// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,6 +45,9 @@ pub struct Coverage {
     pub end: Option<End>,
     /// Ledger rows that could not be understood and were passed over.
     pub malformed: u64,
+    /// The same spans day by day.
+    #[serde(skip)]
+    pub(super) days: Days,
 }
 
 /// Covered and missing time, of one ledger or of all.
@@ -181,13 +188,14 @@ impl Coverage {
 
     /// Adds the span of the present state, which ends at `to_ms`.
     fn close(&mut self, to_ms: i64) {
-        let Some(End { state, since_ms, reason }) = self.end.clone() else { return };
-        let missing_ms = to_ms.saturating_sub(since_ms);
-        match state {
-            State::Live => add(&mut self.spans.covered_ms, missing_ms),
-            State::Down => {
-                self.spans.add_gap(Gap { from_ms: since_ms, to_ms, missing_ms, reason });
-            }
+        let Some(end) = &self.end else { return };
+        let gap = (end.state == State::Down).then_some(&*end.reason);
+        self.days.add_span(end.since_ms, to_ms, gap);
+        match gap {
+            None => self.spans.add_covered(to_ms.saturating_sub(end.since_ms)),
+            // A rotation that failed: the file went on at the same instant.
+            Some(ROTATED) if end.since_ms == to_ms => {}
+            Some(reason) => self.spans.add_gap(Gap::new(end.since_ms, to_ms, reason)),
         }
     }
 
@@ -206,8 +214,25 @@ impl Coverage {
     }
 }
 
+impl End {
+    /// Whether the recording goes on in another file.
+    pub(super) fn is_rotation(&self) -> bool {
+        self.state == State::Down && self.reason == ROTATED
+    }
+}
+
+impl Gap {
+    pub(super) fn new(from_ms: i64, to_ms: i64, reason: &str) -> Gap {
+        Gap { from_ms, to_ms, missing_ms: to_ms.saturating_sub(from_ms), reason: reason.to_owned() }
+    }
+}
+
 impl Spans {
-    fn add_gap(&mut self, gap: Gap) {
+    pub(super) fn add_covered(&mut self, span_ms: i64) {
+        add(&mut self.covered_ms, span_ms);
+    }
+
+    pub(super) fn add_gap(&mut self, gap: Gap) {
         add(&mut self.missing_ms, gap.missing_ms);
         // `stopped`, also with more said after a colon.
         if gap.reason.split(':').next() == Some(STOPPED) {
@@ -300,14 +325,8 @@ mod tests {
             None,
             (20, 120, 100),
         );
-        let gap = |from_ms, to_ms, reason: &str| Gap {
-            from_ms,
-            to_ms,
-            missing_ms: to_ms - from_ms,
-            reason: reason.to_owned(),
-        };
-        assert_eq!(coverage.spans.gaps, [gap(10, 30, "killed")]);
-        assert_eq!(coverage.spans.stops, [gap(40, 140, "stopped")]);
+        assert_eq!(coverage.spans.gaps, [Gap::new(10, 30, "killed")]);
+        assert_eq!(coverage.spans.stops, [Gap::new(40, 140, "stopped")]);
     }
 
     #[test]

@@ -6,9 +6,10 @@
 //!
 //! In reading order: [`report`] is what is told, `recording` reads one file row by row, `check`
 //! says what a well-formed row is, `symbols` counts rows per symbol, [`ledger`] reads the coverage
-//! beside a recording, `text` is the report for people.
+//! beside a recording, [`days`] has the sums by day, `text` is the report for people.
 
 mod check;
+pub mod days;
 pub mod ledger;
 mod recording;
 pub mod report;
@@ -22,6 +23,7 @@ use std::{
 };
 
 use crate::error::printable;
+use days::Recordings;
 use report::{Report, Total};
 
 /// Why `verify` could not answer. Trouble with a file is part of the answer, not one of these.
@@ -46,6 +48,7 @@ pub fn run(
     trouble: &mut dyn Write,
 ) -> Result<bool, VerifyError> {
     let mut total = Total::default();
+    let mut recordings = Recordings::default();
     let mut reports = Vec::new();
     let mut separator = "";
     for path in files {
@@ -64,19 +67,28 @@ pub fn run(
             let _ = writeln!(trouble, "error: {name}: {error}");
         }
         total.add(&file);
+        recordings.add(&file);
         if json {
             reports.push(file);
         }
     }
     let ok = total.is_ok();
-    let total = total.finish();
+    let (total, recordings) = (total.finish(), recordings.finish());
     if json {
-        let report = Report { ok, files: reports, total };
+        let report = Report { ok, files: reports, recordings, total };
         serde_json::to_writer(&mut *out, &report).map_err(io::Error::from)?;
         writeln!(out)?;
-    } else if files.len() > 1 {
-        writeln!(out)?;
-        text::write_total(&total, out)?;
+    } else {
+        for recording in
+            recordings.iter().filter(|recording| recording.files > 1 || recording.days.len() > 1)
+        {
+            writeln!(out)?;
+            text::write_days(recording, out)?;
+        }
+        if files.len() > 1 {
+            writeln!(out)?;
+            text::write_total(&total, out)?;
+        }
     }
     out.flush()?;
     Ok(ok)

@@ -3,9 +3,10 @@
 //! Runs on the main thread. One pass, in memory that does not grow with the file; it must not
 //! write anything, nor stop at a malformed row.
 
-use std::{io::Read, path::Path};
+use std::{io::Read, ops::Range, path::Path};
 
 use super::check::{Values, check_row, shown};
+use super::days::day_of;
 use super::ledger::{self, LEDGER_HEADER};
 use super::report::{FileReport, MalformedRow, earlier};
 use super::source::Source;
@@ -46,6 +47,7 @@ fn read_recording(path: &Path, report: &mut FileReport) -> Result<(), String> {
     let header = header.text.to_vec();
     let mut tally = Tally::new(&columns, &header, report);
     let read = tally.read_rows(&mut rows);
+    tally.end_of_day();
     let symbols = tally.symbols.into_sorted();
     report.symbols = symbols;
     read?;
@@ -100,6 +102,9 @@ struct Tally<'a> {
     has_last_row: bool,
     last_timestamp_ms: Option<i64>,
     last_received_ms: Option<i64>,
+    /// The day of the row above, and its rows that are not in the report yet.
+    today: Range<i64>,
+    rows_today: u64,
 }
 
 impl<'a> Tally<'a> {
@@ -113,6 +118,8 @@ impl<'a> Tally<'a> {
             has_last_row: false,
             last_timestamp_ms: None,
             last_received_ms: None,
+            today: 0..0,
+            rows_today: 0,
         }
     }
 
@@ -130,6 +137,21 @@ impl<'a> Tally<'a> {
                     malformed(self.report, row.line, reason);
                 }
             }
+        }
+    }
+
+    fn count_today(&mut self, time_ms: i64) {
+        if !self.today.contains(&time_ms) {
+            self.end_of_day();
+            self.today = day_of(time_ms);
+        }
+        self.rows_today += 1;
+    }
+
+    fn end_of_day(&mut self) {
+        let rows = std::mem::take(&mut self.rows_today);
+        if rows > 0 {
+            self.report.days.add_rows(self.today.start, rows);
         }
     }
 
@@ -151,6 +173,10 @@ impl<'a> Tally<'a> {
             counts.last_received_ms = counts.last_received_ms.max(Some(time));
             self.last_received_ms = Some(time);
         }
+        if let Some(time_ms) = values.received_ms.or(values.timestamp_ms) {
+            self.count_today(time_ms);
+        }
+        let counts = &mut self.report.counts;
         if self.has_last_row && self.last_row == text {
             counts.repeats += 1;
         } else {

@@ -6,6 +6,7 @@
 
 use serde::Serialize;
 
+use super::days::{Days, Recording};
 use super::ledger::{Coverage, Spans};
 use super::symbols::{SymbolCounts, Symbols};
 
@@ -16,6 +17,8 @@ pub struct Report {
     pub ok: bool,
     /// One entry for each file named, in that order.
     pub files: Vec<FileReport>,
+    /// The recordings that these files belong to, day by day.
+    pub recordings: Vec<Recording>,
     /// The sum of all files, as far as they could be read.
     pub total: Total,
 }
@@ -47,6 +50,9 @@ pub struct FileReport {
     pub coverage: Option<Coverage>,
     /// Why the ledger that is there cannot be read; else `null`.
     pub ledger_error: Option<String>,
+    /// Its rows day by day.
+    #[serde(skip)]
+    pub(super) days: Days,
 }
 
 /// A row that is not well-formed.

@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use super::days::{Day, Recording};
 use super::ledger::{Coverage, Gap, Spans, State};
 use super::report::{Counts, FileReport, MalformedRow, Total};
 use super::symbols::Symbols;
@@ -68,6 +69,47 @@ pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> 
     write_spans(&total.spans, out)?;
     write_gaps(&total.spans, out)?;
     write_symbols(&total.symbols, out)
+}
+
+/// Writes a line for each day of a recording.
+///
+/// # Errors
+/// What `out` answers.
+pub(super) fn write_days(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} by day (UTC)", escaped(&recording.recording))?;
+    let head = ["day", "rows", "covered", "missing", "between runs", "worst gap"];
+    let rows = recording.days.iter().map(day_cells);
+    let table: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
+    let widths = [0, 1, 2, 3, 4].map(|column| width(column).unwrap_or_default());
+    for [day, rows, covered, missing, between, worst] in &table {
+        let [w0, w1, w2, w3, w4] = widths;
+        let line = format!(
+            "  {day:<w0$}  {rows:>w1$}  {covered:>w2$}  {missing:>w3$}  {between:>w4$}  {worst}"
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+/// `missing` is what was missed by faults; a day of which no ledger speaks has no times.
+fn day_cells(day: &Day) -> [String; 6] {
+    let Spans { covered_ms, missing_ms, stopped_ms, gaps, .. } = &day.spans;
+    let is_known = *covered_ms > 0 || *missing_ms > 0;
+    let time = |ms: i64| if is_known { duration(ms) } else { "?".to_owned() };
+    let worst = gaps.first().map(|gap| {
+        let from = show_ms(gap.from_ms);
+        let from = from.get(11..19).unwrap_or(&from);
+        format!("{} from {from}  {}", duration(gap.missing_ms), escaped(&gap.reason))
+    });
+    [
+        day.day.clone(),
+        grouped(day.rows),
+        time(*covered_ms),
+        time(missing_ms - stopped_ms),
+        time(*stopped_ms),
+        worst.unwrap_or_default(),
+    ]
 }
 
 /// Counts that need no column, and those whose column is there. Under the malformed rows stand
@@ -139,9 +181,12 @@ fn write_spans(spans: &Spans, out: &mut dyn Write) -> io::Result<()> {
     line(out, "missing", &format!("{}{stopped}", duration(spans.missing_ms)))
 }
 
-/// A ledger that ends `down` has a gap whose length nobody knows yet.
+/// A ledger that ends `down` has a gap whose length nobody knows yet, unless the next file goes on.
 fn write_end(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
     match &coverage.end {
+        Some(end) if end.is_rotation() => {
+            line(out, "rotated", &format!("{}  it goes on in the next file", show_ms(end.since_ms)))
+        }
         Some(end) if end.state == State::Down => {
             let since = show_ms(end.since_ms);
             line(out, "not recorded since", &format!("{since}  {}", escaped(&end.reason)))

@@ -8,7 +8,7 @@
 use std::env;
 use std::time::Duration;
 
-use finnhub_stream::feed::watchdog::Patience;
+use finnhub_stream::feed::Timeouts;
 
 use crate::connection::Connection;
 use crate::frames::{Opcode, whole_frame};
@@ -25,7 +25,7 @@ const SEED_VARIABLE: &str = "FINNHUB_TEST_SEED";
 const TICKERS: [&str; 3] = ["AAPL", "BINANCE:BTCUSDT", "IC MARKETS:1"];
 const PING: &str = r#"{"type":"ping"}"#;
 
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     silence: Duration::from_millis(900),
     ping_every: Duration::from_millis(250),
     answer_within: Duration::from_millis(200),
@@ -98,7 +98,7 @@ struct Play {
 impl Play {
     fn new(seed: u64) -> Self {
         let server = Server::plain();
-        let inside = Inside::start(&server.url(), &TICKERS, PATIENCE);
+        let inside = Inside::start(&server.url(), &TICKERS, TIMEOUTS);
         let dice = fastrand::Rng::with_seed(seed);
         Self { server, inside, dice, next: 1, expected: Vec::new() }
     }

@@ -11,12 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use finnhub_stream::channel::{Entry, Gauges, Outbox};
-use finnhub_stream::feed::api_key::{ApiKey, KeySource};
-use finnhub_stream::feed::backoff::Pauses;
-use finnhub_stream::feed::connection::Endpoint;
-use finnhub_stream::feed::session::{Command, Session, SessionError};
-use finnhub_stream::feed::subscriptions::WatchList;
-use finnhub_stream::feed::watchdog::Patience;
+use finnhub_stream::feed::{
+    ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
+};
 use finnhub_stream::recorder::Report;
 use finnhub_stream::recorder::columns::Column;
 use finnhub_stream::recorder::{Destination, Fsync, OpenError, Recorder, RecorderOptions};
@@ -50,8 +47,8 @@ pub(crate) fn open_recorder(
 }
 
 /// Waits short enough for a test, in the proportions of the promised ones.
-pub(crate) fn short_pauses() -> Pauses {
-    Pauses {
+pub(crate) fn short_waits() -> BackoffConfig {
+    BackoffConfig {
         shortest: Duration::from_millis(5),
         longest: Duration::from_millis(50),
         good_connection: Duration::from_secs(30),
@@ -73,7 +70,7 @@ pub(crate) struct Inside {
 
 impl Inside {
     /// Streams from `url` into a directory of its own.
-    pub(crate) fn start(url: &str, tickers: &[&str], patience: Patience) -> Self {
+    pub(crate) fn start(url: &str, tickers: &[&str], timeouts: Timeouts) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let (recorder, outbox, inbox) =
             open_recorder(directory.path(), &COLUMNS).expect("a new recording");
@@ -84,7 +81,7 @@ impl Inside {
         let watch_list = WatchList::new(tickers.iter().map(|ticker| (*ticker).to_owned()));
         let sender = outbox.clone();
         let session =
-            Session::new(endpoint, key, patience, short_pauses(), watch_list, sender, commanded);
+            Session::new(endpoint, key, timeouts, short_waits(), watch_list, sender, commanded);
         Self {
             directory,
             commands,

@@ -48,7 +48,10 @@ fn one_live_line_stands_under_the_log_and_is_gone_at_the_end() {
     for part in ["/s · last ", " ago · 0 s missing · 0 reconnects · "] {
         assert!(live.contains(part), "{live}");
     }
-    assert!(log.iter().all(|row| row.as_bytes()[2] == b':'), "a clock begins each: {log:#?}");
+    // The first line of a day has the date in front of the time.
+    let clocks = log.iter().enumerate().map(|(at, row)| &row[if at == 0 { 11 } else { 0 }..]);
+    assert!(log[0].starts_with("20"), "{log:#?}");
+    assert!(clocks.into_iter().all(|row| row.as_bytes()[2] == b':'), "{log:#?}");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     let rows = screen(&recorder.stderr(), WIDE);
     assert_eq!(rows.last().expect("rows"), &summary_line(1, 1), "{rows:#?}");
@@ -56,6 +59,65 @@ fn one_live_line_stands_under_the_log_and_is_gone_at_the_end() {
     let bytes = recorder.stderr();
     let summary = bytes.lines().last().expect("lines");
     assert_eq!(summary.trim_end(), summary_line(1, 1), "plain, without any escape");
+}
+
+#[test]
+fn times_are_local_on_the_terminal_and_utc_in_the_log() {
+    /// Half an hour beside every other zone of this size, and no summer time.
+    const AHEAD_MINUTES: u32 = 5 * 60 + 30;
+    let server = Server::plain();
+    let mut recorder = run(&server).env("TZ", "Asia/Kolkata").spawn();
+    let connection = server.connect_and_wait_for_subscriptions(2);
+    recorder.wait_until_it_says("connected to");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let minute = |text: &str, before: char| {
+        let line = text.lines().find(|line| line.contains("connected to")).expect("the line");
+        let clock = line.split_once("INFO").expect("a level").0.trim_end();
+        let clock = clock.rsplit(before).next().expect("a clock");
+        let [hours, minutes] = [0, 3].map(|at| clock[at..at + 2].parse::<u32>().expect("digits"));
+        60 * hours + minutes
+    };
+    let (local, utc) = (minute(&recorder.stderr(), ' '), minute(&recorder.log(), 'T'));
+    let ahead = (local + 24 * 60 - utc) % (24 * 60);
+    // The two may be written on both sides of a full minute.
+    assert!(ahead.abs_diff(AHEAD_MINUTES) <= 1, "{local} {utc}: {}", recorder.seen());
+}
+
+#[test]
+fn at_80_columns_everything_that_matters_is_in_the_line() {
+    let server = Server::plain();
+    let terminal = PseudoTerminal::new(80);
+    let (mut recorder, connection) = shown(run(&server), &server, &terminal);
+    connection.reset();
+    let _closed = server.shut_down();
+    recorder.wait_until("an outage that lasts", |now| {
+        let bytes = now.stderr();
+        let lines = live_lines(&bytes);
+        let line = lines.last().map_or("", |(_, line)| *line);
+        // The colours of the state have 9 characters.
+        line.chars().count() <= 79 + 9
+            && ["down", ": cannot ", "1 trade", "last ", " missing", " B"]
+                .iter()
+                .all(|part| line.contains(part))
+    });
+    recorder.signal(Signal::SIGTERM);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+}
+
+#[test]
+fn ten_equal_warnings_are_one_line_and_a_count_on_the_terminal() {
+    const WARNING: &str = "WARN  not a trade (it is no object): 7\n";
+    let server = Server::plain();
+    let mut recorder = run(&server).spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(2);
+    for _ in 0..10 {
+        connection.send_text(NO_TRADE);
+    }
+    recorder.wait_until("all of them", |now| now.log().matches(WARNING).count() == 10);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let told = recorder.stderr();
+    assert_eq!(told.matches(WARNING).count(), 1, "{told}");
+    assert!(told.contains("WARN  not a trade (it is no object): 7 (10 times)\n"), "{told}");
 }
 
 #[test]

@@ -90,6 +90,93 @@ fn a_file_that_is_being_recorded_is_read_up_to_its_last_whole_row() {
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
 }
 
+/// Two days in three files: one compressed, one closed by hand, and the live one.
+fn rotated() -> Run {
+    const HEADER: &str = "ticker,price,volume,received_ms";
+    const LEDGER: &str = "time_ms,state,tickers,reason";
+    // 2026-11-22T00:00:00Z and the midnight after it.
+    let (day, midnight): (i64, i64) = (1_795_305_600_000, 1_795_392_000_000);
+    let first = format!("{HEADER}\nAAPL,1.5,5,{day}\nAAPL,1.5,6,{}\n", midnight - 1);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(first.as_bytes()).expect("memory");
+    let ledger = format!(
+        "{LEDGER}\n{day},live,AAPL,\n{},down,,silent\n{},live,AAPL,\n{midnight},down,,rotated\n",
+        day + 3_600_000,
+        day + 3_690_000,
+    );
+    Run::without_key()
+        .file("op1-2026-11-22.csv.gz", encoder.finish().expect("memory"))
+        .file("op1-2026-11-22.coverage.csv", ledger)
+        .file("op1-2026-11-23.csv", format!("{HEADER}\nAAPL,1.5,7,{midnight}\n"))
+        .file(
+            "op1-2026-11-23.coverage.csv",
+            format!("{LEDGER}\n{midnight},live,AAPL,\n{},down,,stopped\n", midnight + 60_000),
+        )
+        .file("op1.csv", format!("{HEADER}\nMSFT,2,1,{}\n", midnight + 600_000))
+        .file(
+            "op1.coverage.csv",
+            format!(
+                "{LEDGER}\n{},down,,stopped\n{},live,MSFT,\n",
+                midnight + 60_000,
+                midnight + 300_000
+            ),
+        )
+        .arg("verify")
+        .arg("op1-2026-11-22.csv.gz")
+        .arg("op1-2026-11-23.csv")
+        .arg("op1.csv")
+}
+
+#[test]
+fn rotated_files_are_told_by_day_and_a_rotation_is_an_end_and_no_gap() {
+    let (code, recorder) = rotated().run_to_its_end();
+    assert_eq!(code, 0, "{}", recorder.seen());
+    let told = recorder.stdout();
+    let table: Vec<&str> =
+        told.lines().skip_while(|line| *line != "op1.csv by day (UTC)").collect();
+    assert_eq!(
+        table[1..4],
+        [
+            "  day         rows    covered   missing  between runs  worst gap",
+            "  2026-11-22     2  23 h 58 m  1 m 30 s           0 s  1 m 30 s from 01:00:00  silent",
+            "  2026-11-23     2        6 m       0 s           4 m",
+        ],
+        "{told}"
+    );
+    assert!(
+        told.contains(
+            "  rotated               2026-11-23T00:00:00.000Z  it goes on in the next file\n"
+        ),
+        "{told}"
+    );
+    assert!(!told.contains("not recorded since    2026-11-23T00:00:00"), "{told}");
+}
+
+#[test]
+fn the_days_are_in_the_json_too() {
+    let (code, recorder) = rotated().arg("--json").run_to_its_end();
+    assert_eq!(code, 0, "{}", recorder.seen());
+    let report: serde_json::Value = serde_json::from_str(&recorder.stdout()).expect("JSON");
+    let recordings = report["recordings"].as_array().expect("a list");
+    assert_eq!(recordings.len(), 1, "{report}");
+    assert_eq!(
+        (&recordings[0]["recording"], &recordings[0]["files"]),
+        (&"op1.csv".into(), &3.into())
+    );
+    let [first, second] = recordings[0]["days"].as_array().expect("a list").as_slice() else {
+        panic!("two days: {report}");
+    };
+    assert_eq!((&first["day"], &second["day"]), (&"2026-11-22".into(), &"2026-11-23".into()));
+    for (day, rows, covered_ms, missing_ms, stopped_ms) in
+        [(first, 2, 86_310_000, 90_000, 0), (second, 2, 360_000, 240_000, 240_000)]
+    {
+        let told = [&day["rows"], &day["covered_ms"], &day["missing_ms"], &day["stopped_ms"]];
+        assert_eq!(told, [rows, covered_ms, missing_ms, stopped_ms], "{day}");
+    }
+    assert_eq!(first["gaps"][0]["missing_ms"], 90_000, "{first}");
+    assert_eq!(report["total"]["gap_count"], 1, "the rotation is none: {report}");
+}
+
 /// A row cut in the middle, and blocks that a power cut has left empty.
 #[test]
 fn a_torn_end_that_nobody_writes_is_told_with_its_line_and_exit_code_1() {

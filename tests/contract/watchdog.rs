@@ -1,12 +1,11 @@
 //! Servers that fall silent in every way there is, and servers that only look so.
 //!
-//! With shorter patience than the promised one, inside the test; once in real time with the binary.
+//! With shorter timeouts than the promised one, inside the test; once in real time with the binary.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use finnhub_stream::feed::session::Command;
-use finnhub_stream::feed::watchdog::Patience;
+use finnhub_stream::feed::{Command, Timeouts};
 
 use crate::connection::Connection;
 use crate::frames::{Opcode, whole_frame};
@@ -22,21 +21,21 @@ const NEARLY: Duration = Duration::from_millis(1_400);
 const PING: &str = r#"{"type":"ping"}"#;
 
 /// In the order of the promised ones: a ping is answered, or not, before the next one.
-const PATIENCE: Patience = Patience {
+const TIMEOUTS: Timeouts = Timeouts {
     silence: SILENCE,
     ping_every: Duration::from_millis(600),
     answer_within: Duration::from_millis(500),
 };
 
 /// The same, but silence alone would take longer than the test.
-const PATIENT: Patience = Patience { silence: Duration::from_secs(60), ..PATIENCE };
+const LONG_TIMEOUTS: Timeouts = Timeouts { silence: Duration::from_secs(60), ..TIMEOUTS };
 
 /// A server far behind its own clock still has this long for a step.
 const SLOW_MACHINE: Duration = Duration::from_secs(3);
 
-fn start(patience: Patience) -> (Server, Inside, Connection) {
+fn start(timeouts: Timeouts) -> (Server, Inside, Connection) {
     let server = Server::plain();
-    let inside = Inside::start(&server.url(), &["AAPL"], patience);
+    let inside = Inside::start(&server.url(), &["AAPL"], timeouts);
     let mut connection = server.connect_and_wait_for_subscriptions(1);
     connection.send_text(&message(1..=1));
     inside.wait_until("the first row", |now| now.csv().ends_with(",1\n"));
@@ -65,7 +64,7 @@ fn row_about_the_loss(inside: Inside) -> LedgerRow {
 
 #[test]
 fn a_server_that_says_nothing_any_more_is_left_and_the_ledger_knows_since_when() {
-    let (server, inside, _silent) = start(PATIENCE);
+    let (server, inside, _silent) = start(TIMEOUTS);
     let silent_since = Instant::now();
     let (silent_since_ms, tolerance) = (now_ms(), 50);
     let _second = expect_reconnection(&server, silent_since, NEARLY);
@@ -76,7 +75,7 @@ fn a_server_that_says_nothing_any_more_is_left_and_the_ledger_knows_since_when()
 
 #[test]
 fn a_server_that_pings_but_does_not_trade_is_not_left() {
-    let (server, inside, mut connection) = start(PATIENCE);
+    let (server, inside, mut connection) = start(TIMEOUTS);
     let until = Instant::now() + 3 * SILENCE;
     while Instant::now() < until {
         connection.send_text(PING);
@@ -90,7 +89,7 @@ fn a_server_that_pings_but_does_not_trade_is_not_left() {
 /// It never reads, and so never answers a WebSocket ping; trades come all the same.
 #[test]
 fn a_server_that_never_answers_websocket_pings_is_not_left() {
-    let (server, inside, mut connection) = start(PATIENCE);
+    let (server, inside, mut connection) = start(TIMEOUTS);
     let until = Instant::now() + 3 * SILENCE;
     let mut number = 1_u64;
     while Instant::now() < until {
@@ -108,17 +107,17 @@ fn a_server_that_never_answers_websocket_pings_is_not_left() {
 /// Half-open: the other end is gone without a word, as when a router forgets the connection.
 #[test]
 fn a_server_that_stops_answering_websocket_pings_is_left_soon() {
-    let (server, inside, mut connection) = start(PATIENT);
+    let (server, inside, mut connection) = start(LONG_TIMEOUTS);
     connection.wait_for(Opcode::Ping);
     // That one was answered. From here on nothing comes.
     let gone_since = Instant::now();
-    let _second = expect_reconnection(&server, gone_since, PATIENT.answer_within);
+    let _second = expect_reconnection(&server, gone_since, LONG_TIMEOUTS.answer_within);
     assert_eq!(row_about_the_loss(inside).reason, "silent: a ping was not answered");
 }
 
 #[test]
 fn a_server_that_answers_websocket_pings_but_sends_no_text_is_left() {
-    let (server, inside, mut connection) = start(PATIENCE);
+    let (server, inside, mut connection) = start(TIMEOUTS);
     let silent_since = Instant::now();
     let answering = thread::spawn(move || {
         // Ends with the connection.
@@ -132,10 +131,10 @@ fn a_server_that_answers_websocket_pings_but_sends_no_text_is_left() {
 /// What it wants to send finds no place any more. It goes on reading all the time.
 #[test]
 fn a_server_that_stops_reading_is_left_after_the_same_time_whatever_it_sends() {
-    const PATIENCE: Patience = Patience { silence: Duration::from_secs(2), ..PATIENT };
+    const TIMEOUTS: Timeouts = Timeouts { silence: Duration::from_secs(2), ..LONG_TIMEOUTS };
     let server = Server::plain();
     server.take_little_at_a_time();
-    let inside = Inside::start(&server.url(), &["AAPL"], PATIENCE);
+    let inside = Inside::start(&server.url(), &["AAPL"], TIMEOUTS);
     let mut stuck = server.connect_and_wait_for_subscriptions(1);
     // More than the buffers on the way take.
     let many: Vec<String> = (0..2_000).map(|number| format!("SYMBOL{number:01000}")).collect();
@@ -144,7 +143,7 @@ fn a_server_that_stops_reading_is_left_after_the_same_time_whatever_it_sends() {
     let since = Instant::now();
     let mut number = 0_u64;
     while !server.has_a_caller(Duration::from_millis(20)) {
-        assert!(since.elapsed() < PATIENCE.silence + SLOW_MACHINE, "it is not left");
+        assert!(since.elapsed() < TIMEOUTS.silence + SLOW_MACHINE, "it is not left");
         number += 1;
         if stuck
             .try_send_raw(&whole_frame(Opcode::Text, message(number..=number).as_bytes()))
@@ -156,7 +155,7 @@ fn a_server_that_stops_reading_is_left_after_the_same_time_whatever_it_sends() {
             });
         }
     }
-    assert!(since.elapsed() >= PATIENCE.silence, "it gave up after {:?}", since.elapsed());
+    assert!(since.elapsed() >= TIMEOUTS.silence, "it gave up after {:?}", since.elapsed());
     let _second = server.connect_and_wait_for_subscriptions(1);
     let (_, _, ledger) = inside.stop();
     let rows = rows_of_ledger(&ledger);
@@ -169,7 +168,7 @@ fn a_server_that_stops_reading_is_left_after_the_same_time_whatever_it_sends() {
 
 #[test]
 fn a_server_that_trickles_a_frame_without_end_is_silent() {
-    let (server, inside, connection) = start(PATIENCE);
+    let (server, inside, connection) = start(TIMEOUTS);
     let silent_since = Instant::now();
     let trickling = connection.trickle();
     let _second = expect_reconnection(&server, silent_since, NEARLY);
@@ -180,7 +179,7 @@ fn a_server_that_trickles_a_frame_without_end_is_silent() {
 /// It never reads the answers, either.
 #[test]
 fn a_server_that_floods_pings_and_says_nothing_is_silent() {
-    let (server, inside, mut connection) = start(PATIENCE);
+    let (server, inside, mut connection) = start(TIMEOUTS);
     let silent_since = Instant::now();
     let flooding = thread::spawn(move || {
         let pings = whole_frame(Opcode::Ping, &[b'x'; 125]).repeat(500);

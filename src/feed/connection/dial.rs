@@ -25,7 +25,7 @@ use crate::error::printable;
 use crate::feed::api_key::ApiKey;
 
 /// For TCP, TLS and upgrade together; a healthy server takes one second.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why there is no connection. Printable: the key is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,24 +84,12 @@ fn advice(status: u16) -> &'static str {
     }
 }
 
-impl DialError {
-    /// HTTP 401 or 403: the key is refused.
-    pub fn is_unauthorized(&self) -> bool {
-        matches!(self, DialError::Http { status: 401 | 403, .. })
-    }
-
-    /// HTTP 429: too many connections.
-    pub fn is_too_many_requests(&self) -> bool {
-        matches!(self, DialError::Http { status: 429, .. })
-    }
-}
-
 /// Opens a connection within [`DIAL_TIMEOUT`], name resolution not counted. Once `stopping` is set
 /// no answer is waited for any longer.
 ///
 /// # Errors
 /// The step that failed, and why.
-pub fn dial(
+pub(crate) fn dial(
     endpoint: &Endpoint,
     key: &ApiKey,
     stopping: &Arc<AtomicBool>,

@@ -42,7 +42,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// When it is no `ws://` or `wss://` URL, holds a secret, or is unencrypted to another machine.
-    pub fn parse(url: &str) -> Result<Endpoint, EndpointError> {
+    pub fn parse(url: &str) -> Result<Self, EndpointError> {
         let no_url = || EndpointError::NotWebSocket(url.to_owned());
         if url.contains("token=") || url.contains('@') {
             return Err(EndpointError::HoldsSecret);
@@ -76,7 +76,7 @@ impl Endpoint {
             return Err(EndpointError::InClear(host.to_owned()));
         }
         let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Ok(Endpoint { tls, host: host.to_owned(), port, path_and_query })
+        Ok(Self { tls, host: host.to_owned(), port, path_and_query })
     }
 
     /// The address for the handshake, with the key as Finnhub wants it. Never print it.

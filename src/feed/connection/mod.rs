@@ -16,9 +16,10 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
 
-pub use dial::{DIAL_TIMEOUT, DialError, dial};
-pub(crate) use dial::{open_stream, resolve, upgrade};
-pub use endpoint::{Endpoint, EndpointError};
+pub use dial::DialError;
+pub(super) use dial::dial;
+pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve, upgrade};
+pub use endpoint::Endpoint;
 use socket::Socket;
 
 use crate::error::printable;
@@ -26,7 +27,7 @@ use crate::feed::api_key::ApiKey;
 
 /// How long one read waits for a message. A stop or a changed watch list waits for the main thread
 /// no longer than two of them.
-pub const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// What may wait for a server that does not read: the longest watch list, asked for once, has less.
 const MAX_UNSENT_BYTES: usize = 4 << 20;
@@ -44,7 +45,7 @@ const NO_CLOSE_FRAME: &str = "closed by the server without a Close frame";
 
 /// How long [`Connection::read`] may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wait {
+pub(crate) enum Wait {
     /// Up to a [`TICK`].
     Tick,
     /// Not at all: only what has been read from the socket already.
@@ -53,7 +54,7 @@ pub enum Wait {
 
 /// A message or frame from the server.
 #[derive(Debug)]
-pub enum Incoming {
+pub(crate) enum Incoming {
     /// A text message.
     Text(Utf8Bytes),
     /// A binary message, which Finnhub does not send.
@@ -69,10 +70,10 @@ pub enum Incoming {
 /// Why a connection is of no more use. Printable: the key is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ConnectionLost(String);
+pub(crate) struct ConnectionLost(String);
 
 /// An open connection.
-pub struct Connection {
+pub(crate) struct Connection {
     websocket: WebSocket<MaybeTlsStream<Socket>>,
     /// To be taken out of what the server says.
     key: ApiKey,
@@ -83,7 +84,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection has ended, however.
-    pub fn read(&mut self, wait: Wait) -> Result<Option<Incoming>, ConnectionLost> {
+    pub(crate) fn read(&mut self, wait: Wait) -> Result<Option<Incoming>, ConnectionLost> {
         match wait {
             Wait::Buffered => self.socket().read_buffered(),
             Wait::Tick => {
@@ -115,7 +116,7 @@ impl Connection {
     ///
     /// # Errors
     /// When too much is waiting already. A connection that has ended is told by reading it.
-    pub fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
+    pub(crate) fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
         match self.websocket.send(Message::text(text)) {
             Err(Error::WriteBufferFull(_)) => Err(ConnectionLost(format!(
                 "the server does not read; {} MiB wait for it",
@@ -127,19 +128,19 @@ impl Connection {
 
     /// Sends a WebSocket ping, and answers to the server's that are still waiting. One that finds no
     /// room is left out.
-    pub fn ping(&mut self) {
+    pub(crate) fn ping(&mut self) {
         let _ = self.websocket.send(Message::Ping(Bytes::new()));
     }
 
     /// Sends the Close frame. What the server sends before its own can still be read.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
         let _ = self.websocket.close(Some(frame));
     }
 
     /// Since when something is waiting for a server that takes none of it; `None` when all has gone
     /// out.
-    pub fn unsent_since(&mut self) -> Option<Instant> {
+    pub(crate) fn unsent_since(&mut self) -> Option<Instant> {
         self.socket().unsent_since()
     }
 

@@ -48,14 +48,14 @@ impl Socket {
         stream: TcpStream,
         deadline: Instant,
         stopping: Arc<AtomicBool>,
-    ) -> io::Result<Socket> {
+    ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TICK))?;
         // Only for systems that do not know how to send without waiting.
         stream.set_write_timeout(Some(TICK))?;
         let stream = BufReader::with_capacity(TLS_BUFFER_BYTES, stream);
         let waiting = Waiting::Dialling { deadline, stopping };
-        Ok(Socket { stream, waiting, unsent_since: None, broken: None })
+        Ok(Self { stream, waiting, unsent_since: None, broken: None })
     }
 
     /// From now on reads wait no longer than this; however few bytes come at a time, the last of

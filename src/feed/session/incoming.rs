@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use log::{info, warn};
 
-use super::{Link, SHOWN_CHARACTERS, Session, Untold, live};
+use super::connected::Connected;
+use super::reports::{Unreported, live};
+use super::{SHOWN_CHARACTERS, Session};
 use crate::channel::TradeBatch;
 use crate::clock::now_ms;
 use crate::error::printable;
@@ -22,19 +24,19 @@ const TOLD_TYPES: usize = 32;
 impl Session {
     /// Reads what one look at the socket gives, and hands its trades over together; whether anything
     /// came.
-    pub(super) fn read_burst(&mut self, link: &mut Link) -> Result<bool, ConnectionLost> {
+    pub(super) fn read_burst(&mut self, connected: &mut Connected) -> Result<bool, ConnectionLost> {
         let mut batch = TradeBatch::default();
         let mut wait = Wait::Tick;
         let result = loop {
-            match link.connection.read(wait) {
+            match connected.connection.read(wait) {
                 Ok(Some(incoming)) => {
                     if wait == Wait::Tick {
-                        link.last_frame = Instant::now();
-                        link.last_frame_ms = now_ms();
-                        batch.received_ms = link.last_frame_ms;
+                        connected.last_frame = Instant::now();
+                        connected.last_frame_ms = now_ms();
+                        batch.received_ms = connected.last_frame_ms;
                         wait = Wait::Buffered;
                     }
-                    self.sort(link, &mut batch, incoming);
+                    self.sort(connected, &mut batch, incoming);
                 }
                 Ok(None) => break Ok(wait == Wait::Buffered),
                 Err(lost) => break Err(lost),
@@ -42,38 +44,41 @@ impl Session {
         };
         if !batch.is_empty() {
             let watch_list = &self.watch_list;
-            self.handover.trades(batch, |at_ms| live(watch_list, at_ms));
+            self.trades.send(batch, |at_ms| live(watch_list, at_ms));
         }
         result
     }
 
     /// Puts what must be recorded into the batch, and deals with the rest.
-    fn sort(&mut self, link: &mut Link, batch: &mut TradeBatch, incoming: Incoming) {
+    fn sort(&mut self, connected: &mut Connected, batch: &mut TradeBatch, incoming: Incoming) {
         match incoming {
             Incoming::Text(text) => {
-                link.watchdog.text(link.last_frame);
-                self.outbox.gauges().last_message_ms.store(link.last_frame_ms, Ordering::Relaxed);
-                self.sort_text(link, batch, &text);
+                connected.watchdog.text(connected.last_frame);
+                self.outbox
+                    .gauges()
+                    .last_message_ms
+                    .store(connected.last_frame_ms, Ordering::Relaxed);
+                self.sort_text(connected, batch, &text);
             }
             // Finnhub sends none. If one held trades after all, they would count.
             Incoming::Binary(bytes) => {
-                link.watchdog.frame(false);
-                self.sort_text(link, batch, &String::from_utf8_lossy(&bytes));
+                connected.watchdog.frame(false);
+                self.sort_text(connected, batch, &String::from_utf8_lossy(&bytes));
             }
             Incoming::NotUtf8 => {
-                link.watchdog.frame(false);
+                connected.watchdog.frame(false);
                 batch.push("(a text message that is not UTF-8)");
             }
-            Incoming::Pong => link.watchdog.frame(true),
-            Incoming::Control => link.watchdog.frame(false),
+            Incoming::Pong => connected.watchdog.frame(true),
+            Incoming::Control => connected.watchdog.frame(false),
         }
     }
 
-    fn sort_text(&mut self, link: &mut Link, batch: &mut TradeBatch, text: &str) {
+    fn sort_text(&mut self, connected: &mut Connected, batch: &mut TradeBatch, text: &str) {
         match message::classify(text) {
             Message::Trades | Message::Unreadable => batch.push(text),
             Message::Ping => {}
-            Message::Error(message) => self.server_error(link, &message),
+            Message::Error(message) => self.server_error(connected, &message),
             Message::Other(kind) => {
                 let kind = self.shown(&kind);
                 if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.clone()) {
@@ -88,7 +93,7 @@ impl Session {
         printable(&self.key.redact(text), SHOWN_CHARACTERS)
     }
 
-    fn server_error(&mut self, link: &mut Link, message: &str) {
+    fn server_error(&mut self, connected: &mut Connected, message: &str) {
         let permission = self.log_limit.ask(now_ms());
         if let Permission::YesAfterHidden(hidden) = permission {
             warn!("({hidden} more lines about the server's errors were left out)");
@@ -99,7 +104,7 @@ impl Session {
         if let Some(symbol) = message::refused_symbol(message)
             && self.watch_list.refuse(symbol)
         {
-            link.untold.get_or_insert(Untold::Refused(link.last_frame));
+            connected.unreported.get_or_insert(Unreported::Refusals(connected.last_frame));
         }
     }
 

@@ -1,0 +1,118 @@
+//! The options of a recording, as the command line takes them.
+//!
+//! Main thread, at the start. The checks of single values are in `values`, those of values that
+//! must fit together in `settings`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::values;
+use crate::recorder::columns::Column;
+use crate::recorder::{Fsync, Rotate};
+
+/// Where rows go unless told otherwise. Simulated ones never meet real ones.
+const DEFAULT_OUT: &str = "op1.csv";
+const DEFAULT_DEMO_OUT: &str = "demo.csv";
+
+const COLUMNS_HELP: &str = "\
+Which columns, in which order [default: all six:
+ticker,price,volume,timestamp_ms,received_ms,conditions]; ticker,price,volume is the
+original script's file";
+
+/// The options of a recording.
+// A type with its full path, such as `std::option::Option`, is a value to clap as it is.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct RecordArguments {
+    /// Comma-separated Finnhub symbols: AAPL, BINANCE:BTCUSDT, "IC MARKETS:1"
+    #[arg(short, long, value_name = "SYMBOL,...", value_delimiter = ',', value_parser = values::symbol)]
+    pub(super) tickers: Vec<String>,
+
+    #[command(flatten)]
+    pub(super) files: FileArguments,
+
+    /// When rows are forced to the disk
+    #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s", value_parser = values::fsync)]
+    pub(super) fsync: Fsync,
+
+    /// Live page in the browser [default address: 127.0.0.1:8787]
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "127.0.0.1:8787",
+        value_parser = values::address
+    )]
+    pub(super) dashboard: Option<SocketAddr>,
+
+    /// A web page of this origin may read the dashboard's API; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "dashboard", value_parser = values::origin)]
+    pub(super) dashboard_origin: Vec<String>,
+
+    /// At each UTC hour or day, close the file and start a new one
+    #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = values::rotate)]
+    pub(super) rotate: std::option::Option<Rotate>,
+
+    /// gzip each closed file
+    #[arg(long)]
+    pub(super) compress: bool,
+
+    /// Run by sh at events that somebody should hear of: down, live, disk-full, disk-ok,
+    /// key-refused, silent, stopped
+    #[arg(long, value_name = "COMMAND", value_parser = values::command)]
+    pub(super) on_event: Option<String>,
+
+    /// Stream from a built-in simulated market; needs no key, no network and, if you like, no
+    /// --tickers
+    #[arg(long, conflicts_with = "url")]
+    pub(super) demo: bool,
+
+    /// Less on the terminal: warnings and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+
+    /// More on the terminal and in the log
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+/// What is read from and written to: the same options for a recording and for `check`.
+#[derive(Debug, Args)]
+pub struct FileArguments {
+    /// One symbol per line, # starts a comment; read again whenever it changes
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub tickers_file: Option<PathBuf>,
+
+    /// CSV to append to; - is standard output [default: op1.csv, with --demo demo.csv]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Log to append to
+    #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
+    pub log_file: PathBuf,
+
+    /// Which columns, in which order [default: all six]
+    #[arg(long, value_name = "NAME,...", long_help = COLUMNS_HELP, value_parser = values::columns)]
+    columns: Option<std::vec::Vec<Column>>,
+
+    /// Another Finnhub-compatible server; ws:// only on this machine
+    // Not checked by clap, which shows a wrong value: this one may hold a password.
+    #[arg(long, value_name = "URL", default_value = "wss://ws.finnhub.io")]
+    pub url: String,
+}
+
+impl FileArguments {
+    /// Where rows go; `-` is standard output.
+    pub fn out(&self, demo: bool) -> PathBuf {
+        let default = if demo { DEFAULT_DEMO_OUT } else { DEFAULT_OUT };
+        self.out.clone().unwrap_or_else(|| default.into())
+    }
+
+    /// The columns, in their order.
+    pub fn columns(&self) -> Vec<Column> {
+        self.columns.clone().unwrap_or_else(|| Column::ALL.to_vec())
+    }
+}

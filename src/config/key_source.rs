@@ -1,0 +1,90 @@
+//! Where the API key comes from: the environment, or the nearest `.env` file.
+//!
+//! Main thread, before anything is started.
+
+use std::env::{self, VarError};
+use std::path::PathBuf;
+
+use crate::feed::{ApiKey, KeyError, KeySource, VARIABLES};
+
+/// Finds the key: each variable in the environment first, then in `.env`.
+///
+/// # Errors
+/// When there is no key, or what is there cannot be one.
+pub fn find_key() -> Result<ApiKey, KeyError> {
+    let file = DotEnv::find();
+    for variable in VARIABLES {
+        let in_file = || {
+            let file = file.as_ref()?;
+            let (_, value) = file.values.iter().find(|(name, _)| name == variable)?;
+            Some((value.clone(), KeySource::DotEnv(file.path.clone())))
+        };
+        let found = match env::var(variable) {
+            Ok(value) => Some((value, KeySource::Environment)),
+            // A blank is refused as this value has to be.
+            Err(VarError::NotUnicode(_)) => Some((" ".to_owned(), KeySource::Environment)),
+            Err(VarError::NotPresent) => in_file(),
+        };
+        if let Some((value, place)) = found {
+            return ApiKey::new(value, variable, place);
+        }
+    }
+    match file {
+        Some(DotEnv { path, fault: Some(fault), .. }) => Err(KeyError::DotEnv { path, fault }),
+        _ => Err(KeyError::Missing),
+    }
+}
+
+/// A warning, when others can read the file that the key is in.
+#[cfg(unix)]
+pub fn readable_by_others(key: &ApiKey) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let KeySource::DotEnv(path) = key.source() else { return None };
+    let mode = std::fs::metadata(path).ok()?.permissions().mode();
+    (mode & 0o044 != 0).then(|| {
+        format!("{} holds the API key and others can read it; run: chmod 600 {0}", path.display())
+    })
+}
+
+/// The nearest `.env` file, here or in a parent directory.
+struct DotEnv {
+    path: PathBuf,
+    values: Vec<(String, String)>,
+    /// What is wrong with it.
+    fault: Option<String>,
+}
+
+impl DotEnv {
+    fn find() -> Option<Self> {
+        let here = env::current_dir().ok()?;
+        let path =
+            here.ancestors().map(|directory| directory.join(".env")).find(|path| path.is_file())?;
+        let mut file = Self { path, values: Vec::new(), fault: None };
+        if let Err(error) = file.read() {
+            file.fault = Some(without_text(&error));
+        }
+        Some(file)
+    }
+
+    /// Reads on behind a line that is none, and gives the last error.
+    fn read(&mut self) -> Result<(), dotenvy::Error> {
+        let mut result = Ok(());
+        for line in dotenvy::from_path_iter(&self.path)? {
+            match line {
+                Ok(pair) => self.values.push(pair),
+                // There would be the same one again and again.
+                Err(error @ dotenvy::Error::Io(_)) => return Err(error),
+                Err(error) => result = Err(error),
+            }
+        }
+        result
+    }
+}
+
+/// What is wrong with a `.env` file, without its text: that may be the key.
+fn without_text(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::Io(error) => format!("cannot be read ({error})"),
+        _ => "has a line that is not NAME=value".to_owned(),
+    }
+}

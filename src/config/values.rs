@@ -1,0 +1,185 @@
+//! The checks of single values on the command line. An error says what to give instead; which
+//! option and which value it was about is put before it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::uri::Authority;
+
+use crate::feed::check_symbol;
+use crate::recorder::columns::Column;
+use crate::recorder::{Fsync, Rotate};
+
+/// A symbol: space around it is cut, space inside and case are kept.
+pub(crate) fn symbol(given: &str) -> Result<String, String> {
+    let symbol = given.trim();
+    check_symbol(symbol).map(|()| symbol.to_owned())
+}
+
+/// Columns by name, each once.
+pub(super) fn columns(given: &str) -> Result<Vec<Column>, String> {
+    let mut columns = Vec::new();
+    for name in given.split(',').map(str::trim) {
+        let column = name.parse::<Column>().map_err(|error| error.to_string())?;
+        if columns.contains(&column) {
+            return Err(format!("{name} is there twice; name each column once"));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+/// An address and a port; `localhost` is understood too.
+pub(crate) fn address(given: &str) -> Result<SocketAddr, String> {
+    let numbers = given.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    numbers
+        .as_deref()
+        .unwrap_or(given)
+        .parse()
+        .map_err(|_| "give an address and a port, like 127.0.0.1:8787".to_owned())
+}
+
+/// The origin of a web page, spelled as browsers send it: lower case, no default port.
+pub(super) fn origin(given: &str) -> Result<String, String> {
+    let wrong =
+        || "give the scheme, host and port of a web page, like http://localhost:5173".to_owned();
+    let lower = given.to_ascii_lowercase();
+    let (scheme, host) = lower.split_once("://").ok_or_else(wrong)?;
+    let default_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => return Err(wrong()),
+    };
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    let authority: Authority = host.parse().map_err(|_| wrong())?;
+    let is_name = |letter: u8| letter.is_ascii_alphanumeric() || b"-._[]:".contains(&letter);
+    let is_whole = !authority.host().is_empty() && host.bytes().all(is_name);
+    let has_port = host.len() == authority.host().len() || authority.port_u16().is_some();
+    if is_whole && has_port { Ok(format!("{scheme}://{host}")) } else { Err(wrong()) }
+}
+
+/// When rows are forced to the disk.
+pub(super) fn fsync(given: &str) -> Result<Fsync, String> {
+    match given {
+        "always" => Ok(Fsync::Always),
+        "never" => Ok(Fsync::Never),
+        _ => interval(given)
+            .map(Fsync::Every)
+            .map_err(|_| "give always, never, or an interval like 1s or 500ms".to_owned()),
+    }
+}
+
+/// `1s`, `500ms`, `2m`: a millisecond up to a day, which is longer than anybody can mean, and short
+/// enough for every clock.
+pub(crate) fn interval(given: &str) -> Result<Duration, String> {
+    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let milliseconds = digits.parse::<u64>().ok().and_then(|number| match &given[digits.len()..] {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1000),
+        "m" => number.checked_mul(60_000),
+        _ => None,
+    });
+    milliseconds
+        .filter(|ms| (1..=86_400_000).contains(ms))
+        .map(Duration::from_millis)
+        .ok_or_else(|| "give a time like 1s, 500ms or 2m".to_owned())
+}
+
+/// When a new file is begun, if ever.
+pub(super) fn rotate(given: &str) -> Result<Option<Rotate>, String> {
+    match given {
+        "never" => Ok(None),
+        "hourly" => Ok(Some(Rotate::Hourly)),
+        "daily" => Ok(Some(Rotate::Daily)),
+        _ => Err("give never, hourly or daily".to_owned()),
+    }
+}
+
+/// A command for `sh`.
+pub(super) fn command(given: &str) -> Result<String, String> {
+    if given.trim().is_empty() {
+        return Err("the command is empty; give one, or leave the option out".to_owned());
+    }
+    Ok(given.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Fsync, address, columns, fsync, origin};
+
+    #[test]
+    fn an_address_has_a_port() {
+        for (given, shown) in [
+            ("127.0.0.1:8787", "127.0.0.1:8787"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:9000", "[::1]:9000"),
+        ] {
+            assert_eq!(address(given).unwrap().to_string(), shown);
+        }
+        for wrong in ["", "8787", ":8787", "localhost", "127.0.0.1", "example.com:80", "1:99999"] {
+            assert!(address(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_spelled_as_browsers_send_it() {
+        for (given, sent) in [
+            ("http://localhost:5173", "http://localhost:5173"),
+            ("HTTPS://App.Example.com", "https://app.example.com"),
+            ("http://localhost:80", "http://localhost"),
+            ("https://example.com:443", "https://example.com"),
+            ("https://example.com:80", "https://example.com:80"),
+            ("http://[::1]:5173", "http://[::1]:5173"),
+        ] {
+            assert_eq!(origin(given).unwrap(), sent);
+        }
+        for wrong in [
+            "",
+            "*",
+            "null",
+            "localhost:5173",
+            "http://",
+            "http://*",
+            "http://*.example.com",
+            "http://localhost:5173/",
+            "http://a/b",
+            "http://a?b",
+            "http://a@b",
+            "http://a:",
+            "http://a:99999",
+            "http://a b",
+            "http://:80",
+            "ftp://a",
+            "file://",
+            "http://a,http://b",
+            "http://ä.example",
+        ] {
+            let error = origin(wrong).expect_err(wrong);
+            assert!(error.contains("like http://localhost:5173"), "{error}");
+        }
+    }
+
+    #[test]
+    fn columns_are_named_once_each() {
+        assert_eq!(columns("price, ticker").unwrap().len(), 2);
+        for wrong in ["", "prize", "price,price", "price,"] {
+            assert!(columns(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn fsync_is_a_word_or_an_interval() {
+        assert_eq!(fsync("always").unwrap(), Fsync::Always);
+        assert_eq!(fsync("never").unwrap(), Fsync::Never);
+        for (given, ms) in [("1s", 1000), ("250ms", 250), ("2m", 120_000)] {
+            assert_eq!(fsync(given).unwrap(), Fsync::Every(Duration::from_millis(ms)));
+        }
+        for wrong in ["", "1", "0s", "-1s", "1h", "s", "always ", "99999999999999999999s", "2000m"]
+        {
+            assert!(fsync(wrong).is_err(), "{wrong}");
+        }
+    }
+}

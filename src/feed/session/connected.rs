@@ -1,0 +1,179 @@
+//! One connection from the subscriptions to its end.
+//!
+//! Main thread.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+
+use super::reports::Unreported;
+use super::{Command, SHOWN_CHARACTERS, Session};
+use crate::clock::now_ms;
+use crate::error::printable;
+use crate::feed::backoff::Outcome;
+use crate::feed::connection::{Connection, ConnectionLost};
+use crate::feed::subscriptions::Request;
+use crate::feed::watchdog::{Verdict, Watchdog};
+use crate::protocol::message;
+use crate::text::counted;
+
+/// After our Close frame the server may still send what was on its way, for this long; and for no
+/// longer is read what lies in the socket of a connection that is given up.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// What is known of the present connection.
+pub(super) struct Connected {
+    pub(super) connection: Connection,
+    opened: Instant,
+    pub(super) watchdog: Watchdog,
+    pub(super) last_frame: Instant,
+    /// The same by the clock on the wall, UNIX milliseconds.
+    pub(super) last_frame_ms: i64,
+    /// What the ledger does not know yet of the watch list.
+    pub(super) unreported: Option<Unreported>,
+}
+
+/// How a connection ended.
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+impl Session {
+    /// Serves one connection to its end; breaks on a stop.
+    pub(super) fn stay_connected(&mut self, connection: Connection) -> ControlFlow<(), Outcome> {
+        let now = Instant::now();
+        let mut connected = Connected {
+            connection,
+            opened: now,
+            watchdog: Watchdog::new(self.timeouts, now),
+            last_frame: now,
+            last_frame_ms: now_ms(),
+            unreported: None,
+        };
+        let end = self
+            .serve(&mut connected)
+            .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
+        self.report_unreported(&mut connected, true);
+        self.watch_list.disconnected();
+        self.trades.report_loss(connected.last_frame_ms);
+        match end {
+            End::Stopped => {
+                self.report_down(connected.last_frame_ms, "stopped");
+                ControlFlow::Break(())
+            }
+            End::Lost(reason) => {
+                warn!("{reason}");
+                self.report_down(connected.last_frame_ms, &reason);
+                let lasted = connected.opened.elapsed();
+                ControlFlow::Continue(Outcome::Ended { lasted })
+            }
+        }
+    }
+
+    /// Subscribes, then reads until the connection ends or a stop is asked for.
+    fn serve(&mut self, connected: &mut Connected) -> Result<End, ConnectionLost> {
+        let requests = self.watch_list.connected();
+        send_all(&mut connected.connection, &requests)?;
+        let symbols = counted(requests.len() as u64, "symbol");
+        info!("connected to {}, {symbols} subscribed", self.endpoint);
+        self.outbox.gauges().key_refused.store(false, Ordering::Relaxed);
+        self.report_subscriptions(connected);
+        loop {
+            while let Ok(command) = self.commands.try_recv() {
+                match command {
+                    Command::Stop => {
+                        self.close(connected);
+                        return Ok(End::Stopped);
+                    }
+                    Command::Watch(symbols) => {
+                        if let Err(lost) = self.change_watch_list(connected, symbols) {
+                            self.drain(connected)?;
+                            return Err(lost);
+                        }
+                    }
+                }
+            }
+            let paused = !self.read_burst(connected)?;
+            self.report_unreported(connected, paused);
+            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+                return Ok(End::Lost("the writer thread has ended".to_owned()));
+            }
+            if let Some(reason) = self.check_watchdog(connected) {
+                self.drain(connected)?;
+                if self.check_watchdog(connected).is_some() {
+                    return Ok(End::Lost(reason));
+                }
+            }
+        }
+    }
+
+    /// Why the connection must be given up, if it must.
+    fn check_watchdog(&self, connected: &mut Connected) -> Option<String> {
+        let unsent_since = connected.connection.unsent_since();
+        match connected.watchdog.check(Instant::now(), unsent_since) {
+            Verdict::Fine => None,
+            Verdict::Ping => {
+                connected.connection.ping();
+                None
+            }
+            Verdict::Silent => Some("silent".to_owned()),
+            Verdict::Unanswered => Some("silent: a ping was not answered".to_owned()),
+            Verdict::NotReading => {
+                let seconds = self.timeouts.silence.as_secs();
+                Some(format!("connection lost: the server has read nothing for {seconds} s"))
+            }
+        }
+    }
+
+    /// Reads what the server has sent to a connection that is about to be given up.
+    fn drain(&mut self, connected: &mut Connected) -> Result<(), ConnectionLost> {
+        let until = Instant::now() + CLOSING;
+        while self.read_burst(connected)? && Instant::now() < until {}
+        Ok(())
+    }
+
+    fn change_watch_list(
+        &mut self,
+        connected: &mut Connected,
+        symbols: Vec<String>,
+    ) -> Result<(), ConnectionLost> {
+        let requests = self.watch_list.replace(symbols);
+        if requests.is_empty() {
+            return Ok(());
+        }
+        send_all(&mut connected.connection, &requests)?;
+        for request in &requests {
+            match request {
+                Request::Subscribe(symbol) => {
+                    info!("subscribed to {}", printable(symbol, SHOWN_CHARACTERS));
+                }
+                Request::Unsubscribe(symbol) => {
+                    info!("unsubscribed from {}", printable(symbol, SHOWN_CHARACTERS));
+                }
+            }
+        }
+        self.report_subscriptions(connected);
+        Ok(())
+    }
+
+    /// Sends the Close frame and takes what was on its way. A server that does not answer is left
+    /// alone after [`CLOSING`].
+    fn close(&mut self, connected: &mut Connected) {
+        let until = Instant::now() + CLOSING;
+        connected.connection.close();
+        while self.read_burst(connected).is_ok() && Instant::now() < until {}
+    }
+}
+
+fn send_all(connection: &mut Connection, requests: &[Request]) -> Result<(), ConnectionLost> {
+    for request in requests {
+        connection.send(&match request {
+            Request::Subscribe(symbol) => message::subscribe(symbol),
+            Request::Unsubscribe(symbol) => message::unsubscribe(symbol),
+        })?;
+    }
+    Ok(())
+}

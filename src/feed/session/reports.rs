@@ -1,0 +1,77 @@
+//! What the session tells the ledger and those who look at it.
+//!
+//! Main thread.
+
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+
+use super::Session;
+use super::connected::Connected;
+use crate::channel::Entry;
+use crate::clock::now_ms;
+use crate::feed::subscriptions::WatchList;
+use crate::status::snapshot::Feed;
+
+/// Refusals that come together make one row of the ledger: the row is written when the server pauses
+/// for a [`TICK`](crate::feed::connection::TICK), or this long after the first of them.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// What the ledger does not know yet of the watch list.
+#[derive(Clone, Copy)]
+pub(super) enum Unreported {
+    /// What is asked for, because it has not gone out.
+    Subscriptions,
+    /// Refusals since then, because more may come.
+    Refusals(Instant),
+}
+
+impl Session {
+    /// Tells of what has been asked for, once it has gone out.
+    pub(super) fn report_subscriptions(&mut self, connected: &mut Connected) {
+        connected.unreported = Some(Unreported::Subscriptions);
+        self.report_unreported(connected, false);
+    }
+
+    /// Tells of what the ledger does not know yet, when it is time; `paused` when the server is quiet.
+    pub(super) fn report_unreported(&mut self, connected: &mut Connected, paused: bool) {
+        if connected.connection.unsent_since().is_some() {
+            return;
+        }
+        let at_ms = match connected.unreported {
+            Some(Unreported::Subscriptions) => now_ms(),
+            // No later than the last frame, which may end the connection.
+            Some(Unreported::Refusals(since)) if paused || since.elapsed() >= TOGETHER => {
+                connected.last_frame_ms
+            }
+            Some(Unreported::Refusals(_)) | None => return,
+        };
+        connected.unreported = None;
+        self.feed().live(at_ms);
+        // While trades are dropped nothing is live; the first one that is kept again tells it.
+        if !self.trades.is_dropping() {
+            self.outbox.send(live(&self.watch_list, at_ms));
+        }
+    }
+
+    pub(super) fn report_wanted(&self) {
+        let tickers = self.watch_list.wanted().to_vec();
+        self.outbox.send(Entry::Wanted { at_ms: now_ms(), tickers });
+    }
+
+    /// What others are shown of the connection.
+    pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.outbox.gauges().slot.feed()
+    }
+
+    pub(super) fn report_down(&mut self, at_ms: i64, reason: &str) {
+        self.started_ms = None;
+        // It may quote the server, and the server knows the key.
+        let reason = self.key.redact(reason);
+        self.feed().down(at_ms, &reason);
+        self.outbox.send(Entry::Down { at_ms, reason });
+    }
+}
+
+pub(super) fn live(watch_list: &WatchList, at_ms: i64) -> Entry {
+    Entry::Live { at_ms, tickers: watch_list.live(), refused: watch_list.refused() }
+}

@@ -1,0 +1,155 @@
+//! Log lines as a person reads them: local time, the date once a day, and a warning that comes again
+//! and again told once, with a count.
+//!
+//! Terminal thread. Formats only; times are arguments.
+
+use std::fmt::Write;
+
+use log::Level;
+
+use super::{PLAIN, RED, YELLOW};
+use crate::clock::local;
+
+/// A warning that has not come for this long is told anew. Longer than the longest pause between two
+/// tries to connect, 5 minutes.
+const SAME_WITHIN_MS: i64 = 10 * 60_000;
+
+/// What was told so far, as far as the next line depends on it.
+#[derive(Debug, Default)]
+pub(super) struct LogLines {
+    /// Whether warnings and errors are coloured, and the state in the live line.
+    pub(super) colours: bool,
+    /// The date of the last line.
+    date: String,
+    last: Option<Warning>,
+}
+
+/// The last warning or error.
+#[derive(Debug)]
+struct Warning {
+    level: Level,
+    text: String,
+    /// How often it came, and how often since the last time that this was told.
+    times: u64,
+    untold: u64,
+    last_ms: i64,
+}
+
+impl LogLines {
+    pub(super) fn new(colours: bool) -> LogLines {
+        LogLines { colours, ..LogLines::default() }
+    }
+
+    /// Appends the line to `out`, unless it is a warning that stands there already.
+    pub(super) fn push(&mut self, out: &mut String, now_ms: i64, level: Level, text: &str) {
+        if level > Level::Warn {
+            // What is said between the tries of an outage is no end of it.
+            if level == Level::Info {
+                self.tell_repeats(out, now_ms);
+            }
+            return self.push_line(out, now_ms, level, text);
+        }
+        if let Some(last) = &mut self.last
+            && (last.level, &*last.text) == (level, text)
+            && now_ms - last.last_ms < SAME_WITHIN_MS
+        {
+            last.times += 1;
+            last.untold += 1;
+            last.last_ms = now_ms;
+            if is_power_of_ten(last.times) {
+                last.untold = 0;
+                let text = format!("{text} ({} times)", last.times);
+                self.push_line(out, now_ms, level, &text);
+            }
+            return;
+        }
+        self.tell_repeats(out, now_ms);
+        self.push_line(out, now_ms, level, text);
+        self.last =
+            Some(Warning { level, text: text.to_owned(), times: 1, untold: 0, last_ms: now_ms });
+    }
+
+    /// Appends how often the last warning has come again since that was told.
+    pub(super) fn tell_repeats(&mut self, out: &mut String, now_ms: i64) {
+        let Some(last) = self.last.as_mut().filter(|last| last.untold > 0) else { return };
+        let untold = std::mem::take(&mut last.untold);
+        let (level, at) = (last.level, local(last.last_ms).1);
+        let text = format!("(the same {untold} more times, last at {at})");
+        self.push_line(out, now_ms, level, &text);
+    }
+
+    fn push_line(&mut self, out: &mut String, now_ms: i64, level: Level, text: &str) {
+        let (date, clock) = local(now_ms);
+        if self.date != date {
+            let _ = write!(out, "{date} ");
+            self.date = date;
+        }
+        let (colour, plain) = match level {
+            Level::Error if self.colours => (RED, PLAIN),
+            Level::Warn if self.colours => (YELLOW, PLAIN),
+            _ => ("", ""),
+        };
+        let _ = writeln!(out, "{clock} {colour}{level:<5}{plain} {text}");
+    }
+}
+
+fn is_power_of_ten(mut number: u64) -> bool {
+    while number >= 10 && number.is_multiple_of(10) {
+        number /= 10;
+    }
+    number == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use log::Level;
+
+    use super::{LogLines, SAME_WITHIN_MS};
+
+    const DAY_MS: i64 = 86_400_000;
+
+    /// The lines without their times.
+    fn shown(lines: &[(i64, Level, &str)]) -> Vec<String> {
+        let (mut told, mut out) = (LogLines::default(), String::new());
+        for (at_ms, level, text) in lines {
+            told.push(&mut out, *at_ms, *level, text);
+        }
+        let end_ms = lines.last().map_or(0, |(at_ms, ..)| *at_ms);
+        told.tell_repeats(&mut out, end_ms);
+        let text = |line: &str| line.split_once(' ').map(|(_, text)| text.to_owned());
+        let lines = out.lines().map(|line| line.trim_start_matches("1970-01-01 "));
+        lines.filter_map(text).collect()
+    }
+
+    #[test]
+    fn the_date_stands_in_the_first_line_of_a_day() {
+        let (mut told, mut out) = (LogLines::default(), String::new());
+        for at_ms in [0, 1, 2 * DAY_MS, 2 * DAY_MS + 1] {
+            told.push(&mut out, at_ms, Level::Info, "x");
+        }
+        let dated: Vec<bool> = out.lines().map(|line| line.as_bytes()[4] == b'-').collect();
+        assert_eq!(dated, [true, false, true, false], "{out}");
+    }
+
+    #[test]
+    fn ten_equal_warnings_are_one_and_their_count() {
+        let mut lines = vec![(0, Level::Warn, "no network"); 10];
+        assert_eq!(shown(&lines), ["WARN  no network", "WARN  no network (10 times)"]);
+        lines.push((0, Level::Debug, "detail"));
+        lines.push((0, Level::Warn, "no network"));
+        lines.push((0, Level::Info, "connected"));
+        lines.push((0, Level::Error, "other"));
+        let seen = shown(&lines);
+        assert_eq!(seen[2], "DEBUG detail");
+        assert!(seen[3].starts_with("WARN  (the same 1 more times, last at "), "{seen:?}");
+        assert_eq!(seen[4..], ["INFO  connected", "ERROR other"]);
+    }
+
+    #[test]
+    fn a_warning_is_told_again_after_another_one_and_after_a_while() {
+        let lines = [(0, Level::Warn, "a"), (1, Level::Warn, "b"), (2, Level::Warn, "a")];
+        assert_eq!(shown(&lines), ["WARN  a", "WARN  b", "WARN  a"]);
+        let lines = [(0, Level::Warn, "a"), (SAME_WITHIN_MS, Level::Warn, "a")];
+        assert_eq!(shown(&lines), ["WARN  a", "WARN  a"]);
+    }
+}
