@@ -22,7 +22,7 @@ use crate::error::{Error, cannot_go_on};
 use crate::feed::{ApiKey, BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
-use crate::recorder::{Destination, Recorder, Report, WriterError};
+use crate::recorder::{Destination, Recorder, Summary, WriterError};
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
@@ -115,12 +115,12 @@ fn record(
 
     let until = Instant::now() + shutdown::LAST_COMMAND;
     outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
-    let report = writer.join();
+    let summary = writer.join();
     drop(simulated);
     #[cfg(feature = "dashboard")]
     drop(live_page);
-    screen.sum_up(report.as_ref().ok());
-    let result = ended.map_err(cannot_go_on).and_then(|()| whole(report));
+    screen.sum_up(summary.as_ref().ok());
+    let result = ended.map_err(cannot_go_on).and_then(|()| whole(summary));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
     events.stopped(reason, until);
@@ -128,8 +128,8 @@ fn record(
 }
 
 /// Whether everything was written.
-fn whole(report: Result<Report, WriterError>) -> Result<(), Error> {
-    match report.map_err(cannot_go_on)?.failure {
+fn whole(summary: Result<Summary, WriterError>) -> Result<(), Error> {
+    match summary.map_err(cannot_go_on)?.failure {
         None => Ok(()),
         Some(failure) => Err(Error::CannotGoOn(failure)),
     }

@@ -20,7 +20,7 @@ use crate::clock::now_ms;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
 use crate::feed::Command;
 use crate::on_event::thread::Events;
-use crate::recorder::{Report, WriterHandle};
+use crate::recorder::{Summary, WriterHandle};
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
@@ -96,8 +96,8 @@ fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>
     outbox.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
     outbox.send(Entry::Finish);
     let (text, code) = match writer.join_until(Some(Instant::now() + WRITER_TIME)) {
-        Ok(Report { counts, failure: None }) => (counts.to_string(), EXIT_OK),
-        Ok(Report { counts, failure: Some(failure) }) => {
+        Ok(Summary { counts, failure: None }) => (counts.to_string(), EXIT_OK),
+        Ok(Summary { counts, failure: Some(failure) }) => {
             (format!("{counts}\nerror: {failure}"), EXIT_CANNOT_GO_ON)
         }
         Err(error) => (format!("error: {error}"), EXIT_CANNOT_GO_ON),

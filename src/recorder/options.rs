@@ -1,4 +1,4 @@
-//! What the writer is asked for, and what it says at the end.
+//! What the writer is asked for.
 //!
 //! Made on the main thread.
 
@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::ledger::ledger_path;
 use super::rotation::Rotate;
 use crate::recorder::columns::Column;
-use crate::status::snapshot::Counts;
 
 /// When rows are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +65,4 @@ pub struct RecorderOptions {
     pub compress: bool,
     /// Whether trades of a simulated market are recorded; the others are refused, whichever it is.
     pub simulated: bool,
-}
-
-/// What the writer thread says when it ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The sums.
-    pub counts: Counts,
-    /// What could not be written at the very end, as one line.
-    pub failure: Option<String>,
 }

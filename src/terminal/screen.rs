@@ -15,7 +15,7 @@ use super::log_lines::LogLines;
 use crate::channel::{Gauges, Line};
 use crate::clock::now_ms;
 use crate::error::Error;
-use crate::recorder::Report;
+use crate::recorder::Summary;
 use crate::threads::spawn;
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
@@ -56,9 +56,9 @@ impl Screen {
     }
 
     /// Shows the summary, for which even a slow terminal is to have room.
-    pub(crate) fn sum_up(&self, report: Option<&Report>) {
-        if let Some(report) = report {
-            self.send_until(Instant::now() + SUMMARY, Line::Plain(report.counts.to_string()));
+    pub(crate) fn sum_up(&self, summary: Option<&Summary>) {
+        if let Some(summary) = summary {
+            self.send_until(Instant::now() + SUMMARY, Line::Plain(summary.counts.to_string()));
         }
     }
 

@@ -14,7 +14,7 @@ use finnhub_stream::channel::{Entry, Gauges, Outbox};
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
 };
-use finnhub_stream::recorder::Report;
+use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::columns::Column;
 use finnhub_stream::recorder::{Destination, Fsync, OpenError, Recorder, RecorderOptions};
 use tempfile::TempDir;
@@ -65,7 +65,7 @@ pub(crate) struct Inside {
     pub(crate) commands: Sender<Command>,
     outbox: Outbox,
     session: JoinHandle<Result<(), SessionError>>,
-    writer: JoinHandle<Report>,
+    writer: JoinHandle<Summary>,
 }
 
 impl Inside {
@@ -122,14 +122,14 @@ impl Inside {
     }
 
     /// Ends the session, then the writer. The report, the recording and the ledger.
-    pub(crate) fn stop(self) -> (Report, String, String) {
+    pub(crate) fn stop(self) -> (Summary, String, String) {
         // It may have ended by itself, which shows in its result.
         let _ = self.commands.send(Command::Stop);
         let ended = self.session.join().expect("the session's thread");
         assert_eq!(ended, Ok(()));
         self.outbox.send(Entry::Finish);
-        let report = self.writer.join().expect("the writer's thread");
+        let summary = self.writer.join().expect("the writer's thread");
         let read = |name: &str| fs::read_to_string(self.directory.path().join(name)).expect(name);
-        (report, read("op1.csv"), read("op1.coverage.csv"))
+        (summary, read("op1.csv"), read("op1.coverage.csv"))
     }
 }

@@ -334,8 +334,8 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         outbox.send(Entry::Trades(trades));
     }
     outbox.send(Entry::Finish);
-    let report = writer.join().unwrap();
-    assert_eq!(report.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
+    let summary = writer.join().unwrap();
+    assert_eq!(summary.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
     let last = *journal.keys().last().unwrap();
     for (hour, rows) in &journal {
         let path = if *hour == last {

@@ -6,15 +6,14 @@ use std::sync::mpsc::Receiver;
 
 use log::{Level, error, warn};
 
-use super::Recorder;
 use super::disk_retry::READER_GONE;
+use super::{Recorder, Summary};
 use crate::channel::{Entry, log_line};
 use crate::clock::now_ms;
-use crate::recorder::options::Report;
 
 impl Recorder {
     /// The end: one last try, then what is still waiting is lost and said to be.
-    pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Report {
+    pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Summary {
         // Also when all is well: somebody may just have removed the file.
         self.retry();
         if self.disk_retry.is_none() {
@@ -58,7 +57,7 @@ impl Recorder {
         if self.refused {
             self.remove_created_files();
         }
-        Report { counts: self.market.counts, failure }
+        Summary { counts: self.market.counts, failure }
     }
 
     /// Takes away what a refused start has made, as long as nothing has come into it. The locks are

@@ -9,14 +9,24 @@ use std::time::{Duration, Instant};
 use super::Recorder;
 use crate::channel::{Entry, Outbox};
 use crate::error::Error;
-use crate::recorder::options::{Destination, Report};
+use crate::recorder::options::Destination;
 use crate::recorder::{compress, fsync};
+use crate::status::snapshot::Counts;
 use crate::threads::spawn;
 
 /// How often the end of the thread is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Why there is no report.
+/// What the writer thread says when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The sums.
+    pub counts: Counts,
+    /// What could not be written at the very end, as one line.
+    pub failure: Option<String>,
+}
+
+/// Why there is no summary.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
     /// The thread has ended by a fault of ours.
@@ -31,7 +41,7 @@ pub enum WriterError {
 #[derive(Debug, Clone)]
 pub struct WriterHandle {
     /// `None` once somebody has joined it.
-    thread: Arc<Mutex<Option<JoinHandle<Report>>>>,
+    thread: Arc<Mutex<Option<JoinHandle<Summary>>>>,
 }
 
 impl Recorder {
@@ -53,12 +63,12 @@ impl Recorder {
 }
 
 impl WriterHandle {
-    /// Waits for the end of the thread and gives its report. Who gets it ends the program: from then
+    /// Waits for the end of the thread and gives its summary. Who gets it ends the program: from then
     /// on every other caller waits for ever.
     ///
     /// # Errors
     /// When the thread has panicked.
-    pub fn join(&self) -> Result<Report, WriterError> {
+    pub fn join(&self) -> Result<Summary, WriterError> {
         self.join_until(None)
     }
 
@@ -66,7 +76,7 @@ impl WriterHandle {
     ///
     /// # Errors
     /// When the thread has panicked, or has not ended.
-    pub fn join_until(&self, deadline: Option<Instant>) -> Result<Report, WriterError> {
+    pub fn join_until(&self, deadline: Option<Instant>) -> Result<Summary, WriterError> {
         loop {
             let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
             let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);

@@ -25,7 +25,7 @@ use super::fsync::SyncRequest;
 use super::header::header;
 use super::ledger::Ledger;
 use super::log_file::LogFile;
-use super::options::{Destination, RecorderOptions, Report};
+use super::options::{Destination, RecorderOptions};
 use super::output::{Output, Pipe};
 use super::preflight::try_start;
 use super::recording::Recording;
@@ -35,7 +35,7 @@ use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::snapshot::Market;
 use disk_retry::DiskRetry;
-pub use handle::{WriterError, WriterHandle};
+pub use handle::{Summary, WriterError, WriterHandle};
 use rows::RowBuffer;
 use timers::Timers;
 
@@ -145,7 +145,7 @@ impl Recorder {
     }
 
     /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
-    pub fn run(mut self, inbox: &Receiver<Entry>) -> Report {
+    pub fn run(mut self, inbox: &Receiver<Entry>) -> Summary {
         if matches!(self.output, Output::Pipe(_)) {
             self.buffer.rows.extend_from_slice(header(&self.options.columns).as_bytes());
             self.flush();
