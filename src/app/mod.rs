@@ -22,7 +22,7 @@ use crate::error::{Error, cannot_go_on};
 use crate::feed::{ApiKey, BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
-use crate::recorder::{Destination, Recorder, Summary, WriterError};
+use crate::recorder::{Destination, Summary, Writer, WriterError};
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
@@ -62,7 +62,7 @@ fn record(
     let dashboard = bind_dashboard(&settings)?;
     let (command_sender, commands) = mpsc::channel();
     let key = key_of(&settings.source);
-    let recorder = Recorder::open(
+    let writer = Writer::open(
         settings.recorder.clone(),
         Arc::clone(gauges),
         move |text| key.redact(text),
@@ -72,7 +72,7 @@ fn record(
     let simulated = matches!(settings.source, Source::Demo).then(Simulator::demo).transpose()?;
     let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
-    let writer = recorder.spawn(inbox, outbox)?;
+    let writer = writer.spawn(inbox, outbox)?;
     let events =
         Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, gauges)?;
     let (screen_sender, ending) = (screen.sender(), events.clone());

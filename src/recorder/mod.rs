@@ -34,4 +34,4 @@ pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};
 pub use rotation::{Rotate, closed_label, compressed_name, recording_of};
 pub use row::push_row;
-pub use writer::{Recorder, Summary, WriterError, WriterHandle};
+pub use writer::{Summary, Writer, WriterError, WriterHandle};

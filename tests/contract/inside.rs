@@ -16,7 +16,7 @@ use finnhub_stream::feed::{
 };
 use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::columns::Column;
-use finnhub_stream::recorder::{Destination, Fsync, OpenError, Recorder, RecorderOptions};
+use finnhub_stream::recorder::{Destination, Fsync, OpenError, RecorderOptions, Writer};
 use tempfile::TempDir;
 
 use crate::harness::DEADLINE;
@@ -26,10 +26,10 @@ pub(crate) const COLUMNS: [Column; 5] =
     [Column::Ticker, Column::Price, Column::Volume, Column::TimestampMs, Column::Conditions];
 
 /// A writer for `op1.csv` in `directory`, and the way to send it entries.
-pub(crate) fn open_recorder(
+pub(crate) fn open_writer(
     directory: &Path,
     columns: &[Column],
-) -> Result<(Recorder, Outbox, Receiver<Entry>), OpenError> {
+) -> Result<(Writer, Outbox, Receiver<Entry>), OpenError> {
     let options = RecorderOptions {
         out: Destination::File(directory.join("op1.csv")),
         log_file: directory.join("log"),
@@ -42,8 +42,8 @@ pub(crate) fn open_recorder(
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let recorder = Recorder::open(options, gauges, str::to_owned, || ())?;
-    Ok((recorder, outbox, inbox))
+    let writer = Writer::open(options, gauges, str::to_owned, || ())?;
+    Ok((writer, outbox, inbox))
 }
 
 /// Waits short enough for a test, in the proportions of the promised ones.
@@ -72,8 +72,8 @@ impl Inside {
     /// Streams from `url` into a directory of its own.
     pub(crate) fn start(url: &str, tickers: &[&str], timeouts: Timeouts) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (recorder, outbox, inbox) =
-            open_recorder(directory.path(), &COLUMNS).expect("a new recording");
+        let (writer, outbox, inbox) =
+            open_writer(directory.path(), &COLUMNS).expect("a new recording");
         let (commands, commanded) = mpsc::channel();
         let endpoint = Endpoint::parse(url).expect("a URL");
         let key = ApiKey::new("k3y".to_owned(), "FINNHUB_API_KEY", KeySource::Environment);
@@ -87,7 +87,7 @@ impl Inside {
             commands,
             outbox,
             session: thread::spawn(move || session.run()),
-            writer: thread::spawn(move || recorder.run(&inbox)),
+            writer: thread::spawn(move || writer.run(&inbox)),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
-use crate::recorder::{Destination, Fsync, Recorder, RecorderOptions};
+use crate::recorder::{Destination, Fsync, RecorderOptions, Writer};
 
 /// 2026-11-23T14:30:00Z
 const HALF_PAST: i64 = 1_795_444_200_000;
@@ -315,8 +315,8 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
     let gauges = Arc::new(Gauges::default());
     let (sender, inbox) = mpsc::channel();
     let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let recorder = Recorder::open(options, gauges, str::to_owned, || ()).unwrap();
-    let writer = std::thread::spawn(move || recorder.run(&inbox));
+    let writer = Writer::open(options, gauges, str::to_owned, || ()).unwrap();
+    let writer = std::thread::spawn(move || writer.run(&inbox));
     let first_hour = Rotate::Hourly.period_end(now_ms());
     outbox.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
     let mut journal = BTreeMap::<i64, Vec<String>>::new();

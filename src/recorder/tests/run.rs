@@ -1,4 +1,4 @@
-//! A recorder under a clock of its own, fed as a session feeds it, with the fsync thread and the
+//! A writer under a clock of its own, fed as a session feeds it, with the fsync thread and the
 //! compressor played in between: all on one thread, so that a seed tells everything.
 
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
 use crate::recorder::disk::trace;
 use crate::recorder::fsync::SyncRequest;
-use crate::recorder::{Destination, Fsync, Recorder, RecorderOptions, Rotate};
+use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, Writer};
 
 /// 2026-11-23T14:30:00Z
 pub(super) const START_MS: i64 = 1_795_444_200_000;
 const MINUTE_MS: i64 = 60_000;
 
-/// How a recorder is run.
+/// How a writer is run.
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     pub(super) name: &'static str,
@@ -67,9 +67,9 @@ impl History {
     }
 }
 
-/// A running recorder, and everything around it.
+/// A running writer, and everything around it.
 pub(super) struct Process {
-    recorder: Recorder,
+    writer: Writer,
     inbox: Receiver<Entry>,
     pub(super) outbox: Outbox,
     syncs: Receiver<SyncRequest>,
@@ -110,16 +110,16 @@ impl Process {
             compress: true,
             simulated: false,
         };
-        let opened = Recorder::open(options, Arc::clone(&gauges), str::to_owned, || ());
-        let mut recorder = opened.expect("the start succeeds");
-        recorder.fsync = Some(sync);
-        recorder.compressor = Some(closed_sender);
+        let opened = Writer::open(options, Arc::clone(&gauges), str::to_owned, || ());
+        let mut writer = opened.expect("the start succeeds");
+        writer.fsync = Some(sync);
+        writer.compressor = Some(closed_sender);
         let outbox = Outbox::new(sender, gauges);
-        Process { recorder, inbox, outbox, syncs, closed }
+        Process { writer, inbox, outbox, syncs, closed }
     }
 
     pub(super) fn step(&mut self) {
-        self.recorder.step(self.inbox.try_recv().ok(), &self.inbox);
+        self.writer.step(self.inbox.try_recv().ok(), &self.inbox);
     }
 
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
     fn pass_time(&mut self, process: &mut Process) {
         for _ in 0..self.dice.u32(1..=3) {
             let due = Instant::now();
-            let timers = &mut process.recorder.timers;
+            let timers = &mut process.writer.timers;
             if self.dice.u8(..4) == 0 {
                 timers.heartbeat = due;
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
-use super::Recorder;
+use super::Writer;
 use crate::recorder::recording::Recording;
 
 /// How often a disk that refused is tried again.
@@ -30,7 +30,7 @@ pub(super) struct DiskRetry {
     pub(super) retry_at: Instant,
 }
 
-impl Recorder {
+impl Writer {
     /// Notes a success or a failure of the disk; says so once per change of state.
     pub(super) fn on_write_result(&mut self, result: io::Result<()>) {
         let now = Instant::now();

@@ -7,11 +7,11 @@ use std::sync::mpsc::Receiver;
 use log::{Level, error, warn};
 
 use super::disk_retry::READER_GONE;
-use super::{Recorder, Summary};
+use super::{Summary, Writer};
 use crate::channel::{Entry, log_line};
 use crate::clock::now_ms;
 
-impl Recorder {
+impl Writer {
     /// The end: one last try, then what is still waiting is lost and said to be.
     pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Summary {
         // Also when all is well: somebody may just have removed the file.

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{BATCH_BYTES, Recorder};
+use super::{BATCH_BYTES, Writer};
 use crate::channel::SyncOutcome;
 use crate::recorder::options::Fsync;
 use crate::recorder::recording::Recording;
@@ -15,7 +15,7 @@ use crate::recorder::recording::Recording;
 /// `ship` waits for what is on the disk, and looks this often.
 const HEARTBEAT_AFTER_SYNC: Duration = Duration::from_millis(200);
 
-impl Recorder {
+impl Writer {
     /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
     pub(super) fn flush(&mut self) {
         if self.disk_retry.is_none() {

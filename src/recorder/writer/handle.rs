@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::Recorder;
+use super::Writer;
 use crate::channel::{Entry, Outbox};
 use crate::error::Error;
 use crate::recorder::options::Destination;
@@ -44,7 +44,7 @@ pub struct WriterHandle {
     thread: Arc<Mutex<Option<JoinHandle<Summary>>>>,
 }
 
-impl Recorder {
+impl Writer {
     /// Starts the writer thread, and the threads that work for it: fsync, and the compressor if
     /// closed files are compressed. These two end with it.
     ///

@@ -44,7 +44,7 @@ use timers::Timers;
 const BATCH_BYTES: usize = 128 << 10;
 
 /// The open files and everything on its way to them.
-pub struct Recorder {
+pub struct Writer {
     options: RecorderOptions,
     output: Output,
     log: LogFile,
@@ -87,7 +87,7 @@ struct Written {
     received_ms: i64,
 }
 
-impl Recorder {
+impl Writer {
     /// Opens the files, repairs what a crash left, and closes the ledger of a process that was
     /// killed. Nothing is recorded yet. `redact` takes the key out of a text from the server;
     /// `on_reader_gone` is called once when nobody reads standard output any more.
@@ -99,7 +99,7 @@ impl Recorder {
         gauges: Arc<Gauges>,
         redact: impl Fn(&str) -> String + Send + 'static,
         on_reader_gone: impl Fn() + Send + 'static,
-    ) -> Result<Recorder, OpenError> {
+    ) -> Result<Writer, OpenError> {
         let now_ms = now_ms();
         let mut created_files = try_start(&options)?;
         for new in &mut created_files {
@@ -117,7 +117,7 @@ impl Recorder {
             }
         };
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
-        Ok(Recorder {
+        Ok(Writer {
             output,
             log,
             created_files,

@@ -5,7 +5,7 @@
 
 use log::warn;
 
-use super::Recorder;
+use super::Writer;
 use crate::channel::TradeBatch;
 use crate::error::printable;
 use crate::log_limit::{LogLimit, Permission};
@@ -29,13 +29,13 @@ pub(super) struct RowBuffer {
     pub(super) received_ms: i64,
 }
 
-impl Recorder {
+impl Writer {
     /// Turns a batch of messages into rows.
     pub(super) fn push_batch(&mut self, batch: &TradeBatch) {
         let received_ms = batch.received_ms;
         let digits = received_ms.to_string();
         for message in batch.messages() {
-            let Recorder { decoder, buffer, market, options, log_limit, redact, .. } = self;
+            let Writer { decoder, buffer, market, options, log_limit, redact, .. } = self;
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {

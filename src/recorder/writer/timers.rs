@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use log::info;
 
 use super::disk_retry::READER_GONE;
-use super::{Recorder, Written};
+use super::{Writer, Written};
 use crate::clock::now_ms;
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
@@ -44,7 +44,7 @@ impl Timers {
     }
 }
 
-impl Recorder {
+impl Writer {
     pub(super) fn time_to_next_timer(&self, now: Instant) -> Duration {
         // The hourly summary needs no alarm of its own.
         let mut next = self.timers.heartbeat.min(self.timers.snapshot);
