@@ -138,7 +138,7 @@ pub struct SyncOutcome {
 
 /// What the session and the writer share without waiting for each other, and the others look at.
 #[derive(Debug, Default)]
-pub struct Gauges {
+pub struct SharedState {
     /// Bytes of trade messages handed over and not yet in the file.
     pub waiting_bytes: AtomicUsize,
     /// Bytes of log lines handed over and not yet in the log file.
@@ -159,31 +159,31 @@ pub struct Gauges {
 
 /// The session's end of the channel.
 #[derive(Debug, Clone)]
-pub struct Outbox {
+pub struct EntrySender {
     sender: Sender<Entry>,
-    gauges: Arc<Gauges>,
+    shared: Arc<SharedState>,
 }
 
-impl Outbox {
+impl EntrySender {
     /// Wraps the sending end.
-    pub fn new(sender: Sender<Entry>, gauges: Arc<Gauges>) -> Outbox {
-        Outbox { sender, gauges }
+    pub fn new(sender: Sender<Entry>, shared: Arc<SharedState>) -> EntrySender {
+        EntrySender { sender, shared }
     }
 
     /// Hands an entry over. Never waits; once the writer has ended, entries go nowhere and
-    /// [`Gauges::writer_gone`] says so.
+    /// [`SharedState::writer_gone`] says so.
     pub fn send(&self, entry: Entry) {
         if let Entry::Trades(batch) = &entry {
-            self.gauges.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
+            self.shared.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
         }
         if self.sender.send(entry).is_err() {
-            self.gauges.writer_gone.store(true, Ordering::Relaxed);
+            self.shared.writer_gone.store(true, Ordering::Relaxed);
         }
     }
 
     /// The shared numbers.
-    pub fn gauges(&self) -> &Gauges {
-        &self.gauges
+    pub fn shared(&self) -> &SharedState {
+        &self.shared
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::SyncSender;
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::channel::{Entry, Line, Outbox, log_line};
+use crate::channel::{Entry, EntrySender, Line, log_line};
 use crate::clock::{local, now_ms};
 use crate::feed::ApiKey;
 
@@ -26,7 +26,7 @@ pub struct LogLines {
     filter: Logger,
     terminal_level: LevelFilter,
     key: ApiKey,
-    outbox: Outbox,
+    entries: EntrySender,
     terminal: SyncSender<Line>,
     left_out: AtomicU64,
 }
@@ -39,7 +39,7 @@ impl LogLines {
         level: LevelFilter,
         terminal_level: LevelFilter,
         key: ApiKey,
-        outbox: Outbox,
+        entries: EntrySender,
         terminal: SyncSender<Line>,
     ) -> Self {
         let mut builder = env_logger::Builder::new();
@@ -48,7 +48,7 @@ impl LogLines {
             builder.parse_filters(&wanted);
         }
         let left_out = AtomicU64::new(0);
-        Self { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
+        Self { filter: builder.build(), terminal_level, key, entries, terminal, left_out }
     }
 
     /// Makes this the logger of the process. A second one in the same process is not installed,
@@ -59,7 +59,7 @@ impl LogLines {
     }
 
     fn to_log_file(&self, text: String) {
-        let waiting = &self.outbox.gauges().log_bytes;
+        let waiting = &self.entries.shared().log_bytes;
         if waiting.load(Ordering::Relaxed) + text.len() > WAITING_BYTES {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return;
@@ -68,10 +68,10 @@ impl LogLines {
         if left_out > 0 {
             let line = format!("({left_out} lines were left out here: the disk was stuck)\n");
             waiting.fetch_add(line.len(), Ordering::Relaxed);
-            self.outbox.send(Entry::Log(line));
+            self.entries.send(Entry::Log(line));
         }
         waiting.fetch_add(text.len(), Ordering::Relaxed);
-        self.outbox.send(Entry::Log(text));
+        self.entries.send(Entry::Log(text));
     }
 }
 

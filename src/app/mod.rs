@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
 
-use crate::channel::{Entry, Gauges, Outbox};
+use crate::channel::{Entry, EntrySender, SharedState};
 use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
@@ -36,24 +36,24 @@ use watch_list::Desk;
 /// # Errors
 /// When the recording cannot begin, or cannot go on, or its end could not be written.
 pub fn stream(settings: Settings) -> Result<(), Error> {
-    let gauges = Arc::new(Gauges::default());
+    let shared = Arc::new(SharedState::default());
     let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let slot = gauges.slot.clone();
+    let entries = EntrySender::new(sender, Arc::clone(&shared));
+    let slot = shared.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
-    let screen = Screen::start(settings.quiet, rows_on_standard_output, &gauges)?;
-    start_log(&settings, &outbox, &screen);
+    let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;
+    start_log(&settings, &entries, &screen);
 
-    let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
+    let result = record(settings, &shared, &slot, &entries, inbox, &screen);
     screen.end();
     result
 }
 
 fn record(
     settings: Settings,
-    gauges: &Arc<Gauges>,
+    shared: &Arc<SharedState>,
     slot: &SnapshotSlot,
-    outbox: &Outbox,
+    entries: &EntrySender,
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
@@ -64,19 +64,19 @@ fn record(
     let key = key_of(&settings.source);
     let writer = Writer::open(
         settings.recorder.clone(),
-        Arc::clone(gauges),
+        Arc::clone(shared),
         move |text| key.redact(text),
-        shutdown::stop_session(command_sender.clone(), Arc::clone(gauges)),
+        shutdown::stop_session(command_sender.clone(), Arc::clone(shared)),
     )
     .map_err(cannot_go_on)?;
     let simulated = matches!(settings.source, Source::Demo).then(Simulator::demo).transpose()?;
     let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
-    let writer = writer.spawn(inbox, outbox)?;
+    let writer = writer.spawn(inbox, entries)?;
     let events =
-        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, gauges)?;
+        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, shared)?;
     let (screen_sender, ending) = (screen.sender(), events.clone());
-    shutdown::listen(command_sender, outbox.clone(), writer.clone(), screen_sender, ending)
+    shutdown::listen(command_sender, entries.clone(), writer.clone(), screen_sender, ending)
         .map_err(cannot_go_on)?;
 
     let quiet_slot = slot.clone();
@@ -84,7 +84,7 @@ fn record(
     #[cfg(feature = "dashboard")]
     let live_page = dashboard
         .map(|dashboard| {
-            LivePage::start(dashboard, slot.clone(), Arc::clone(gauges), Arc::<Desk>::clone(&desk))
+            LivePage::start(dashboard, slot.clone(), Arc::clone(shared), Arc::<Desk>::clone(&desk))
         })
         .transpose()?;
     if let Some((path, _)) = settings.tickers_file {
@@ -101,7 +101,7 @@ fn record(
     };
     let watch_list = WatchList::new(desk.wanted());
     let (timeouts, backoff_config) = (Timeouts::default(), BackoffConfig::default());
-    let outbox_of_session = outbox.clone();
+    let outbox_of_session = entries.clone();
     let session = Session::new(
         endpoint,
         key,
@@ -114,7 +114,7 @@ fn record(
     let ended = session.run();
 
     let until = Instant::now() + shutdown::LAST_COMMAND;
-    outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
+    entries.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
     let summary = writer.join();
     drop(simulated);
     #[cfg(feature = "dashboard")]
@@ -149,11 +149,11 @@ fn key_of(source: &Source) -> ApiKey {
     }
 }
 
-fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
+fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
     let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let key = key_of(&settings.source);
-    LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
+    LogLines::new(level, terminal_level, key, entries.clone(), screen.sender()).install();
 }
 
 /// Says what will be recorded where, and what is odd about it.

@@ -15,7 +15,7 @@ use log::info;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use crate::channel::{Entry, Gauges, Line, Outbox};
+use crate::channel::{Entry, EntrySender, Line, SharedState};
 use crate::clock::now_ms;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_INTERRUPTED, EXIT_OK};
 use crate::feed::Command;
@@ -39,9 +39,12 @@ pub(super) fn outlive_file_size_limits() -> io::Result<()> {
 }
 
 /// What asks the session to stop.
-pub(super) fn stop_session(commands: Sender<Command>, gauges: Arc<Gauges>) -> impl Fn() + Send {
+pub(super) fn stop_session(
+    commands: Sender<Command>,
+    shared: Arc<SharedState>,
+) -> impl Fn() + Send {
     move || {
-        gauges.stopping.store(true, Ordering::Relaxed);
+        shared.stopping.store(true, Ordering::Relaxed);
         // The session has ended already when nobody listens.
         drop(commands.send(Command::Stop));
     }
@@ -50,7 +53,7 @@ pub(super) fn stop_session(commands: Sender<Command>, gauges: Arc<Gauges>) -> im
 /// Starts the signal thread.
 pub(super) fn listen(
     commands: Sender<Command>,
-    outbox: Outbox,
+    entries: EntrySender,
     writer: WriterHandle,
     screen: SyncSender<Line>,
     events: Events,
@@ -66,15 +69,15 @@ pub(super) fn listen(
             if !stopping {
                 stopping = true;
                 // Before the word of it, so that nobody says after it that he goes on.
-                outbox.gauges().stopping.store(true, Ordering::Relaxed);
+                entries.shared().stopping.store(true, Ordering::Relaxed);
                 // Before the log line, so that this ends what the live line has begun.
                 let _ = screen.try_send(Line::Stopping);
                 info!("stopping (Ctrl-C again leaves at once)");
                 // The session has ended already when nobody listens.
                 let _ = commands.send(Command::Stop);
-                let (outbox, writer, screen) = (outbox.clone(), writer.clone(), screen.clone());
+                let (entries, writer, screen) = (entries.clone(), writer.clone(), screen.clone());
                 let events = events.clone();
-                let deadline = move || see_through(&outbox, &writer, &screen, &events);
+                let deadline = move || see_through(&entries, &writer, &screen, &events);
                 let started = thread::Builder::new().name("deadline".to_owned()).spawn(deadline);
                 if started.is_err() {
                     exit(i32::from(EXIT_CANNOT_GO_ON));
@@ -86,15 +89,20 @@ pub(super) fn listen(
 }
 
 /// Ends the program in the place of a main thread that is stuck.
-fn see_through(outbox: &Outbox, writer: &WriterHandle, screen: &SyncSender<Line>, events: &Events) {
+fn see_through(
+    entries: &EntrySender,
+    writer: &WriterHandle,
+    screen: &SyncSender<Line>,
+    events: &Events,
+) {
     thread::sleep(MAIN_THREAD_TIME);
     // The ledger does not let it be earlier than its last row, should there be no later message.
-    let at_ms = match outbox.gauges().last_message_ms.load(Ordering::Relaxed) {
+    let at_ms = match entries.shared().last_message_ms.load(Ordering::Relaxed) {
         0 => now_ms(),
         last_message_ms => last_message_ms,
     };
-    outbox.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
-    outbox.send(Entry::Finish);
+    entries.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
+    entries.send(Entry::Finish);
     let (text, code) = match writer.join_until(Some(Instant::now() + WRITER_TIME)) {
         Ok(Summary { counts, failure: None }) => (counts.to_string(), EXIT_OK),
         Ok(Summary { counts, failure: Some(failure) }) => {

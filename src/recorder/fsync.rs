@@ -4,7 +4,7 @@
 use std::sync::mpsc::{self, Sender};
 
 use super::disk::DiskFile;
-use crate::channel::{Entry, Outbox, SyncOutcome};
+use crate::channel::{Entry, EntrySender, SyncOutcome};
 use crate::error::Error;
 use crate::threads::spawn;
 
@@ -29,11 +29,11 @@ impl SyncRequest {
 ///
 /// # Errors
 /// When the system has no thread to give.
-pub(super) fn start(outbox: Outbox) -> Result<Sender<SyncRequest>, Error> {
+pub(super) fn start(entries: EntrySender) -> Result<Sender<SyncRequest>, Error> {
     let (sender, requests) = mpsc::channel::<SyncRequest>();
     spawn("fsync", move || {
         for request in requests {
-            outbox.send(Entry::Synced(request.perform()));
+            entries.send(Entry::Synced(request.perform()));
         }
     })?;
     Ok(sender)

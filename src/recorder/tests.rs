@@ -230,15 +230,15 @@ fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
             let lines = |name: &str| memchr_iter(b'\n', &files[name]).count() - 1;
             (lines("op1.csv"), lines("op1.coverage.csv"))
         };
-        process.outbox.send(live(now_ms));
+        process.entries.send(live(now_ms));
         process.step();
         while process.sync() {
             process.step();
         }
-        process.outbox.send(trade(now_ms, 1));
-        process.outbox.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
-        process.outbox.send(live(now_ms));
-        process.outbox.send(trade(now_ms, 2));
+        process.entries.send(trade(now_ms, 1));
+        process.entries.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
+        process.entries.send(live(now_ms));
+        process.entries.send(trade(now_ms, 2));
         process.step();
         if workload.fsync != Fsync::Always {
             assert_eq!(there(), (1, 1), "{}: the trade is not on the disk", workload.name);

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use finnhub_stream::channel::{Entry, Gauges, Outbox};
+use finnhub_stream::channel::{Entry, EntrySender, SharedState};
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
 };
@@ -29,7 +29,7 @@ pub(crate) const COLUMNS: [Column; 5] =
 pub(crate) fn open_writer(
     directory: &Path,
     columns: &[Column],
-) -> Result<(Writer, Outbox, Receiver<Entry>), OpenError> {
+) -> Result<(Writer, EntrySender, Receiver<Entry>), OpenError> {
     let options = RecorderOptions {
         out: Destination::File(directory.join("op1.csv")),
         log_file: directory.join("log"),
@@ -39,11 +39,11 @@ pub(crate) fn open_writer(
         compress: false,
         simulated: false,
     };
-    let gauges = Arc::new(Gauges::default());
+    let shared = Arc::new(SharedState::default());
     let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let writer = Writer::open(options, gauges, str::to_owned, || ())?;
-    Ok((writer, outbox, inbox))
+    let entries = EntrySender::new(sender, Arc::clone(&shared));
+    let writer = Writer::open(options, shared, str::to_owned, || ())?;
+    Ok((writer, entries, inbox))
 }
 
 /// Waits short enough for a test, in the proportions of the promised ones.
@@ -63,7 +63,7 @@ pub(crate) fn short_waits() -> BackoffConfig {
 pub(crate) struct Inside {
     directory: TempDir,
     pub(crate) commands: Sender<Command>,
-    outbox: Outbox,
+    entries: EntrySender,
     session: JoinHandle<Result<(), SessionError>>,
     writer: JoinHandle<Summary>,
 }
@@ -72,20 +72,20 @@ impl Inside {
     /// Streams from `url` into a directory of its own.
     pub(crate) fn start(url: &str, tickers: &[&str], timeouts: Timeouts) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (writer, outbox, inbox) =
+        let (writer, entries, inbox) =
             open_writer(directory.path(), &COLUMNS).expect("a new recording");
         let (commands, commanded) = mpsc::channel();
         let endpoint = Endpoint::parse(url).expect("a URL");
         let key = ApiKey::new("k3y".to_owned(), "FINNHUB_API_KEY", KeySource::Environment);
         let key = key.unwrap_or_else(|error| panic!("{error}"));
         let watch_list = WatchList::new(tickers.iter().map(|ticker| (*ticker).to_owned()));
-        let sender = outbox.clone();
+        let sender = entries.clone();
         let session =
             Session::new(endpoint, key, timeouts, short_waits(), watch_list, sender, commanded);
         Self {
             directory,
             commands,
-            outbox,
+            entries,
             session: thread::spawn(move || session.run()),
             writer: thread::spawn(move || writer.run(&inbox)),
         }
@@ -127,7 +127,7 @@ impl Inside {
         let _ = self.commands.send(Command::Stop);
         let ended = self.session.join().expect("the session's thread");
         assert_eq!(ended, Ok(()));
-        self.outbox.send(Entry::Finish);
+        self.entries.send(Entry::Finish);
         let summary = self.writer.join().expect("the writer's thread");
         let read = |name: &str| fs::read_to_string(self.directory.path().join(name)).expect(name);
         (summary, read("op1.csv"), read("op1.coverage.csv"))

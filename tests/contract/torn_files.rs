@@ -32,12 +32,12 @@ const NEW_ROW: &str = "NEW,100.10,1\n";
 
 /// Continues whatever is at `directory` with one trade, and stops.
 fn continue_with_one_trade(directory: &Path) -> Result<(), String> {
-    let (writer, outbox, inbox) =
+    let (writer, entries, inbox) =
         open_writer(directory, &COLUMNS).map_err(|error| error.to_string())?;
     let mut batch = TradeBatch::new(1_700_000_000_000);
     batch.push(&trade_message(&[TRADE]));
-    outbox.send(Entry::Trades(batch));
-    outbox.send(Entry::Finish);
+    entries.send(Entry::Trades(batch));
+    entries.send(Entry::Finish);
     let report = writer.run(&inbox);
     assert_eq!((report.failure, report.counts.written), (None, 1));
     Ok(())

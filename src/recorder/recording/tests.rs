@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use super::{Recording, Rotate};
-use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
+use crate::channel::{Entry, EntrySender, SharedState, TradeBatch};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::recorder::disk::trace::{self, Faults, Operation};
@@ -312,13 +312,13 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         compress: false,
         simulated: false,
     };
-    let gauges = Arc::new(Gauges::default());
+    let shared = Arc::new(SharedState::default());
     let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let writer = Writer::open(options, gauges, str::to_owned, || ()).unwrap();
+    let entries = EntrySender::new(sender, Arc::clone(&shared));
+    let writer = Writer::open(options, shared, str::to_owned, || ()).unwrap();
     let writer = std::thread::spawn(move || writer.run(&inbox));
     let first_hour = Rotate::Hourly.period_end(now_ms());
-    outbox.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
+    entries.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
     let mut journal = BTreeMap::<i64, Vec<String>>::new();
     for batch in 0..HOURS * BATCHES_AN_HOUR {
         let received_ms = first_hour + batch * (HOUR / BATCHES_AN_HOUR);
@@ -331,9 +331,9 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
             let hour = Rotate::Hourly.period_start(received_ms);
             journal.entry(hour).or_default().push(format!("{price},{received_ms}"));
         }
-        outbox.send(Entry::Trades(trades));
+        entries.send(Entry::Trades(trades));
     }
-    outbox.send(Entry::Finish);
+    entries.send(Entry::Finish);
     let summary = writer.join().unwrap();
     assert_eq!(summary.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
     let last = *journal.keys().last().unwrap();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
-use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
+use crate::channel::{Entry, EntrySender, SharedState, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
@@ -71,7 +71,7 @@ impl History {
 pub(super) struct Process {
     writer: Writer,
     inbox: Receiver<Entry>,
-    pub(super) outbox: Outbox,
+    pub(super) entries: EntrySender,
     syncs: Receiver<SyncRequest>,
     closed: Receiver<PathBuf>,
 }
@@ -97,7 +97,7 @@ pub(super) fn start_again(workload: &Workload, directory: &Path, now_ms: i64) {
 
 impl Process {
     pub(super) fn open(workload: &Workload, directory: &Path) -> Process {
-        let gauges = Arc::new(Gauges::default());
+        let shared = Arc::new(SharedState::default());
         let (sender, inbox) = mpsc::channel();
         let (sync, syncs) = mpsc::channel();
         let (closed_sender, closed) = mpsc::channel();
@@ -110,12 +110,12 @@ impl Process {
             compress: true,
             simulated: false,
         };
-        let opened = Writer::open(options, Arc::clone(&gauges), str::to_owned, || ());
+        let opened = Writer::open(options, Arc::clone(&shared), str::to_owned, || ());
         let mut writer = opened.expect("the start succeeds");
         writer.fsync = Some(sync);
         writer.compressor = Some(closed_sender);
-        let outbox = Outbox::new(sender, gauges);
-        Process { writer, inbox, outbox, syncs, closed }
+        let entries = EntrySender::new(sender, shared);
+        Process { writer, inbox, entries, syncs, closed }
     }
 
     pub(super) fn step(&mut self) {
@@ -125,7 +125,7 @@ impl Process {
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
     pub(super) fn sync(&mut self) -> bool {
         let Ok(request) = self.syncs.try_recv() else { return false };
-        self.outbox.send(Entry::Synced(request.perform()));
+        self.entries.send(Entry::Synced(request.perform()));
         true
     }
 
@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
             self.pass_time(process);
         }
         if self.dice.bool() {
-            process.outbox.send(Entry::Down {
+            process.entries.send(Entry::Down {
                 at_ms: self.last_frame_ms,
                 reason: "connection lost: reset".to_owned(),
             });
@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
 
     fn go_live(&mut self, process: &Process, tickers: &[String]) {
         let at_ms = self.now_ms;
-        process.outbox.send(Entry::Live { at_ms, tickers: tickers.to_vec(), refused: vec![] });
+        process.entries.send(Entry::Live { at_ms, tickers: tickers.to_vec(), refused: vec![] });
         self.frame(process);
         if let Some(from_ms) = self.outage_from_ms.take() {
             let operations = trace::length();
@@ -239,13 +239,13 @@ impl<'a> Run<'a> {
                 let (received_ms, operations) = (self.now_ms, trace::length());
                 self.history.sent.push(Sent { number, received_ms, operations });
             }
-            process.outbox.send(Entry::Trades(batch));
+            process.entries.send(Entry::Trades(batch));
         }
     }
 
     fn frame(&mut self, process: &Process) {
         self.last_frame_ms = self.now_ms;
-        process.outbox.gauges().last_message_ms.store(self.now_ms, Ordering::Relaxed);
+        process.entries.shared().last_message_ms.store(self.now_ms, Ordering::Relaxed);
     }
 
     /// Lets the writer work, and perhaps its timers, the fsync thread and the compressor.

@@ -40,7 +40,7 @@ impl Writer {
                 let seconds = now.duration_since(disk_retry.since).as_secs();
                 info!("{}: writing again after {seconds} s", self.options.out);
                 self.disk_retry = None;
-                self.gauges.disk_trouble.store(false, Ordering::Relaxed);
+                self.shared.disk_trouble.store(false, Ordering::Relaxed);
             }
             (Err(_), Some(disk_retry)) => disk_retry.retry_at = now + RETRY_EVERY,
             (Err(error), None) => {
@@ -48,13 +48,13 @@ impl Writer {
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
                     (self.on_reader_gone)();
-                } else if !self.gauges.stopping.load(Ordering::Relaxed) {
+                } else if !self.shared.stopping.load(Ordering::Relaxed) {
                     self.log_failure(&cause, &error);
                 }
                 self.last_cause.clone_from(&cause);
                 self.disk_retry =
                     Some(DiskRetry { cause, since: now, retry_at: now + RETRY_EVERY });
-                self.gauges.disk_trouble.store(true, Ordering::Relaxed);
+                self.shared.disk_trouble.store(true, Ordering::Relaxed);
             }
         }
     }

@@ -48,7 +48,7 @@ impl Writer {
         }
         let bytes = std::mem::take(&mut self.buffer.waiting_bytes);
         if bytes > 0 {
-            self.gauges.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
         if self.output.recording().is_some_and(|files| !files.ledger().is_synced()) {
             self.plan_sync();

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Writer;
-use crate::channel::{Entry, Outbox};
+use crate::channel::{Entry, EntrySender};
 use crate::error::Error;
 use crate::recorder::options::Destination;
 use crate::recorder::{compress, fsync};
@@ -50,9 +50,13 @@ impl Writer {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn spawn(mut self, inbox: Receiver<Entry>, outbox: &Outbox) -> Result<WriterHandle, Error> {
+    pub fn spawn(
+        mut self,
+        inbox: Receiver<Entry>,
+        entries: &EntrySender,
+    ) -> Result<WriterHandle, Error> {
         if let Destination::File(out) = &self.options.out {
-            self.fsync = Some(fsync::start(outbox.clone())?);
+            self.fsync = Some(fsync::start(entries.clone())?);
             if self.options.compress {
                 self.compressor = Some(compress::start(out)?);
             }

@@ -29,7 +29,7 @@ use super::options::{Destination, RecorderOptions};
 use super::output::{Output, Pipe};
 use super::preflight::try_start;
 use super::recording::Recording;
-use crate::channel::{Entry, Gauges, TradeBatch};
+use crate::channel::{Entry, SharedState, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
@@ -51,7 +51,7 @@ pub struct Writer {
     /// What this start has made, and whether it was refused after that.
     created_files: Vec<PathBuf>,
     refused: bool,
-    gauges: Arc<Gauges>,
+    shared: Arc<SharedState>,
     /// Takes the key out of a text from the server.
     redact: Box<dyn Fn(&str) -> String + Send>,
     /// Called once when nobody reads standard output any more.
@@ -96,7 +96,7 @@ impl Writer {
     /// When a file cannot be used; then nothing was made or changed.
     pub fn open(
         options: RecorderOptions,
-        gauges: Arc<Gauges>,
+        shared: Arc<SharedState>,
         redact: impl Fn(&str) -> String + Send + 'static,
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Writer, OpenError> {
@@ -112,7 +112,7 @@ impl Writer {
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput => {
-                let pipe = Pipe::open(Arc::clone(&gauges.stopping));
+                let pipe = Pipe::open(Arc::clone(&shared.stopping));
                 Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
             }
         };
@@ -122,7 +122,7 @@ impl Writer {
             log,
             created_files,
             refused: false,
-            gauges,
+            shared,
             redact: Box::new(redact),
             on_reader_gone: Box::new(on_reader_gone),
             fsync: None,
@@ -186,7 +186,7 @@ impl Writer {
                 }
                 Entry::Synced(outcome) => self.synced(&outcome),
                 Entry::Log(line) => {
-                    self.gauges.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
+                    self.shared.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                     self.log.push(&line);
                 }
                 // What came first is written first, also after trouble.
@@ -267,7 +267,7 @@ impl Writer {
             if self.disk_retry.is_some() {
                 return false;
             }
-            let last_message_ms = self.gauges.last_message_ms.load(Ordering::Relaxed);
+            let last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
             let closed = self
                 .output
                 .recording()

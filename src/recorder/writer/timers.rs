@@ -96,7 +96,7 @@ impl Writer {
     /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
     pub(super) fn write_heartbeat(&mut self) {
         // What waits on the channel was received before now, and is not in the file.
-        let waiting = self.gauges.waiting_bytes.load(Ordering::Relaxed) > 0;
+        let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0;
         let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
@@ -174,9 +174,9 @@ impl Writer {
             self.market.snapshot(now_ms(), &out, self.output.length(), disk_retry)
         } else {
             // The numbers stand still, but why must be seen.
-            let last = self.gauges.slot.latest();
+            let last = self.shared.slot.latest();
             Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, ..(*last).clone() }
         };
-        self.gauges.slot.publish(snapshot);
+        self.shared.slot.publish(snapshot);
     }
 }
