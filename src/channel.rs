@@ -6,17 +6,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Receiver, Sender};
 
 use log::Level;
 
-use crate::clock::show_ms;
 use crate::status::snapshot::SnapshotSlot;
-
-/// A line of the log file: when, by this machine's clock, how grave, and what.
-pub fn log_line(at_ms: i64, level: Level, text: &str) -> String {
-    format!("{} {level:<5} {text}\n", show_ms(at_ms))
-}
 
 /// What an entry takes beside its texts: its place in a queue, which may just have doubled, and
 /// what the allocator keeps beside each of its two pieces of memory.
@@ -157,7 +151,13 @@ pub struct SharedState {
     pub slot: SnapshotSlot,
 }
 
-/// The session's end of the channel.
+/// Opens the channel to the writer, with nothing in it yet.
+pub fn open() -> (EntrySender, Receiver<Entry>) {
+    let (sender, entries) = mpsc::channel();
+    (EntrySender { sender, shared: Arc::default() }, entries)
+}
+
+/// The sending end of the channel to the writer.
 #[derive(Debug, Clone)]
 pub struct EntrySender {
     sender: Sender<Entry>,
@@ -165,12 +165,7 @@ pub struct EntrySender {
 }
 
 impl EntrySender {
-    /// Wraps the sending end.
-    pub fn new(sender: Sender<Entry>, shared: Arc<SharedState>) -> EntrySender {
-        EntrySender { sender, shared }
-    }
-
-    /// Hands an entry over. Never waits; once the writer has ended, entries go nowhere and
+    /// Sends an entry. Never waits; once the writer has ended, entries go nowhere and
     /// [`SharedState::writer_gone`] says so.
     pub fn send(&self, entry: Entry) {
         if let Entry::Trades(batch) = &entry {
@@ -181,8 +176,8 @@ impl EntrySender {
         }
     }
 
-    /// The shared numbers.
-    pub fn shared(&self) -> &SharedState {
+    /// What both sides share.
+    pub fn shared(&self) -> &Arc<SharedState> {
         &self.shared
     }
 }

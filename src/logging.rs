@@ -10,9 +10,10 @@ use std::sync::mpsc::SyncSender;
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::channel::{Entry, EntrySender, Line, log_line};
+use crate::channel::{Entry, EntrySender, Line};
 use crate::clock::{local, now_ms};
 use crate::feed::ApiKey;
+use crate::recorder::log_line;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";

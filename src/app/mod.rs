@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
 
-use crate::channel::{Entry, EntrySender, SharedState};
+use crate::channel::{self, Entry, EntrySender, SharedState};
 use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
@@ -36,9 +36,8 @@ use watch_list::Desk;
 /// # Errors
 /// When the recording cannot begin, or cannot go on, or its end could not be written.
 pub fn stream(settings: Settings) -> Result<(), Error> {
-    let shared = Arc::new(SharedState::default());
-    let (sender, inbox) = mpsc::channel();
-    let entries = EntrySender::new(sender, Arc::clone(&shared));
+    let (entries, inbox) = channel::open();
+    let shared = Arc::clone(entries.shared());
     let slot = shared.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
     let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;

@@ -117,10 +117,10 @@ impl TradeSender {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
-    use std::sync::mpsc::{self, Receiver};
+    use std::sync::mpsc::Receiver;
 
-    use super::{Entry, EntrySender, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
-    use crate::channel::SharedState;
+    use super::{Entry, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
+    use crate::channel::{self, SharedState};
 
     struct Queue {
         shared: Arc<SharedState>,
@@ -130,12 +130,11 @@ mod tests {
 
     impl Queue {
         fn new() -> Self {
-            let shared = Arc::new(SharedState::default());
+            let (entries, sent) = channel::open();
+            let shared = Arc::clone(entries.shared());
             // Such a disk is not waited for.
             shared.disk_trouble.store(true, Ordering::Relaxed);
-            let (sender, sent) = mpsc::channel();
-            let sender = TradeSender::new(EntrySender::new(sender, Arc::clone(&shared)));
-            Self { shared, sender, sent }
+            Self { shared, sender: TradeSender::new(entries), sent }
         }
 
         /// Sends a batch of `trades` while `waiting` gives how much waits, from its own size; gives

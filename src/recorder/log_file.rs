@@ -7,10 +7,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{self, Path, PathBuf};
 
-use log::{error, info};
+use log::{Level, error, info};
+
+use crate::clock::show_ms;
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
+
+/// A line of the log file: when, by this machine's clock, how grave, and what.
+pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
+    format!("{} {level:<5} {text}\n", show_ms(at_ms))
+}
 
 /// The open log file.
 #[derive(Debug)]

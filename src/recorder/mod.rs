@@ -30,6 +30,7 @@ pub use error::OpenError;
 pub use header::header;
 pub use ledger::{belongs_to_recording, ledger_path};
 pub use lock_file::{Synced, read_synced};
+pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};
 pub use rotation::{Rotate, closed_label, compressed_name, recording_of};

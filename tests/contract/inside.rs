@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use finnhub_stream::channel::{Entry, EntrySender, SharedState};
+use finnhub_stream::channel::{self, Entry, EntrySender};
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
 };
@@ -39,9 +39,8 @@ pub(crate) fn open_writer(
         compress: false,
         simulated: false,
     };
-    let shared = Arc::new(SharedState::default());
-    let (sender, inbox) = mpsc::channel();
-    let entries = EntrySender::new(sender, Arc::clone(&shared));
+    let (entries, inbox) = channel::open();
+    let shared = Arc::clone(entries.shared());
     let writer = Writer::open(options, shared, str::to_owned, || ())?;
     Ok((writer, entries, inbox))
 }

@@ -1,6 +1,6 @@
 //! The session: connect, subscribe, read, send on; and when the connection is lost, again.
 //!
-//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes into the outbox.
+//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes onto the channel to the writer.
 //! `connected` is one connection, `incoming` what comes from it, `reports` what the ledger is told.
 
 mod connected;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc;
 
 use super::{Recording, Rotate};
-use crate::channel::{Entry, EntrySender, SharedState, TradeBatch};
+use crate::channel::{self, Entry, TradeBatch};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::recorder::disk::trace::{self, Faults, Operation};
@@ -312,9 +311,8 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         compress: false,
         simulated: false,
     };
-    let shared = Arc::new(SharedState::default());
-    let (sender, inbox) = mpsc::channel();
-    let entries = EntrySender::new(sender, Arc::clone(&shared));
+    let (entries, inbox) = channel::open();
+    let shared = Arc::clone(entries.shared());
     let writer = Writer::open(options, shared, str::to_owned, || ()).unwrap();
     let writer = std::thread::spawn(move || writer.run(&inbox));
     let first_hour = Rotate::Hourly.period_end(now_ms());

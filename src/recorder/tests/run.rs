@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
-use crate::channel::{Entry, EntrySender, SharedState, TradeBatch};
+use crate::channel::{self, Entry, EntrySender, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
@@ -97,8 +97,7 @@ pub(super) fn start_again(workload: &Workload, directory: &Path, now_ms: i64) {
 
 impl Process {
     pub(super) fn open(workload: &Workload, directory: &Path) -> Process {
-        let shared = Arc::new(SharedState::default());
-        let (sender, inbox) = mpsc::channel();
+        let (entries, inbox) = channel::open();
         let (sync, syncs) = mpsc::channel();
         let (closed_sender, closed) = mpsc::channel();
         let options = RecorderOptions {
@@ -110,11 +109,10 @@ impl Process {
             compress: true,
             simulated: false,
         };
-        let opened = Writer::open(options, Arc::clone(&shared), str::to_owned, || ());
+        let opened = Writer::open(options, Arc::clone(entries.shared()), str::to_owned, || ());
         let mut writer = opened.expect("the start succeeds");
         writer.fsync = Some(sync);
         writer.compressor = Some(closed_sender);
-        let entries = EntrySender::new(sender, shared);
         Process { writer, inbox, entries, syncs, closed }
     }
 

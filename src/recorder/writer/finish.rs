@@ -8,8 +8,9 @@ use log::{Level, error, warn};
 
 use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
-use crate::channel::{Entry, log_line};
+use crate::channel::Entry;
 use crate::clock::now_ms;
+use crate::recorder::log_file::log_line;
 
 impl Writer {
     /// The end: one last try, then what is still waiting is lost and said to be.
