@@ -27,8 +27,8 @@ pub struct TradeBatch {
 
 impl TradeBatch {
     /// An empty batch.
-    pub fn new(received_ms: i64) -> TradeBatch {
-        TradeBatch { received_ms, texts: String::new(), ends: Vec::new() }
+    pub fn new(received_ms: i64) -> Self {
+        Self { received_ms, texts: String::new(), ends: Vec::new() }
     }
 
     /// Adds one message.

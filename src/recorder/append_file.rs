@@ -41,8 +41,8 @@ pub(super) struct AppendFile {
 
 impl AppendFile {
     /// A file whose present `length` ends with a whole row.
-    pub(super) fn new(disk: DiskFile, length: u64) -> AppendFile {
-        AppendFile {
+    pub(super) fn new(disk: DiskFile, length: u64) -> Self {
+        Self {
             disk,
             whole: length,
             synced: 0,
@@ -171,7 +171,7 @@ impl AppendFile {
 
     /// Goes on in `next`. If nobody can find the rows any more that were appended since the last
     /// look, they are brought along, but for those that are in `next` already.
-    pub(super) fn continue_in(&mut self, next: AppendFile, are_lost: bool) {
+    pub(super) fn continue_in(&mut self, next: Self, are_lost: bool) {
         let lost = if are_lost { self.missing_in(&next) } else { 0..0 };
         let old = std::mem::replace(self, next);
         self.to_restore = old.to_restore;
@@ -182,7 +182,7 @@ impl AppendFile {
 
     /// Where those rows are that were appended since the last look and do not stand at the end of
     /// `other`, which may be a copy that somebody has made.
-    fn missing_in(&mut self, other: &AppendFile) -> Range<u64> {
+    fn missing_in(&mut self, other: &Self) -> Range<u64> {
         let (from, to) = match self.changed_by_others() {
             Ok(0) => (self.checked_length, self.whole),
             // It was cut before it was removed.

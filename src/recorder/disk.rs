@@ -30,32 +30,32 @@ pub(super) struct DiskFile {
 
 impl DiskFile {
     /// Opens or creates a file that grows at its end, wherever that is.
-    pub(super) fn append_to(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().read(true).append(true).create(true))
+    pub(super) fn append_to(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).append(true).create(true))
     }
 
     /// Opens or creates a file that is written in place.
-    pub(super) fn open_in_place(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+    pub(super) fn open_in_place(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
     /// Creates a file under a name that must be free.
-    pub(super) fn create_new(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().write(true).create_new(true))
+    pub(super) fn create_new(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().write(true).create_new(true))
     }
 
     /// Creates an empty file, in the place of one that may be there.
-    pub(super) fn create(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().write(true).create(true).truncate(true))
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().write(true).create(true).truncate(true))
     }
 
-    fn open(path: &Path, options: &OpenOptions) -> io::Result<DiskFile> {
+    fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
         #[cfg(test)]
         let was_there = path.exists();
         let file = options.open(path)?;
         #[cfg(test)]
         trace::opened(path, &file, was_there);
-        Ok(DiskFile {
+        Ok(Self {
             file,
             #[cfg(test)]
             faults: std::cell::Cell::default(),
@@ -68,8 +68,8 @@ impl DiskFile {
     }
 
     /// Another handle of the same file, for another thread.
-    pub(super) fn try_clone(&self) -> io::Result<DiskFile> {
-        Ok(DiskFile {
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
             file: self.file.try_clone()?,
             #[cfg(test)]
             faults: self.faults.clone(),

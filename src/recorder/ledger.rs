@@ -85,9 +85,9 @@ pub(super) struct LastRow {
 
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
-    pub(super) fn resume(file: AppendFile) -> io::Result<Ledger> {
+    pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
         let last = last_row(file.disk())?;
-        Ok(Ledger {
+        Ok(Self {
             file,
             last,
             before_closing: String::new(),
@@ -132,7 +132,7 @@ impl Ledger {
 
     /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
     /// sake of the new one was live until then.
-    pub(super) fn carry_over(&mut self, old: &Ledger, closing: &str) {
+    pub(super) fn carry_over(&mut self, old: &Self, closing: &str) {
         let LastRow { time_ms, live, tickers, reason } = &old.last;
         if *live || (reason == closing && !old.before_closing.is_empty()) {
             let tickers = if *live { tickers } else { &old.before_closing };

@@ -133,19 +133,19 @@ fn boot_id() -> Option<String> {
 }
 
 impl Heartbeat {
-    fn parse(line: &str) -> Option<Heartbeat> {
+    fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [time, synced, process, rest @ ..] = &fields[..] else { return None };
-        let earlier = Heartbeat {
+        let earlier = Self {
             time_ms: time.parse().ok()?,
             synced_length: synced.parse().ok()?,
             process: process.parse().ok()?,
             syncs: true,
-            ..Heartbeat::default()
+            ..Self::default()
         };
         match rest {
             [] => Some(earlier),
-            [boot, written, synced_time, going_on, fsync] => Some(Heartbeat {
+            [boot, written, synced_time, going_on, fsync] => Some(Self {
                 boot: (*boot != UNKNOWN).then(|| (*boot).to_owned()),
                 written_length: written.parse().ok()?,
                 synced_ms: synced_time.parse().ok()?,
@@ -158,7 +158,7 @@ impl Heartbeat {
     }
 
     fn line(&self) -> String {
-        let Heartbeat { time_ms, synced_length, process, written_length, synced_ms, .. } = self;
+        let Self { time_ms, synced_length, process, written_length, synced_ms, .. } = self;
         let boot = self.boot.as_deref().unwrap_or(UNKNOWN);
         let going_on =
             self.live_ms.map_or_else(|| UNKNOWN.to_owned(), |time_ms| time_ms.to_string());
@@ -173,10 +173,7 @@ impl Heartbeat {
 impl LockFile {
     /// Takes the lock for the recording `out`, for a recorder that `syncs` rows as they come, and
     /// reads what the last holder left.
-    pub(super) fn take(
-        out: &Path,
-        syncs: bool,
-    ) -> Result<(LockFile, Option<Heartbeat>), OpenError> {
+    pub(super) fn take(out: &Path, syncs: bool) -> Result<(Self, Option<Heartbeat>), OpenError> {
         let path = lock_path(out);
         let file = DiskFile::open_in_place(&path).map_err(failed("create", &path))?;
         file.file().try_lock().map_err(|error| match error {
@@ -190,14 +187,14 @@ impl LockFile {
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
         let last = Heartbeat { process, boot, syncs, ..Heartbeat::default() };
-        Ok((LockFile { file, last }, left))
+        Ok((Self { file, last }, left))
     }
 
     /// Takes the lock in a new file, because somebody has moved or removed the old one.
     pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), OpenError> {
         let last = self.last.clone();
-        let (new, _) = LockFile::take(out, last.syncs)?;
-        *self = LockFile { last, ..new };
+        let (new, _) = Self::take(out, last.syncs)?;
+        *self = Self { last, ..new };
         Ok(())
     }
 

@@ -33,11 +33,11 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    pub(super) fn open(path: &Path) -> io::Result<LogFile> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
         // The working directory may be removed and made anew.
         let path = path::absolute(path)?;
-        Ok(LogFile { path, file, waiting: Vec::new(), lost: 0, written: 0, refused: false })
+        Ok(Self { path, file, waiting: Vec::new(), lost: 0, written: 0, refused: false })
     }
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.

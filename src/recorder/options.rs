@@ -33,8 +33,8 @@ impl Destination {
     /// What its ledger is called, for people.
     pub(super) fn ledger(&self) -> String {
         match self {
-            Destination::File(path) => ledger_path(path).display().to_string(),
-            Destination::StandardOutput => "no ledger".to_owned(),
+            Self::File(path) => ledger_path(path).display().to_string(),
+            Self::StandardOutput => "no ledger".to_owned(),
         }
     }
 }
@@ -42,8 +42,8 @@ impl Destination {
 impl std::fmt::Display for Destination {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Destination::File(path) => path.display().fmt(formatter),
-            Destination::StandardOutput => formatter.write_str("standard output"),
+            Self::File(path) => path.display().fmt(formatter),
+            Self::StandardOutput => formatter.write_str("standard output"),
         }
     }
 }

@@ -52,9 +52,9 @@ pub(super) struct Pipe {
 impl Pipe {
     /// Takes standard output. Nothing is written yet: a reader may be slow, or gone already, and
     /// the writer knows what to do then. Once `stopping` is set, a reader has not much time left.
-    pub(super) fn open(stopping: Arc<AtomicBool>) -> io::Result<Pipe> {
+    pub(super) fn open(stopping: Arc<AtomicBool>) -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Pipe { file, sent: 0, length: 0, stuck: false, stopping, end: None })
+        Ok(Self { file, sent: 0, length: 0, stuck: false, stopping, end: None })
     }
 
     /// Whether nobody reads any more, which a write would tell too late when no trades come.
@@ -114,32 +114,32 @@ impl Output {
     /// Hands rows over.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         match self {
-            Output::Files(recording) => recording.append(rows),
-            Output::Pipe(pipe) => pipe.append(rows),
+            Self::Files(recording) => recording.append(rows),
+            Self::Pipe(pipe) => pipe.append(rows),
         }
     }
 
     /// How many of the rows at hand, whose append failed, are through all the same.
     pub(super) fn rows_written(&self, rows: &[u8]) -> u64 {
         match self {
-            Output::Files(_) => 0,
-            Output::Pipe(pipe) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
+            Self::Files(_) => 0,
+            Self::Pipe(pipe) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
         }
     }
 
     /// Bytes of whole rows so far.
     pub(super) fn length(&self) -> u64 {
         match self {
-            Output::Files(recording) => recording.length(),
-            Output::Pipe(pipe) => pipe.length,
+            Self::Files(recording) => recording.length(),
+            Self::Pipe(pipe) => pipe.length,
         }
     }
 
     /// The files, unless rows go to standard output.
     pub(super) fn recording(&mut self) -> Option<&mut Recording> {
         match self {
-            Output::Files(recording) => Some(recording),
-            Output::Pipe(_) => None,
+            Self::Files(recording) => Some(recording),
+            Self::Pipe(_) => None,
         }
     }
 }

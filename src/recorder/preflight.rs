@@ -155,10 +155,10 @@ fn is_full(error: &io::Error) -> bool {
 struct Probe(PathBuf);
 
 impl Probe {
-    fn beside(path: &Path) -> Probe {
+    fn beside(path: &Path) -> Self {
         // In containers every process may have the same number, and a kill leaves the file behind.
         let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
-        Probe(path.with_file_name(name))
+        Self(path.with_file_name(name))
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<File> {

@@ -81,12 +81,7 @@ struct Crash {
 }
 
 impl Traced {
-    fn new(
-        workload: &Workload,
-        files: &Files,
-        dice: &mut Rng,
-        start: Option<(i64, u64)>,
-    ) -> Traced {
+    fn new(workload: &Workload, files: &Files, dice: &mut Rng, start: Option<(i64, u64)>) -> Self {
         let directory = directory();
         disk_model::put(files, directory.path());
         trace::begin(directory.path());
@@ -94,7 +89,7 @@ impl Traced {
         let history = Run::new(workload, directory.path(), dice, now_ms, number).run();
         let (trace, left) = (trace::take(), disk_model::take(directory.path()));
         let torn = left.into_iter().filter(|(name, _)| checks::is_torn(name));
-        Traced { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
+        Self { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
     }
 
     /// After how many operations it stops: anywhere, but rather where names are being changed.

@@ -51,7 +51,7 @@ impl Recording {
         rotate: Option<Rotate>,
         fsync: Fsync,
         now_ms: i64,
-    ) -> Result<Recording, OpenError> {
+    ) -> Result<Self, OpenError> {
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
         let opened = open_recording(out, columns, fsync, now_ms)?;
@@ -65,7 +65,7 @@ impl Recording {
         for note in opened.notes.iter().chain(&ledger_notes) {
             warn!("{note}");
         }
-        let mut recording = Recording {
+        let mut recording = Self {
             // The working directory may be removed and made anew.
             out: path::absolute(out).map_err(failed("find", out))?,
             header: header(columns),

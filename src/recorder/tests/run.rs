@@ -96,7 +96,7 @@ pub(super) fn start_again(workload: &Workload, directory: &Path, now_ms: i64) {
 }
 
 impl Process {
-    pub(super) fn open(workload: &Workload, directory: &Path) -> Process {
+    pub(super) fn open(workload: &Workload, directory: &Path) -> Self {
         let (entries, inbox) = channel::open();
         let (sync, syncs) = mpsc::channel();
         let (closed_sender, closed) = mpsc::channel();
@@ -113,7 +113,7 @@ impl Process {
         let mut writer = opened.expect("the start succeeds");
         writer.fsync = Some(sync);
         writer.compressor = Some(closed_sender);
-        Process { writer, inbox, entries, syncs, closed }
+        Self { writer, inbox, entries, syncs, closed }
     }
 
     pub(super) fn step(&mut self) {
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         dice: &'a mut Rng,
         now_ms: Option<i64>,
         next_number: u64,
-    ) -> Run<'a> {
+    ) -> Self {
         let now_ms = now_ms.unwrap_or(START_MS);
         let history = History::default();
         let (last_frame_ms, outage_from_ms) = (now_ms, None);

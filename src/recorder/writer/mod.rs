@@ -99,7 +99,7 @@ impl Writer {
         shared: Arc<SharedState>,
         redact: impl Fn(&str) -> String + Send + 'static,
         on_reader_gone: impl Fn() + Send + 'static,
-    ) -> Result<Writer, OpenError> {
+    ) -> Result<Self, OpenError> {
         let now_ms = now_ms();
         let mut created_files = try_start(&options)?;
         for new in &mut created_files {
@@ -117,7 +117,7 @@ impl Writer {
             }
         };
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
-        Ok(Writer {
+        Ok(Self {
             output,
             log,
             created_files,

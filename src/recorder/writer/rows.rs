@@ -35,7 +35,7 @@ impl Writer {
         let received_ms = batch.received_ms;
         let digits = received_ms.to_string();
         for message in batch.messages() {
-            let Writer { decoder, buffer, market, options, log_limit, redact, .. } = self;
+            let Self { decoder, buffer, market, options, log_limit, redact, .. } = self;
             let decoded = decoder.decode(message, |element| {
                 market.counts.received += 1;
                 match element {

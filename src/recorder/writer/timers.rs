@@ -39,8 +39,8 @@ pub(in crate::recorder) struct Timers {
 
 impl Timers {
     /// The heartbeat and the snapshot are due at once.
-    pub(super) fn begin(now: Instant) -> Timers {
-        Timers { heartbeat: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
+    pub(super) fn begin(now: Instant) -> Self {
+        Self { heartbeat: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
     }
 }
 
