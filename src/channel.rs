@@ -6,17 +6,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Receiver, Sender};
 
 use log::Level;
 
-use crate::clock::show_ms;
 use crate::status::snapshot::SnapshotSlot;
-
-/// A line of the log file: when, by this machine's clock, how grave, and what.
-pub fn log_line(at_ms: i64, level: Level, text: &str) -> String {
-    format!("{} {level:<5} {text}\n", show_ms(at_ms))
-}
 
 /// What an entry takes beside its texts: its place in a queue, which may just have doubled, and
 /// what the allocator keeps beside each of its two pieces of memory.
@@ -33,8 +27,8 @@ pub struct TradeBatch {
 
 impl TradeBatch {
     /// An empty batch.
-    pub fn new(received_ms: i64) -> TradeBatch {
-        TradeBatch { received_ms, texts: String::new(), ends: Vec::new() }
+    pub fn new(received_ms: i64) -> Self {
+        Self { received_ms, texts: String::new(), ends: Vec::new() }
     }
 
     /// Adds one message.
@@ -138,7 +132,7 @@ pub struct SyncOutcome {
 
 /// What the session and the writer share without waiting for each other, and the others look at.
 #[derive(Debug, Default)]
-pub struct Gauges {
+pub struct SharedState {
     /// Bytes of trade messages handed over and not yet in the file.
     pub waiting_bytes: AtomicUsize,
     /// Bytes of log lines handed over and not yet in the log file.
@@ -157,33 +151,34 @@ pub struct Gauges {
     pub slot: SnapshotSlot,
 }
 
-/// The session's end of the channel.
-#[derive(Debug, Clone)]
-pub struct Outbox {
-    sender: Sender<Entry>,
-    gauges: Arc<Gauges>,
+/// Opens the channel to the writer, with nothing in it yet.
+pub fn open() -> (EntrySender, Receiver<Entry>) {
+    let (sender, entries) = mpsc::channel();
+    (EntrySender { sender, shared: Arc::default() }, entries)
 }
 
-impl Outbox {
-    /// Wraps the sending end.
-    pub fn new(sender: Sender<Entry>, gauges: Arc<Gauges>) -> Outbox {
-        Outbox { sender, gauges }
-    }
+/// The sending end of the channel to the writer.
+#[derive(Debug, Clone)]
+pub struct EntrySender {
+    sender: Sender<Entry>,
+    shared: Arc<SharedState>,
+}
 
-    /// Hands an entry over. Never waits; once the writer has ended, entries go nowhere and
-    /// [`Gauges::writer_gone`] says so.
+impl EntrySender {
+    /// Sends an entry. Never waits; once the writer has ended, entries go nowhere and
+    /// [`SharedState::writer_gone`] says so.
     pub fn send(&self, entry: Entry) {
         if let Entry::Trades(batch) = &entry {
-            self.gauges.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
+            self.shared.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
         }
         if self.sender.send(entry).is_err() {
-            self.gauges.writer_gone.store(true, Ordering::Relaxed);
+            self.shared.writer_gone.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The shared numbers.
-    pub fn gauges(&self) -> &Gauges {
-        &self.gauges
+    /// What both sides share.
+    pub fn shared(&self) -> &Arc<SharedState> {
+        &self.shared
     }
 }
 

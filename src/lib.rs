@@ -57,10 +57,10 @@
 //! | how rows are read back, by the repair, `verify`, `ship` and the replay | `rows` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
-//! | what a power cut may take: the order in which things reach the disk | `recorder/disk`, `recorder/ledger`, `recorder/lock_file` |
-//! | what others do to the files while they are recorded | `recorder/recording/external_changes`, `recorder/rebuild`, `recorder/recent` |
+//! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
+//! | what others do to the files while they are recorded | `recorder/recording/external_changes`, `recorder/rebuild`, `recorder/recent_appends` |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
-//! | rotation | `recorder/rotation`, `recorder/recording` |
+//! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | that no server holds the main thread up | `feed/connection/socket` |
 //! | whether it is live, and since when | `status/feed` |

@@ -10,9 +10,10 @@ use std::sync::mpsc::SyncSender;
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::channel::{Entry, Line, Outbox, log_line};
+use crate::channel::{Entry, EntrySender, Line};
 use crate::clock::{local, now_ms};
 use crate::feed::ApiKey;
+use crate::recorder::log_line;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";
@@ -26,7 +27,7 @@ pub struct LogLines {
     filter: Logger,
     terminal_level: LevelFilter,
     key: ApiKey,
-    outbox: Outbox,
+    entries: EntrySender,
     terminal: SyncSender<Line>,
     left_out: AtomicU64,
 }
@@ -39,7 +40,7 @@ impl LogLines {
         level: LevelFilter,
         terminal_level: LevelFilter,
         key: ApiKey,
-        outbox: Outbox,
+        entries: EntrySender,
         terminal: SyncSender<Line>,
     ) -> Self {
         let mut builder = env_logger::Builder::new();
@@ -48,7 +49,7 @@ impl LogLines {
             builder.parse_filters(&wanted);
         }
         let left_out = AtomicU64::new(0);
-        Self { filter: builder.build(), terminal_level, key, outbox, terminal, left_out }
+        Self { filter: builder.build(), terminal_level, key, entries, terminal, left_out }
     }
 
     /// Makes this the logger of the process. A second one in the same process is not installed,
@@ -59,7 +60,7 @@ impl LogLines {
     }
 
     fn to_log_file(&self, text: String) {
-        let waiting = &self.outbox.gauges().log_bytes;
+        let waiting = &self.entries.shared().log_bytes;
         if waiting.load(Ordering::Relaxed) + text.len() > WAITING_BYTES {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return;
@@ -68,10 +69,10 @@ impl LogLines {
         if left_out > 0 {
             let line = format!("({left_out} lines were left out here: the disk was stuck)\n");
             waiting.fetch_add(line.len(), Ordering::Relaxed);
-            self.outbox.send(Entry::Log(line));
+            self.entries.send(Entry::Log(line));
         }
         waiting.fetch_add(text.len(), Ordering::Relaxed);
-        self.outbox.send(Entry::Log(text));
+        self.entries.send(Entry::Log(text));
     }
 }
 

@@ -13,13 +13,17 @@ use std::{
 
 use memchr::{memchr, memchr2, memrchr};
 
-/// The longest row that is looked at, in bytes, and the size of the buffer. No symbol or list of
+/// The longest row that is looked at, in bytes, and the largest buffer. No symbol or list of
 /// conditions comes near it; without a bound one lost quote would draw the whole file into memory.
 pub(crate) const LONGEST_ROW: usize = 1 << 20;
 
 /// How much is asked of the file at once: little enough to stay in the processor's cache while it
 /// is looked at, much enough that the calls do not count.
 const READ_AT_ONCE: usize = 256 * 1024;
+
+/// And at first: a recording's start reads only the end of its files, and what it takes from the
+/// allocator for that stays with the process for weeks.
+const READ_AT_FIRST: usize = 16 * 1024;
 
 /// Fields whose place is remembered: more than any header has. Those beyond are only counted.
 const FIELDS_REMEMBERED: usize = 16;
@@ -106,7 +110,7 @@ impl Places {
 #[derive(Debug)]
 pub(crate) struct RowReader<R> {
     source: R,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
     /// The part of the buffer that has been read and not yet handed out.
     start: usize,
     filled: usize,
@@ -132,7 +136,7 @@ impl<R: Read> RowReader<R> {
     pub(crate) fn from_row(source: R, position: u64, columns: usize) -> Self {
         Self {
             source,
-            buffer: vec![0; LONGEST_ROW].into_boxed_slice(),
+            buffer: Vec::new(),
             start: 0,
             filled: 0,
             at_end: false,
@@ -219,7 +223,11 @@ impl<R: Read> RowReader<R> {
         self.buffer_position += self.start as u64;
         self.filled -= self.start;
         self.start = 0;
-        let end = LONGEST_ROW.min(self.filled + READ_AT_ONCE);
+        let more = (2 * self.buffer.len()).clamp(READ_AT_FIRST, READ_AT_ONCE);
+        let end = LONGEST_ROW.min(self.filled + more);
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
         let count = loop {
             match self.source.read(&mut self.buffer[self.filled..end]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -8,14 +8,13 @@ mod shutdown;
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 pub(crate) mod watch_list;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
 
-use crate::channel::{Entry, Gauges, Outbox};
+use crate::channel::{self, Entry, EntrySender, SharedState};
 use crate::config::{Settings, Source};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
@@ -23,17 +22,13 @@ use crate::error::{Error, cannot_go_on};
 use crate::feed::{ApiKey, BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging::LogLines;
 use crate::on_event::thread::Events;
-use crate::recorder::{
-    Destination, Links, Recorder, Report, compress_closed_files, left_uncompressed,
-    sync_in_background,
-};
+use crate::recorder::{Destination, Summary, Writer, WriterError};
 use crate::simulator::Simulator;
 use crate::status::silence_reporter;
 use crate::status::snapshot::SnapshotSlot;
 use crate::terminal::Screen;
 use crate::text::counted;
 use crate::threads::spawn;
-use shutdown::WriterHandle;
 use watch_list::Desk;
 
 /// Records until a signal asks for the end.
@@ -41,24 +36,23 @@ use watch_list::Desk;
 /// # Errors
 /// When the recording cannot begin, or cannot go on, or its end could not be written.
 pub fn stream(settings: Settings) -> Result<(), Error> {
-    let gauges = Arc::new(Gauges::default());
-    let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    let slot = gauges.slot.clone();
+    let (entries, inbox) = channel::open();
+    let shared = Arc::clone(entries.shared());
+    let slot = shared.slot.clone();
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
-    let screen = Screen::start(settings.quiet, rows_on_standard_output, &gauges)?;
-    start_log(&settings, &outbox, &screen);
+    let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;
+    start_log(&settings, &entries, &screen);
 
-    let result = record(settings, &gauges, &slot, &outbox, inbox, &screen);
+    let result = record(settings, &shared, &slot, &entries, inbox, &screen);
     screen.end();
     result
 }
 
 fn record(
     settings: Settings,
-    gauges: &Arc<Gauges>,
+    shared: &Arc<SharedState>,
     slot: &SnapshotSlot,
-    outbox: &Outbox,
+    entries: &EntrySender,
     inbox: Receiver<Entry>,
     screen: &Screen,
 ) -> Result<(), Error> {
@@ -66,28 +60,22 @@ fn record(
     #[cfg(feature = "dashboard")]
     let dashboard = bind_dashboard(&settings)?;
     let (command_sender, commands) = mpsc::channel();
-    let (closed, closed_files) = mpsc::channel();
-    let (sync, sync_requests) = mpsc::channel();
-    let syncing = outbox.clone();
-    spawn("fsync", move || sync_in_background(&sync_requests, &syncing))?;
     let key = key_of(&settings.source);
-    let links = Links {
-        sync,
-        redact: Box::new(move |text| key.redact(text)),
-        gauges: Arc::clone(gauges),
-        closed: settings.compress.then_some(closed.clone()),
-        reader_gone: shutdown::stop_session(command_sender.clone(), Arc::clone(gauges)),
-    };
-    let recorder = Recorder::open(settings.recorder.clone(), links).map_err(cannot_go_on)?;
-    start_compressor(&settings, &closed, closed_files)?;
+    let writer = Writer::open(
+        settings.recorder.clone(),
+        Arc::clone(shared),
+        move |text| key.redact(text),
+        shutdown::stop_session(command_sender.clone(), Arc::clone(shared)),
+    )
+    .map_err(cannot_go_on)?;
     let simulated = matches!(settings.source, Source::Demo).then(Simulator::demo).transpose()?;
     let desk = Arc::new(Desk::new(&settings, command_sender.clone()));
     greet(&settings, desk.wanted().len());
-    let writer = WriterHandle::new(spawn("writer", move || recorder.run(&inbox))?);
+    let writer = writer.spawn(inbox, entries)?;
     let events =
-        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, gauges)?;
+        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, shared)?;
     let (screen_sender, ending) = (screen.sender(), events.clone());
-    shutdown::listen(command_sender, outbox.clone(), writer.clone(), screen_sender, ending)
+    shutdown::listen(command_sender, entries.clone(), writer.clone(), screen_sender, ending)
         .map_err(cannot_go_on)?;
 
     let quiet_slot = slot.clone();
@@ -95,7 +83,7 @@ fn record(
     #[cfg(feature = "dashboard")]
     let live_page = dashboard
         .map(|dashboard| {
-            LivePage::start(dashboard, slot.clone(), Arc::clone(gauges), Arc::<Desk>::clone(&desk))
+            LivePage::start(dashboard, slot.clone(), Arc::clone(shared), Arc::<Desk>::clone(&desk))
         })
         .transpose()?;
     if let Some((path, _)) = settings.tickers_file {
@@ -112,7 +100,7 @@ fn record(
     };
     let watch_list = WatchList::new(desk.wanted());
     let (timeouts, backoff_config) = (Timeouts::default(), BackoffConfig::default());
-    let outbox_of_session = outbox.clone();
+    let outbox_of_session = entries.clone();
     let session = Session::new(
         endpoint,
         key,
@@ -125,27 +113,24 @@ fn record(
     let ended = session.run();
 
     let until = Instant::now() + shutdown::LAST_COMMAND;
-    outbox.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
-    let report = writer.join();
+    entries.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
+    let summary = writer.join();
     drop(simulated);
     #[cfg(feature = "dashboard")]
     drop(live_page);
-    screen.sum_up(report.as_ref());
-    let result = ended.map_err(cannot_go_on).and_then(|()| whole(report));
+    screen.sum_up(summary.as_ref().ok());
+    let result = ended.map_err(cannot_go_on).and_then(|()| whole(summary));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
     events.stopped(reason, until);
     result
 }
 
-/// Whether everything was written; `None` is a writer that has failed.
-fn whole(report: Option<Report>) -> Result<(), Error> {
-    match report {
-        Some(Report { failure: None, .. }) => Ok(()),
-        Some(Report { failure: Some(failure), .. }) => Err(Error::CannotGoOn(failure)),
-        None => Err(Error::CannotGoOn(
-            "the writer thread failed; the file holds everything up to then".to_owned(),
-        )),
+/// Whether everything was written.
+fn whole(summary: Result<Summary, WriterError>) -> Result<(), Error> {
+    match summary.map_err(cannot_go_on)?.failure {
+        None => Ok(()),
+        Some(failure) => Err(Error::CannotGoOn(failure)),
     }
 }
 
@@ -163,31 +148,11 @@ fn key_of(source: &Source) -> ApiKey {
     }
 }
 
-fn start_log(settings: &Settings, outbox: &Outbox, screen: &Screen) {
+fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
     let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let key = key_of(&settings.source);
-    LogLines::new(level, terminal_level, key, outbox.clone(), screen.sender()).install();
-}
-
-/// Starts the thread that compresses closed files, beginning with what a kill has left. Only now,
-/// with the recording's lock held, are those files ours. Nobody waits for the thread at the end:
-/// the next start goes on.
-fn start_compressor(
-    settings: &Settings,
-    closed: &Sender<PathBuf>,
-    files: Receiver<PathBuf>,
-) -> Result<(), Error> {
-    let Destination::File(out) = &settings.recorder.out else { return Ok(()) };
-    if settings.compress {
-        match left_uncompressed(out) {
-            // The receiver is here.
-            Ok(left) => left.into_iter().for_each(|path| drop(closed.send(path))),
-            Err(error) => warn!("cannot look for closed files beside {}: {error}", out.display()),
-        }
-        spawn("compressor", move || compress_closed_files(&files))?;
-    }
-    Ok(())
+    LogLines::new(level, terminal_level, key, entries.clone(), screen.sender()).install();
 }
 
 /// Says what will be recorded where, and what is odd about it.

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
-use crate::recorder::{self, Found, OpenError};
+use crate::recorder::{self, OpenError};
 use crate::text::file_size;
 use network::try_network;
 
@@ -123,15 +123,15 @@ fn try_files(
     log_file: &Path,
     columns: &[Column],
     simulated: bool,
-    recording: Option<&Result<Found, OpenError>>,
+    recording: Option<&Result<Option<u64>, OpenError>>,
 ) {
     match recording {
         None => steps.passed("output", "standard output"),
-        Some(Ok(found)) => steps.passed("output", described(csv, *found)),
+        Some(Ok(size)) => steps.passed("output", described(csv, *size)),
         Some(Err(error)) => steps.failed("output", error),
     }
     match recorder::try_log(log_file) {
-        Ok(found) => steps.passed("log", described(log_file, found)),
+        Ok(size) => steps.passed("log", described(log_file, size)),
         Err(error) => steps.failed("log", error),
     }
     let out = csv.display();
@@ -148,10 +148,10 @@ fn try_files(
     }
 }
 
-fn described(path: &Path, found: Found) -> String {
-    match found {
-        Found::Nothing => format!("{} can be created", path.display()),
-        Found::File(bytes) => {
+fn described(path: &Path, size: Option<u64>) -> String {
+    match size {
+        None => format!("{} can be created", path.display()),
+        Some(bytes) => {
             format!("{} can be appended to ({})", path.display(), file_size(bytes))
         }
     }

@@ -13,7 +13,7 @@ use crate::feed::{
     Incoming, Wait, open_stream, resolve, upgrade,
 };
 use crate::protocol::message::{self, Decoder, Element, Message};
-use crate::recorder::{Found, OpenError};
+use crate::recorder::OpenError;
 use crate::status::market_hours::{MarketState, human_duration, is_us_stock, us_market};
 
 /// How long a trade or a ping is waited for.
@@ -36,7 +36,7 @@ pub(super) fn try_network(
     endpoint: &Endpoint,
     key: Option<&ApiKey>,
     symbols: &[String],
-    recording: Option<&Result<Found, OpenError>>,
+    recording: Option<&Result<Option<u64>, OpenError>>,
 ) {
     let addresses = match resolve(endpoint) {
         Ok(addresses) => addresses,

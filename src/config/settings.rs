@@ -40,8 +40,6 @@ pub struct Settings {
     pub dashboard: Option<SocketAddr>,
     /// Origins whose web pages may read it.
     pub dashboard_origins: Vec<String>,
-    /// Whether closed files are compressed.
-    pub compress: bool,
     /// What is run at events.
     pub on_event: Option<String>,
     /// Whether the terminal gets warnings and errors only.
@@ -62,7 +60,8 @@ impl Settings {
     /// # Errors
     /// One line about the first thing that is wrong.
     pub fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
-        let RecordArguments { tickers, files, fsync, dashboard, rotate, demo, .. } = arguments;
+        let RecordArguments { tickers, files, fsync, dashboard, rotate, compress, demo, .. } =
+            arguments;
         let mut warnings = Vec::new();
         let (out, log_file) = (files.out(demo), files.log_file.clone());
         if let Some(list) = &files.tickers_file {
@@ -77,7 +76,7 @@ impl Settings {
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
         warnings.extend(check_dashboard(dashboard)?);
         let columns = files.columns();
-        let out = destination(out, &log_file, rotate.is_some(), arguments.compress)?;
+        let out = destination(out, &log_file, rotate.is_some(), compress)?;
         let source = if demo {
             Source::Demo
         } else {
@@ -86,14 +85,15 @@ impl Settings {
             warnings.extend(readable_by_others(&key));
             Source::Server(endpoint, key)
         };
+        let recorder =
+            RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
         Ok(Self {
             source,
             tickers,
             tickers_file,
-            recorder: RecorderOptions { out, log_file, columns, fsync, rotate, simulated },
+            recorder,
             dashboard,
             dashboard_origins: arguments.dashboard_origin,
-            compress: arguments.compress,
             on_event: arguments.on_event,
             quiet: arguments.quiet,
             verbose: arguments.verbose,

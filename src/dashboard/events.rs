@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::StopSign;
 use super::history::History;
 use super::status::{self, Moment};
-use crate::channel::Gauges;
+use crate::channel::SharedState;
 use crate::clock::now_ms;
 use crate::status::snapshot::{Snapshot, SnapshotSlot};
 
@@ -58,14 +58,14 @@ fn event(json: &str) -> Bytes {
 /// What all requests share.
 pub(super) struct Shared {
     slot: SnapshotSlot,
-    gauges: Arc<Gauges>,
+    gauges: Arc<SharedState>,
     history: Mutex<History>,
     updates: watch::Sender<Arc<Update>>,
 }
 
 impl Shared {
     /// Nothing seen yet.
-    pub(super) fn new(slot: SnapshotSlot, gauges: Arc<Gauges>) -> Shared {
+    pub(super) fn new(slot: SnapshotSlot, gauges: Arc<SharedState>) -> Shared {
         let updates = watch::Sender::new(Arc::default());
         let shared = Shared { slot, gauges, history: Mutex::default(), updates };
         shared.sample();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info};
 
-use crate::channel::Gauges;
+use crate::channel::SharedState;
 use crate::dashboard::{Dashboard, DashboardError, Stopper, Tickers};
 use crate::error::Error;
 use crate::status::snapshot::SnapshotSlot;
@@ -29,7 +29,7 @@ impl LivePage {
     pub(crate) fn start(
         dashboard: Dashboard,
         slot: SnapshotSlot,
-        gauges: Arc<Gauges>,
+        gauges: Arc<SharedState>,
         tickers: Arc<dyn Tickers>,
     ) -> Result<LivePage, Error> {
         let stopper = dashboard.stopper();

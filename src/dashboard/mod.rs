@@ -34,7 +34,7 @@ use axum::middleware::from_fn_with_state;
 use tokio::runtime;
 use tokio::sync::watch;
 
-use crate::channel::Gauges;
+use crate::channel::SharedState;
 use crate::status::snapshot::SnapshotSlot;
 use events::Shared;
 use guard::Guard;
@@ -146,7 +146,7 @@ impl Dashboard {
     pub fn serve(
         self,
         slot: SnapshotSlot,
-        gauges: Arc<Gauges>,
+        gauges: Arc<SharedState>,
         tickers: Arc<dyn Tickers>,
     ) -> Result<(), DashboardError> {
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;

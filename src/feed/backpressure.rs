@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use crate::channel::{Entry, Outbox, TradeBatch};
+use crate::channel::{Entry, EntrySender, TradeBatch};
 use crate::protocol::message::Decoder;
 
 /// Bytes of trade messages that may wait: hours of a busy free plan, minutes of the worst burst.
@@ -21,15 +21,15 @@ const RESUME_BYTES: usize = QUEUE_BYTES / 4 * 3;
 /// any: the server's own buffers are the better place for a burst than ours.
 const PACE_BYTES: usize = 512 << 10;
 
-/// The first pause for a busy disk; a fast one writes less than half of [`PACE_BYTES`] in it. Each
+/// The first pause for a busy disk; a fast one writes a fifth of [`PACE_BYTES`] in it. Each
 /// further one is twice as long …
-const PACE_STEP: Duration = Duration::from_micros(500);
+const PACE_STEP: Duration = Duration::from_micros(200);
 /// … and together they end here: the server, a stop and a changed watch list come first.
 const LONGEST_PACE: Duration = Duration::from_millis(50);
 
 /// Sends trades to the writer.
 pub(super) struct TradeSender {
-    outbox: Outbox,
+    entries: EntrySender,
     /// Counts the trades that are dropped.
     decoder: Decoder,
     /// When the last trades that were sent had been received, UNIX milliseconds of this machine.
@@ -41,8 +41,14 @@ pub(super) struct TradeSender {
 }
 
 impl TradeSender {
-    pub(super) fn new(outbox: Outbox) -> Self {
-        Self { outbox, decoder: Decoder::default(), last_sent_ms: 0, dropped: None, stalled: false }
+    pub(super) fn new(entries: EntrySender) -> Self {
+        Self {
+            entries,
+            decoder: Decoder::default(),
+            last_sent_ms: 0,
+            dropped: None,
+            stalled: false,
+        }
     }
 
     /// Sends trades, or drops and counts them when the queue is full. After a loss, `live_from`
@@ -60,10 +66,10 @@ impl TradeSender {
             return;
         }
         if self.report_loss(batch.received_ms) {
-            self.outbox.send(live_from(batch.received_ms));
+            self.entries.send(live_from(batch.received_ms));
         }
         self.last_sent_ms = batch.received_ms;
-        self.outbox.send(Entry::Trades(batch));
+        self.entries.send(Entry::Trades(batch));
     }
 
     /// Whether trades have been dropped, and none was sent since.
@@ -76,13 +82,13 @@ impl TradeSender {
     pub(super) fn report_loss(&mut self, until_ms: i64) -> bool {
         let Some(trades) = self.dropped.take() else { return false };
         let after_ms = self.last_sent_ms;
-        self.outbox.gauges().slot.feed().lost(after_ms, until_ms);
-        self.outbox.send(Entry::Dropped { after_ms, trades });
+        self.entries.shared().slot.feed().lost(after_ms, until_ms);
+        self.entries.send(Entry::Dropped { after_ms, trades });
         true
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.outbox.gauges().waiting_bytes.load(Ordering::Relaxed)
+        self.entries.shared().waiting_bytes.load(Ordering::Relaxed)
     }
 
     /// Reads no faster than a healthy disk writes, so that a burst waits with the server rather
@@ -97,7 +103,7 @@ impl TradeSender {
         while !self.stalled
             && self.waiting_bytes() > PACE_BYTES
             && paused < LONGEST_PACE
-            && !self.outbox.gauges().disk_trouble.load(Ordering::Relaxed)
+            && !self.entries.shared().disk_trouble.load(Ordering::Relaxed)
         {
             thread::sleep(pause);
             paused += pause;
@@ -111,25 +117,24 @@ impl TradeSender {
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
-    use std::sync::mpsc::{self, Receiver};
+    use std::sync::mpsc::Receiver;
 
-    use super::{Entry, Outbox, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
-    use crate::channel::Gauges;
+    use super::{Entry, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
+    use crate::channel::{self, SharedState};
 
     struct Queue {
-        gauges: Arc<Gauges>,
+        shared: Arc<SharedState>,
         sender: TradeSender,
         sent: Receiver<Entry>,
     }
 
     impl Queue {
         fn new() -> Self {
-            let gauges = Arc::new(Gauges::default());
+            let (entries, sent) = channel::open();
+            let shared = Arc::clone(entries.shared());
             // Such a disk is not waited for.
-            gauges.disk_trouble.store(true, Ordering::Relaxed);
-            let (sender, sent) = mpsc::channel();
-            let sender = TradeSender::new(Outbox::new(sender, Arc::clone(&gauges)));
-            Self { gauges, sender, sent }
+            shared.disk_trouble.store(true, Ordering::Relaxed);
+            Self { shared, sender: TradeSender::new(entries), sent }
         }
 
         /// Sends a batch of `trades` while `waiting` gives how much waits, from its own size; gives
@@ -143,7 +148,7 @@ mod tests {
             let mut batch = TradeBatch::new(received_ms);
             let elements: Vec<String> = (0..trades).map(|number| number.to_string()).collect();
             batch.push(&format!(r#"{{"data":[{}],"type":"trade"}}"#, elements.join(",")));
-            self.gauges.waiting_bytes.store(waiting(batch.bytes()), Ordering::Relaxed);
+            self.shared.waiting_bytes.store(waiting(batch.bytes()), Ordering::Relaxed);
             self.sender.send(batch, |at_ms| Entry::Log(format!("live from {at_ms}")));
             self.sent()
         }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::{Event, EventKind, EventWatch, Runner};
-use crate::channel::Gauges;
+use crate::channel::SharedState;
 use crate::clock::now_ms;
 use crate::error::Error;
 use crate::recorder::Destination;
@@ -33,7 +33,7 @@ impl Events {
     pub(crate) fn start_if_wanted(
         command: Option<String>,
         out: &Destination,
-        gauges: &Arc<Gauges>,
+        shared: &Arc<SharedState>,
     ) -> Result<Events, Error> {
         let Some(command) = command else { return Ok(Events(None)) };
         let out = match out {
@@ -41,9 +41,9 @@ impl Events {
             Destination::StandardOutput => "-".into(),
         };
         let runner = Runner::new(command, out);
-        let gauges = Arc::clone(gauges);
+        let shared = Arc::clone(shared);
         let (sender, end) = mpsc::channel();
-        spawn("events", move || run(runner, &gauges, &end))?;
+        spawn("events", move || run(runner, &shared, &end))?;
         Ok(Events(Some(sender)))
     }
 
@@ -60,13 +60,13 @@ impl Events {
     }
 }
 
-fn run(mut runner: Runner, gauges: &Gauges, end: &Receiver<End>) {
+fn run(mut runner: Runner, shared: &SharedState, end: &Receiver<End>) {
     runner.warn_if_unknown();
     let mut watch = EventWatch::default();
     loop {
         let ended = end.recv_timeout(LOOK_EVERY);
-        let key_refused = gauges.key_refused.load(Ordering::Relaxed);
-        for event in watch.look(&gauges.slot.latest(), key_refused, Instant::now(), now_ms()) {
+        let key_refused = shared.key_refused.load(Ordering::Relaxed);
+        for event in watch.look(&shared.slot.latest(), key_refused, Instant::now(), now_ms()) {
             runner.tell(event);
         }
         match ended {

@@ -11,13 +11,13 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use memchr::memrchr;
 
 use super::disk::DiskFile;
-use super::recent::Recent;
+use super::recent_appends::RecentAppends;
 
 /// Bytes compared at a time: most places differ in the first few.
 const COMPARED_BYTES: usize = 4 << 10;
 
 /// Bytes brought back at a time from a file that was removed.
-const BROUGHT_BACK_BYTES: u64 = 1 << 20;
+const RESTORED_BYTES: u64 = 1 << 20;
 
 /// A file of whole rows, its length known.
 #[derive(Debug)]
@@ -29,29 +29,29 @@ pub(super) struct AppendFile {
     synced: u64,
     /// Bytes behind the whole rows that a failed write has left.
     torn: u64,
-    must_rewrite: bool,
+    needs_rewrite: bool,
     /// How long it was when it was last [looked after](AppendFile::looked_after).
-    looked_at: u64,
-    recent: Recent,
+    checked_length: u64,
+    recent: RecentAppends,
     /// Bytes that somebody else is known to have added since then; below zero, taken.
     others: i64,
     /// Rows in files that were removed before anybody looked again; they come before all others.
-    left_behind: VecDeque<(DiskFile, Range<u64>)>,
+    to_restore: VecDeque<(DiskFile, Range<u64>)>,
 }
 
 impl AppendFile {
     /// A file whose present `length` ends with a whole row.
-    pub(super) fn new(disk: DiskFile, length: u64) -> AppendFile {
-        AppendFile {
+    pub(super) fn new(disk: DiskFile, length: u64) -> Self {
+        Self {
             disk,
             whole: length,
             synced: 0,
             torn: 0,
-            must_rewrite: false,
-            looked_at: length,
-            recent: Recent::default(),
+            needs_rewrite: false,
+            checked_length: length,
+            recent: RecentAppends::default(),
             others: 0,
-            left_behind: VecDeque::new(),
+            to_restore: VecDeque::new(),
         }
     }
 
@@ -85,7 +85,7 @@ impl AppendFile {
     /// # Errors
     /// The system's; then the file ends with a whole row again, or will before the next append.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
-        self.bring_back()?;
+        self.restore_rows()?;
         self.append_here(rows)
     }
 
@@ -138,7 +138,7 @@ impl AppendFile {
     }
 
     /// Where the rows begin now that were appended since somebody else has changed the file; see
-    /// [`Recent::begin_in`].
+    /// [`RecentAppends::begin_in`].
     ///
     /// # Errors
     /// The system's.
@@ -147,8 +147,8 @@ impl AppendFile {
     }
 
     /// The length when it was last looked after.
-    pub(super) fn looked_at(&self) -> u64 {
-        self.looked_at
+    pub(super) fn checked_length(&self) -> u64 {
+        self.checked_length
     }
 
     /// Somebody else has changed the file; it ends with a whole row at `length` now.
@@ -158,33 +158,33 @@ impl AppendFile {
     }
 
     /// The file is whole and stands under its name.
-    pub(super) fn looked_after(&mut self) {
-        self.looked_at = self.whole;
+    pub(super) fn mark_checked(&mut self) {
+        self.checked_length = self.whole;
         self.others = 0;
         self.recent.clear();
     }
 
     /// Whether so much was appended that it should be looked after.
-    pub(super) fn wants_a_look(&self) -> bool {
+    pub(super) fn wants_check(&self) -> bool {
         self.recent.are_many()
     }
 
     /// Goes on in `next`. If nobody can find the rows any more that were appended since the last
     /// look, they are brought along, but for those that are in `next` already.
-    pub(super) fn go_on_in(&mut self, next: AppendFile, are_lost: bool) {
+    pub(super) fn continue_in(&mut self, next: Self, are_lost: bool) {
         let lost = if are_lost { self.missing_in(&next) } else { 0..0 };
         let old = std::mem::replace(self, next);
-        self.left_behind = old.left_behind;
+        self.to_restore = old.to_restore;
         if !lost.is_empty() {
-            self.left_behind.push_front((old.disk, lost));
+            self.to_restore.push_front((old.disk, lost));
         }
     }
 
     /// Where those rows are that were appended since the last look and do not stand at the end of
     /// `other`, which may be a copy that somebody has made.
-    fn missing_in(&mut self, other: &AppendFile) -> Range<u64> {
+    fn missing_in(&mut self, other: &Self) -> Range<u64> {
         let (from, to) = match self.changed_by_others() {
-            Ok(0) => (self.looked_at, self.whole),
+            Ok(0) => (self.checked_length, self.whole),
             // It was cut before it was removed.
             _ => (self.own_rows().unwrap_or_default(), self.disk.length().unwrap_or_default()),
         };
@@ -203,18 +203,18 @@ impl AppendFile {
     ///
     /// # Errors
     /// The system's; the next call goes on behind what has been brought back.
-    pub(super) fn bring_back(&mut self) -> io::Result<()> {
-        while let Some((disk, rows)) = self.left_behind.front() {
-            let length = rows.end.saturating_sub(rows.start).min(BROUGHT_BACK_BYTES);
+    pub(super) fn restore_rows(&mut self) -> io::Result<()> {
+        while let Some((disk, rows)) = self.to_restore.front() {
+            let length = rows.end.saturating_sub(rows.start).min(RESTORED_BYTES);
             let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
             let read = disk.file().read_at(&mut chunk, rows.start)?;
             chunk.truncate(memrchr(b'\n', &chunk[..read]).map_or(read, |end| end + 1));
             if chunk.is_empty() {
-                self.left_behind.pop_front();
+                self.to_restore.pop_front();
                 continue;
             }
             self.append_here(&chunk)?;
-            self.left_behind[0].1.start += chunk.len() as u64;
+            self.to_restore[0].1.start += chunk.len() as u64;
         }
         Ok(())
     }
@@ -222,7 +222,7 @@ impl AppendFile {
     /// Whether rows that were appended are in no file that has a name.
     pub(super) fn has_lost_rows(&self) -> bool {
         let is_removed = self.disk.file().metadata().is_ok_and(|found| found.nlink() == 0);
-        !self.left_behind.is_empty() || (is_removed && self.looked_at < self.whole)
+        !self.to_restore.is_empty() || (is_removed && self.checked_length < self.whole)
     }
 
     /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
@@ -230,13 +230,13 @@ impl AppendFile {
         if succeeded {
             self.synced = self.synced.max(length.min(self.whole));
         } else {
-            self.must_rewrite = true;
+            self.needs_rewrite = true;
         }
     }
 
     /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
-    pub(super) fn is_in_doubt(&self) -> bool {
-        self.must_rewrite
+    pub(super) fn needs_rewrite(&self) -> bool {
+        self.needs_rewrite
     }
 
     /// Forces everything appended to the disk.
@@ -246,8 +246,8 @@ impl AppendFile {
     /// [`AppendFile::synced_length`] and its end; the next call looks at it anew.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         let result =
-            if self.must_rewrite { self.disk.rewrite(self.synced) } else { self.disk.sync() };
-        self.must_rewrite = result.is_err();
+            if self.needs_rewrite { self.disk.rewrite(self.synced) } else { self.disk.sync() };
+        self.needs_rewrite = result.is_err();
         if result.is_ok() {
             self.synced = self.whole;
         }
@@ -338,10 +338,10 @@ mod tests {
         file.synced_elsewhere(2, true);
         assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
         file.synced_elsewhere(4, false);
-        assert!(file.is_in_doubt());
+        assert!(file.needs_rewrite());
         file.sync().unwrap();
         assert_eq!(file.disk.faults.get().rewritten_from, Some(2));
-        assert!(!file.is_in_doubt() && !file.is_dirty());
+        assert!(!file.needs_rewrite() && !file.is_dirty());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{self, Sender};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -15,9 +15,27 @@ use log::{info, warn};
 
 use super::disk::{self, DiskFile, sync_directory};
 use super::rotation::{compressed_name, is_archive_of};
+use crate::error::Error;
+use crate::threads::spawn;
 
-/// Compresses each closed file that comes, until none can come any more.
-pub fn compress_closed_files(closed: &Receiver<PathBuf>) {
+/// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
+/// lock must be held: only then are those files ours. The thread ends when the sender is dropped,
+/// and nobody waits for it: the next start goes on.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
+    let left = left_uncompressed(out).unwrap_or_else(|error| {
+        warn!("cannot look for closed files beside {}: {error}", out.display());
+        Vec::new()
+    });
+    let (sender, closed) = mpsc::channel();
+    spawn("compressor", move || compress_all(left.into_iter().chain(closed)))?;
+    Ok(sender)
+}
+
+/// Compresses one file after the other.
+pub(super) fn compress_all(closed: impl Iterator<Item = PathBuf>) {
     for path in closed {
         // A file closed at the start is also found among those that a kill has left.
         if !path.exists() {
@@ -49,7 +67,7 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
     }
     let part = part_name(&small);
     let result = write_compressed(&locked, &part).and_then(|()| {
-        disk::rename_to_free(&part, &small)?;
+        disk::rename_no_replace(&part, &small)?;
         sync_directory(&small)?;
         disk::remove(path)
     });
@@ -96,7 +114,7 @@ fn part_name(small: &Path) -> PathBuf {
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut left = Vec::new();
     for entry in fs::read_dir(parent.unwrap_or(Path::new(".")))? {

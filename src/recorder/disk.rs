@@ -30,32 +30,32 @@ pub(super) struct DiskFile {
 
 impl DiskFile {
     /// Opens or creates a file that grows at its end, wherever that is.
-    pub(super) fn append_to(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().read(true).append(true).create(true))
+    pub(super) fn append_to(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).append(true).create(true))
     }
 
     /// Opens or creates a file that is written in place.
-    pub(super) fn write_in(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+    pub(super) fn open_in_place(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
     /// Creates a file under a name that must be free.
-    pub(super) fn create_new(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().write(true).create_new(true))
+    pub(super) fn create_new(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().write(true).create_new(true))
     }
 
     /// Creates an empty file, in the place of one that may be there.
-    pub(super) fn create(path: &Path) -> io::Result<DiskFile> {
-        DiskFile::open(path, OpenOptions::new().write(true).create(true).truncate(true))
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().write(true).create(true).truncate(true))
     }
 
-    fn open(path: &Path, options: &OpenOptions) -> io::Result<DiskFile> {
+    fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
         #[cfg(test)]
         let was_there = path.exists();
         let file = options.open(path)?;
         #[cfg(test)]
         trace::opened(path, &file, was_there);
-        Ok(DiskFile {
+        Ok(Self {
             file,
             #[cfg(test)]
             faults: std::cell::Cell::default(),
@@ -68,8 +68,8 @@ impl DiskFile {
     }
 
     /// Another handle of the same file, for another thread.
-    pub(super) fn try_clone(&self) -> io::Result<DiskFile> {
-        Ok(DiskFile {
+    pub(super) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
             file: self.file.try_clone()?,
             #[cfg(test)]
             faults: self.faults.clone(),
@@ -151,7 +151,7 @@ impl Write for DiskFile {
 }
 
 /// Gives a file a name that must be free: not even a file made a moment before is overwritten.
-pub(super) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     let taken = || io::Error::new(ErrorKind::AlreadyExists, format!("{} exists", to.display()));
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST) => return Err(taken()),
@@ -187,7 +187,7 @@ pub(super) fn next_path(path: &Path) -> PathBuf {
 }
 
 /// Removes a file that need not be there.
-pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
     match remove(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -219,7 +219,7 @@ mod tests {
     use std::io::{ErrorKind, Write as _};
 
     use super::trace::Operation::{Create, Remove, Rename, SetLen, Sync, SyncDirectory, Write};
-    use super::{DiskFile, remove, rename_to_free, sync_directory, trace};
+    use super::{DiskFile, remove, rename_no_replace, sync_directory, trace};
 
     #[test]
     fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
@@ -229,8 +229,8 @@ mod tests {
         let mut disk = DiskFile::append_to(&from).unwrap();
         disk.write_all(b"123").unwrap();
         sync_directory(&from).unwrap();
-        rename_to_free(&from, &to).unwrap();
-        DiskFile::write_in(&to).unwrap().write_at(b"4", 1).unwrap();
+        rename_no_replace(&from, &to).unwrap();
+        DiskFile::open_in_place(&to).unwrap().write_at(b"4", 1).unwrap();
         let mut other = DiskFile::create_new(&from).unwrap();
         other.set_len(2).unwrap();
         disk.sync().unwrap();
@@ -257,7 +257,7 @@ mod tests {
         let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
         fs::write(&from, "ours").unwrap();
         fs::write(&to, "made in between").unwrap();
-        let error = rename_to_free(&from, &to).unwrap_err();
+        let error = rename_no_replace(&from, &to).unwrap_err();
         assert!(
             error.kind() == ErrorKind::AlreadyExists && error.to_string().contains("/b exists")
         );

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
 use super::disk::DiskFile;
-use super::open::names;
+use super::header::names;
 use super::row::push_text;
 use crate::rows::RowReader;
 
@@ -66,8 +66,8 @@ pub(super) struct Ledger {
     /// So many of them may be handed to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
-    outage_is_unsettled: bool,
-    is_out_of_reach: bool,
+    has_unsynced_outage: bool,
+    is_unavailable: bool,
 }
 
 /// What the last row says.
@@ -85,17 +85,17 @@ pub(super) struct LastRow {
 
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
-    pub(super) fn resume(file: AppendFile) -> io::Result<Ledger> {
+    pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
         let last = last_row(file.disk())?;
-        Ok(Ledger {
+        Ok(Self {
             file,
             last,
             before_closing: String::new(),
             pending: VecDeque::new(),
             rows: 0,
             released: 0,
-            outage_is_unsettled: false,
-            is_out_of_reach: false,
+            has_unsynced_outage: false,
+            is_unavailable: false,
         })
     }
 
@@ -127,12 +127,12 @@ impl Ledger {
         row.push(b'\n');
         self.pending.push_back(row);
         self.rows += 1;
-        self.outage_is_unsettled |= !live;
+        self.has_unsynced_outage |= !live;
     }
 
     /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
     /// sake of the new one was live until then.
-    pub(super) fn carry_over(&mut self, old: &Ledger, closing: &str) {
+    pub(super) fn carry_over(&mut self, old: &Self, closing: &str) {
         let LastRow { time_ms, live, tickers, reason } = &old.last;
         if *live || (reason == closing && !old.before_closing.is_empty()) {
             let tickers = if *live { tickers } else { &old.before_closing };
@@ -189,21 +189,20 @@ impl Ledger {
 
     /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
     /// nothing waits for them.
-    pub(super) fn set_out_of_reach(&mut self, is_out_of_reach: bool) {
-        self.is_out_of_reach = is_out_of_reach;
+    pub(super) fn set_unavailable(&mut self, is_unavailable: bool) {
+        self.is_unavailable = is_unavailable;
     }
 
     /// Hands the waiting rows to the file, as far as they are released.
     ///
     /// # Errors
     /// The system's; the rows go on waiting.
-    pub(super) fn hand_over(&mut self) -> io::Result<()> {
-        if self.is_out_of_reach {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.is_unavailable {
             return Ok(());
         }
-        let handed_over = self.rows - self.pending.len() as u64;
-        let ready =
-            usize::try_from(self.released.saturating_sub(handed_over)).unwrap_or(usize::MAX);
+        let flushed = self.rows - self.pending.len() as u64;
+        let ready = usize::try_from(self.released.saturating_sub(flushed)).unwrap_or(usize::MAX);
         if ready > 0 {
             self.file.append(&self.pending.make_contiguous()[..ready].concat())?;
             self.pending.drain(..ready);
@@ -216,21 +215,21 @@ impl Ledger {
     ///
     /// # Errors
     /// The system's; the rows go on waiting.
-    pub(super) fn hand_over_all(&mut self) -> io::Result<()> {
+    pub(super) fn flush_all(&mut self) -> io::Result<()> {
         self.release(self.rows);
-        self.hand_over()
+        self.flush()
     }
 
     /// Whether every row is known to be on the disk, or none can be brought there.
-    pub(super) fn is_settled(&self) -> bool {
-        self.is_out_of_reach || (self.pending.is_empty() && !self.file.is_dirty())
+    pub(super) fn is_synced(&self) -> bool {
+        self.is_unavailable || (self.pending.is_empty() && !self.file.is_dirty())
     }
 
     /// Whether a `down` is not known to be on the disk: trades that came after it must wait, or a
     /// power cut could leave them without it, and the outage would look recorded.
-    pub(super) fn outage_is_unsettled(&mut self) -> bool {
-        self.outage_is_unsettled &= !self.is_settled();
-        self.outage_is_unsettled
+    pub(super) fn has_unsynced_outage(&mut self) -> bool {
+        self.has_unsynced_outage &= !self.is_synced();
+        self.has_unsynced_outage
     }
 
     /// The file with the rows handed over.
@@ -311,7 +310,7 @@ mod tests {
         ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
         ledger.down(90, "connection lost: reset, by the server");
         ledger.live(200, &["A,B".to_owned()]);
-        ledger.hand_over_all().unwrap();
+        ledger.flush_all().unwrap();
         let rows = "100,live,AAPL;IC MARKETS:1,\n\
             100,down,,\"connection lost: reset, by the server\"\n\
             200,live,\"A,B\",\n";
@@ -321,7 +320,7 @@ mod tests {
         assert_eq!((again.last().time_ms, again.last().live), (200, true));
         assert_eq!(again.last().tickers, "A,B");
         again.down(150, "killed");
-        again.hand_over_all().unwrap();
+        again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
         assert_eq!((open(&path).last().time_ms, open(&path).last().live), (200, false));
     }

@@ -1,11 +1,11 @@
-//! The lock that keeps a second process off the recording, and the proof of life inside it.
+//! The lock that keeps a second process off the recording, and the heartbeat inside it.
 //!
 //! Writer thread; other processes may read along. The system frees the lock however the process
 //! ends; the file stays, one line of 142 bytes for ever:
 //!
 //! | field | |
 //! |---|---|
-//! | time | when the proof was written: everything received by then is in the file |
+//! | time | when it was written: everything received by then is in the file |
 //! | synced bytes | of whole rows of the live file, known to be on the disk |
 //! | process | the holder's number |
 //! | boot | the machine's boot id, `-` where the system has none |
@@ -20,8 +20,11 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::disk::DiskFile;
+use super::error::{OpenError, failed};
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -35,9 +38,13 @@ const MOST_BYTES: usize = 256;
 /// Two looks at a line that is being renewed every second differ once, not so often.
 const MOST_LOOKS: usize = 8;
 
+/// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
+/// busy machine that instant may be some milliseconds.
+const LOCK_MOMENT: Duration = Duration::from_millis(30);
+
 /// What the holder leaves for the next one, and for those who read along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ProofOfLife {
+pub(super) struct Heartbeat {
     /// Everything received by then is in the file.
     pub(super) time_ms: i64,
     /// Bytes of whole rows that are known to be on the disk.
@@ -71,16 +78,7 @@ pub struct Synced {
 #[derive(Debug)]
 pub(super) struct LockFile {
     file: DiskFile,
-    last: ProofOfLife,
-}
-
-/// Why the lock is not ours.
-#[derive(Debug)]
-pub(super) enum LockError {
-    /// Another process holds it; its number, when it could be read.
-    Held(Option<u32>),
-    /// The system's error.
-    Io(io::Error),
+    last: Heartbeat,
 }
 
 /// `op1.csv.lock` for `op1.csv`.
@@ -97,18 +95,21 @@ pub(super) fn lock_path(out: &Path) -> PathBuf {
 /// The system's.
 pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     // In this order: a recorder that begins a new file says so before the first row goes there, so
-    // that what an old proof says too much is not in the file yet.
+    // that what an old heartbeat says too much is not in the file yet.
     let length = live.metadata()?.len();
-    let proof = match File::open(lock_path(out)) {
+    let heartbeat = match File::open(lock_path(out)) {
         Ok(file) => read(&file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    Ok(proof.map(|proof| Synced { bytes: proof.synced_length.min(length), goes_on: proof.syncs }))
+    Ok(heartbeat.map(|heartbeat| Synced {
+        bytes: heartbeat.synced_length.min(length),
+        goes_on: heartbeat.syncs,
+    }))
 }
 
 /// Reads what the holder, or the last one, has left; `None` when it is nonsense.
-pub(super) fn read(file: &File) -> Option<ProofOfLife> {
+pub(super) fn read(file: &File) -> Option<Heartbeat> {
     let look = || {
         let mut line = [0; MOST_BYTES];
         file.read_at(&mut line, 0).ok().map(|length| line[..length].to_vec())
@@ -118,7 +119,7 @@ pub(super) fn read(file: &File) -> Option<ProofOfLife> {
     for _ in 0..MOST_LOOKS {
         let line = look()?;
         if line == last {
-            return ProofOfLife::parse(std::str::from_utf8(&line).ok()?);
+            return Heartbeat::parse(std::str::from_utf8(&line).ok()?);
         }
         last = line;
     }
@@ -131,20 +132,20 @@ fn boot_id() -> Option<String> {
     Some(id.trim().to_owned()).filter(|id| id.len() == 36 && id.is_ascii())
 }
 
-impl ProofOfLife {
-    fn parse(line: &str) -> Option<ProofOfLife> {
+impl Heartbeat {
+    fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [time, synced, process, rest @ ..] = &fields[..] else { return None };
-        let earlier = ProofOfLife {
+        let earlier = Self {
             time_ms: time.parse().ok()?,
             synced_length: synced.parse().ok()?,
             process: process.parse().ok()?,
             syncs: true,
-            ..ProofOfLife::default()
+            ..Self::default()
         };
         match rest {
             [] => Some(earlier),
-            [boot, written, synced_time, going_on, fsync] => Some(ProofOfLife {
+            [boot, written, synced_time, going_on, fsync] => Some(Self {
                 boot: (*boot != UNKNOWN).then(|| (*boot).to_owned()),
                 written_length: written.parse().ok()?,
                 synced_ms: synced_time.parse().ok()?,
@@ -157,7 +158,7 @@ impl ProofOfLife {
     }
 
     fn line(&self) -> String {
-        let ProofOfLife { time_ms, synced_length, process, written_length, synced_ms, .. } = self;
+        let Self { time_ms, synced_length, process, written_length, synced_ms, .. } = self;
         let boot = self.boot.as_deref().unwrap_or(UNKNOWN);
         let going_on =
             self.live_ms.map_or_else(|| UNKNOWN.to_owned(), |time_ms| time_ms.to_string());
@@ -172,35 +173,33 @@ impl ProofOfLife {
 impl LockFile {
     /// Takes the lock for the recording `out`, for a recorder that `syncs` rows as they come, and
     /// reads what the last holder left.
-    pub(super) fn take(
-        out: &Path,
-        syncs: bool,
-    ) -> Result<(LockFile, Option<ProofOfLife>), LockError> {
-        let file = DiskFile::write_in(&lock_path(out)).map_err(LockError::Io)?;
-        match file.file().try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held(read(file.file()).map(|proof| proof.process)));
+    pub(super) fn take(out: &Path, syncs: bool) -> Result<(Self, Option<Heartbeat>), OpenError> {
+        let path = lock_path(out);
+        let file = DiskFile::open_in_place(&path).map_err(failed("create", &path))?;
+        file.file().try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                let process = read(file.file()).map(|heartbeat| heartbeat.process);
+                OpenError::InUse(out.to_owned(), process)
             }
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
-        }
+            TryLockError::Error(error) => failed("create", &path)(error),
+        })?;
         // Only now: until then its holder could renew it.
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
-        let last = ProofOfLife { process, boot, syncs, ..ProofOfLife::default() };
-        Ok((LockFile { file, last }, left))
+        let last = Heartbeat { process, boot, syncs, ..Heartbeat::default() };
+        Ok((Self { file, last }, left))
     }
 
     /// Takes the lock in a new file, because somebody has moved or removed the old one.
-    pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), LockError> {
+    pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), OpenError> {
         let last = self.last.clone();
-        let (new, _) = LockFile::take(out, last.syncs)?;
-        *self = LockFile { last, ..new };
+        let (new, _) = Self::take(out, last.syncs)?;
+        *self = Self { last, ..new };
         Ok(())
     }
 
     /// What it says of this process.
-    pub(super) fn last(&self) -> &ProofOfLife {
+    pub(super) fn last(&self) -> &Heartbeat {
         &self.last
     }
 
@@ -209,10 +208,10 @@ impl LockFile {
         &self.file
     }
 
-    /// Leaves a new proof of life; times never run backwards.
-    pub(super) fn prove(&mut self, proof: ProofOfLife) -> io::Result<()> {
-        let time_ms = proof.time_ms.max(self.last.time_ms);
-        self.last = ProofOfLife { time_ms, ..proof };
+    /// Writes a new heartbeat. Times never run backwards.
+    pub(super) fn write(&mut self, heartbeat: Heartbeat) -> io::Result<()> {
+        let time_ms = heartbeat.time_ms.max(self.last.time_ms);
+        self.last = Heartbeat { time_ms, ..heartbeat };
         // Always the same length and always in one write: there is never half a line.
         self.file.write_at(self.last.line().as_bytes(), 0)
     }
@@ -223,16 +222,40 @@ impl LockFile {
     }
 }
 
+/// Locks the file itself: a recording may have other names than ours (links), each with a lock file
+/// of its own.
+pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
+    try_lock_for_a_moment(|| disk.file().try_lock()).map_err(|error| match error {
+        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
+        TryLockError::Error(error) => failed("lock", path)(error),
+    })
+}
+
+/// Tries a lock until it is clear that its holder does more than to look.
+pub(super) fn try_lock_for_a_moment(
+    mut try_lock: impl FnMut() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
+    let until = Instant::now() + LOCK_MOMENT;
+    loop {
+        match try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            tried => return tried,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-    use super::{LockError, LockFile, ProofOfLife, Synced, boot_id, lock_path, read_synced};
+    use super::{Heartbeat, LockFile, OpenError, Synced, boot_id, lock_path, read_synced};
 
-    fn proof(time_ms: i64) -> ProofOfLife {
-        ProofOfLife {
+    fn heartbeat(time_ms: i64) -> Heartbeat {
+        Heartbeat {
             time_ms,
             synced_length: 7,
             process: std::process::id(),
@@ -250,23 +273,25 @@ mod tests {
         let out = directory.path().join("op1.csv");
         let (mut lock, left) = LockFile::take(&out, true).unwrap();
         assert_eq!(left, None);
-        lock.prove(proof(1_700_000_000_000)).unwrap();
+        lock.write(heartbeat(1_700_000_000_000)).unwrap();
         let length = fs::metadata(lock_path(&out)).unwrap().len();
-        let nothing = ProofOfLife { process: std::process::id(), ..ProofOfLife::default() };
-        lock.prove(nothing.clone()).unwrap();
+        let nothing = Heartbeat { process: std::process::id(), ..Heartbeat::default() };
+        lock.write(nothing.clone()).unwrap();
         assert_eq!(fs::metadata(lock_path(&out)).unwrap().len(), length);
         let refused = LockFile::take(&out, true);
-        assert!(matches!(refused, Err(LockError::Held(Some(pid))) if pid == std::process::id()));
+        assert!(
+            matches!(refused, Err(OpenError::InUse(_, Some(pid))) if pid == std::process::id())
+        );
         drop(lock);
         let (mut lock, left) = LockFile::take(&out, true).unwrap();
-        assert_eq!(left, Some(ProofOfLife { time_ms: 1_700_000_000_000, ..nothing }));
-        assert_eq!(*lock.last(), ProofOfLife { boot: boot_id(), syncs: true, ..nothing });
-        lock.prove(proof(1_800_000_000_000)).unwrap();
+        assert_eq!(left, Some(Heartbeat { time_ms: 1_700_000_000_000, ..nothing }));
+        assert_eq!(*lock.last(), Heartbeat { boot: boot_id(), syncs: true, ..nothing });
+        lock.write(heartbeat(1_800_000_000_000)).unwrap();
         drop(lock);
-        assert_eq!(LockFile::take(&out, true).unwrap().1, Some(proof(1_800_000_000_000)));
+        assert_eq!(LockFile::take(&out, true).unwrap().1, Some(heartbeat(1_800_000_000_000)));
     }
 
-    /// The holder renews its proof until the very moment that it lets go.
+    /// The holder renews its heartbeat until the very moment that it lets go.
     #[test]
     fn what_was_proved_last_is_read_when_the_lock_is_ours() {
         let directory = tempfile::tempdir().unwrap();
@@ -280,14 +305,14 @@ mod tests {
             }
         };
         let ended = AtomicBool::new(false);
-        let last_proved = AtomicI64::new(0);
+        let last_written = AtomicI64::new(0);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 0..100 {
                     let (mut lock, _) = take(&out);
                     for time_ms in round * 10..round * 10 + 10 {
-                        lock.prove(proof(time_ms)).unwrap();
-                        last_proved.store(time_ms, Ordering::SeqCst);
+                        lock.write(heartbeat(time_ms)).unwrap();
+                        last_written.store(time_ms, Ordering::SeqCst);
                     }
                     drop(lock);
                     std::thread::yield_now();
@@ -296,8 +321,8 @@ mod tests {
             });
             while !ended.load(Ordering::SeqCst) {
                 let (_lock, left) = take(&out);
-                let time_ms = left.map_or(0, |proof| proof.time_ms);
-                assert_eq!(time_ms, last_proved.load(Ordering::SeqCst));
+                let time_ms = left.map_or(0, |heartbeat| heartbeat.time_ms);
+                assert_eq!(time_ms, last_written.load(Ordering::SeqCst));
             }
         });
     }
@@ -311,7 +336,7 @@ mod tests {
         assert_eq!(read_synced(&out, &live).unwrap(), None);
         for goes_on in [true, false] {
             let (mut lock, _) = LockFile::take(&out, goes_on).unwrap();
-            lock.prove(ProofOfLife { synced_length: 6, ..lock.last().clone() }).unwrap();
+            lock.write(Heartbeat { synced_length: 6, ..lock.last().clone() }).unwrap();
             assert_eq!(read_synced(&out, &live).unwrap(), Some(Synced { bytes: 6, goes_on }));
         }
         // A new file, of which the lock does not speak yet.
@@ -324,12 +349,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
         fs::write(lock_path(&out), "  1700000000000                    7       1234\n").unwrap();
-        let proof = LockFile::take(&out, true).unwrap().1.unwrap();
+        let heartbeat = LockFile::take(&out, true).unwrap().1.unwrap();
         assert_eq!(
-            (proof.time_ms, proof.synced_length, proof.process),
+            (heartbeat.time_ms, heartbeat.synced_length, heartbeat.process),
             (1_700_000_000_000, 7, 1234)
         );
-        assert_eq!((proof.boot, proof.live_ms), (None, None));
+        assert_eq!((heartbeat.boot, heartbeat.live_ms), (None, None));
     }
 
     #[test]

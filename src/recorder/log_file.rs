@@ -7,10 +7,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{self, Path, PathBuf};
 
-use log::{error, info};
+use log::{Level, error, info};
+
+use crate::clock::show_ms;
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
+
+/// A line of the log file: when, by this machine's clock, how grave, and what.
+pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
+    format!("{} {level:<5} {text}\n", show_ms(at_ms))
+}
 
 /// The open log file.
 #[derive(Debug)]
@@ -26,15 +33,15 @@ pub(super) struct LogFile {
 }
 
 impl LogFile {
-    pub(super) fn open(path: &Path) -> io::Result<LogFile> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
         // The working directory may be removed and made anew.
         let path = path::absolute(path)?;
-        Ok(LogFile { path, file, waiting: Vec::new(), lost: 0, written: 0, refused: false })
+        Ok(Self { path, file, waiting: Vec::new(), lost: 0, written: 0, refused: false })
     }
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.
-    pub(super) fn look_after_file(&mut self) {
+    pub(super) fn reopen_if_moved(&mut self) {
         let identity = |found: Metadata| (found.dev(), found.ino());
         let ours = self.file.metadata().map(identity).ok();
         // A name that leads nowhere is another file, too. One that cannot be opened is tried again.
@@ -56,7 +63,7 @@ impl LogFile {
 
     /// Hands the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
     /// it takes none, and when it does again.
-    pub(super) fn hand_over(&mut self) {
+    pub(super) fn flush(&mut self) {
         while !self.waiting.is_empty() {
             match self.file.write(&self.waiting) {
                 Ok(written) if written > 0 => {
@@ -132,9 +139,9 @@ mod tests {
         log.push(&"x".repeat(WAITING_BYTES));
         log.push("lost\n");
         log.push("lost too\n");
-        log.hand_over();
+        log.flush();
         log.push("kept\n");
-        log.hand_over();
+        log.flush();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.ends_with("x(2 lines are missing here: the disk did not take them)\nkept\n"));
     }

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::error::{OpenError, failed};
 use super::ledger::ledger_path;
-use super::open::{OpenError, failed};
 use crate::error::printable;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;

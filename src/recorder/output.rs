@@ -17,11 +17,11 @@ use rustix::pipe::PIPE_BUF;
 use super::recording::Recording;
 
 /// A reader that takes nothing for this long is stuck; one that works on what it has read is not.
-const READER_PATIENCE: Duration = Duration::from_secs(2);
+const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// After a stop was asked for, a slow reader gets rows for no longer than this: the sums are to be
 /// told within the promised 5 s.
-const READER_PATIENCE_AT_END: Duration = Duration::from_secs(2);
+const READER_TIMEOUT_AT_END: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether a stop was asked for while a reader takes nothing.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -52,9 +52,9 @@ pub(super) struct Pipe {
 impl Pipe {
     /// Takes standard output. Nothing is written yet: a reader may be slow, or gone already, and
     /// the writer knows what to do then. Once `stopping` is set, a reader has not much time left.
-    pub(super) fn open(stopping: Arc<AtomicBool>) -> io::Result<Pipe> {
+    pub(super) fn open(stopping: Arc<AtomicBool>) -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Pipe { file, sent: 0, length: 0, stuck: false, stopping, end: None })
+        Ok(Self { file, sent: 0, length: 0, stuck: false, stopping, end: None })
     }
 
     /// Whether nobody reads any more, which a write would tell too late when no trades come.
@@ -77,7 +77,7 @@ impl Pipe {
             let piece = &rest[..rest.len().min(PIPE_BUF)];
             let piece = memrchr(b'\n', piece).map_or(piece, |end| &piece[..=end]);
             let stuck = std::mem::replace(&mut self.stuck, true);
-            self.wait_for_room(if stuck { Duration::ZERO } else { READER_PATIENCE })?;
+            self.wait_for_room(if stuck { Duration::ZERO } else { READER_TIMEOUT })?;
             match self.file.write(piece) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.sent += written,
@@ -95,7 +95,7 @@ impl Pipe {
         let since = Instant::now();
         loop {
             if self.stopping.load(Ordering::Relaxed) {
-                self.end.get_or_insert_with(|| Instant::now() + READER_PATIENCE_AT_END);
+                self.end.get_or_insert_with(|| Instant::now() + READER_TIMEOUT_AT_END);
             }
             let now = Instant::now();
             let too_late = self.end.is_some_and(|end| now >= end);
@@ -103,7 +103,7 @@ impl Pipe {
                 return Ok(());
             }
             if too_late || now.duration_since(since) >= at_most {
-                let text = format!("no room for {} s", READER_PATIENCE.as_secs());
+                let text = format!("no room for {} s", READER_TIMEOUT.as_secs());
                 return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
             }
         }
@@ -114,32 +114,32 @@ impl Output {
     /// Hands rows over.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         match self {
-            Output::Files(recording) => recording.append(rows),
-            Output::Pipe(pipe) => pipe.append(rows),
+            Self::Files(recording) => recording.append(rows),
+            Self::Pipe(pipe) => pipe.append(rows),
         }
     }
 
     /// How many of the rows at hand, whose append failed, are through all the same.
-    pub(super) fn rows_through(&self, rows: &[u8]) -> u64 {
+    pub(super) fn rows_written(&self, rows: &[u8]) -> u64 {
         match self {
-            Output::Files(_) => 0,
-            Output::Pipe(pipe) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
+            Self::Files(_) => 0,
+            Self::Pipe(pipe) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
         }
     }
 
     /// Bytes of whole rows so far.
     pub(super) fn length(&self) -> u64 {
         match self {
-            Output::Files(recording) => recording.length(),
-            Output::Pipe(pipe) => pipe.length,
+            Self::Files(recording) => recording.length(),
+            Self::Pipe(pipe) => pipe.length,
         }
     }
 
     /// The files, unless rows go to standard output.
     pub(super) fn recording(&mut self) -> Option<&mut Recording> {
         match self {
-            Output::Files(recording) => Some(recording),
-            Output::Pipe(_) => None,
+            Self::Files(recording) => Some(recording),
+            Self::Pipe(_) => None,
         }
     }
 }

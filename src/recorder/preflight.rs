@@ -8,13 +8,13 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::error::{OpenError, failed};
+use super::header::{Head, check_header, header};
 use super::ledger::{self, ledger_path};
-use super::lock_file::{self, lock_path};
+use super::lock_file::{self, lock_path, try_lock_for_a_moment};
 use super::log_file::check_kind;
-use super::open::{Head, OpenError, check_header, failed, wait_out_glances};
 use super::options::{Destination, RecorderOptions};
 use super::origin::check_origin;
-use super::row::header;
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 
@@ -25,7 +25,7 @@ const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
 ///
 /// # Errors
 /// Why it is refused.
-pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
+pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
     let mut new = Vec::new();
     if look_log(&options.log_file)?.is_none() {
         let probe = Probe::beside(&options.log_file);
@@ -48,35 +48,27 @@ pub(super) fn before_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, Op
     Ok(new)
 }
 
-/// What is at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
-    /// Nothing yet, and it can be created.
-    Nothing,
-    /// A file of this many bytes, which can be appended to.
-    File(u64),
-}
-
-/// Whether a recording to `out` could begin: the file, its ledger and its lock.
+/// Whether a recording to `out` could begin: the file, its ledger and its lock. Gives the size of the
+/// file in bytes, or `None` when it can be created.
 ///
 /// # Errors
 /// Why not, as the start itself would say it.
-pub fn try_out(out: &Path) -> Result<Found, OpenError> {
-    let (found, must_create) = look(out)?;
+pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
+    let (size, must_create) = look(out)?;
     try_directory(out, must_create)?;
-    Ok(found)
+    Ok(size)
 }
 
-/// Looks at the file, its ledger and its lock: what the file is, and whether one of the three is
+/// Looks at the file, its ledger and its lock: the size of the file, and whether one of the three is
 /// still to be made.
-fn look(out: &Path) -> Result<(Found, bool), OpenError> {
+fn look(out: &Path) -> Result<(Option<u64>, bool), OpenError> {
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
     let (lock, ledger) = (lock_path(out), ledger_path(out));
     let lock_file = open_existing(&lock)?;
     if let Some(file) = &lock_file {
-        let holder = || lock_file::read(file).map(|proof| proof.process);
+        let holder = || lock_file::read(file).map(|heartbeat| heartbeat.process);
         try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder()))?;
     }
     let file = open_existing(out)?;
@@ -89,7 +81,7 @@ fn look(out: &Path) -> Result<(Found, bool), OpenError> {
         check_header(&ledger, file, ledger::HEADER)?;
     }
     let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
-    Ok((found(file.as_ref()), must_create))
+    Ok((file.as_ref().map(size), must_create))
 }
 
 /// Whether the recording at `out` has these columns, and trades of this kind of market if any;
@@ -107,16 +99,16 @@ pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<boo
     Ok(has_header)
 }
 
-/// Whether `log_file` can be appended to.
+/// Whether `log_file` can be appended to. Gives its size in bytes, or `None` when it can be created.
 ///
 /// # Errors
 /// Why not.
-pub fn try_log(log_file: &Path) -> Result<Found, OpenError> {
+pub fn try_log(log_file: &Path) -> Result<Option<u64>, OpenError> {
     let file = look_log(log_file)?;
     if file.is_none() {
         try_directory(log_file, true)?;
     }
-    Ok(found(file.as_ref()))
+    Ok(file.as_ref().map(size))
 }
 
 fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
@@ -124,8 +116,8 @@ fn look_log(log_file: &Path) -> Result<Option<File>, OpenError> {
     open_existing(log_file)
 }
 
-fn found(file: Option<&File>) -> Found {
-    file.map_or(Found::Nothing, |file| Found::File(file.metadata().map_or(0, |data| data.len())))
+fn size(file: &File) -> u64 {
+    file.metadata().map_or(0, |data| data.len())
 }
 
 fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
@@ -138,7 +130,7 @@ fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
 
 /// Takes the lock for the moment that `file` stays open.
 fn try_lock(file: &File, path: &Path, held: impl FnOnce() -> OpenError) -> Result<(), OpenError> {
-    match wait_out_glances(|| file.try_lock_shared()) {
+    match try_lock_for_a_moment(|| file.try_lock_shared()) {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => Err(held()),
         Err(TryLockError::Error(error)) => Err(failed("lock", path)(error)),
@@ -163,10 +155,10 @@ fn is_full(error: &io::Error) -> bool {
 struct Probe(PathBuf);
 
 impl Probe {
-    fn beside(path: &Path) -> Probe {
+    fn beside(path: &Path) -> Self {
         // In containers every process may have the same number, and a kill leaves the file behind.
         let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
-        Probe(path.with_file_name(name))
+        Self(path.with_file_name(name))
     }
 
     fn write(&self, bytes: &[u8]) -> io::Result<File> {
@@ -188,9 +180,9 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Found, OpenError, TryLockError, try_header, try_log, try_out, wait_out_glances};
+    use super::{OpenError, TryLockError, try_header, try_lock_for_a_moment, try_log, try_out};
     use crate::recorder::columns::Column;
-    use crate::recorder::header;
+    use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
 
     fn names(directory: &Path) -> Vec<String> {
@@ -205,8 +197,8 @@ mod tests {
     fn an_empty_directory_is_left_empty() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        assert_eq!(try_out(&out).unwrap(), Found::Nothing);
-        assert_eq!(try_log(&directory.path().join("log")).unwrap(), Found::Nothing);
+        assert_eq!(try_out(&out).unwrap(), None);
+        assert_eq!(try_log(&directory.path().join("log")).unwrap(), None);
         assert!(!try_header(&out, &Column::ALL, false).unwrap());
         assert_eq!(names(directory.path()), [""; 0]);
     }
@@ -224,7 +216,7 @@ mod tests {
         assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
         drop(linked);
         let before = fs::metadata(&out).unwrap();
-        assert_eq!(try_out(&out).unwrap(), Found::File(before.len()));
+        assert_eq!(try_out(&out).unwrap(), Some(before.len()));
         assert!(try_header(&out, &Column::ALL, false).unwrap());
         let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
         assert!(other.contains("--columns ticker,price"), "{other}");
@@ -237,12 +229,12 @@ mod tests {
     fn who_only_looks_at_a_lock_refuses_no_start() {
         let file = tempfile::tempfile().unwrap();
         let mut looks = 3;
-        let tried = wait_out_glances(|| {
+        let tried = try_lock_for_a_moment(|| {
             looks -= 1;
             if looks > 0 { Err(TryLockError::WouldBlock) } else { file.try_lock() }
         });
         assert!(tried.is_ok());
-        let held = wait_out_glances(|| Err(TryLockError::WouldBlock));
+        let held = try_lock_for_a_moment(|| Err(TryLockError::WouldBlock));
         assert!(matches!(held, Err(TryLockError::WouldBlock)));
     }
 

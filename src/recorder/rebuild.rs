@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
 use super::disk::{self, DiskFile, next_path};
-use super::open::lock_rows;
+use super::lock_file::lock_data_file;
 use super::repair::copy_aside;
 
 /// Puts `header` and two parts of `old` in the place of `old`, the file at `path`; what lies between
@@ -27,7 +27,7 @@ pub(super) fn rebuild(
     // A symbolic link stays one.
     let real = fs::canonicalize(path)?;
     let next = next_path(&real);
-    disk::remove_if_there(&next)?;
+    disk::remove_if_exists(&next)?;
     let made = fill(&next, old, header, parts).and_then(|file| {
         let aside = copy_aside(path, old, parts[0].end..parts[1].start, now_ms)?;
         disk::replace(&next, &real)?;
@@ -40,7 +40,7 @@ pub(super) fn rebuild(
 /// A new file, locked and on the disk, with the header and the parts.
 fn fill(path: &Path, old: &DiskFile, header: &str, parts: &[Range<u64>]) -> io::Result<AppendFile> {
     let mut new = DiskFile::append_to(path)?;
-    lock_rows(path, &new).map_err(io::Error::other)?;
+    lock_data_file(path, &new).map_err(io::Error::other)?;
     let mut old = old.file();
     new.file().set_permissions(old.metadata()?.permissions())?;
     new.write_all(header.as_bytes())?;

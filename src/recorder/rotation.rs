@@ -27,8 +27,8 @@ pub enum Rotate {
 impl Rotate {
     fn length_ms(self) -> i64 {
         match self {
-            Rotate::Hourly => HOUR_MS,
-            Rotate::Daily => DAY_MS,
+            Self::Hourly => HOUR_MS,
+            Self::Daily => DAY_MS,
         }
     }
 
@@ -46,8 +46,8 @@ impl Rotate {
     fn label(self, time_ms: i64) -> String {
         let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default();
         let format = match self {
-            Rotate::Hourly => "%Y-%m-%dT%H",
-            Rotate::Daily => "%Y-%m-%d",
+            Self::Hourly => "%Y-%m-%dT%H",
+            Self::Daily => "%Y-%m-%d",
         };
         time.strftime(format).to_string()
     }
@@ -61,13 +61,13 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    fn numbered(out: &Path, label: &str, number: u32) -> Archive {
+    fn numbered(out: &Path, label: &str, number: u32) -> Self {
         let (stem, ending) = split_name(out);
         let number = if number == 1 { String::new() } else { format!("-{number}") };
         let mut name = stem.to_owned();
         name.push(format!("-{label}{number}{ending}"));
         let csv = out.with_file_name(name);
-        Archive { ledger: ledger_path(&csv), csv }
+        Self { ledger: ledger_path(&csv), csv }
     }
 
     fn has_csv(&self) -> bool {

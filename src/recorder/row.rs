@@ -5,12 +5,6 @@
 use crate::protocol::trade::{Conditions, Trade};
 use crate::recorder::columns::Column;
 
-/// The header line for `columns`, with its line end.
-pub fn header(columns: &[Column]) -> String {
-    let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-    names.join(",") + "\n"
-}
-
 /// Appends one row to `rows`. `received_ms` is the digits of this machine's clock.
 pub fn push_row(rows: &mut Vec<u8>, columns: &[Column], trade: &Trade<'_>, received_ms: &str) {
     for column in columns {
@@ -62,9 +56,10 @@ pub(super) fn push_text(rows: &mut Vec<u8>, text: &[u8]) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{header, push_row};
+    use super::push_row;
     use crate::protocol::trade::{Conditions, Trade};
     use crate::recorder::columns::Column;
+    use crate::recorder::header;
 
     fn row(columns: &[Column], ticker: &str, codes: &[&str]) -> String {
         let conditions = Conditions::Listed(codes.iter().map(|code| (*code).into()).collect());

@@ -81,12 +81,7 @@ struct Crash {
 }
 
 impl Traced {
-    fn new(
-        workload: &Workload,
-        files: &Files,
-        dice: &mut Rng,
-        start: Option<(i64, u64)>,
-    ) -> Traced {
+    fn new(workload: &Workload, files: &Files, dice: &mut Rng, start: Option<(i64, u64)>) -> Self {
         let directory = directory();
         disk_model::put(files, directory.path());
         trace::begin(directory.path());
@@ -94,7 +89,7 @@ impl Traced {
         let history = Run::new(workload, directory.path(), dice, now_ms, number).run();
         let (trace, left) = (trace::take(), disk_model::take(directory.path()));
         let torn = left.into_iter().filter(|(name, _)| checks::is_torn(name));
-        Traced { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
+        Self { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
     }
 
     /// After how many operations it stops: anywhere, but rather where names are being changed.
@@ -230,23 +225,23 @@ fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
             let lines = |name: &str| memchr_iter(b'\n', &files[name]).count() - 1;
             (lines("op1.csv"), lines("op1.coverage.csv"))
         };
-        process.outbox.send(live(now_ms));
-        process.turn();
+        process.entries.send(live(now_ms));
+        process.step();
         while process.sync() {
-            process.turn();
+            process.step();
         }
-        process.outbox.send(trade(now_ms, 1));
-        process.outbox.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
-        process.outbox.send(live(now_ms));
-        process.outbox.send(trade(now_ms, 2));
-        process.turn();
+        process.entries.send(trade(now_ms, 1));
+        process.entries.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
+        process.entries.send(live(now_ms));
+        process.entries.send(trade(now_ms, 2));
+        process.step();
         if workload.fsync != Fsync::Always {
             assert_eq!(there(), (1, 1), "{}: the trade is not on the disk", workload.name);
             assert!(process.sync());
-            process.turn();
+            process.step();
             assert_eq!(there(), (1, 3), "{}: the outage is not on the disk", workload.name);
             assert!(process.sync());
-            process.turn();
+            process.step();
         }
         assert_eq!(there(), (2, 3), "{}", workload.name);
     }

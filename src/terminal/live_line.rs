@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{GREEN, PLAIN, RED, YELLOW};
-use crate::channel::Gauges;
+use crate::channel::SharedState;
 use crate::clock::now_ms;
 use crate::error::printable;
 use crate::status::market_hours::human_duration;
@@ -38,12 +38,12 @@ const STUCK_AFTER_MS: i64 = 3_000;
 
 /// Where the line takes its numbers from.
 #[derive(Debug)]
-pub(super) struct LiveLine(Arc<Gauges>);
+pub(super) struct LiveLine(Arc<SharedState>);
 
 impl LiveLine {
     /// A line that shows the latest snapshot.
-    pub(super) fn new(gauges: Arc<Gauges>) -> LiveLine {
-        LiveLine(gauges)
+    pub(super) fn new(shared: Arc<SharedState>) -> LiveLine {
+        LiveLine(shared)
     }
 
     /// The bytes that draw it over the one before; `None` as long as nothing is known.

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::live_line::{ERASE, LiveLine};
 use super::log_lines::LogLines;
-use crate::channel::{Gauges, Line};
+use crate::channel::{Line, SharedState};
 use crate::clock::now_ms;
 use crate::error::Error;
-use crate::recorder::Report;
+use crate::recorder::Summary;
 use crate::threads::spawn;
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
@@ -43,9 +43,9 @@ impl Screen {
     pub(crate) fn start(
         quiet: bool,
         rows_on_standard_output: bool,
-        gauges: &Arc<Gauges>,
+        shared: &Arc<SharedState>,
     ) -> Result<Screen, Error> {
-        let shown = Shown::new(quiet, rows_on_standard_output, gauges);
+        let shown = Shown::new(quiet, rows_on_standard_output, shared);
         let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
         let thread = spawn("terminal", move || shown.run(&lines, &mut io::stderr()))?;
         Ok(Screen { sender, thread })
@@ -56,9 +56,9 @@ impl Screen {
     }
 
     /// Shows the summary, for which even a slow terminal is to have room.
-    pub(crate) fn sum_up(&self, report: Option<&Report>) {
-        if let Some(report) = report {
-            self.send_until(Instant::now() + SUMMARY, Line::Plain(report.counts.to_string()));
+    pub(crate) fn sum_up(&self, summary: Option<&Summary>) {
+        if let Some(summary) = summary {
+            self.send_until(Instant::now() + SUMMARY, Line::Plain(summary.counts.to_string()));
         }
     }
 
@@ -93,7 +93,7 @@ struct Shown {
 
 impl Shown {
     /// A live line and colours only where somebody sees them.
-    fn new(quiet: bool, rows_on_standard_output: bool, gauges: &Arc<Gauges>) -> Shown {
+    fn new(quiet: bool, rows_on_standard_output: bool, shared: &Arc<SharedState>) -> Shown {
         let terminal =
             io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|name| name != "dumb");
         // https://no-color.org: any value but an empty one.
@@ -101,7 +101,7 @@ impl Shown {
         // Rows on the same screen would be written over the line.
         let rows_there = rows_on_standard_output && io::stdout().is_terminal();
         let live_line =
-            (terminal && !rows_there && !quiet).then(|| LiveLine::new(Arc::clone(gauges)));
+            (terminal && !rows_there && !quiet).then(|| LiveLine::new(Arc::clone(shared)));
         Shown { log: LogLines::new(terminal && !no_color), live_line }
     }
 

@@ -10,13 +10,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use finnhub_stream::channel::{Entry, Gauges, Outbox};
+use finnhub_stream::channel::{self, Entry, EntrySender};
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
 };
-use finnhub_stream::recorder::Report;
+use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::columns::Column;
-use finnhub_stream::recorder::{Destination, Fsync, Links, OpenError, Recorder, RecorderOptions};
+use finnhub_stream::recorder::{Destination, Fsync, OpenError, RecorderOptions, Writer};
 use tempfile::TempDir;
 
 use crate::harness::DEADLINE;
@@ -26,31 +26,23 @@ pub(crate) const COLUMNS: [Column; 5] =
     [Column::Ticker, Column::Price, Column::Volume, Column::TimestampMs, Column::Conditions];
 
 /// A writer for `op1.csv` in `directory`, and the way to send it entries.
-pub(crate) fn open_recorder(
+pub(crate) fn open_writer(
     directory: &Path,
     columns: &[Column],
-) -> Result<(Recorder, Outbox, Receiver<Entry>), OpenError> {
+) -> Result<(Writer, EntrySender, Receiver<Entry>), OpenError> {
     let options = RecorderOptions {
         out: Destination::File(directory.join("op1.csv")),
         log_file: directory.join("log"),
         columns: columns.to_vec(),
         fsync: Fsync::Never,
         rotate: None,
+        compress: false,
         simulated: false,
     };
-    let gauges = Arc::new(Gauges::default());
-    let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, Arc::clone(&gauges));
-    // Without a thread for it the writer forces its files to the disk by itself.
-    let (sync, _) = mpsc::channel();
-    let links = Links {
-        gauges,
-        closed: None,
-        sync,
-        redact: Box::new(str::to_owned),
-        reader_gone: Box::new(|| ()),
-    };
-    Ok((Recorder::open(options, links)?, outbox, inbox))
+    let (entries, inbox) = channel::open();
+    let shared = Arc::clone(entries.shared());
+    let writer = Writer::open(options, shared, str::to_owned, || ())?;
+    Ok((writer, entries, inbox))
 }
 
 /// Waits short enough for a test, in the proportions of the promised ones.
@@ -70,31 +62,31 @@ pub(crate) fn short_waits() -> BackoffConfig {
 pub(crate) struct Inside {
     directory: TempDir,
     pub(crate) commands: Sender<Command>,
-    outbox: Outbox,
+    entries: EntrySender,
     session: JoinHandle<Result<(), SessionError>>,
-    writer: JoinHandle<Report>,
+    writer: JoinHandle<Summary>,
 }
 
 impl Inside {
     /// Streams from `url` into a directory of its own.
     pub(crate) fn start(url: &str, tickers: &[&str], timeouts: Timeouts) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (recorder, outbox, inbox) =
-            open_recorder(directory.path(), &COLUMNS).expect("a new recording");
+        let (writer, entries, inbox) =
+            open_writer(directory.path(), &COLUMNS).expect("a new recording");
         let (commands, commanded) = mpsc::channel();
         let endpoint = Endpoint::parse(url).expect("a URL");
         let key = ApiKey::new("k3y".to_owned(), "FINNHUB_API_KEY", KeySource::Environment);
         let key = key.unwrap_or_else(|error| panic!("{error}"));
         let watch_list = WatchList::new(tickers.iter().map(|ticker| (*ticker).to_owned()));
-        let sender = outbox.clone();
+        let sender = entries.clone();
         let session =
             Session::new(endpoint, key, timeouts, short_waits(), watch_list, sender, commanded);
         Self {
             directory,
             commands,
-            outbox,
+            entries,
             session: thread::spawn(move || session.run()),
-            writer: thread::spawn(move || recorder.run(&inbox)),
+            writer: thread::spawn(move || writer.run(&inbox)),
         }
     }
 
@@ -129,14 +121,14 @@ impl Inside {
     }
 
     /// Ends the session, then the writer. The report, the recording and the ledger.
-    pub(crate) fn stop(self) -> (Report, String, String) {
+    pub(crate) fn stop(self) -> (Summary, String, String) {
         // It may have ended by itself, which shows in its result.
         let _ = self.commands.send(Command::Stop);
         let ended = self.session.join().expect("the session's thread");
         assert_eq!(ended, Ok(()));
-        self.outbox.send(Entry::Finish);
-        let report = self.writer.join().expect("the writer's thread");
+        self.entries.send(Entry::Finish);
+        let summary = self.writer.join().expect("the writer's thread");
         let read = |name: &str| fs::read_to_string(self.directory.path().join(name)).expect(name);
-        (report, read("op1.csv"), read("op1.coverage.csv"))
+        (summary, read("op1.csv"), read("op1.coverage.csv"))
     }
 }

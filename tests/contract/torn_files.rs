@@ -10,7 +10,7 @@ use finnhub_stream::channel::{Entry, TradeBatch};
 use finnhub_stream::recorder::columns::Column;
 
 use crate::harness::Run;
-use crate::inside::open_recorder;
+use crate::inside::open_writer;
 use crate::recording::{ledger_rows, trade_message};
 use crate::server::Server;
 
@@ -32,13 +32,13 @@ const NEW_ROW: &str = "NEW,100.10,1\n";
 
 /// Continues whatever is at `directory` with one trade, and stops.
 fn continue_with_one_trade(directory: &Path) -> Result<(), String> {
-    let (recorder, outbox, inbox) =
-        open_recorder(directory, &COLUMNS).map_err(|error| error.to_string())?;
+    let (writer, entries, inbox) =
+        open_writer(directory, &COLUMNS).map_err(|error| error.to_string())?;
     let mut batch = TradeBatch::new(1_700_000_000_000);
     batch.push(&trade_message(&[TRADE]));
-    outbox.send(Entry::Trades(batch));
-    outbox.send(Entry::Finish);
-    let report = recorder.run(&inbox);
+    entries.send(Entry::Trades(batch));
+    entries.send(Entry::Finish);
+    let report = writer.run(&inbox);
     assert_eq!((report.failure, report.counts.written), (None, 1));
     Ok(())
 }

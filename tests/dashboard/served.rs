@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use finnhub_stream::channel::Gauges;
+use finnhub_stream::channel::SharedState;
 use finnhub_stream::dashboard::{Dashboard, DashboardError, Stopper, Tickers};
 use finnhub_stream::status::snapshot::{FeedState, Snapshot, SnapshotSlot, TickerSnapshot};
 
@@ -44,7 +44,7 @@ impl Served {
         slot.publish(snapshot);
         let read = slot.clone();
         let thread = thread::spawn(move || {
-            dashboard.serve(read, Arc::new(Gauges::default()), Arc::new(List::default()))
+            dashboard.serve(read, Arc::new(SharedState::default()), Arc::new(List::default()))
         });
         Served { address, stopper, thread: Some(thread), slot }
     }

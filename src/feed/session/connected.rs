@@ -82,7 +82,7 @@ impl Session {
         send_all(&mut connected.connection, &requests)?;
         let symbols = counted(requests.len() as u64, "symbol");
         info!("connected to {}, {symbols} subscribed", self.endpoint);
-        self.outbox.gauges().key_refused.store(false, Ordering::Relaxed);
+        self.entries.shared().key_refused.store(false, Ordering::Relaxed);
         self.report_subscriptions(connected);
         loop {
             while let Ok(command) = self.commands.try_recv() {
@@ -101,7 +101,7 @@ impl Session {
             }
             let paused = !self.read_burst(connected)?;
             self.report_unreported(connected, paused);
-            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+            if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
             if let Some(reason) = self.check_watchdog(connected) {

@@ -54,8 +54,8 @@ impl Session {
         match incoming {
             Incoming::Text(text) => {
                 connected.watchdog.text(connected.last_frame);
-                self.outbox
-                    .gauges()
+                self.entries
+                    .shared()
                     .last_message_ms
                     .store(connected.last_frame_ms, Ordering::Relaxed);
                 self.sort_text(connected, batch, &text);

@@ -1,6 +1,6 @@
 //! The session: connect, subscribe, read, send on; and when the connection is lost, again.
 //!
-//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes into the outbox.
+//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes onto the channel to the writer.
 //! `connected` is one connection, `incoming` what comes from it, `reports` what the ledger is told.
 
 mod connected;
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use log::{Level, error, warn};
 
-use crate::channel::Outbox;
+use crate::channel::EntrySender;
 use crate::clock::now_ms;
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
@@ -63,7 +63,7 @@ pub struct Session {
     key: ApiKey,
     timeouts: Timeouts,
     watch_list: WatchList,
-    outbox: Outbox,
+    entries: EntrySender,
     commands: Receiver<Command>,
     backoff: Backoff,
     trades: TradeSender,
@@ -83,7 +83,7 @@ impl Session {
         timeouts: Timeouts,
         backoff_config: BackoffConfig,
         watch_list: WatchList,
-        outbox: Outbox,
+        entries: EntrySender,
         commands: Receiver<Command>,
     ) -> Self {
         Self {
@@ -91,8 +91,8 @@ impl Session {
             key,
             timeouts,
             watch_list,
-            trades: TradeSender::new(outbox.clone()),
-            outbox,
+            trades: TradeSender::new(entries.clone()),
+            entries,
             commands,
             backoff: Backoff::new(backoff_config),
             told_types: HashSet::new(),
@@ -110,7 +110,7 @@ impl Session {
         self.report_wanted();
         loop {
             self.feed().connecting();
-            let outcome = match dial(&self.endpoint, &self.key, &self.outbox.gauges().stopping) {
+            let outcome = match dial(&self.endpoint, &self.key, &self.entries.shared().stopping) {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
                     ControlFlow::Continue(outcome) => outcome,
@@ -122,7 +122,7 @@ impl Session {
                 }
                 Err(error) => self.not_connected(error)?,
             };
-            if self.outbox.gauges().writer_gone.load(Ordering::Relaxed) {
+            if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
                 return Err(SessionError::WriterGone);
             }
             if self.wait_for_next_try(outcome).is_break() {
@@ -141,7 +141,7 @@ impl Session {
             }
         }
         // It is known before the command is here.
-        self.outbox.gauges().stopping.load(Ordering::Relaxed)
+        self.entries.shared().stopping.load(Ordering::Relaxed)
     }
 
     /// Takes a new list while there is no connection.
@@ -157,7 +157,7 @@ impl Session {
             _ => Outcome::Unreachable,
         };
         if outcome == Outcome::Unauthorized {
-            self.outbox.gauges().key_refused.store(true, Ordering::Relaxed);
+            self.entries.shared().key_refused.store(true, Ordering::Relaxed);
             let variable = self.key.variable();
             if !self.backoff.was_accepted() {
                 let place = self.key.source().to_string();

@@ -49,18 +49,18 @@ impl Session {
         self.feed().live(at_ms);
         // While trades are dropped nothing is live; the first one that is kept again tells it.
         if !self.trades.is_dropping() {
-            self.outbox.send(live(&self.watch_list, at_ms));
+            self.entries.send(live(&self.watch_list, at_ms));
         }
     }
 
     pub(super) fn report_wanted(&self) {
         let tickers = self.watch_list.wanted().to_vec();
-        self.outbox.send(Entry::Wanted { at_ms: now_ms(), tickers });
+        self.entries.send(Entry::Wanted { at_ms: now_ms(), tickers });
     }
 
     /// What others are shown of the connection.
     pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
-        self.outbox.gauges().slot.feed()
+        self.entries.shared().slot.feed()
     }
 
     pub(super) fn report_down(&mut self, at_ms: i64, reason: &str) {
@@ -68,7 +68,7 @@ impl Session {
         // It may quote the server, and the server knows the key.
         let reason = self.key.redact(reason);
         self.feed().down(at_ms, &reason);
-        self.outbox.send(Entry::Down { at_ms, reason });
+        self.entries.send(Entry::Down { at_ms, reason });
     }
 }
 

@@ -150,16 +150,16 @@ impl Faults {
         }
     }
 
-    pub(super) fn cut(faults: &Cell<Faults>) -> io::Result<()> {
+    pub(super) fn cut(faults: &Cell<Self>) -> io::Result<()> {
         fail(faults, |faults| &mut faults.cuts)
     }
 
-    pub(super) fn sync(faults: &Cell<Faults>) -> io::Result<()> {
+    pub(super) fn sync(faults: &Cell<Self>) -> io::Result<()> {
         fail(faults, |faults| &mut faults.syncs)
     }
 
-    pub(super) fn rewritten(faults: &Cell<Faults>, from: u64) {
-        faults.set(Faults { rewritten_from: Some(from), ..faults.get() });
+    pub(super) fn rewritten(faults: &Cell<Self>, from: u64) {
+        faults.set(Self { rewritten_from: Some(from), ..faults.get() });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files that somebody moves away, removes, empties or cuts while they are being recorded.
 //!
-//! Writer thread, at each proof of life and whenever the disk has refused. The rows until then are
+//! Writer thread, at each heartbeat and whenever the disk has refused. The rows until then are
 //! where a moved file went; those of a removed one that came since the last look are brought back.
 //! From then on rows stand, whole, under the name that was asked for. What is damaged is taken out
 //! of a file in one step (`rebuild`), and memory holds a megabyte of it at most.
@@ -12,14 +12,16 @@ use std::path::{Path, PathBuf};
 
 use log::warn;
 
-use super::{Recording, open_anew};
+use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{DiskFile, sync_directory};
+use crate::recorder::error::OpenError;
+use crate::recorder::header::{Head, check_header};
 use crate::recorder::ledger::{self, ledger_path};
 use crate::recorder::lock_file::lock_path;
-use crate::recorder::open::{Head, OpenError, check_header, row_end};
+use crate::recorder::open::{open_or_create, row_end};
 use crate::recorder::rebuild::rebuild;
-use crate::recorder::recent::follows_a_row;
+use crate::recorder::recent_appends::follows_a_row;
 use crate::recorder::repair::{end_of_rows, move_aside};
 
 impl Recording {
@@ -27,17 +29,17 @@ impl Recording {
     ///
     /// # Errors
     /// The system's; then no row may be appended before the next try has succeeded.
-    pub(in crate::recorder) fn look_after_rows(&mut self, now_ms: i64) -> io::Result<()> {
-        self.look_after_lock();
-        let looked = look_after(&self.out, &self.header, &mut self.csv, now_ms);
+    pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
+        self.check_lock();
+        let looked = check_file(&self.out, &self.header, &mut self.csv, now_ms);
         if !matches!(looked, Ok(false)) {
             self.generation += 1;
             // Before the first row: who reads along must not take it for the old file.
-            self.prove_sync()?;
+            self.write_synced_length()?;
         }
         looked?;
-        self.csv.bring_back()?;
-        self.csv.looked_after();
+        self.csv.restore_rows()?;
+        self.csv.mark_checked();
         Ok(())
     }
 
@@ -45,23 +47,23 @@ impl Recording {
     ///
     /// # Errors
     /// The system's; then no row is handed to it before the next try has succeeded.
-    pub(in crate::recorder) fn look_after_ledger(&mut self, now_ms: i64) -> io::Result<()> {
-        self.ledger.set_out_of_reach(true);
+    pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
+        self.ledger.set_unavailable(true);
         let path = ledger_path(&self.out);
-        let looked = look_after(&path, ledger::HEADER, self.ledger.file(), now_ms);
+        let looked = check_file(&path, ledger::HEADER, self.ledger.file(), now_ms);
         if !matches!(looked, Ok(false)) {
             self.generation += 1;
         }
         let is_another = looked?;
-        self.ledger.file().bring_back()?;
-        self.ledger.file().looked_after();
-        self.ledger.set_out_of_reach(false);
+        self.ledger.file().restore_rows()?;
+        self.ledger.file().mark_checked();
+        self.ledger.set_unavailable(false);
         if is_another { self.ledger.repeat_state() } else { Ok(()) }
     }
 
     /// Takes the lock anew where it is gone: together with the directory, or alone.
-    fn look_after_lock(&mut self) {
-        if !matches!(place_of(&lock_path(&self.out), self.lock.disk()), Ok(Place::Here)) {
+    fn check_lock(&mut self) {
+        if !matches!(locate(&lock_path(&self.out), self.lock.disk()), Ok(Location::InPlace)) {
             // Where that cannot be, the lock of the recording itself still keeps others away.
             let _ = self.lock.take_anew(&self.out);
         }
@@ -73,35 +75,35 @@ impl Recording {
     }
 
     /// Whether so much was appended that it is time for a look.
-    pub(in crate::recorder) fn wants_a_look(&self) -> bool {
-        self.csv.wants_a_look()
+    pub(in crate::recorder) fn wants_check(&self) -> bool {
+        self.csv.wants_check()
     }
 }
 
 /// Sees to it that `file` stands at `path` and is whole. Answers whether it is another one now, or
 /// was changed.
-fn look_after(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
-    let place = place_of(path, file.disk())?;
-    if place == Place::Here {
+fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
+    let place = locate(path, file.disk())?;
+    if place == Location::InPlace {
         let longer = file.changed_by_others()?;
         if longer == 0 {
             return Ok(false);
         }
         let what = if longer < 0 { "emptied or cut" } else { "written to" };
-        let aside = mend(path, header, file, now_ms)?;
+        let aside = repair_changed(path, header, file, now_ms)?;
         let aside = aside.map(|it| format!("; half a row was moved to {}", it.display()));
         let (path, aside) = (path.display(), aside.unwrap_or_default());
         warn!("{path} was {what} by somebody, and goes on behind that{aside}");
     } else {
-        if place == Place::Elsewhere {
+        if place == Location::Moved {
             // What it holds is not ours to lose, wherever it is now.
             file.sync()?;
         }
-        let next = open_anew(path, header, now_ms).map_err(|error| {
+        let next = open_or_create(path, header, now_ms).map_err(|error| {
             let text = format!("it is not where it was, and cannot be begun anew: {error}");
             io::Error::new(io::ErrorKind::NotFound, text)
         })?;
-        file.go_on_in(next, place == Place::Nowhere);
+        file.continue_in(next, place == Location::Removed);
         warn!("{} was moved or removed; a new one was begun", path.display());
     }
     Ok(true)
@@ -109,7 +111,7 @@ fn look_after(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
 
 /// Gives a file that somebody else has changed its header back, and moves half a row aside that
 /// stands in front of ours or at the end. Answers where it went.
-fn mend(
+fn repair_changed(
     path: &Path,
     header: &str,
     file: &mut AppendFile,
@@ -119,7 +121,7 @@ fn mend(
     let end = if follows_a_row(file.disk().file(), ours)? {
         ours
     } else {
-        let known = row_end(file.disk().file(), file.looked_at(), ours);
+        let known = row_end(file.disk().file(), file.checked_length(), ours);
         end_of_rows(file.disk().file(), known..ours, header.split(',').count())?
     };
     let has_header = match check_header(path, file.disk().file(), header) {
@@ -135,23 +137,23 @@ fn mend(
     }
     let header = if has_header { "" } else { header };
     let (next, aside) = rebuild(path, file.disk(), header, &[0..end, ours..length], now_ms)?;
-    file.go_on_in(next, false);
+    file.continue_in(next, false);
     sync_directory(path)?;
     Ok(aside)
 }
 
 /// Where an open file is.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum Location {
     /// Where its name leads.
-    Here,
+    InPlace,
     /// It has another name now, or its directory has.
-    Elsewhere,
+    Moved,
     /// It was removed: nobody will find what is in it.
-    Nowhere,
+    Removed,
 }
 
-fn place_of(path: &Path, disk: &DiskFile) -> io::Result<Place> {
+fn locate(path: &Path, disk: &DiskFile) -> io::Result<Location> {
     let ours = disk.file().metadata()?;
     let found = fs::metadata(path);
     let is_here = match &found {
@@ -162,9 +164,9 @@ fn place_of(path: &Path, disk: &DiskFile) -> io::Result<Place> {
         }
     };
     Ok(match ours.nlink() {
-        0 => Place::Nowhere,
-        _ if is_here => Place::Here,
-        _ => Place::Elsewhere,
+        0 => Location::Removed,
+        _ if is_here => Location::InPlace,
+        _ => Location::Moved,
     })
 }
 
@@ -173,7 +175,7 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Write as _;
 
-    use super::{AppendFile, Path, PathBuf, io, look_after, open_anew};
+    use super::{AppendFile, Path, PathBuf, check_file, io, open_or_create};
     use crate::recorder::disk::trace::Faults;
 
     const HEADER: &str = "ticker,price\n";
@@ -184,7 +186,7 @@ mod tests {
     /// A recording of [`ROWS`], looked after when the first `known` of them were in it.
     fn recorded(directory: &Path, known: usize) -> (PathBuf, AppendFile) {
         let path = directory.join("op1.csv");
-        let mut file = open_anew(&path, HEADER, 7).unwrap();
+        let mut file = open_or_create(&path, HEADER, 7).unwrap();
         for (number, row) in ROWS.iter().enumerate() {
             if number == known {
                 assert!(!look(&path, &mut file).unwrap());
@@ -196,9 +198,9 @@ mod tests {
 
     /// As the recording does it.
     fn look(path: &Path, file: &mut AppendFile) -> io::Result<bool> {
-        let changed = look_after(path, HEADER, file, 7)?;
-        file.bring_back()?;
-        file.looked_after();
+        let changed = check_file(path, HEADER, file, 7)?;
+        file.restore_rows()?;
+        file.mark_checked();
         Ok(changed)
     }
 
@@ -283,7 +285,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, mut file) = recorded(directory.path(), 2);
         fs::remove_file(&path).unwrap();
-        file.go_on_in(open_anew(&path, HEADER, 7).unwrap(), true);
+        file.continue_in(open_or_create(&path, HEADER, 7).unwrap(), true);
         // Room for one of the two rows.
         let room = Some(HEADER.len() as u64 + 6);
         file.disk().faults.set(Faults { room, ..Faults::default() });

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc;
 
 use super::{Recording, Rotate};
-use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
+use crate::channel::{self, Entry, TradeBatch};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
-use crate::recorder::{Destination, Fsync, Links, Recorder, RecorderOptions};
+use crate::recorder::{Destination, Fsync, RecorderOptions, Writer};
 
 /// 2026-11-23T14:30:00Z
 const HALF_PAST: i64 = 1_795_444_200_000;
@@ -21,8 +20,7 @@ const COLUMNS: [Column; 2] = [Column::Ticker, Column::ReceivedMs];
 const HEADER: &str = "ticker,received_ms\n";
 
 fn open(directory: &Path, rotate: Option<Rotate>, now_ms: i64) -> Recording {
-    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, None, now_ms)
-        .unwrap()
+    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, now_ms).unwrap()
 }
 
 /// Every file but the lock, by name.
@@ -81,7 +79,7 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
     recording.ledger().down(last_message, "silent");
-    recording.ledger().hand_over_all().unwrap();
+    recording.ledger().flush_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -114,7 +112,7 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     assert!(recording.rotation_is_due(hour + 120_000));
     recording.rotate(hour + 120_000, hour + 120_000);
     assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger().hand_over_all().unwrap();
+    recording.ledger().flush_all().unwrap();
     let found = files(directory.path());
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
@@ -231,7 +229,7 @@ fn the_next_file_is_locked_like_the_first() {
     recording.rotate(HALF_PAST + HOUR, i64::MAX);
     let out = directory.path().join("op1.csv");
     assert!(fs::File::open(&out).unwrap().try_lock().is_err());
-    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, None, HALF_PAST).is_err());
+    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, HALF_PAST).is_err());
 }
 
 #[test]
@@ -310,22 +308,15 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
         columns: vec![Column::Price, Column::ReceivedMs],
         fsync: Fsync::Never,
         rotate: Some(Rotate::Hourly),
+        compress: false,
         simulated: false,
     };
-    let gauges = Arc::new(Gauges::default());
-    let links = Links {
-        gauges: Arc::clone(&gauges),
-        closed: None,
-        sync: mpsc::channel().0,
-        redact: Box::new(str::to_owned),
-        reader_gone: Box::new(|| ()),
-    };
-    let (sender, inbox) = mpsc::channel();
-    let outbox = Outbox::new(sender, gauges);
-    let recorder = Recorder::open(options, links).unwrap();
-    let writer = std::thread::spawn(move || recorder.run(&inbox));
+    let (entries, inbox) = channel::open();
+    let shared = Arc::clone(entries.shared());
+    let writer = Writer::open(options, shared, str::to_owned, || ()).unwrap();
+    let writer = std::thread::spawn(move || writer.run(&inbox));
     let first_hour = Rotate::Hourly.period_end(now_ms());
-    outbox.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
+    entries.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
     let mut journal = BTreeMap::<i64, Vec<String>>::new();
     for batch in 0..HOURS * BATCHES_AN_HOUR {
         let received_ms = first_hour + batch * (HOUR / BATCHES_AN_HOUR);
@@ -338,11 +329,11 @@ fn a_hundred_rotations_under_load_lose_and_double_nothing() {
             let hour = Rotate::Hourly.period_start(received_ms);
             journal.entry(hour).or_default().push(format!("{price},{received_ms}"));
         }
-        outbox.send(Entry::Trades(trades));
+        entries.send(Entry::Trades(trades));
     }
-    outbox.send(Entry::Finish);
-    let report = writer.join().unwrap();
-    assert_eq!(report.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
+    entries.send(Entry::Finish);
+    let summary = writer.join().unwrap();
+    assert_eq!(summary.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
     let last = *journal.keys().last().unwrap();
     for (hour, rows) in &journal {
         let path = if *hour == last {

@@ -55,22 +55,22 @@ fn name_of(path: &Path) -> String {
 impl Change {
     fn apply(&self, bytes: &mut Vec<u8>) {
         match self {
-            Change::Write { offset, bytes: new } => {
+            Self::Write { offset, bytes: new } => {
                 let end = offset + new.len();
                 bytes.resize(bytes.len().max(end), 0);
                 bytes[*offset..end].copy_from_slice(new);
             }
-            Change::SetLen(length) => bytes.resize(*length, 0),
+            Self::SetLen(length) => bytes.resize(*length, 0),
         }
     }
 
     /// Whether it may be cut at any byte.
     fn can_tear(&self, before: &[u8]) -> bool {
         match self {
-            Change::Write { offset, bytes } => {
+            Self::Write { offset, bytes } => {
                 offset + bytes.len() > before.len() || bytes.len() > SECTOR_BYTES
             }
-            Change::SetLen(_) => false,
+            Self::SetLen(_) => false,
         }
     }
 }
@@ -78,14 +78,14 @@ impl Change {
 impl Naming {
     fn apply(&self, names: &mut BTreeMap<String, FileId>) {
         match self {
-            Naming::Create(name, file) => drop(names.insert(name.clone(), *file)),
-            Naming::Rename(from, to, file) => {
+            Self::Create(name, file) => drop(names.insert(name.clone(), *file)),
+            Self::Rename(from, to, file) => {
                 if names.get(from) == Some(file) {
                     names.remove(from);
                 }
                 names.insert(to.clone(), *file);
             }
-            Naming::Remove(name, file) => {
+            Self::Remove(name, file) => {
                 if names.get(name) == Some(file) {
                     names.remove(name);
                 }
@@ -131,8 +131,8 @@ impl Content {
 
 impl Disk {
     /// The disk as it was found, and all of it is on the disk.
-    pub(super) fn found(trace: &Trace) -> Disk {
-        let mut disk = Disk::default();
+    pub(super) fn found(trace: &Trace) -> Self {
+        let mut disk = Self::default();
         for (path, file, bytes) in &trace.found {
             disk.contents.insert(*file, Content { synced: bytes.clone(), pending: Vec::new() });
             disk.names.insert(name_of(path), *file);

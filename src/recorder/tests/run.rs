@@ -1,29 +1,27 @@
-//! A recorder under a clock of its own, fed as a session feeds it, with the fsync thread and the
+//! A writer under a clock of its own, fed as a session feeds it, with the fsync thread and the
 //! compressor played in between: all on one thread, so that a seed tells everything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver};
 use std::time::Instant;
 
 use fastrand::Rng;
 
-use crate::channel::{Entry, Gauges, Outbox, TradeBatch};
+use crate::channel::{self, Entry, EntrySender, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
+use crate::recorder::compress::{compress_all, left_uncompressed};
 use crate::recorder::disk::trace;
-use crate::recorder::recording::SyncRequest;
-use crate::recorder::{
-    Destination, Fsync, Links, Recorder, RecorderOptions, Rotate, compress_closed_files,
-    left_uncompressed,
-};
+use crate::recorder::fsync::SyncRequest;
+use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, Writer};
 
 /// 2026-11-23T14:30:00Z
 pub(super) const START_MS: i64 = 1_795_444_200_000;
 const MINUTE_MS: i64 = 60_000;
 
-/// How a recorder is run.
+/// How a writer is run.
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     pub(super) name: &'static str,
@@ -69,11 +67,11 @@ impl History {
     }
 }
 
-/// A running recorder, and everything around it.
+/// A running writer, and everything around it.
 pub(super) struct Process {
-    recorder: Recorder,
+    writer: Writer,
     inbox: Receiver<Entry>,
-    pub(super) outbox: Outbox,
+    pub(super) entries: EntrySender,
     syncs: Receiver<SyncRequest>,
     closed: Receiver<PathBuf>,
 }
@@ -98,9 +96,8 @@ pub(super) fn start_again(workload: &Workload, directory: &Path, now_ms: i64) {
 }
 
 impl Process {
-    pub(super) fn open(workload: &Workload, directory: &Path) -> Process {
-        let gauges = Arc::new(Gauges::default());
-        let (sender, inbox) = mpsc::channel();
+    pub(super) fn open(workload: &Workload, directory: &Path) -> Self {
+        let (entries, inbox) = channel::open();
         let (sync, syncs) = mpsc::channel();
         let (closed_sender, closed) = mpsc::channel();
         let options = RecorderOptions {
@@ -109,28 +106,24 @@ impl Process {
             columns: workload.columns.clone(),
             fsync: workload.fsync,
             rotate: workload.rotates.then_some(Rotate::Hourly),
+            compress: true,
             simulated: false,
         };
-        let links = Links {
-            gauges: Arc::clone(&gauges),
-            closed: Some(closed_sender),
-            sync,
-            redact: Box::new(str::to_owned),
-            reader_gone: Box::new(|| ()),
-        };
-        let recorder = Recorder::open(options, links).expect("the start succeeds");
-        let outbox = Outbox::new(sender, gauges);
-        Process { recorder, inbox, outbox, syncs, closed }
+        let opened = Writer::open(options, Arc::clone(entries.shared()), str::to_owned, || ());
+        let mut writer = opened.expect("the start succeeds");
+        writer.fsync = Some(sync);
+        writer.compressor = Some(closed_sender);
+        Self { writer, inbox, entries, syncs, closed }
     }
 
-    pub(super) fn turn(&mut self) {
-        self.recorder.turn(self.inbox.try_recv().ok(), &self.inbox);
+    pub(super) fn step(&mut self) {
+        self.writer.step(self.inbox.try_recv().ok(), &self.inbox);
     }
 
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
     pub(super) fn sync(&mut self) -> bool {
         let Ok(request) = self.syncs.try_recv() else { return false };
-        self.outbox.send(Entry::Synced(request.perform()));
+        self.entries.send(Entry::Synced(request.perform()));
         true
     }
 
@@ -138,10 +131,7 @@ impl Process {
     fn compress(&self, workload: &Workload, directory: &Path) {
         if workload.rotates {
             let left = left_uncompressed(&directory.join("op1.csv")).expect("the directory");
-            let (sender, closed) = mpsc::channel();
-            self.closed.try_iter().chain(left).for_each(|path| send(&sender, path));
-            drop(sender);
-            compress_closed_files(&closed);
+            compress_all(self.closed.try_iter().chain(left));
         }
     }
 }
@@ -149,10 +139,6 @@ impl Process {
 /// A trade that is known by its price.
 pub(super) fn message(number: u64) -> String {
     format!(r#"{{"data":[{{"p":{number},"s":"A","t":1,"v":1}}],"type":"trade"}}"#)
-}
-
-fn send(sender: &Sender<PathBuf>, path: PathBuf) {
-    sender.send(path).expect("the receiver is here");
 }
 
 impl<'a> Run<'a> {
@@ -163,7 +149,7 @@ impl<'a> Run<'a> {
         dice: &'a mut Rng,
         now_ms: Option<i64>,
         next_number: u64,
-    ) -> Run<'a> {
+    ) -> Self {
         let now_ms = now_ms.unwrap_or(START_MS);
         let history = History::default();
         let (last_frame_ms, outage_from_ms) = (now_ms, None);
@@ -217,7 +203,7 @@ impl<'a> Run<'a> {
             self.pass_time(process);
         }
         if self.dice.bool() {
-            process.outbox.send(Entry::Down {
+            process.entries.send(Entry::Down {
                 at_ms: self.last_frame_ms,
                 reason: "connection lost: reset".to_owned(),
             });
@@ -232,7 +218,7 @@ impl<'a> Run<'a> {
 
     fn go_live(&mut self, process: &Process, tickers: &[String]) {
         let at_ms = self.now_ms;
-        process.outbox.send(Entry::Live { at_ms, tickers: tickers.to_vec(), refused: vec![] });
+        process.entries.send(Entry::Live { at_ms, tickers: tickers.to_vec(), refused: vec![] });
         self.frame(process);
         if let Some(from_ms) = self.outage_from_ms.take() {
             let operations = trace::length();
@@ -251,27 +237,27 @@ impl<'a> Run<'a> {
                 let (received_ms, operations) = (self.now_ms, trace::length());
                 self.history.sent.push(Sent { number, received_ms, operations });
             }
-            process.outbox.send(Entry::Trades(batch));
+            process.entries.send(Entry::Trades(batch));
         }
     }
 
     fn frame(&mut self, process: &Process) {
         self.last_frame_ms = self.now_ms;
-        process.outbox.gauges().last_message_ms.store(self.now_ms, Ordering::Relaxed);
+        process.entries.shared().last_message_ms.store(self.now_ms, Ordering::Relaxed);
     }
 
     /// Lets the writer work, and perhaps its timers, the fsync thread and the compressor.
     fn pass_time(&mut self, process: &mut Process) {
         for _ in 0..self.dice.u32(1..=3) {
             let due = Instant::now();
-            let timers = &mut process.recorder.timers;
+            let timers = &mut process.writer.timers;
             if self.dice.u8(..4) == 0 {
-                timers.proof = due;
+                timers.heartbeat = due;
             }
             if self.dice.u8(..3) == 0 {
                 timers.sync = timers.sync.map(|_| due);
             }
-            process.turn();
+            process.step();
             if self.dice.bool() {
                 process.sync();
             }

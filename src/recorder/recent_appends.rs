@@ -15,7 +15,7 @@ const MANY: usize = 4096;
 
 /// The appends since the last look.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Vec<Append>);
+pub(super) struct RecentAppends(Vec<Append>);
 
 #[derive(Debug)]
 struct Append {
@@ -23,7 +23,7 @@ struct Append {
     front: [u8; FRONT_BYTES],
 }
 
-impl Recent {
+impl RecentAppends {
     /// Rows were appended.
     pub(super) fn push(&mut self, rows: &[u8]) {
         let kept = rows.len().min(FRONT_BYTES);

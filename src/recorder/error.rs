@@ -1,0 +1,51 @@
+//! Why a recording cannot be opened: what, which file, what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a recording cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The path is a directory, a pipe or a device.
+    #[error("{} is not an ordinary file; give --out the name of a CSV file", .0.display())]
+    NotAFile(PathBuf),
+    /// Another process records to it.
+    #[error("{} is being recorded by another process{}; stop that one, or give another --out", .0.display(), .1.map(|pid| format!(" ({pid})")).unwrap_or_default())]
+    InUse(PathBuf, Option<u32>),
+    /// Its header is not the one asked for.
+    #[error("{} has other columns: {found}; {advice}", path.display())]
+    OtherColumns {
+        /// The file.
+        path: PathBuf,
+        /// What its first line says.
+        found: String,
+        /// How to go on.
+        advice: String,
+    },
+    /// It holds trades of the other kind of market.
+    #[error(
+        "{} holds trades of {ticker}; simulated (DEMO:…) and real ones never meet in one file: give another --out", path.display()
+    )]
+    OtherMarket {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        ticker: String,
+    },
+    /// The system refuses.
+    #[error("cannot {action} {}: {reason}; check the directory and its permissions, or give another path", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The system's answer.
+        reason: String,
+    },
+}
+
+/// Maps a system's error, naming what was tried with which file.
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    let path = path.to_owned();
+    move |error| OpenError::Io { action, path, reason: error.to_string() }
+}

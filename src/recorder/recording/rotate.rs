@@ -1,0 +1,147 @@
+//! Closing the files of a recording and going on in new ones.
+//!
+//! Main thread at the start, writer thread later. The order of the steps makes a kill harmless at any
+//! of them; the next start finishes what a kill has left ([`Recording::catch_up`]).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::{info, warn};
+
+use super::Recording;
+use crate::recorder::append_file::AppendFile;
+use crate::recorder::disk::{self, next_path, sync_directory};
+use crate::recorder::ledger::{self, Ledger, ledger_path};
+use crate::recorder::open::open_or_create;
+use crate::recorder::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
+
+/// The reason in the ledger of a closed file: what came next is in another one.
+const ROTATED: &str = "rotated";
+
+/// After a rotation that failed, rows go on into the old file for this long before another try.
+const ROTATE_AGAIN_MS: i64 = 60_000;
+
+impl Recording {
+    /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
+    pub(super) fn catch_up(&mut self, last_row_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
+        let Some(rotate) = self.rotate else { return Ok(()) };
+        let last = self.ledger.last();
+        if last.reason == ROTATED
+            && let Some(archive) = archive_without_ledger(&self.out, rotate, last.time_ms - 1)
+        {
+            self.replace_ledger(&archive, now_ms)?;
+        }
+        if self.csv.length() <= self.header.len() as u64 {
+            return Ok(());
+        }
+        let Some(last_row_ms) = last_row_ms else { return Ok(()) };
+        if rotate.period_end(last_row_ms) <= now_ms {
+            self.rotate_file(rotate, last_row_ms, now_ms, i64::MAX)?;
+        }
+        Ok(())
+    }
+
+    /// Whether what was received at `time_ms` belongs to the next file.
+    pub(in crate::recorder) fn rotation_is_due(&self, time_ms: i64) -> bool {
+        let due = time_ms >= self.period_end_ms || self.unfinished.is_some();
+        due && time_ms >= self.rotate_again_ms
+    }
+
+    /// Closes the file and begins the next one. Everything must have been handed over before.
+    /// `last_message_ms` is the last sign of life of the connection: from there on the next ledger
+    /// answers, so that a connection found dead later was not called live in a closed one. Gives
+    /// the closed file. When rotation fails the old file goes on, and it is tried again a minute
+    /// later.
+    pub(in crate::recorder) fn rotate(
+        &mut self,
+        now_ms: i64,
+        last_message_ms: i64,
+    ) -> Option<PathBuf> {
+        let rotate = self.rotate?;
+        // The ledger's rows go into the ledger that they were meant for.
+        let result = self.sync().and_then(|()| self.check_ledger(now_ms));
+        let result = result.and_then(|()| match self.unfinished.take() {
+            Some(archive) => {
+                let since_ms = self.ledger.last().time_ms;
+                self.ledger.close(since_ms, ROTATED);
+                self.finish_rotation(archive, now_ms)
+            }
+            None => self.rotate_file(rotate, self.period_end_ms - 1, now_ms, last_message_ms),
+        });
+        result
+            .inspect_err(|error| {
+                warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
+                self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
+                self.ledger.reopen();
+            })
+            .ok()
+    }
+
+    /// The order makes a kill harmless at any step: the next file exists before the old one is
+    /// renamed, the recording is renamed before its ledger, and the ledger says `rotated` before.
+    fn rotate_file(
+        &mut self,
+        rotate: Rotate,
+        period_ms: i64,
+        now_ms: i64,
+        last_message_ms: i64,
+    ) -> io::Result<PathBuf> {
+        let next_name = next_path(&self.out);
+        let next = begin_file(&next_name, &self.header, now_ms)?;
+        self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
+        self.sync()?;
+        let archive = loop {
+            let archive = free_archive(&self.out, rotate, period_ms)?;
+            match disk::rename_no_replace(&self.out, &archive.csv) {
+                // Made by somebody just now; there are other names.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                other => break other.map(|()| archive)?,
+            }
+        };
+        // A power cut must not keep only the second of two renamings.
+        sync_directory(&self.out)?;
+        disk::rename_no_replace(&next_name, &self.out)?;
+        self.csv = next;
+        self.generation += 1;
+        self.period_end_ms = rotate.period_end(now_ms);
+        info!("closed {}", archive.csv.display());
+        self.finish_rotation(archive, now_ms)
+    }
+
+    /// Lets the ledger follow its recording; gives the closed recording.
+    fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<PathBuf> {
+        let result = sync_directory(&self.out)
+            .and_then(|()| self.write_synced_length())
+            .and_then(|()| self.sync())
+            .and_then(|()| self.replace_ledger(&archive, now_ms));
+        if let Err(error) = result {
+            self.unfinished = Some(archive);
+            return Err(error);
+        }
+        self.write_heartbeat(now_ms)?;
+        Ok(archive.csv)
+    }
+
+    /// Renames the ledger and begins a new one with the state that holds.
+    fn replace_ledger(&mut self, archive: &Archive, now_ms: i64) -> io::Result<()> {
+        let path = ledger_path(&self.out);
+        let next_name = next_path(&path);
+        let next = begin_file(&next_name, ledger::HEADER, now_ms)?;
+        let mut next = Ledger::resume(next)?;
+        next.carry_over(&self.ledger, ROTATED);
+        next.flush_all()?;
+        next.sync()?;
+        disk::rename_no_replace(&path, &archive.ledger)?;
+        sync_directory(&path)?;
+        disk::rename_no_replace(&next_name, &path)?;
+        self.ledger = next;
+        self.generation += 1;
+        sync_directory(&path)
+    }
+}
+
+/// A new file with nothing but its header, locked as the recording is.
+fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
+    disk::remove_if_exists(path)?;
+    open_or_create(path, header, now_ms)
+}

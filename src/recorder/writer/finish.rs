@@ -1,0 +1,119 @@
+//! The end of the writer: one last try, then what still waits is counted as dropped.
+//!
+//! Writer thread.
+
+use std::sync::mpsc::Receiver;
+
+use log::{Level, error, warn};
+
+use super::disk_retry::READER_GONE;
+use super::{Summary, Writer};
+use crate::channel::Entry;
+use crate::clock::now_ms;
+use crate::recorder::log_file::log_line;
+
+impl Writer {
+    /// The end: one last try, then what is still waiting is lost and said to be.
+    pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Summary {
+        // Also when all is well: somebody may just have removed the file.
+        self.retry();
+        if self.disk_retry.is_none() {
+            self.check_ledger();
+        }
+        while self.disk_retry.is_none() && !self.deferred.is_empty() {
+            let result = self.sync();
+            self.on_write_result(result);
+            self.record_deferred();
+        }
+        let failure = self.disk_retry.take().and_then(|disk_retry| {
+            let failure = self.drop_pending(&disk_retry.cause);
+            // A reader that had enough, as in `| head`, has ended the recording, not broken it.
+            (disk_retry.cause != READER_GONE).then_some(failure)
+        });
+        let last_sync = match failure {
+            None => self.sync(),
+            _ => Ok(()),
+        };
+        if last_sync.is_err()
+            && let Some(recording) = self.output.recording()
+        {
+            // That it was stopped is true all the same.
+            let _ = recording.ledger().flush_all();
+        }
+        let failure = failure.or_else(|| self.ledger_failure.take());
+        let failure = failure.or_else(|| {
+            let error = last_sync.err()?;
+            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
+        });
+        self.write_heartbeat();
+        self.publish();
+        while let Ok(entry) = inbox.try_recv() {
+            if let Entry::Log(line) = entry {
+                self.log.push(&line);
+            }
+        }
+        // The terminal gets this line from who joins this thread, after everything else.
+        self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
+        self.log.flush();
+        if self.refused {
+            self.remove_created_files();
+        }
+        Summary { counts: self.market.counts, failure }
+    }
+
+    /// Takes away what a refused start has made, as long as nothing has come into it. The locks are
+    /// held until this thread ends, so nobody else has begun to use it.
+    fn remove_created_files(&mut self) {
+        let mut removed = Ok(());
+        if let Some(recording) = self.output.recording() {
+            removed = recording.remove_empty(&self.created_files);
+        }
+        removed = removed.and(self.log.remove_own(&self.created_files));
+        if let Err(error) = removed {
+            log::debug!("cannot remove what the start has made: {error}");
+        }
+    }
+
+    /// Counts everything that still waits as dropped, and tells the ledger.
+    fn drop_pending(&mut self, cause: &str) -> String {
+        let deferred = std::mem::take(&mut self.deferred);
+        let mut lost = std::mem::take(&mut self.buffer.trades);
+        let written = self.output.rows_written(&self.buffer.rows).min(lost);
+        self.market.counts.written += written;
+        lost = lost - written + std::mem::take(&mut self.lost);
+        self.buffer.rows.clear();
+        self.market.counts.dropped += lost;
+        let (last_written_ms, mut later) = (self.last_written_ms, Vec::new());
+        for entry in deferred {
+            match entry {
+                Entry::Trades(batch) => self.push_batch(&batch),
+                other => later.push(other),
+            }
+            let trades = std::mem::take(&mut self.buffer.trades);
+            self.buffer.rows.clear();
+            self.market.counts.dropped += trades;
+            lost += trades;
+        }
+        let what = match lost {
+            0 => "the last rows of the ledger".to_owned(),
+            _ => format!("{lost} trades"),
+        };
+        let failure = format!("{cause}: {what} could not be written before the end");
+        if cause != READER_GONE {
+            error!("{failure}");
+        } else if lost > 0 {
+            warn!("{failure}");
+        }
+        if lost > 0 {
+            self.ledger_down(last_written_ms, &format!("{cause}: {lost} trades dropped"));
+        }
+        for entry in later {
+            self.record(entry);
+        }
+        if let Some(recording) = self.output.recording() {
+            // The disk may refuse this too; the next start then finds the last heartbeat.
+            let _ = recording.ledger().flush_all();
+        }
+        failure
+    }
+}

@@ -1,0 +1,98 @@
+//! The running writer thread, for whoever ends the program: the main thread, or the deadline thread
+//! in its place.
+
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::Writer;
+use crate::channel::{Entry, EntrySender};
+use crate::error::Error;
+use crate::recorder::options::Destination;
+use crate::recorder::{compress, fsync};
+use crate::status::snapshot::Counts;
+use crate::threads::spawn;
+
+/// How often the end of the thread is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What the writer thread says when it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The sums.
+    pub counts: Counts,
+    /// What could not be written at the very end, as one line.
+    pub failure: Option<String>,
+}
+
+/// Why there is no summary.
+#[derive(Debug, thiserror::Error)]
+pub enum WriterError {
+    /// The thread has ended by a fault of ours.
+    #[error("the writer thread failed; the file holds everything up to then")]
+    Panicked,
+    /// The thread has not ended before the deadline.
+    #[error("the last rows could not be written in time")]
+    TooLate,
+}
+
+/// The writer thread. Clones are handles of the same thread.
+#[derive(Debug, Clone)]
+pub struct WriterHandle {
+    /// `None` once somebody has joined it.
+    thread: Arc<Mutex<Option<JoinHandle<Summary>>>>,
+}
+
+impl Writer {
+    /// Starts the writer thread, and the threads that work for it: fsync, and the compressor if
+    /// closed files are compressed. These two end with it.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn spawn(
+        mut self,
+        inbox: Receiver<Entry>,
+        entries: &EntrySender,
+    ) -> Result<WriterHandle, Error> {
+        if let Destination::File(out) = &self.options.out {
+            self.fsync = Some(fsync::start(entries.clone())?);
+            if self.options.compress {
+                self.compressor = Some(compress::start(out)?);
+            }
+        }
+        let thread = spawn("writer", move || self.run(&inbox))?;
+        Ok(WriterHandle { thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+}
+
+impl WriterHandle {
+    /// Waits for the end of the thread and gives its summary. Who gets it ends the program: from then
+    /// on every other caller waits for ever.
+    ///
+    /// # Errors
+    /// When the thread has panicked.
+    pub fn join(&self) -> Result<Summary, WriterError> {
+        self.join_until(None)
+    }
+
+    /// The same, but waits no longer than to the `deadline`.
+    ///
+    /// # Errors
+    /// When the thread has panicked, or has not ended.
+    pub fn join_until(&self, deadline: Option<Instant>) -> Result<Summary, WriterError> {
+        loop {
+            let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            match thread.take() {
+                Some(running) if running.is_finished() => {
+                    return running.join().map_err(|_| WriterError::Panicked);
+                }
+                Some(_) if is_late => return Err(WriterError::TooLate),
+                running => *thread = running,
+            }
+            drop(thread);
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! From trade messages to rows in memory. What is no trade, or one of the wrong market, is counted and
+//! logged.
+//!
+//! Writer thread.
+
+use log::warn;
+
+use super::Writer;
+use crate::channel::TradeBatch;
+use crate::error::printable;
+use crate::log_limit::{LogLimit, Permission};
+use crate::protocol::message::Element;
+use crate::protocol::trade::is_simulated;
+use crate::recorder::row;
+
+/// Characters of a malformed element that are logged: more than any trade has.
+const SHOWN_CHARACTERS: usize = 300;
+
+/// Why trades of the wrong market are left out.
+const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
+const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
+
+/// Rows in memory, and what they stand for once they are in the file.
+#[derive(Debug, Default)]
+pub(super) struct RowBuffer {
+    pub(super) rows: Vec<u8>,
+    pub(super) trades: u64,
+    pub(super) waiting_bytes: usize,
+    pub(super) received_ms: i64,
+}
+
+impl Writer {
+    /// Turns a batch of messages into rows.
+    pub(super) fn push_batch(&mut self, batch: &TradeBatch) {
+        let received_ms = batch.received_ms;
+        let digits = received_ms.to_string();
+        for message in batch.messages() {
+            let Self { decoder, buffer, market, options, log_limit, redact, .. } = self;
+            let decoded = decoder.decode(message, |element| {
+                market.counts.received += 1;
+                match element {
+                    Element::Trade(trade) if is_simulated(&trade.ticker) != options.simulated => {
+                        market.counts.rejected += 1;
+                        let fault = if options.simulated { REAL_TRADE } else { SIMULATED_TRADE };
+                        let text = redact(&trade.ticker);
+                        log_limited(log_limit, received_ms, "not recorded", fault, &text);
+                    }
+                    Element::Trade(trade) => {
+                        row::push_row(&mut buffer.rows, &options.columns, &trade, &digits);
+                        buffer.trades += 1;
+                        market.trade(&trade, received_ms);
+                    }
+                    Element::Malformed { text, fault } => {
+                        market.counts.rejected += 1;
+                        log_limited(
+                            log_limit,
+                            received_ms,
+                            "not a trade",
+                            &redact(&fault),
+                            &redact(text),
+                        );
+                    }
+                }
+            });
+            if let Err(fault) = decoded {
+                self.market.counts.unreadable += 1;
+                let fault = redact(&fault.to_string());
+                let text = redact(message);
+                log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
+            }
+        }
+        self.buffer.waiting_bytes += batch.bytes();
+        self.buffer.received_ms = received_ms;
+    }
+}
+
+/// Logs something bad from outside, escaped and shortened, unless there is too much of it.
+fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: &str) {
+    let permission = limit.ask(at_ms);
+    if let Permission::YesAfterHidden(hidden) = permission {
+        warn!("({hidden} more lines about bad input were left out)");
+    }
+    if permission != Permission::No {
+        warn!(
+            "{what} ({}): {}",
+            printable(fault, SHOWN_CHARACTERS),
+            printable(text, SHOWN_CHARACTERS)
+        );
+    }
+}

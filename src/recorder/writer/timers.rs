@@ -1,0 +1,182 @@
+//! What the writer does from time to time: its heartbeat, a look at its files, the snapshot, the sums,
+//! and what has been put off (a retry, forcing rows to the disk, a rotation without trades).
+//!
+//! Writer thread.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use log::info;
+
+use super::disk_retry::READER_GONE;
+use super::{Writer, Written};
+use crate::clock::now_ms;
+use crate::recorder::output::Output;
+use crate::status::snapshot::Snapshot;
+
+/// A heartbeat is at most this old; the ledger promises 5 s.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the snapshot is renewed: as often as a person can read it.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
+
+/// How often the sums go to the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Without trades a new file begins this much late, so that what was received just before the hour
+/// and is still on the channel finds the old file open.
+const ROTATION_GRACE_MS: i64 = 1_000;
+
+/// When the regular duties are due.
+#[derive(Debug)]
+pub(in crate::recorder) struct Timers {
+    pub(in crate::recorder) heartbeat: Instant,
+    snapshot: Instant,
+    summary: Instant,
+    pub(in crate::recorder) sync: Option<Instant>,
+}
+
+impl Timers {
+    /// The heartbeat and the snapshot are due at once.
+    pub(super) fn begin(now: Instant) -> Self {
+        Self { heartbeat: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
+    }
+}
+
+impl Writer {
+    pub(super) fn time_to_next_timer(&self, now: Instant) -> Duration {
+        // The hourly summary needs no alarm of its own.
+        let mut next = self.timers.heartbeat.min(self.timers.snapshot);
+        // While the disk refuses, forcing rows to it has to wait for the retry.
+        let disk = match &self.disk_retry {
+            Some(disk_retry) => Some(disk_retry.retry_at),
+            None => self.timers.sync,
+        };
+        if let Some(due) = disk {
+            next = next.min(due);
+        }
+        next.saturating_duration_since(now)
+    }
+
+    /// What is due now besides writing.
+    pub(super) fn run_timers(&mut self, now: Instant) {
+        if self.disk_retry.as_ref().is_some_and(|disk_retry| disk_retry.retry_at <= now) {
+            self.retry();
+        }
+        if self.disk_retry.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
+            self.sync_in_background();
+        }
+        if self.disk_retry.is_none() && self.deferred.is_empty() {
+            self.rotate_before(now_ms() - ROTATION_GRACE_MS);
+        }
+        let wants_check = self.output.recording().is_some_and(|files| files.wants_check());
+        if self.timers.heartbeat <= now || wants_check {
+            self.timers.heartbeat = now + HEARTBEAT_EVERY;
+            self.check_files();
+            self.write_heartbeat();
+            self.check_reader();
+        }
+        if self.timers.snapshot <= now {
+            self.timers.snapshot = now + SNAPSHOT_EVERY;
+            self.publish();
+        }
+        // Rows that wait are counted as received only; the sums are right when they are through.
+        if self.timers.summary <= now && self.all_flushed() {
+            self.timers.summary = now + SUMMARY_EVERY;
+            info!("{}", self.market.counts);
+        }
+    }
+
+    /// Whether everything taken from the channel has been handed to the file.
+    fn all_flushed(&self) -> bool {
+        self.buffer.rows.is_empty() && self.deferred.is_empty() && self.lost == 0
+    }
+
+    /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
+    pub(super) fn write_heartbeat(&mut self) {
+        // What waits on the channel was received before now, and is not in the file.
+        let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0;
+        let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
+        let all_flushed = self.all_flushed();
+        let Some(recording) = self.output.recording() else { return };
+        let result = if all_flushed && !recording.ledger().has_pending() {
+            recording.write_heartbeat(received_until_ms)
+        } else {
+            recording.write_synced_length()
+        };
+        if let Err(error) = result {
+            // Without it a kill would be dated earlier than need be; nothing else is lost.
+            log::debug!("cannot write the lock file: {error}");
+        }
+    }
+
+    /// Notices a reader that has gone away while there was nothing to write.
+    fn check_reader(&mut self) {
+        if let Output::Pipe(pipe) = &self.output
+            && pipe.reader_is_gone()
+        {
+            self.on_write_result(Err(io::ErrorKind::BrokenPipe.into()));
+        }
+    }
+
+    /// Notices files that somebody has moved, removed, emptied or cut, and mends them.
+    fn check_files(&mut self) {
+        self.log.reopen_if_moved();
+        // While the disk refuses, each retry looks first.
+        if self.disk_retry.is_none() {
+            let result = self.check_csv();
+            self.on_write_result(result);
+        }
+        if self.disk_retry.is_none() {
+            self.check_ledger();
+        }
+    }
+
+    /// The recording's part of it. Rows that nobody can find do not count as written.
+    pub(super) fn check_csv(&mut self) -> io::Result<()> {
+        let Some(recording) = self.output.recording() else { return Ok(()) };
+        let result = recording.check_csv(now_ms());
+        let written = &mut self.market.counts.written;
+        if result.is_ok() {
+            *written += std::mem::take(&mut self.lost);
+            self.found = Written { trades: *written, received_ms: self.last_written_ms };
+        } else if recording.has_lost_rows() {
+            self.lost += *written - self.found.trades;
+            *written = self.found.trades;
+            self.last_written_ms = self.found.received_ms;
+        }
+        result
+    }
+
+    /// The ledger's part of it, with the rows that could not be handed over before.
+    pub(super) fn check_ledger(&mut self) {
+        let Some(recording) = self.output.recording() else { return };
+        let mut result = recording.check_ledger(now_ms());
+        if result.is_ok() && self.ledger_failure.is_some() {
+            result = recording.sync_ledger();
+            if result.is_ok() {
+                info!("{}: writing again", self.options.out.ledger());
+                self.ledger_failure = None;
+            }
+        }
+        let result = self.on_ledger_result(result);
+        self.on_write_result(result);
+    }
+
+    /// Renews the snapshot. What it counts has been handed to the file.
+    pub(super) fn publish(&mut self) {
+        // A reader that has gone away ends the recording; the disk is well.
+        let disk_retry = self.disk_retry.as_ref().map(|disk_retry| disk_retry.cause.clone());
+        let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
+        let snapshot = if self.buffer.rows.is_empty() {
+            let out = self.options.out.to_string();
+            self.market.snapshot(now_ms(), &out, self.output.length(), disk_retry)
+        } else {
+            // The numbers stand still, but why must be seen.
+            let last = self.shared.slot.latest();
+            Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, ..(*last).clone() }
+        };
+        self.shared.slot.publish(snapshot);
+    }
+}
