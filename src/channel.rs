@@ -1,8 +1,8 @@
-//! What travels on the channels to the writer thread and to the terminal, and what is known of the
-//! first one.
+//! The channel to the writer thread: its two ends, what travels on it, and the state that both sides
+//! share. And the lines for the terminal.
 //!
-//! Made on any thread, read by the writer. No I/O, no clock: times are arguments, all of them this
-//! machine's clock in UNIX milliseconds.
+//! Any thread sends, the writer receives. No I/O and no clock: times are arguments, UNIX
+//! milliseconds by this machine's clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use log::Level;
 
 use crate::status::snapshot::SnapshotSlot;
 
-/// What an entry takes beside its texts: its place in a queue, which may just have doubled, and
-/// what the allocator keeps beside each of its two pieces of memory.
+/// Memory of an entry without its texts: its place in a queue that may just have doubled, and what
+/// the allocator needs for each of its two pieces of memory.
 const ENTRY_BYTES: usize = 2 * size_of::<Entry>() + 2 * 16;
 
-/// Trade messages that were read from the socket in one go.
+/// Trade messages from one read of the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TradeBatch {
     /// When they were read from the socket.
@@ -44,8 +44,7 @@ impl TradeBatch {
         starts.zip(&self.ends).map(|(start, end)| &self.texts[start..*end as usize])
     }
 
-    /// What the batch takes of the waiting room: the memory it holds, not only its text, which for
-    /// messages of one trade is the smaller part.
+    /// How much memory the batch takes: for messages of one trade the text is the smaller part of it.
     pub fn bytes(&self) -> usize {
         ENTRY_BYTES + self.texts.capacity() + self.ends.capacity() * size_of::<u32>()
     }
@@ -77,27 +76,27 @@ pub enum Entry {
         /// Why, for the ledger.
         reason: String,
     },
-    /// What is wanted while there is no connection; for the terminal and the page only.
+    /// The watch list while there is no connection; for the terminal and the page only.
     Wanted {
         /// Since when.
         at_ms: i64,
         /// The symbols.
         tickers: Vec<String>,
     },
-    /// Trades that found no room to wait in after `after_ms`.
+    /// Trades that were dropped after `after_ms`, because too many were waiting.
     Dropped {
         /// When the last trade that was kept had been received.
         after_ms: i64,
         /// Elements of trade messages that are lost.
         trades: u64,
     },
-    /// The system has forced files to the disk, or could not.
+    /// An fsync has ended, well or not.
     Synced(SyncOutcome),
     /// A finished line for the log file.
     Log(String),
-    /// Nothing comes after this: write everything, force it to the disk, and end.
+    /// The last entry: write everything, force it to the disk, and end.
     Finish,
-    /// The same, but the server has refused the start: leave no file behind that it has made.
+    /// The last entry when the server has refused the start: remove the files that it has made.
     Refused,
 }
 
@@ -106,8 +105,8 @@ pub enum Entry {
 pub enum Line {
     /// A log line.
     Log(Level, String),
-    /// The end has begun: no live line from here on, so that none is left behind when the program
-    /// leaves at once.
+    /// The end has begun. No live line from here on: none may stay on the screen if the program ends
+    /// at once.
     Stopping,
     /// A line as it is, at the end; the live line is gone before it.
     Plain(String),
@@ -115,39 +114,39 @@ pub enum Line {
     End,
 }
 
-/// What became of forcing a recording to the disk in the background.
+/// The result of an fsync in the background.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncOutcome {
-    /// Which of the recording's files it was about, counted through rotations.
+    /// Which files it was about; the number grows with each rotation.
     pub generation: u64,
-    /// Bytes of the CSV that were there when it began.
+    /// Bytes of the CSV when it began.
     pub csv_length: u64,
-    /// Bytes of the ledger that were there when it began.
+    /// Bytes of the ledger when it began.
     pub ledger_length: u64,
-    /// Rows of the ledger, written or not, before which every trade was in those bytes.
+    /// So many rows of the ledger, written or not, come after trades that are in those bytes.
     pub ledger_rows: u64,
     /// The system's error, if any.
     pub error: Option<String>,
 }
 
-/// What the session and the writer share without waiting for each other, and the others look at.
+/// What the session and the writer share without waiting for each other. Other threads read it.
 #[derive(Debug, Default)]
 pub struct SharedState {
-    /// Bytes of trade messages handed over and not yet in the file.
+    /// Bytes of trade messages that were sent and are not yet in the file.
     pub waiting_bytes: AtomicUsize,
-    /// Bytes of log lines handed over and not yet in the log file.
+    /// Bytes of log lines that were sent and are not yet in the log file.
     pub log_bytes: AtomicUsize,
-    /// The disk refuses to take rows at the moment.
+    /// Rows cannot be written at the moment.
     pub disk_trouble: AtomicBool,
     /// The server has refused the key, and has not accepted it since.
     pub key_refused: AtomicBool,
-    /// The writer has ended, which it does only when told to, or by a fault of ours.
+    /// The writer has ended: it was told to, or has panicked.
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
-    /// The end was asked for: no handshake and no slow reader is waited for any longer.
+    /// A stop was asked for: do not wait for a handshake or a slow reader any longer.
     pub stopping: Arc<AtomicBool>,
-    /// What is shown of both.
+    /// The snapshot for the terminal and the page.
     pub slot: SnapshotSlot,
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn symbol(given: &str) -> Result<String, String> {
 pub(super) fn columns(given: &str) -> Result<Vec<Column>, String> {
     let mut columns = Vec::new();
     for name in given.split(',').map(str::trim) {
-        let column = name.parse::<Column>().map_err(|error| error.to_string())?;
+        let column = name.parse::<Column>()?;
         if columns.contains(&column) {
             return Err(format!("{name} is there twice; name each column once"));
         }

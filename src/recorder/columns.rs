@@ -48,27 +48,20 @@ impl Column {
 }
 
 impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
     }
 }
 
-/// A name that is no column's; its message lists the names that are.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown column \"{}\"; the columns are {}", printable(name, 100), Column::ALL.map(Column::name).join(", "))]
-pub struct UnknownColumn {
-    /// What was given instead.
-    pub name: String,
-}
-
 impl FromStr for Column {
-    type Err = UnknownColumn;
+    /// Lists the names that there are.
+    type Err = String;
 
-    fn from_str(name: &str) -> Result<Self, UnknownColumn> {
-        Self::ALL
-            .into_iter()
-            .find(|column| column.name() == name)
-            .ok_or_else(|| UnknownColumn { name: name.to_owned() })
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|column| column.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("unknown column \"{}\"; the columns are {names}", printable(name, 100))
+        })
     }
 }
 
@@ -86,7 +79,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_told_the_valid_ones() {
-        let told = "Price".parse::<Column>().unwrap_err().to_string();
+        let told = "Price".parse::<Column>().unwrap_err();
         assert_eq!(
             told,
             "unknown column \"Price\"; the columns are ticker, price, volume, timestamp_ms, \

@@ -13,8 +13,8 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use log::{info, warn};
 
-use super::disk::{self, DiskFile, sync_directory};
-use super::rotation::{compressed_name, is_archive_of};
+use super::disk::{self, DiskFile, sync_directory, with_suffix};
+use super::rotation::{closed_label, compressed_name};
 use crate::error::Error;
 use crate::threads::spawn;
 
@@ -104,9 +104,7 @@ fn write_compressed(mut from: &File, to: &Path) -> io::Result<()> {
 }
 
 fn part_name(small: &Path) -> PathBuf {
-    let mut name = small.as_os_str().to_owned();
-    name.push(".part");
-    PathBuf::from(name)
+    with_suffix(small, ".part")
 }
 
 /// Closed files of `out` that a kill has left uncompressed, oldest first; halves of compressed ones
@@ -122,10 +120,10 @@ pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
         let path = entry.path();
         // `name.gz.part` without both endings.
         let plain = path.with_extension("").with_extension("");
-        if is_archive_of(out, &entry.file_name()) {
+        if closed_label(out, &entry.file_name()).is_some() {
             left.push(path);
         } else if part_name(&compressed_name(&plain)) == path
-            && plain.file_name().is_some_and(|plain| is_archive_of(out, plain))
+            && plain.file_name().and_then(|plain| closed_label(out, plain)).is_some()
         {
             disk::remove(&path)?;
         }

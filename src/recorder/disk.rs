@@ -181,8 +181,13 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
 /// What a file is called while it is being made: `op1.csv.next` for `op1.csv`. One that a kill has
 /// left holds nothing that is not elsewhere.
 pub(super) fn next_path(path: &Path) -> PathBuf {
+    with_suffix(path, ".next")
+}
+
+/// `op1.csv.lock` for `op1.csv` and `.lock`.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".next");
+    name.push(suffix);
     PathBuf::from(name)
 }
 

@@ -1,5 +1,5 @@
-//! The thread that forces files to the disk. A busy disk takes a tenth of a second and more for it,
-//! and rows must go on becoming visible in that time.
+//! The thread that forces files to the disk. On a busy disk an fsync takes a tenth of a second or more,
+//! and new rows must become visible in that time.
 
 use std::sync::mpsc::{self, Sender};
 
@@ -8,7 +8,7 @@ use crate::channel::{Entry, EntrySender, SyncOutcome};
 use crate::error::Error;
 use crate::threads::spawn;
 
-/// What is to be forced to the disk, through handles of its own.
+/// Files to be forced to the disk.
 #[derive(Debug)]
 pub(super) struct SyncRequest {
     pub(super) csv: DiskFile,
@@ -17,7 +17,7 @@ pub(super) struct SyncRequest {
 }
 
 impl SyncRequest {
-    /// The trades before the ledger that speaks of them.
+    /// First the trades, then the rows of the ledger behind them.
     pub(super) fn perform(mut self) -> SyncOutcome {
         let result = self.csv.sync().and_then(|()| self.ledger.sync());
         SyncOutcome { error: result.err().map(|error| error.to_string()), ..self.outcome }

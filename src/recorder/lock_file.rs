@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::disk::DiskFile;
+use super::disk::{DiskFile, with_suffix};
 use super::error::{OpenError, failed};
 
 /// Changes with each start of the machine. Linux only.
@@ -83,9 +83,7 @@ pub(super) struct LockFile {
 
 /// `op1.csv.lock` for `op1.csv`.
 pub(super) fn lock_path(out: &Path) -> PathBuf {
-    let mut name = out.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
+    with_suffix(out, ".lock")
 }
 
 /// How much of `live`, the file found at `out`, is on the disk; `None` when no recorder has said so.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::disk::{self, DiskFile, sync_directory};
+use super::disk::{self, DiskFile, sync_directory, with_suffix};
 use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
@@ -98,9 +98,7 @@ pub(super) fn copy_aside(
 fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
     let mut stamp = now_ms;
     loop {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".torn-{stamp}"));
-        let aside = PathBuf::from(name);
+        let aside = with_suffix(path, &format!(".torn-{stamp}"));
         match DiskFile::create_new(&aside) {
             Ok(file) => return Ok((aside, file)),
             // Two repairs within a millisecond; the name only has to be free.

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::disk::with_suffix;
 use super::ledger::{ledger_path, split_name};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -86,9 +87,7 @@ fn exists(path: &Path) -> bool {
 
 /// `op1-2026-11-23.csv.gz` for `op1-2026-11-23.csv`.
 pub fn compressed_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".gz");
-    PathBuf::from(name)
+    with_suffix(path, ".gz")
 }
 
 /// Free names for a recording whose last row was received at `time_ms`.
@@ -111,11 +110,6 @@ fn find_archive(
 ) -> Option<Archive> {
     let label = rotate.label(time_ms);
     (1..=MOST_NUMBERS).map(|number| Archive::numbered(out, &label, number)).find(suits)
-}
-
-/// Whether `name` is what [`free_archive`] may call a closed file of `out`, not compressed.
-pub(super) fn is_archive_of(out: &Path, name: &OsStr) -> bool {
-    closed_label(out, name).is_some()
 }
 
 /// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
@@ -150,7 +144,7 @@ mod tests {
     use std::path::Path;
 
     use super::{
-        Archive, Rotate, archive_without_ledger, free_archive, is_archive_of, recording_of,
+        Archive, Rotate, archive_without_ledger, closed_label, free_archive, recording_of,
     };
 
     /// 2026-11-23T14:59:59.999Z
@@ -196,7 +190,7 @@ mod tests {
             "op1-2026-11-23-2.csv",
             "op1-2026-11-23T14-12.csv",
         ] {
-            assert!(is_archive_of(out, name.as_ref()), "{name}");
+            assert!(closed_label(out, name.as_ref()).is_some(), "{name}");
             assert_eq!(recording_of(&out.with_file_name(name)), out);
             assert_eq!(recording_of(&out.with_file_name(format!("{name}.gz"))), out);
         }
@@ -212,7 +206,7 @@ mod tests {
             "op1-2026-11-23x.csv",
             "op2-2026-11-23.csv",
         ] {
-            assert!(!is_archive_of(out, name.as_ref()), "{name}");
+            assert!(closed_label(out, name.as_ref()).is_none(), "{name}");
         }
     }
 }

@@ -73,9 +73,8 @@ fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
     let mut columns = Vec::with_capacity(Column::ALL.len());
     // A column that stands there twice ends this before it runs out of remembered fields.
     for index in 0..fields.count() {
-        let column: Column = String::from_utf8_lossy(&fields.get(index)).parse().map_err(
-            |unknown: crate::recorder::columns::UnknownColumn| wrong(unknown.to_string()),
-        )?;
+        let name = fields.get(index);
+        let column: Column = String::from_utf8_lossy(&name).parse().map_err(wrong)?;
         if columns.contains(&column) {
             return Err(wrong(format!("the column {column} stands in it twice")));
         }

@@ -1,4 +1,4 @@
-//! The writer while the disk refuses: what it says, and when it tries again.
+//! What the writer does while the disk cannot be written: it says so, and tries again.
 //!
 //! Writer thread.
 
@@ -11,18 +11,18 @@ use log::{error, info, warn};
 use super::Writer;
 use crate::recorder::recording::Recording;
 
-/// How often a disk that refused is tried again.
+/// How often writing is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
-/// The trouble of a pipe that nobody reads.
+/// The cause when nobody reads the pipe any more.
 pub(super) const READER_GONE: &str = "the reader has gone away";
 
-/// How the causes begin that more room would cure.
+/// How a cause begins when more room on the disk would help.
 const FULL: &str = "disk full";
-/// The trouble of a pipe whose reader takes nothing, or too little before the end.
+/// The cause when the reader of the pipe takes nothing, or too little before the end.
 const READER_SLOW: &str = "the reader is too slow";
 
-/// The disk refuses.
+/// The state while the disk cannot be written.
 #[derive(Debug)]
 pub(super) struct DiskRetry {
     pub(super) cause: String,
@@ -31,7 +31,7 @@ pub(super) struct DiskRetry {
 }
 
 impl Writer {
-    /// Notes a success or a failure of the disk; says so once per change of state.
+    /// Takes the result of a write. Logs it when writing has begun to fail, or works again.
     pub(super) fn on_write_result(&mut self, result: io::Result<()>) {
         let now = Instant::now();
         match (result, &mut self.disk_retry) {
@@ -66,8 +66,9 @@ impl Writer {
         );
     }
 
-    /// Notes a failure of the ledger, and says so once. On a full disk it is one of the recording as
-    /// well; for any other reason no trade waits for the ledger, and a later look tries it again.
+    /// Takes the result of writing the ledger; logs the first failure. A full disk is returned as an
+    /// error, for it concerns the recording as well. For any other reason no trade waits for the
+    /// ledger, and a later check tries again.
     pub(super) fn on_ledger_result(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Err(error) = result else { return Ok(()) };
         let (cause, ledger) = (cause_of(&error), self.options.out.ledger());
@@ -87,7 +88,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Tries a refusing disk again, and on success records what has been held.
+    /// Tries to write again, and after a success records what has waited.
     pub(super) fn retry(&mut self) {
         let result = match self.check_csv().and_then(|()| self.write_rows()) {
             Ok(()) if self.output.recording().is_some_and(Recording::needs_rewrite) => self.sync(),

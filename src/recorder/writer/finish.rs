@@ -1,4 +1,4 @@
-//! The end of the writer: one last try, then what still waits is counted as dropped.
+//! The end of the writer: one last try; what still waits after it is counted as dropped.
 //!
 //! Writer thread.
 
@@ -13,9 +13,9 @@ use crate::clock::now_ms;
 use crate::recorder::log_file::log_line;
 
 impl Writer {
-    /// The end: one last try, then what is still waiting is lost and said to be.
+    /// Tries once more to write everything. What then still waits is dropped, and reported.
     pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Summary {
-        // Also when all is well: somebody may just have removed the file.
+        // Also when all is well: somebody may have removed the file just now.
         self.retry();
         if self.disk_retry.is_none() {
             self.check_ledger();
@@ -27,7 +27,7 @@ impl Writer {
         }
         let failure = self.disk_retry.take().and_then(|disk_retry| {
             let failure = self.drop_pending(&disk_retry.cause);
-            // A reader that had enough, as in `| head`, has ended the recording, not broken it.
+            // A reader that has had enough, as in `| head`, is no failure.
             (disk_retry.cause != READER_GONE).then_some(failure)
         });
         let last_sync = match failure {
@@ -37,7 +37,7 @@ impl Writer {
         if last_sync.is_err()
             && let Some(recording) = self.output.recording()
         {
-            // That it was stopped is true all the same.
+            // The row that says it was stopped is true all the same.
             let _ = recording.ledger().flush_all();
         }
         let failure = failure.or_else(|| self.ledger_failure.take());
@@ -52,7 +52,7 @@ impl Writer {
                 self.log.push(&line);
             }
         }
-        // The terminal gets this line from who joins this thread, after everything else.
+        // The terminal gets this line after everything else, from the thread that joins this one.
         self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
         self.log.flush();
         if self.refused {
@@ -61,8 +61,8 @@ impl Writer {
         Summary { counts: self.market.counts, failure }
     }
 
-    /// Takes away what a refused start has made, as long as nothing has come into it. The locks are
-    /// held until this thread ends, so nobody else has begun to use it.
+    /// Removes the files that a refused start has made, unless something was written to them. The locks
+    /// are held until this thread ends, so nobody else uses them yet.
     fn remove_created_files(&mut self) {
         let mut removed = Ok(());
         if let Some(recording) = self.output.recording() {
@@ -74,7 +74,7 @@ impl Writer {
         }
     }
 
-    /// Counts everything that still waits as dropped, and tells the ledger.
+    /// Counts everything that still waits as dropped, and writes that to the ledger.
     fn drop_pending(&mut self, cause: &str) -> String {
         let deferred = std::mem::take(&mut self.deferred);
         let mut lost = std::mem::take(&mut self.buffer.trades);
@@ -111,7 +111,7 @@ impl Writer {
             self.record(entry);
         }
         if let Some(recording) = self.output.recording() {
-            // The disk may refuse this too; the next start then finds the last heartbeat.
+            // If this fails too, the next start takes the time from the last heartbeat.
             let _ = recording.ledger().flush_all();
         }
         failure

@@ -1,5 +1,5 @@
-//! When gathered rows, and rows of the ledger, go to their files, and when these are forced to the
-//! disk. In which order that happens, and why, is told in `recording/sync`.
+//! When rows are written to the files, and when these are forced to the disk. In which order that is
+//! done, and why, is explained in `recording/sync`.
 //!
 //! Writer thread.
 
@@ -16,7 +16,7 @@ use crate::recorder::recording::Recording;
 const HEARTBEAT_AFTER_SYNC: Duration = Duration::from_millis(200);
 
 impl Writer {
-    /// Hands the gathered rows, the ledger's rows and the log's lines to their files.
+    /// Writes the rows, the ledger's rows and the log's lines to their files.
     pub(super) fn flush(&mut self) {
         if self.disk_retry.is_none() {
             let result = self.write_rows();
@@ -26,7 +26,7 @@ impl Writer {
     }
 
     pub(super) fn write_rows(&mut self) -> io::Result<()> {
-        // First: what may go to the ledger stands before these rows.
+        // First the ledger: its rows come before these.
         if let Some(recording) = self.output.recording()
             && recording.ledger().has_pending()
         {
@@ -59,7 +59,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Has what is not on the disk forced there in time; what the ledger says, at once.
+    /// Plans when to force to the disk what is not yet there; rows of the ledger, at once.
     fn plan_sync(&mut self) {
         let unsynced = self.output.recording().is_some_and(|files| !files.ledger().is_synced());
         let delay = match self.options.fsync {
@@ -79,14 +79,14 @@ impl Writer {
             let result = recording.sync_ledger();
             self.on_ledger_result(result)?;
         }
-        // With `--fsync always` others learn of it a moment later, not with each message.
+        // With `--fsync always` the heartbeat follows a little later, not with each message.
         self.timers.heartbeat = self.timers.heartbeat.min(Instant::now() + HEARTBEAT_AFTER_SYNC);
         self.timers.sync = None;
         Ok(())
     }
 
-    /// Has everything forced to the disk by the thread that may wait for it. One request at a time:
-    /// the next one is planned when this one is answered.
+    /// Lets the fsync thread force everything to the disk. One request at a time: the next one is
+    /// planned when this one is answered.
     pub(super) fn sync_in_background(&mut self) {
         self.timers.sync = None;
         if let Some(fsync) = &self.fsync
@@ -109,13 +109,13 @@ impl Writer {
         self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
     }
 
-    /// Others read in the heartbeat how far they may read.
+    /// Brings the heartbeat forward: it tells other programs how far they may read.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
             self.on_write_result(result);
             return;
         }
-        // When all that has come is taken: a lost connection may be among it.
+        // Due after the entries that wait now: a lost connection may be among them.
         self.timers.heartbeat = Instant::now();
         if self.output.recording().is_some_and(Recording::is_dirty) {
             self.plan_sync();

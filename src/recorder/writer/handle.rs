@@ -1,5 +1,5 @@
-//! The running writer thread, for whoever ends the program: the main thread, or the deadline thread
-//! in its place.
+//! The running writer thread, for the thread that ends the program: the main thread, or the deadline
+//! thread when the main thread is stuck.
 
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,10 @@ use crate::recorder::{compress, fsync};
 use crate::status::snapshot::Counts;
 use crate::threads::spawn;
 
-/// How often the end of the thread is looked for.
+/// How often it is checked whether the thread has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// What the writer thread says when it ends.
+/// What the writer thread returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The sums.
@@ -29,7 +29,7 @@ pub struct Summary {
 /// Why there is no summary.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
-    /// The thread has ended by a fault of ours.
+    /// The thread has panicked.
     #[error("the writer thread failed; the file holds everything up to then")]
     Panicked,
     /// The thread has not ended before the deadline.
@@ -40,7 +40,7 @@ pub enum WriterError {
 /// The writer thread. Clones are handles of the same thread.
 #[derive(Debug, Clone)]
 pub struct WriterHandle {
-    /// `None` once somebody has joined it.
+    /// `None` after the first join.
     thread: Arc<Mutex<Option<JoinHandle<Summary>>>>,
 }
 
@@ -67,8 +67,8 @@ impl Writer {
 }
 
 impl WriterHandle {
-    /// Waits for the end of the thread and gives its summary. Who gets it ends the program: from then
-    /// on every other caller waits for ever.
+    /// Waits for the thread to end and returns its summary. The caller that gets a result ends the
+    /// program; every other caller then waits for ever.
     ///
     /// # Errors
     /// When the thread has panicked.
@@ -76,7 +76,7 @@ impl WriterHandle {
         self.join_until(None)
     }
 
-    /// The same, but waits no longer than to the `deadline`.
+    /// The same, but waits only until the `deadline`.
     ///
     /// # Errors
     /// When the thread has panicked, or has not ended.

@@ -1,8 +1,8 @@
-//! The writer: takes entries from the channel and hands them to the files.
+//! The writer: takes entries from the channel and writes them to the files.
 //!
-//! Opened on the main thread, run on the writer thread, which from then on alone writes the files. It
-//! gathers rows while the channel has more and hands them over as soon as it is empty. When the
-//! disk refuses, entries wait here in their order; the session keeps the bound (`waiting_room`).
+//! Opened on the main thread, run on the writer thread; from then on only that thread writes the
+//! files. It collects rows while the channel has more, and writes them when it is empty. While the
+//! disk cannot be written, entries wait here in their order; `feed/backpressure` limits how many.
 
 mod disk_retry;
 mod finish;
@@ -39,17 +39,18 @@ pub use handle::{Summary, WriterError, WriterHandle};
 use rows::RowBuffer;
 use timers::Timers;
 
-/// Rows gathered before they are handed over although more is waiting: large enough that the
-/// system call costs nothing, small enough to stay in the processor's cache.
+/// So many bytes of rows are written at once, even when more is waiting: large enough that the system
+/// call costs nothing, small enough to stay in the processor's cache.
 const BATCH_BYTES: usize = 128 << 10;
 
-/// The open files and everything on its way to them.
+/// The open files, and everything that waits to be written to them.
 pub struct Writer {
     options: RecorderOptions,
     output: Output,
     log: LogFile,
-    /// What this start has made, and whether it was refused after that.
+    /// Files that this start has made.
     created_files: Vec<PathBuf>,
+    /// Whether the server has refused the start.
     refused: bool,
     shared: Arc<SharedState>,
     /// Takes the key out of a text from the server.
@@ -66,21 +67,20 @@ pub struct Writer {
     buffer: RowBuffer,
     deferred: VecDeque<Entry>,
     disk_retry: Option<DiskRetry>,
-    /// The cause of the last trouble, for the ledger's word on what was dropped in it.
+    /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
     last_cause: String,
     last_written_ms: i64,
     sync_under_way: bool,
-    /// Why the ledger cannot be written; its rows wait, and trades do not.
+    /// Why the ledger cannot be written. Its rows wait; trades do not.
     ledger_failure: Option<String>,
-    /// What was written when the files were last looked after.
+    /// What was written when the files were last checked.
     found: Written,
-    /// Trades written since then to a file that was removed; they are brought back when that can be
-    /// done.
+    /// Trades written since then to a file that was removed; they are written again when possible.
     lost: u64,
     pub(super) timers: Timers,
 }
 
-/// How far the writing has come.
+/// What is written, at some instant.
 #[derive(Debug, Default, Clone, Copy)]
 struct Written {
     trades: u64,
@@ -163,7 +163,7 @@ impl Writer {
         }
     }
 
-    /// Does what has come, and what is due; gives whether it was the last.
+    /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
         let finished = entry.is_some_and(|entry| self.take_entries(entry, inbox));
         self.flush();
@@ -174,7 +174,8 @@ impl Writer {
         finished
     }
 
-    /// Takes an entry and what waits behind it, as long as the rows make no large batch.
+    /// Takes an entry and those behind it, until the rows make a large batch. Returns whether it was the
+    /// last.
     fn take_entries(&mut self, first: Entry, inbox: &Receiver<Entry>) -> bool {
         let mut next = Some(first);
         while let Some(entry) = next {
@@ -189,7 +190,7 @@ impl Writer {
                     self.shared.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
                     self.log.push(&line);
                 }
-                // What came first is written first, also after trouble.
+                // What came first is written first, also after the disk could not be written.
                 entry if self.must_wait(&entry) => self.deferred.push_back(entry),
                 entry => self.record(entry),
             }
@@ -201,8 +202,8 @@ impl Writer {
         false
     }
 
-    /// Whether `entry` may not be recorded yet: the disk refuses, something waits already, or these
-    /// trades follow an outage that the ledger on the disk does not know of.
+    /// Whether `entry` may not be recorded yet: the disk cannot be written, other entries wait already,
+    /// or these trades follow an outage that is not yet in the ledger on the disk.
     fn must_wait(&mut self, entry: &Entry) -> bool {
         self.disk_retry.is_some()
             || !self.deferred.is_empty()
@@ -214,13 +215,13 @@ impl Writer {
             && self.output.recording().is_some_and(|files| files.ledger().has_unsynced_outage())
     }
 
-    /// Records what has waited, as far as it may go on.
+    /// Records entries that have waited, as far as they may be recorded now.
     fn record_deferred(&mut self) {
         while self.disk_retry.is_none()
             && let Some(entry) = self.deferred.pop_front()
         {
             if self.follows_unsynced_outage(&entry) {
-                // With `--fsync always` this settles it.
+                // With `--fsync always` this forces the outage to the disk.
                 self.flush();
                 if self.disk_retry.is_some() || self.follows_unsynced_outage(&entry) {
                     self.deferred.push_front(entry);
@@ -255,8 +256,8 @@ impl Writer {
         }
     }
 
-    /// Begins a new file when what comes at `at_ms` belongs there; `false` when the disk does not
-    /// take what belongs to the old one.
+    /// Begins a new file when what comes at `at_ms` belongs there. `false` when rows of the old file
+    /// cannot be written.
     fn rotate_before(&mut self, at_ms: i64) -> bool {
         if self.output.recording().is_some_and(|recording| recording.rotation_is_due(at_ms)) {
             self.flush();
@@ -273,7 +274,7 @@ impl Writer {
                 .recording()
                 .and_then(|recording| recording.rotate(at_ms, last_message_ms));
             if let (Some(compressor), Some(closed)) = (&self.compressor, closed) {
-                // Should the thread have failed, the next start finds the file.
+                // If that thread has failed, the next start finds the file.
                 let _ = compressor.send(closed);
             }
         }

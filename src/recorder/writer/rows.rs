@@ -1,5 +1,5 @@
-//! From trade messages to rows in memory. What is no trade, or one of the wrong market, is counted and
-//! logged.
+//! From trade messages to rows in memory. What is no trade, or is a trade of the wrong market, is
+//! counted and logged.
 //!
 //! Writer thread.
 
@@ -16,11 +16,11 @@ use crate::recorder::row;
 /// Characters of a malformed element that are logged: more than any trade has.
 const SHOWN_CHARACTERS: usize = 300;
 
-/// Why trades of the wrong market are left out.
+/// Why a trade of the wrong market is not recorded.
 const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
 const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
 
-/// Rows in memory, and what they stand for once they are in the file.
+/// Rows in memory, and what is counted when they are written.
 #[derive(Debug, Default)]
 pub(super) struct RowBuffer {
     pub(super) rows: Vec<u8>,
@@ -74,7 +74,7 @@ impl Writer {
     }
 }
 
-/// Logs something bad from outside, escaped and shortened, unless there is too much of it.
+/// Logs bad input, escaped and shortened, unless there is too much of it.
 fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: &str) {
     let permission = limit.ask(at_ms);
     if let Permission::YesAfterHidden(hidden) = permission {

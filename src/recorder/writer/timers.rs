@@ -1,5 +1,5 @@
-//! What the writer does from time to time: its heartbeat, a look at its files, the snapshot, the sums,
-//! and what has been put off (a retry, forcing rows to the disk, a rotation without trades).
+//! What the writer does from time to time: the heartbeat, a check of its files, the snapshot, the sums,
+//! and what is due later: a retry, an fsync, a rotation when no trade comes.
 //!
 //! Writer thread.
 
@@ -18,17 +18,17 @@ use crate::status::snapshot::Snapshot;
 /// A heartbeat is at most this old; the ledger promises 5 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-/// How often the snapshot is renewed: as often as a person can read it.
+/// How often a snapshot is published: as often as a person can read it.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
 /// How often the sums go to the log.
 const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
 
-/// Without trades a new file begins this much late, so that what was received just before the hour
-/// and is still on the channel finds the old file open.
+/// When no trade comes, a new file begins this much later: what was received just before the hour may
+/// still be on the channel, and belongs to the old file.
 const ROTATION_GRACE_MS: i64 = 1_000;
 
-/// When the regular duties are due.
+/// When each timer is due.
 #[derive(Debug)]
 pub(in crate::recorder) struct Timers {
     pub(in crate::recorder) heartbeat: Instant,
@@ -46,9 +46,9 @@ impl Timers {
 
 impl Writer {
     pub(super) fn time_to_next_timer(&self, now: Instant) -> Duration {
-        // The hourly summary needs no alarm of its own.
+        // The hourly sums need no alarm of their own.
         let mut next = self.timers.heartbeat.min(self.timers.snapshot);
-        // While the disk refuses, forcing rows to it has to wait for the retry.
+        // While the disk cannot be written, an fsync waits for the retry.
         let disk = match &self.disk_retry {
             Some(disk_retry) => Some(disk_retry.retry_at),
             None => self.timers.sync,
@@ -59,7 +59,7 @@ impl Writer {
         next.saturating_duration_since(now)
     }
 
-    /// What is due now besides writing.
+    /// Does what is due now.
     pub(super) fn run_timers(&mut self, now: Instant) {
         if self.disk_retry.as_ref().is_some_and(|disk_retry| disk_retry.retry_at <= now) {
             self.retry();
@@ -81,21 +81,21 @@ impl Writer {
             self.timers.snapshot = now + SNAPSHOT_EVERY;
             self.publish();
         }
-        // Rows that wait are counted as received only; the sums are right when they are through.
+        // Rows that wait are only counted as received; the sums are right when they are written.
         if self.timers.summary <= now && self.all_flushed() {
             self.timers.summary = now + SUMMARY_EVERY;
             info!("{}", self.market.counts);
         }
     }
 
-    /// Whether everything taken from the channel has been handed to the file.
+    /// Whether everything taken from the channel is in the file.
     fn all_flushed(&self) -> bool {
         self.buffer.rows.is_empty() && self.deferred.is_empty() && self.lost == 0
     }
 
-    /// Leaves word until when everything received is in the files, if it is, and what is on the disk.
+    /// Writes until when everything received is in the files, if it is, and what is on the disk.
     pub(super) fn write_heartbeat(&mut self) {
-        // What waits on the channel was received before now, and is not in the file.
+        // What waits on the channel was received before now and is not in the file.
         let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0;
         let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_flushed = self.all_flushed();
@@ -106,12 +106,12 @@ impl Writer {
             recording.write_synced_length()
         };
         if let Err(error) = result {
-            // Without it a kill would be dated earlier than need be; nothing else is lost.
+            // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
     }
 
-    /// Notices a reader that has gone away while there was nothing to write.
+    /// Finds out whether the reader has gone away while there was nothing to write.
     fn check_reader(&mut self) {
         if let Output::Pipe(pipe) = &self.output
             && pipe.reader_is_gone()
@@ -120,10 +120,10 @@ impl Writer {
         }
     }
 
-    /// Notices files that somebody has moved, removed, emptied or cut, and mends them.
+    /// Finds files that somebody has moved, removed, emptied or cut, and repairs them.
     fn check_files(&mut self) {
         self.log.reopen_if_moved();
-        // While the disk refuses, each retry looks first.
+        // While the disk cannot be written, each retry checks first.
         if self.disk_retry.is_none() {
             let result = self.check_csv();
             self.on_write_result(result);
@@ -133,7 +133,7 @@ impl Writer {
         }
     }
 
-    /// The recording's part of it. Rows that nobody can find do not count as written.
+    /// Checks the recording. Rows in a removed file do not count as written.
     pub(super) fn check_csv(&mut self) -> io::Result<()> {
         let Some(recording) = self.output.recording() else { return Ok(()) };
         let result = recording.check_csv(now_ms());
@@ -149,7 +149,7 @@ impl Writer {
         result
     }
 
-    /// The ledger's part of it, with the rows that could not be handed over before.
+    /// Checks the ledger, and writes the rows that could not be written before.
     pub(super) fn check_ledger(&mut self) {
         let Some(recording) = self.output.recording() else { return };
         let mut result = recording.check_ledger(now_ms());
@@ -164,16 +164,16 @@ impl Writer {
         self.on_write_result(result);
     }
 
-    /// Renews the snapshot. What it counts has been handed to the file.
+    /// Publishes a snapshot. What it counts is in the file.
     pub(super) fn publish(&mut self) {
-        // A reader that has gone away ends the recording; the disk is well.
+        // When the reader has gone away the recording ends; that is no fault of the disk.
         let disk_retry = self.disk_retry.as_ref().map(|disk_retry| disk_retry.cause.clone());
         let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
         let snapshot = if self.buffer.rows.is_empty() {
             let out = self.options.out.to_string();
             self.market.snapshot(now_ms(), &out, self.output.length(), disk_retry)
         } else {
-            // The numbers stand still, but why must be seen.
+            // The numbers do not change, but the reason must be shown.
             let last = self.shared.slot.latest();
             Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, ..(*last).clone() }
         };
