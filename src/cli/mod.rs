@@ -60,7 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     match CommandLine::try_parse_from(arguments) {
         Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(),
         Ok(CommandLine { record, instead: None }) => {
-            app::stream(Settings::resolve(record)?).map(|()| EXIT_OK)
+            app::record(&Settings::resolve(record)?).map(|()| EXIT_OK)
         }
         // Help and version are errors to clap.
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
@@ -85,7 +85,10 @@ fn one_line(error: &clap::Error) -> String {
     {
         // `--fsync <always|INTERVAL|never>`, `--dashboard[=<ADDR:PORT>]`
         let option = option.split([' ', '[']).next().unwrap_or_default();
-        return format!("{option} \"{}\": {why}; see --help", printable(value, 200));
+        let needs_quotes = value.is_empty() || value.contains(char::is_whitespace);
+        let quote = if needs_quotes { "\"" } else { "" };
+        let value = printable(value, 200);
+        return format!("{option} {quote}{value}{quote}: {why}; see --help");
     }
     let text = error.to_string();
     let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
@@ -158,10 +161,10 @@ mod tests {
     fn a_value_that_is_refused_is_named_with_its_option() {
         for (line, expected) in [
             ("--tickers AAPL,", "--tickers \"\": a symbol is empty; "),
-            ("-t A\u{1b}B", "--tickers \"A\\u{1b}B\": the symbol "),
-            ("--fsync sometimes", "--fsync \"sometimes\": give always, never, or an interval"),
-            ("--dashboard=here", "--dashboard \"here\": give an address and a port, like "),
-            ("--rotate weekly", "--rotate \"weekly\": give never, hourly or daily; see --help"),
+            ("-t A\u{1b}B", "--tickers A\\u{1b}B: the symbol "),
+            ("--fsync sometimes", "--fsync sometimes: give always, never, or an interval"),
+            ("--dashboard=here", "--dashboard here: give an address and a port, like "),
+            ("--rotate weekly", "--rotate weekly: give never, hourly or daily; see --help"),
         ] {
             let message = one_line(&refused(line));
             assert!(message.starts_with(expected), "{message}");
