@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use env_logger::Logger;
+use env_logger::{Builder, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::channel::{Entry, EntrySender, Line};
@@ -22,8 +22,8 @@ const OUR_TARGET: &str = "finnhub_stream";
 /// understood.
 const WAITING_BYTES: usize = 2 << 20;
 
-/// The program's only logger.
-pub struct LogLines {
+/// The logger of a recording.
+struct RecordingLogger {
     filter: Logger,
     terminal_level: LevelFilter,
     key: ApiKey,
@@ -32,58 +32,55 @@ pub struct LogLines {
     left_out: AtomicU64,
 }
 
-impl LogLines {
-    /// Takes the level from `RUST_LOG` or, without it, `level`; the terminal shows at most
-    /// `terminal_level`. Should a line hold the `key`, because the server said it back, it is taken
-    /// out.
-    pub fn new(
-        level: LevelFilter,
-        terminal_level: LevelFilter,
-        key: ApiKey,
-        entries: EntrySender,
-        terminal: SyncSender<Line>,
-    ) -> Self {
-        let mut builder = env_logger::Builder::new();
-        builder.filter_level(level);
-        if let Ok(wanted) = std::env::var("RUST_LOG") {
-            builder.parse_filters(&wanted);
-        }
-        let left_out = AtomicU64::new(0);
-        Self { filter: builder.build(), terminal_level, key, entries, terminal, left_out }
-    }
+/// Makes the logger of a recording that of the process: lines go to the log file and, up to
+/// `terminal_level`, to the terminal. Should one hold the `key`, because the server said it back,
+/// the key is taken out. Another logger is there only in tests.
+pub(crate) fn to_log_and_terminal(
+    level: LevelFilter,
+    terminal_level: LevelFilter,
+    key: ApiKey,
+    entries: EntrySender,
+    terminal: SyncSender<Line>,
+) {
+    let (filter, left_out) = (builder(level).build(), AtomicU64::new(0));
+    log::set_max_level(filter.filter());
+    let logger = RecordingLogger { filter, terminal_level, key, entries, terminal, left_out };
+    let _ = log::set_boxed_logger(Box::new(logger));
+}
 
-    /// Makes this the logger of the process. A second one in the same process is not installed,
-    /// which only tests ever try.
-    pub fn install(self) {
-        log::set_max_level(self.filter.filter());
-        let _ = log::set_boxed_logger(Box::new(self));
+/// The level is that of `RUST_LOG` or, without it, `level`.
+fn builder(level: LevelFilter) -> Builder {
+    let mut builder = Builder::new();
+    builder.filter_level(level);
+    if let Ok(wanted) = std::env::var("RUST_LOG") {
+        builder.parse_filters(&wanted);
     }
+    builder
+}
 
+impl RecordingLogger {
     fn to_log_file(&self, text: String) {
         let waiting = &self.entries.shared().log_bytes;
         if waiting.load(Ordering::Relaxed) + text.len() > WAITING_BYTES {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        let send = |text: String| {
+            waiting.fetch_add(text.len(), Ordering::Relaxed);
+            self.entries.send(Entry::Log(text));
+        };
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
         if left_out > 0 {
-            let line = format!("({left_out} lines were left out here: the disk was stuck)\n");
-            waiting.fetch_add(line.len(), Ordering::Relaxed);
-            self.entries.send(Entry::Log(line));
+            send(format!("({left_out} lines were left out here: the disk was stuck)\n"));
         }
-        waiting.fetch_add(text.len(), Ordering::Relaxed);
-        self.entries.send(Entry::Log(text));
+        send(text);
     }
 }
 
 /// Makes a plain logger of the process, without a recording: our own lines go to standard error, each
 /// behind `before`. Those of libraries are left out: they show clients' keys.
 pub fn to_standard_error(before: &'static str) {
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(LevelFilter::Info);
-    if let Ok(wanted) = std::env::var("RUST_LOG") {
-        builder.parse_filters(&wanted);
-    }
+    let mut builder = builder(LevelFilter::Info);
     builder.format(move |out, record| {
         if !is_ours(record.metadata()) {
             return io::Result::Ok(());
@@ -100,7 +97,7 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with(OUR_TARGET)
 }
 
-impl Log for LogLines {
+impl Log for RecordingLogger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         is_ours(metadata) && self.filter.enabled(metadata)
     }

@@ -4,20 +4,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use log::{info, warn};
 
 use crate::config::Settings;
 use crate::config::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
-use crate::error::printable;
+use crate::error::{Error, printable};
 use crate::feed::{Command, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::text::counted;
+use crate::threads::spawn;
 
 /// The one list of what is wanted.
-pub(super) struct Desk {
+pub(super) struct WatchListController {
     lists: Mutex<Lists>,
     file: Option<PathBuf>,
     /// Whether every symbol is recorded with the demo's prefix.
@@ -32,7 +33,7 @@ struct Lists {
     in_file: Vec<String>,
 }
 
-impl Desk {
+impl WatchListController {
     pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Self {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
@@ -123,8 +124,18 @@ impl Desk {
         Ok(self.announce(&lists))
     }
 
-    /// Looks at the tickers file for as long as the program runs.
-    pub(super) fn watch_file(&self, path: &Path) {
+    /// Starts the thread that looks at the tickers file, if there is one, for as long as the program
+    /// runs.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(super) fn follow_file(self: &Arc<Self>) -> Result<(), Error> {
+        let Some(path) = self.file.clone() else { return Ok(()) };
+        let controller = Arc::clone(self);
+        spawn("tickers-file", move || controller.look_at(&path)).map(drop)
+    }
+
+    fn look_at(&self, path: &Path) -> ! {
         let beside = self.lock().given.clone();
         let mut watcher = Watcher::new(path.to_owned(), beside);
         let shown = path.display();
@@ -161,7 +172,7 @@ pub(super) fn warn_of_many(count: usize) {
 }
 
 #[cfg(feature = "dashboard")]
-impl crate::dashboard::Tickers for Desk {
+impl crate::dashboard::Tickers for WatchListController {
     fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
         Self::add(self, symbol)
     }
@@ -177,37 +188,41 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::mpsc::{self, Receiver};
 
-    use super::{Desk, Lists};
+    use super::{Lists, WatchListController};
     use crate::feed::Command;
 
-    fn desk(given: &[&str], file: Option<PathBuf>, simulated: bool) -> (Desk, Receiver<Command>) {
+    fn controller(
+        given: &[&str],
+        file: Option<PathBuf>,
+        simulated: bool,
+    ) -> (WatchListController, Receiver<Command>) {
         let (commands, told) = mpsc::channel();
         let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
         let lists = Mutex::new(Lists { given, in_file: Vec::new() });
-        (Desk { lists, file, simulated, commands }, told)
+        (WatchListController { lists, file, simulated, commands }, told)
     }
 
     #[test]
     fn a_change_gives_the_new_list_and_tells_the_session() {
-        let (desk, told) = desk(&["A"], None, false);
-        assert_eq!(desk.add(" B ").unwrap(), ["A", "B"]);
+        let (controller, told) = controller(&["A"], None, false);
+        assert_eq!(controller.add(" B ").unwrap(), ["A", "B"]);
         assert_eq!(told.try_recv().unwrap(), Command::Watch(vec!["A".into(), "B".into()]));
-        assert_eq!(desk.add("B").unwrap(), ["A", "B"]);
+        assert_eq!(controller.add("B").unwrap(), ["A", "B"]);
         assert!(told.try_recv().is_err(), "nothing has changed");
-        assert_eq!(desk.remove("A").unwrap(), ["B"]);
-        assert!(desk.remove("A").is_err());
-        assert!(desk.remove("B").unwrap_err().contains("last symbol"));
+        assert_eq!(controller.remove("A").unwrap(), ["B"]);
+        assert!(controller.remove("A").is_err());
+        assert!(controller.remove("B").unwrap_err().contains("last symbol"));
         for wrong in ["DEMO:A", "", " ", "A,B", "#A", "A\nB", "A;B", "%zz"] {
-            assert!(desk.add(wrong).is_err(), "{wrong:?}");
+            assert!(controller.add(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
     fn a_demo_names_its_symbols_so() {
-        let (desk, _told) = desk(&["A", "DEMO:B"], None, true);
-        assert_eq!(desk.wanted(), ["DEMO:A", "DEMO:B"]);
-        assert_eq!(desk.add("C").unwrap(), ["DEMO:A", "DEMO:B", "DEMO:C"]);
-        assert_eq!(desk.remove("DEMO:A").unwrap(), ["DEMO:B", "DEMO:C"]);
+        let (controller, _told) = controller(&["A", "DEMO:B"], None, true);
+        assert_eq!(controller.wanted(), ["DEMO:A", "DEMO:B"]);
+        assert_eq!(controller.add("C").unwrap(), ["DEMO:A", "DEMO:B", "DEMO:C"]);
+        assert_eq!(controller.remove("DEMO:A").unwrap(), ["DEMO:B", "DEMO:C"]);
     }
 
     #[test]
@@ -215,13 +230,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tickers");
         std::fs::write(&path, "# mine\n").unwrap();
-        let (desk, _told) = desk(&["A"], Some(path.clone()), false);
-        desk.add("B").unwrap();
+        let (controller, _told) = controller(&["A"], Some(path.clone()), false);
+        controller.add("B").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\nB\n");
-        desk.remove("B").unwrap();
+        controller.remove("B").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\n");
         std::fs::remove_dir_all(directory.path()).unwrap();
-        assert!(desk.add("C").unwrap_err().contains("cannot write the tickers file"));
-        assert_eq!(desk.wanted(), ["A"], "a change that failed is none");
+        assert!(controller.add("C").unwrap_err().contains("cannot write the tickers file"));
+        assert_eq!(controller.wanted(), ["A"], "a change that failed is none");
     }
 }

@@ -60,7 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     match CommandLine::try_parse_from(&words) {
         Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(),
         Ok(CommandLine { record, instead: None }) => {
-            app::stream(Settings::resolve(record)?).map(|()| EXIT_OK)
+            app::record(&Settings::resolve(record)?).map(|()| EXIT_OK)
         }
         // Help and version are errors to clap.
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {

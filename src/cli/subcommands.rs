@@ -1,24 +1,21 @@
-//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate` and
+//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate`, and the hidden
 //! `generate`.
 //!
 //! Main thread.
 
-use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use clap::builder::{PossibleValue, StyledStr};
-use clap::{Args, CommandFactory, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Subcommand};
 use clap_complete::Shell;
 
 use super::{CommandLine, print};
 use crate::check::{self, CheckArguments};
-use crate::config::values::{address, interval};
+use crate::config::values::address;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
-use crate::ship::{self, DAMAGED, From, Limits, ShipOptions};
-use crate::simulator::{Fault, Replay, SimulatorOptions, simulate};
+use crate::ship::{self, ShipOptions};
+use crate::simulator::{SimulatorOptions, faults_help, simulate};
 use crate::verify::{self, VerifyError};
 
 const VERIFY_HELP: &str = "\
@@ -53,16 +50,6 @@ Exit codes:
   2    wrong usage
   130  a second Ctrl-C";
 
-/// More rows or bytes in a batch would not be one.
-const MOST_ROWS: u64 = 10_000_000;
-const MOST_BYTES: usize = 1 << 30;
-
-/// A file name has at most 255 bytes, and the recording's own name is part of it.
-const LONGEST_NAME: usize = 64;
-
-/// A ping interval longer than this would not be one.
-const LONGEST_PING_SECONDS: f64 = 86_400.0;
-
 #[derive(Debug, Subcommand)]
 pub(super) enum Subcommands {
     /// Say what is in recordings, and whether they are whole
@@ -73,10 +60,16 @@ pub(super) enum Subcommands {
     Check(CheckArguments),
     /// Bring a recording to a command, batch by batch, with nothing lost on the way
     #[command(after_help = SHIP_HELP)]
-    Ship(ShipArguments),
+    Ship(ShipOptions),
     /// Be a server like Finnhub's, with a simulated market; any Finnhub client can connect
     #[command(after_help = faults_help())]
-    Simulate(SimulateArguments),
+    Simulate {
+        /// Address and port to listen on; port 0 takes any free one
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000", value_parser = address)]
+        listen: SocketAddr,
+        #[command(flatten)]
+        options: SimulatorOptions,
+    },
     /// Print shell completions or the man page, or write the React package
     #[command(subcommand, disable_help_subcommand = true, arg_required_else_help = false)]
     Generate(Generated),
@@ -91,98 +84,6 @@ pub(super) struct VerifyArguments {
     /// One JSON object: counts as numbers, times in UNIX milliseconds
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ShipArguments {
-    /// The recording, as its --out names it
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-
-    /// Whose place in the recording it is; others have other names
-    #[arg(long, value_name = "NAME", value_parser = ship_name)]
-    name: String,
-
-    /// Where the first start begins: with the first row, or with those from now on
-    #[arg(long, value_name = "start|now")]
-    from: Option<From>,
-
-    /// End with the last row that is there
-    #[arg(long)]
-    once: bool,
-
-    /// Begin each batch with the file's header
-    #[arg(long)]
-    header: bool,
-
-    /// Go on without files that were removed before they were shipped
-    #[arg(long)]
-    skip_missing: bool,
-
-    /// Rows in a batch at most
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = batch_rows)]
-    batch_rows: u64,
-
-    /// Bytes in a batch at most; a longer row goes alone
-    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
-    batch_bytes: usize,
-
-    /// A batch is sent at the latest this long after its first row came
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = interval)]
-    batch_wait: Duration,
-
-    /// How long CMD may take for a batch; then it is killed
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = interval)]
-    timeout: Duration,
-
-    /// The command, without a shell, and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
-    command: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SimulateArguments {
-    /// Address and port to listen on; port 0 takes any free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000", value_parser = address)]
-    listen: SocketAddr,
-
-    /// Trades a second for each subscribed symbol
-    #[arg(long, allow_negative_numbers = true, value_name = "N", default_value_t = SimulatorOptions::default().trades_per_second)]
-    rate: f64,
-
-    /// Decides prices, arrivals and faults; the same seed makes the same market
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
-
-    /// Send the trades of this recording instead, with its own spacing
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["rate", "seed"])]
-    replay: Option<PathBuf>,
-
-    /// How many times faster than it was recorded
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        value_name = "X",
-        default_value_t = 1.0,
-        requires = "replay"
-    )]
-    speed: f64,
-
-    /// What goes wrong on purpose (see below)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = fault)]
-    faults: Vec<Fault>,
-
-    /// Symbols that a connection may subscribe to; the free plan has 50
-    #[arg(long, value_name = "N", default_value_t = SimulatorOptions::default().max_symbols, value_parser = at_least_one)]
-    max_symbols: usize,
-
-    /// Send simulated symbols as they were asked for, not as DEMO:AAPL
-    #[arg(long)]
-    plain_symbols: bool,
-
-    /// How often {"type":"ping"} is sent
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = ping_interval)]
-    ping_every: Duration,
 }
 
 /// What `generate` makes.
@@ -225,8 +126,8 @@ impl Subcommands {
                 let all_well = check::run(arguments, &mut io::stdout().lock())?;
                 Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
             }
-            Self::Ship(arguments) => ship::run(&arguments.into_options()),
-            Self::Simulate(arguments) => arguments.run(),
+            Self::Ship(options) => ship::run(&options),
+            Self::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),
             Self::Generate(what) => what.run(),
         }
     }
@@ -245,43 +146,6 @@ impl VerifyArguments {
             }
             Err(error) => Err(cannot_go_on(error)),
         }
-    }
-}
-
-impl ShipArguments {
-    fn into_options(self) -> ShipOptions {
-        let Self { file, name, from, once, header, skip_missing, .. } = self;
-        let limits = Limits { rows: self.batch_rows, bytes: self.batch_bytes };
-        let Self { batch_wait, timeout, command, .. } = self;
-        ShipOptions {
-            file,
-            name,
-            from,
-            once,
-            header,
-            skip_missing,
-            limits,
-            batch_wait,
-            timeout,
-            command,
-        }
-    }
-}
-
-impl SimulateArguments {
-    fn run(self) -> Result<u8, Error> {
-        let speed = self.speed;
-        let options = SimulatorOptions {
-            trades_per_second: self.rate,
-            seed: self.seed,
-            max_symbols: self.max_symbols,
-            plain_symbols: self.plain_symbols,
-            ping_every: self.ping_every,
-            faults: self.faults,
-            replay: self.replay.map(|path| Replay { path, speed }),
-            ..SimulatorOptions::default()
-        };
-        simulate(self.listen, options).map(|()| EXIT_OK)
     }
 }
 
@@ -311,74 +175,4 @@ impl Generated {
         clap_complete::generate(shell, &mut definition, name, &mut text);
         Ok(print(&text))
     }
-}
-
-fn faults() -> impl Iterator<Item = PossibleValue> {
-    Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value)
-}
-
-fn faults_help() -> StyledStr {
-    let width = faults().map(|fault| fault.get_name().len()).max().unwrap_or_default();
-    let lines = faults().map(|fault| {
-        let help = fault.get_help().map(ToString::to_string).unwrap_or_default();
-        format!("  {:<width$}  {help}\n", fault.get_name())
-    });
-    let lines: String = lines.collect();
-    format!("Faults:\n{lines}\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
-}
-
-fn fault(given: &str) -> Result<Fault, String> {
-    Fault::from_str(given.trim(), false).map_err(|_| {
-        let names: Vec<String> = faults().map(|fault| fault.get_name().to_owned()).collect();
-        format!("there are {}", names.join(", "))
-    })
-}
-
-fn ship_name(given: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    // Names of files that stand beside the position.
-    let taken = [".lock", ".new"].iter().any(|ending| given.ends_with(ending));
-    let fits = (1..=LONGEST_NAME).contains(&given.len()) && given.chars().all(allowed);
-    if fits && !taken && !given.contains(DAMAGED) {
-        return Ok(given.to_owned());
-    }
-    Err(format!(
-        "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock or .new"
-    ))
-}
-
-fn batch_rows(given: &str) -> Result<u64, String> {
-    let rows = given.parse().ok().filter(|rows| (1..=MOST_ROWS).contains(rows));
-    rows.ok_or_else(|| format!("give a whole number from 1 to {MOST_ROWS}"))
-}
-
-fn size(given: &str) -> Result<usize, String> {
-    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &given[digits.len()..] {
-        "" | "B" => Some(1),
-        "kB" | "KB" => Some(1_000),
-        "KiB" => Some(1 << 10),
-        "MB" => Some(1_000_000),
-        "MiB" => Some(1 << 20),
-        _ => None,
-    };
-    let bytes = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    bytes
-        .filter(|bytes| (1..=MOST_BYTES).contains(bytes))
-        .ok_or_else(|| "give a size like 1MiB, 512KiB or 100000, up to 1024MiB".to_owned())
-}
-
-fn at_least_one(given: &str) -> Result<usize, String> {
-    match given.parse() {
-        Ok(number @ 1..) => Ok(number),
-        _ => Err("give a whole number above 0".to_owned()),
-    }
-}
-
-fn ping_interval(given: &str) -> Result<Duration, String> {
-    let seconds = given.parse::<f64>().ok();
-    seconds
-        .filter(|seconds| *seconds > 0.0 && *seconds <= LONGEST_PING_SECONDS)
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| format!("give seconds above 0 and up to {LONGEST_PING_SECONDS}"))
 }

@@ -9,5 +9,5 @@ pub(crate) mod values;
 
 pub use arguments::{FileArguments, RecordArguments};
 pub use key_source::{find_key, readable_by_others};
-pub use settings::{Settings, Source};
+pub use settings::Settings;
 pub(crate) use settings::{check_files, symbols};

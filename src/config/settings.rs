@@ -16,20 +16,13 @@ use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::recorder::{Destination, RecorderOptions, belongs_to_recording};
 
-/// Where trades come from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// A server, with the key for it.
-    Server(Endpoint, ApiKey),
-    /// The built-in simulated market.
-    Demo,
-}
-
 /// Everything a recording needs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where trades come from.
-    pub source: Source,
+    /// Where trades come from; without it, from the built-in simulated market.
+    pub server: Option<Endpoint>,
+    /// The key that the server wants.
+    pub key: ApiKey,
     /// The symbols of `--tickers`, each once.
     pub tickers: Vec<String>,
     /// `--tickers-file`, and the symbols in it now; none when it cannot be read yet.
@@ -77,18 +70,17 @@ impl Settings {
         warnings.extend(check_dashboard(dashboard)?);
         let columns = files.columns();
         let out = destination(out, &log_file, rotate.is_some(), compress)?;
-        let source = if demo {
-            Source::Demo
+        let (server, key) = if demo {
+            (None, ApiKey::demo())
         } else {
-            let endpoint = Endpoint::parse(&files.url).map_err(usage)?;
-            let key = find_key().map_err(usage)?;
-            warnings.extend(readable_by_others(&key));
-            Source::Server(endpoint, key)
+            (Some(Endpoint::parse(&files.url).map_err(usage)?), find_key().map_err(usage)?)
         };
+        warnings.extend(readable_by_others(&key));
         let recorder =
             RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
         Ok(Self {
-            source,
+            server,
+            key,
             tickers,
             tickers_file,
             recorder,

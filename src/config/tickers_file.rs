@@ -32,25 +32,12 @@ pub enum TickersFileError {
         /// The system's answer.
         reason: String,
     },
-    /// It names no symbol.
-    #[error("the tickers file {} names no symbol; write one per line", .0.display())]
-    Empty(PathBuf),
-    /// It names too many.
-    #[error("the tickers file {}: {fault}", path.display())]
-    TooMany {
+    /// What is in it is no list of symbols.
+    #[error("the tickers file {}{fault}", path.display())]
+    NoList {
         /// The file.
         path: PathBuf,
-        /// How many there can be.
-        fault: String,
-    },
-    /// A line is no symbol.
-    #[error("the tickers file {}, line {line}: {fault}", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong.
+        /// What is wrong with it, to be read behind its name.
         fault: String,
     },
 }
@@ -80,22 +67,20 @@ fn content(path: &Path) -> Result<String, TickersFileError> {
 }
 
 fn parse(path: &Path, text: &str, beside: &[String]) -> Result<Vec<String>, TickersFileError> {
+    let no_list = |fault| TickersFileError::NoList { path: path.to_owned(), fault };
     let mut symbols = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some(symbol) = symbol_of(line) else { continue };
-        check_symbol(symbol).map_err(|fault| TickersFileError::Line {
-            path: path.to_owned(),
-            line: index + 1,
-            fault: format!("{fault}; write one symbol per line"),
+        check_symbol(symbol).map_err(|fault| {
+            no_list(format!(", line {}: {fault}; write one symbol per line", index + 1))
         })?;
         symbols.push(symbol.to_owned());
     }
     if symbols.is_empty() {
-        return Err(TickersFileError::Empty(path.to_owned()));
+        return Err(no_list(" names no symbol; write one per line".to_owned()));
     }
     let all: HashSet<&String> = symbols.iter().chain(beside).collect();
-    check_count(all.len())
-        .map_err(|fault| TickersFileError::TooMany { path: path.to_owned(), fault })?;
+    check_count(all.len()).map_err(|fault| no_list(format!(": {fault}")))?;
     Ok(without_repeats(symbols))
 }
 
@@ -123,7 +108,7 @@ pub fn change(
         Err(_) if !path.exists() => String::new(),
         Err(error) => return Err(error),
     };
-    if matches!(parse(path, &text, &[]), Err(TickersFileError::Empty(_))) {
+    if !text.lines().any(|line| symbol_of(line).is_some()) {
         for listed in in_use {
             text = with_line(&text, listed);
         }
@@ -319,7 +304,9 @@ mod tests {
         assert_eq!(watcher.look(), None);
         fs::write(&path, "# soon\n").unwrap();
         assert_eq!(watcher.look(), None);
-        assert!(matches!(watcher.look(), Some(Finding::Trouble(TickersFileError::Empty(_)))));
+        assert!(
+            matches!(watcher.look(), Some(Finding::Trouble(TickersFileError::NoList { fault, .. })) if fault.contains("names no symbol"))
+        );
         fs::write(&path, "A\n").unwrap();
         assert_eq!(watcher.look(), None);
         let same = vec!["A".to_owned()];

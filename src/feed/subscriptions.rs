@@ -83,7 +83,6 @@ pub struct WatchList {
     wanted: Vec<String>,
     /// The same, to be found quickly.
     known: HashSet<String>,
-    connected: bool,
     refused: HashSet<String>,
 }
 
@@ -111,14 +110,8 @@ impl WatchList {
 
     /// A new connection is open: everything is asked for, with a clean slate.
     pub fn connected(&mut self) -> Vec<Request> {
-        self.connected = true;
         self.refused.clear();
         self.wanted.iter().cloned().map(Request::Subscribe).collect()
-    }
-
-    /// The connection has ended.
-    pub fn disconnected(&mut self) {
-        self.connected = false;
     }
 
     /// The server refuses `symbol`. `true` when that is news.
@@ -133,14 +126,9 @@ impl WatchList {
         let known: HashSet<String> = next.iter().cloned().collect();
         let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol));
         let new = next.iter().filter(|symbol| !self.known.contains(*symbol));
-        let requests = if self.connected {
-            gone.cloned()
-                .map(Request::Unsubscribe)
-                .chain(new.cloned().map(Request::Subscribe))
-                .collect()
-        } else {
-            Vec::new()
-        };
+        let requests =
+            gone.cloned().map(Request::Unsubscribe).chain(new.cloned().map(Request::Subscribe));
+        let requests = requests.collect();
         self.refused.retain(|symbol| known.contains(symbol));
         (self.wanted, self.known) = (next, known);
         requests
@@ -188,7 +176,6 @@ mod tests {
         assert!(!list.refuse("B"), "no news twice");
         assert!(!list.refuse("C"), "never asked for");
         assert_eq!((list.live(), list.refused()), (names(&["A"]), names(&["B"])));
-        list.disconnected();
         assert_eq!(list.connected(), all);
         assert_eq!(list.live(), names(&["A", "B"]));
     }
@@ -219,8 +206,7 @@ mod tests {
             [Request::Unsubscribe("A".into()), Request::Subscribe("C".into())]
         );
         assert_eq!(list.live(), names(&["B", "C"]));
-        list.disconnected();
-        assert_eq!(list.replace(names(&["D"])), []);
+        list.replace(names(&["D"]));
         assert_eq!(list.connected(), [Request::Subscribe("D".into())]);
     }
 }

@@ -8,6 +8,7 @@
 //! sends is spelled by hand in `encode`, so that a shared mistake cannot hide.
 //!
 //! - `simulate`: the subcommand
+//! - `options`: what it can be asked to do
 //! - `server`: the listening thread
 //! - `upgrade`, `client`: one connection: who is let in, requests, bounded sending, end
 //! - `faults`: what goes wrong on purpose, and when
@@ -22,75 +23,28 @@ mod faults;
 mod instrument;
 mod market;
 mod names;
+mod options;
 mod replay;
 mod server;
 mod simulate;
 mod upgrade;
 
 pub use faults::{Fault, SLOW_UPGRADE};
+pub(crate) use options::faults_help;
+pub use options::{Replay, SimulatorOptions};
 pub use simulate::simulate;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use crate::error::Error;
 
 /// More trades a second and symbol than this are not made.
 pub const MOST_TRADES_PER_SECOND: f64 = 100_000.0;
-
-/// What the simulated server does.
-#[derive(Clone, Debug)]
-pub struct SimulatorOptions {
-    /// Trades a second for each subscribed symbol, on average; 0 for none.
-    pub trades_per_second: f64,
-    /// Decides prices, arrivals and faults; the same seed makes the same market.
-    pub seed: u64,
-    /// How many symbols a connection may be subscribed to.
-    pub max_symbols: usize,
-    /// Whether simulated symbols are sent as they were asked for; else `AAPL` comes as `DEMO:AAPL`.
-    pub plain_symbols: bool,
-    /// How often `{"type":"ping"}` is sent on each connection.
-    pub ping_every: Duration,
-    /// What goes wrong on purpose.
-    pub faults: Vec<Fault>,
-    /// How long after its first subscription a connection ends by `reset`, `stall` or `cut`.
-    pub ending_after: Range<Duration>,
-    /// Trades from a recording instead of the simulated market.
-    pub replay: Option<Replay>,
-}
-
-impl Default for SimulatorOptions {
-    /// Ten trades a second a symbol, and the numbers of Finnhub's free plan.
-    fn default() -> Self {
-        Self {
-            trades_per_second: 10.0,
-            seed: 0,
-            max_symbols: 50,
-            plain_symbols: true,
-            ping_every: Duration::from_secs(60),
-            faults: Vec::new(),
-            ending_after: faults::ENDING_AFTER,
-            replay: None,
-        }
-    }
-}
-
-/// A recording to play back. It begins when the first client subscribes; after its end only pings
-/// are sent.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    /// A CSV with at least the columns `ticker`, `price`, `volume` and one of `timestamp_ms` and
-    /// `received_ms`.
-    pub path: PathBuf,
-    /// How many times faster than it was recorded; above 0.
-    pub speed: f64,
-}
 
 /// Why the simulator could not start.
 #[derive(Debug, thiserror::Error)]

@@ -130,7 +130,17 @@ pub(crate) fn upgrade(
     key: &ApiKey,
     OpenStream(stream): OpenStream,
 ) -> Result<Connection, DialError> {
-    let mut connection = upgrade_stream(endpoint, key, stream)?;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        // Requests are small and go out one by one.
+        .write_buffer_size(0)
+        .max_write_buffer_size(MAX_UNSENT_BYTES)
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let url = endpoint.with_token(&key.reveal_to_server());
+    let (websocket, _response) = client_with_config(url, stream, Some(config))
+        .map_err(|error| upgrade_error(endpoint, &error))?;
+    let mut connection = Connection { websocket, key: key.clone() };
     connection.socket().read_buffered();
     Ok(connection)
 }
@@ -203,25 +213,6 @@ fn tls_reason(error: &native_tls::Error) -> String {
         cause = inner.source();
     }
     printable(&reason, 300)
-}
-
-fn upgrade_stream(
-    endpoint: &Endpoint,
-    key: &ApiKey,
-    stream: MaybeTlsStream<Socket>,
-) -> Result<Connection, DialError> {
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        // Requests are small and go out one by one.
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_UNSENT_BYTES)
-        .max_message_size(Some(MAX_MESSAGE_BYTES))
-        .max_frame_size(Some(MAX_MESSAGE_BYTES));
-    let url = endpoint.with_token(&key.reveal_to_server());
-    match client_with_config(url, stream, Some(config)) {
-        Ok((websocket, _response)) => Ok(Connection { websocket, key: key.clone() }),
-        Err(error) => Err(upgrade_error(endpoint, &error)),
-    }
 }
 
 type UpgradeError = HandshakeError<ClientHandshake<MaybeTlsStream<Socket>>>;

@@ -82,27 +82,19 @@ impl Endpoint {
     /// The address for the handshake, with the key as Finnhub wants it. Never print it.
     pub(super) fn with_token(&self, token: &str) -> String {
         let joint = if self.path_and_query.contains('?') { '&' } else { '?' };
-        format!("{}{joint}token={token}", self.without_token())
-    }
-
-    fn without_token(&self) -> String {
         let scheme = if self.tls { "wss" } else { "ws" };
-        format!("{scheme}://{}{}", self.authority(), self.path_and_query)
-    }
-
-    fn authority(&self) -> String {
-        let bracketed =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        match (self.tls, self.port) {
-            (true, 443) | (false, 80) => bracketed,
-            (_, port) => format!("{bracketed}:{port}"),
-        }
+        format!("{scheme}://{self}{}{joint}token={token}", self.path_and_query)
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.authority())
+        let (open, close) = if self.host.contains(':') { ("[", "]") } else { ("", "") };
+        write!(formatter, "{open}{}{close}", self.host)?;
+        match (self.tls, self.port) {
+            (true, 443) | (false, 80) => Ok(()),
+            (_, port) => write!(formatter, ":{port}"),
+        }
     }
 }
 

@@ -60,7 +60,6 @@ impl Session {
             .serve(&mut connected)
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
         self.report_unreported(&mut connected, true);
-        self.watch_list.disconnected();
         self.trades.report_loss(connected.last_frame_ms);
         match end {
             End::Stopped => {
