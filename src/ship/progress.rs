@@ -55,8 +55,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(name: &str, before: u64) -> Progress {
-        Progress {
+    pub(super) fn new(name: &str, before: u64) -> Self {
+        Self {
             name: name.to_owned(),
             before,
             accepted: 0,
@@ -134,18 +134,18 @@ impl Progress {
     }
 
     /// The sums of this run; `waiting` rows were read and not accepted.
-    pub(super) fn sums(&self, waiting: u64) -> String {
+    fn sums(&self, waiting: u64) -> String {
         format!("read {} = accepted {} + waiting {waiting}", self.accepted + waiting, self.accepted)
     }
 
-    /// Takes the live line away and writes `text` as a line of its own.
-    pub(super) fn last_line(&mut self, text: &str) {
+    /// Takes the live line away and writes the sums.
+    pub(super) fn end(&mut self, waiting: u64) {
         let erase = if std::mem::take(&mut self.draws) { ERASE } else { "" };
-        let _ = writeln!(io::stderr(), "{erase}{text}");
+        let _ = writeln!(io::stderr(), "{erase}{}", self.sums(waiting));
     }
 }
 
-fn milliseconds(time: Duration) -> i64 {
+pub(super) fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 

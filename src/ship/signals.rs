@@ -4,7 +4,7 @@
 //! more bytes, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -29,11 +29,11 @@ impl Signals {
     ///
     /// # Errors
     /// When the system gives no pipe for it.
-    pub(super) fn listen() -> io::Result<Signals> {
+    pub(super) fn listen() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         let signals = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        Ok(Signals { delivery, stopped_at: None, insisted: false })
+        Ok(Self { delivery, stopped_at: None, insisted: false })
     }
 
     /// When the first signal asked for the end.
@@ -69,14 +69,9 @@ impl Signals {
         let left = deadline.saturating_duration_since(Instant::now());
         // Longer than any deadline of ours when it does not fit.
         let timeout = Timespec::try_from(left).ok();
-        let signals = PollFd::new(self.delivery.get_read(), PollFlags::IN);
+        let mut watched = vec![PollFd::new(self.delivery.get_read(), PollFlags::IN)];
+        watched.extend(pipe.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT)));
         // Interrupted is as good as woken.
-        let _ = match pipe {
-            Some(pipe) => {
-                let pipe = PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT);
-                poll(&mut [signals, pipe], timeout.as_ref())
-            }
-            None => poll(&mut [signals], timeout.as_ref()),
-        };
+        let _ = poll(&mut watched, timeout.as_ref());
     }
 }
