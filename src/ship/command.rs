@@ -105,7 +105,7 @@ pub(super) fn deliver(
             Err(error) => return Ok(Some(format!("CMD is lost: {error}"))),
         }
         let until = match signals.stopped_at() {
-            _ if signals.insisted() => Instant::now(),
+            _ if signals.insisted => Instant::now(),
             Some(asked) => deadline.min(asked + TIME_AFTER_STOP),
             None => deadline,
         };

@@ -4,22 +4,24 @@
 //! copied. None is passed over: one that is missing is an error, unless that was allowed.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use log::warn;
 
 use super::ShipOptions;
-use super::closed_files::{self, Label};
 use super::error::ShipError;
-use super::position::Position;
+use super::position::{Label, Position};
 use super::source::{FileId, Found, Source, Stopping, id_at};
-use crate::recorder::compressed_name;
+use crate::recorder::{closed_label, compressed_name};
 
 /// The files that are there.
 pub(super) struct Files<'o> {
     options: &'o ShipOptions,
     /// Closed files that were seen since we run: they are waiting, current or done.
-    known: BTreeSet<Label>,
+    pub(super) known: BTreeSet<Label>,
     /// What had the recording's name at the last look at the folder.
     live: Option<FileId>,
 }
@@ -32,16 +34,11 @@ impl<'o> Files<'o> {
     pub(super) fn of(options: &'o ShipOptions) -> Result<Self, ShipError> {
         let out = &options.file;
         let live = id_at(out);
-        let known = closed_files::list(out).map_err(ShipError::read(out))?;
+        let known = closed_files(out).map_err(ShipError::read(out))?;
         if live.is_none() && known.is_empty() {
             return Err(ShipError::NoRecording(out.clone()));
         }
         Ok(Self { options, known, live })
-    }
-
-    /// At the very first start: passes over everything that is closed.
-    pub(super) fn pass_closed(&self, position: &mut Position) {
-        position.passed = self.known.last().cloned();
     }
 
     /// Opens the file in which `position` is; `None` when nothing of it has been read, or when it is
@@ -63,13 +60,13 @@ impl<'o> Files<'o> {
         }
         let out = &self.options.file;
         loop {
-            let closed = closed_files::list(out).map_err(ShipError::read(out))?;
+            let closed = closed_files(out).map_err(ShipError::read(out))?;
             let mut shorter = None;
             // Most often it still has the name that it had; else it was closed, not long ago.
             let others = closed.iter().rev().cloned().map(Some);
             for place in [position.file.clone(), None].into_iter().chain(others) {
                 let Some(mut source) = self.open(place.as_ref())? else { continue };
-                let file = source.path().to_owned();
+                let file = source.path.clone();
                 match source.has(&mark, stopping).map_err(ShipError::read(&file))? {
                     Found::Same => {
                         self.known.extend(place.clone());
@@ -84,7 +81,7 @@ impl<'o> Files<'o> {
                 }
             }
             // A file that was closed meanwhile may be the one.
-            if closed == closed_files::list(out).map_err(ShipError::read(out))? {
+            if closed == closed_files(out).map_err(ShipError::read(out))? {
                 return shorter.map_or_else(|| self.allow_missing(position), Err);
             }
         }
@@ -100,8 +97,7 @@ impl<'o> Files<'o> {
             position.batch = None;
             return Ok(None);
         }
-        let is_there = self.open(position.file.as_ref())?.is_some();
-        if position.file.is_some() && !is_there {
+        if position.file.is_some() && self.open(position.file.as_ref())?.is_none() {
             return Err(ShipError::Removed(file));
         }
         Err(ShipError::Lost { out: out.clone(), position: self.options.position_path() })
@@ -137,13 +133,13 @@ impl<'o> Files<'o> {
     ) -> Result<(), ShipError> {
         let out = &self.options.file;
         self.live = id_at(out);
-        for label in closed_files::list(out).map_err(ShipError::read(out))? {
+        for label in closed_files(out).map_err(ShipError::read(out))? {
             if !self.known.insert(label.clone()) {
                 continue;
             }
             let is_current = match (&mut current, self.open(Some(&label))?) {
                 (Some(current), Some(mut closed))
-                    if position.file.is_none() && self.live != Some(current.id()) =>
+                    if position.file.is_none() && self.live != Some(current.id) =>
                 {
                     current.begins_like(&mut closed).map_err(ShipError::read(out))?
                 }
@@ -172,7 +168,7 @@ impl<'o> Files<'o> {
             let live = self.open(None)?;
             self.note_new(position, current.as_deref_mut())?;
             let Some(label) = position.waiting.first().cloned() else {
-                let next = live.filter(|live| current.is_none_or(|it| it.id() != live.id()));
+                let next = live.filter(|live| current.is_none_or(|it| it.id != live.id));
                 if next.is_some() {
                     position.enter(None);
                 }
@@ -189,5 +185,75 @@ impl<'o> Files<'o> {
             warn!("{} was removed before it was shipped; left out", path.display());
             position.waiting.remove(&label);
         }
+    }
+}
+
+/// The closed files beside `out`, oldest first.
+fn closed_files(out: &Path) -> io::Result<BTreeSet<Label>> {
+    let mut found = look(out)?;
+    // While a file gets its other name, a reading of the folder may see neither.
+    loop {
+        let again = look(out)?;
+        if again == found {
+            return Ok(found);
+        }
+        found = again;
+    }
+}
+
+fn look(out: &Path) -> io::Result<BTreeSet<Label>> {
+    let names = names_beside(out)?;
+    let labels = names.iter().filter_map(|name| {
+        let name = Path::new(name);
+        let compressed = name.extension().is_some_and(|ending| ending == "gz");
+        let plain = if compressed { name.file_stem() } else { name.file_name() };
+        Label::parse(closed_label(out, plain?)?)
+    });
+    Ok(labels.collect())
+}
+
+/// All names in the folder of `path`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = fs::read_dir(folder.unwrap_or(Path::new(".")))?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::closed_files;
+
+    #[test]
+    fn closed_files_are_found_in_the_order_in_which_they_were_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = [
+            "op1-2026-11-22.csv.gz",
+            "op1-2026-11-23T09.csv",
+            "op1-2026-11-23T14.csv.gz",
+            "op1-2026-11-23T14-2.csv",
+            "op1-2026-11-23T14-10.csv.gz",
+            "op1-2026-11-23.csv",
+            "op1-2026-11-24T00.csv",
+        ];
+        let others = [
+            "op1.csv",
+            "op1-2026-11-22.coverage.csv",
+            "op1-2026-11-21.csv.gz.part",
+            "op1-old.csv",
+            "op2-2026-11-22.csv",
+            "op1-2026-11-23T09.csv.gz",
+        ];
+        for name in names.iter().chain(&others) {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let out = directory.path().join("op1.csv");
+        let found: Vec<_> =
+            closed_files(&out).unwrap().iter().map(|label| label.path(&out)).collect();
+        assert_eq!(found, names.map(|name| directory.path().join(name.trim_end_matches(".gz"))));
     }
 }

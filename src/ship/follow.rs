@@ -13,9 +13,9 @@ use memchr::memchr;
 use super::command::Batch;
 use super::error::ShipError;
 use super::files::Files;
-use super::position::{Bounds, Fingerprint, MARK_BYTES, Mark, Position, replace};
+use super::position::{Fingerprint, MARK_BYTES, Mark, Position, replace};
 use super::progress::{Lag, milliseconds};
-use super::rows::Rows;
+use super::rows::{LONGEST_LINE, Rows};
 use super::source::{Found, PIECE, Reach, Source, Stopping, columns};
 use super::{From, ShipOptions};
 use crate::clock::now_ms;
@@ -45,7 +45,7 @@ pub(super) struct Follower<'o> {
     /// The current file.
     source: Option<Source>,
     reach: Reach,
-    rows: Rows,
+    pub(super) rows: Rows,
     piece: Vec<u8>,
     /// When a row behind the last batch was seen for the first time.
     seen: Option<Instant>,
@@ -79,7 +79,7 @@ impl<'o> Follower<'o> {
             end: None,
         };
         if from_now {
-            follower.files.pass_closed(&mut follower.position);
+            follower.position.passed = follower.files.known.last().cloned();
             while matches!(follower.look(true, stopping)?, Look::Batch) {
                 follower.begin_batch()?;
                 follower.pass_batch();
@@ -124,9 +124,9 @@ impl<'o> Follower<'o> {
                 if length > self.start() {
                     self.seen.get_or_insert(now);
                 }
-                if self.rows.count() > 0 {
+                if self.rows.count > 0 {
                     let due = self.seen.unwrap_or(now) + self.options.batch_wait;
-                    let ready = self.rows.is_full() || hurry || closed || due <= now;
+                    let ready = self.rows.full || hurry || closed || due <= now;
                     let wait = || Look::Nothing(due.min(now + LOOK_EVERY));
                     return Ok(if ready { Look::Batch } else { wait() });
                 }
@@ -149,14 +149,14 @@ impl<'o> Follower<'o> {
         self.reach = source.reach(&self.options.file, self.position.file.is_some())?;
         source.find_header()?;
         let Reach { limit, length, closed } = self.reach;
-        let start = self.position.mark.offset.max(source.header().len() as u64);
-        let Mark { offset, .. } = self.position.known_by();
+        let start = self.position.mark.offset.max(source.header.len() as u64);
+        let offset = self.position.known_by().offset;
         if length < offset {
-            return Err(ShipError::Shorter { file: source.path().to_owned(), length, offset });
+            return Err(ShipError::Shorter { file: source.path.clone(), length, offset });
         }
-        if let Some(Bounds { to, rows, .. }) = self.position.batch {
+        if let Some((end, rows)) = self.position.batch {
             // The one that was under way before a restart.
-            let length = usize::try_from(to.saturating_sub(start)).unwrap_or_default();
+            let length = usize::try_from(end.offset.saturating_sub(start)).unwrap_or_default();
             let Some(bytes) = unless_stopped(source.read_up_to(start, length, stopping), source)?
             else {
                 return Ok(false);
@@ -168,7 +168,7 @@ impl<'o> Follower<'o> {
             // What was read is gone, but none of it was shipped.
             self.rows.clear();
         }
-        while !source.header().is_empty() && !self.rows.is_full() {
+        while !source.header.is_empty() && !self.rows.full {
             if stopping() {
                 return Ok(false);
             }
@@ -178,15 +178,12 @@ impl<'o> Follower<'o> {
             let Some(count) = unless_stopped(count, source)? else { return Ok(false) };
             // What a power cut has left is no row, and nothing behind it is.
             let nul = if closed { None } else { memchr(0, &self.piece[..count]) };
-            self.rows.push(&self.piece[..nul.unwrap_or(count)]);
-            if count == 0 && closed {
-                self.rows.finish();
-            }
+            self.rows.push(&self.piece[..nul.unwrap_or(count)], closed && count == 0);
             if count == 0 || nul.is_some() {
                 break;
             }
-            if self.rows.is_endless() {
-                let file = source.path().to_owned();
+            if self.rows.count == 0 && self.rows.length() > LONGEST_LINE {
+                let file = source.path.clone();
                 return Err(ShipError::EndlessRow { file, offset: start });
             }
         }
@@ -205,7 +202,7 @@ impl<'o> Follower<'o> {
             let bytes = counted(rest as u64, "byte");
             warn!("{bytes} behind the last row of {} are no row; left out", self.path().display());
         }
-        info!("going on with {}", next.path().display());
+        info!("going on with {}", next.path.display());
         self.source = Some(next);
         self.position.file_number += 1;
         self.position.mark = Mark::default();
@@ -223,7 +220,7 @@ impl<'o> Follower<'o> {
         let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {
             return Ok(());
         };
-        let file = source.path().to_owned();
+        let file = source.path.clone();
         if !self.reach.closed {
             let found = source.has(&mark, &mut || false).map_err(ShipError::read(&file))?;
             if found != Found::Same {
@@ -235,9 +232,9 @@ impl<'o> Follower<'o> {
         // The first half at most: a file that was cut is then still known as the one it was.
         let length = usize::try_from(to / 2).unwrap_or(MARK_BYTES).min(MARK_BYTES);
         let head = source.read_up_to(0, length, &mut || false).map_err(ShipError::read(&file))?;
-        self.position.mark.head = Fingerprint::of(&head);
+        let head = Fingerprint::of(&head);
         let tail = Fingerprint::of(&bytes[bytes.len().saturating_sub(MARK_BYTES)..]);
-        self.position.batch = Some(Bounds { to, rows: self.rows.count(), tail });
+        self.position.batch = Some((Mark { offset: to, head, tail }, self.rows.count));
         Ok(())
     }
 
@@ -246,16 +243,16 @@ impl<'o> Follower<'o> {
         let source = self.source.as_ref().filter(|_| self.options.header);
         Batch {
             id: self.position.batch_id(),
-            rows: self.rows.count(),
+            rows: self.rows.count,
             file: self.path(),
-            header: source.map_or(b"", Source::header),
+            header: source.map_or(b"", |source| &source.header),
             bytes: self.rows.batch(),
         }
     }
 
     /// The batch was accepted; gives how many rows it had.
     pub(super) fn accepted(&mut self) -> u64 {
-        let rows = self.rows.count();
+        let rows = self.rows.count;
         self.position.accepted += rows;
         self.pass_batch();
         rows
@@ -268,14 +265,9 @@ impl<'o> Follower<'o> {
         self.seen = None;
     }
 
-    /// Rows that were read and are not accepted.
-    pub(super) fn waiting(&self) -> u64 {
-        self.rows.count()
-    }
-
     /// How much is still to be shipped.
     pub(super) fn lag(&self) -> Lag {
-        let (count, bytes) = (self.rows.count(), self.rows.batch().len() as u64);
+        let (count, bytes) = (self.rows.count, self.rows.batch().len() as u64);
         let behind = match self.reach.length {
             u64::MAX => 0,
             length => length.saturating_sub(self.start() + bytes),
@@ -288,7 +280,7 @@ impl<'o> Follower<'o> {
 
     /// When the first row of the batch was received, where the file has a column for it.
     fn first_received_ms(&self) -> Option<i64> {
-        let columns = columns(self.source.as_ref()?.header())?;
+        let columns = columns(&self.source.as_ref()?.header)?;
         let column = columns.iter().position(|it| *it == Column::ReceivedMs)?;
         let mut reader = csv::ReaderBuilder::new();
         let reader = reader.has_headers(false).from_reader(self.rows.batch());
@@ -297,12 +289,12 @@ impl<'o> Follower<'o> {
 
     /// The file that we are in.
     fn path(&self) -> &Path {
-        self.source.as_ref().map_or(&self.options.file, Source::path)
+        self.source.as_ref().map_or(&self.options.file, |source| &source.path)
     }
 
     /// Where rows that are not accepted begin.
     fn start(&self) -> u64 {
-        let header = self.source.as_ref().map_or(0, |source| source.header().len());
+        let header = self.source.as_ref().map_or(0, |source| source.header.len());
         self.position.mark.offset.max(header as u64)
     }
 }
@@ -311,6 +303,6 @@ impl<'o> Follower<'o> {
 fn unless_stopped<T>(read: io::Result<T>, source: &Source) -> Result<Option<T>, ShipError> {
     match read {
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-        read => read.map(Some).map_err(ShipError::read(source.path())),
+        read => read.map(Some).map_err(ShipError::read(&source.path)),
     }
 }

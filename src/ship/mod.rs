@@ -2,11 +2,10 @@
 //!
 //! Main thread alone, until everything is shipped or a signal comes. The recording is only read;
 //! the files written are the position and its lock. In reading order: `follow` finds the next rows
-//! (`files`: in which file, `closed_files`: by their names; `source`: one file, and how far it may be
+//! (`files`: in which file; `source`: one file, and how far it may be
 //! read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
 //! `progress` tells.
 
-mod closed_files;
 mod command;
 mod error;
 mod files;
@@ -26,7 +25,7 @@ use std::time::{Duration, Instant};
 use log::info;
 
 use crate::clock::now_ms;
-use crate::error::{EXIT_INTERRUPTED, EXIT_OK, Error};
+use crate::error::Error;
 use crate::feed::backoff::{Backoff, Next, Outcome};
 use crate::logging;
 use crate::terminal::ERASE;
@@ -94,7 +93,7 @@ impl ShipOptions {
     fn damaged_position(&self) -> Option<PathBuf> {
         let begin = self.beside(DAMAGED);
         let begin = begin.file_name()?.as_encoded_bytes();
-        let mut names = closed_files::names_beside(&self.file).ok()?.into_iter();
+        let mut names = files::names_beside(&self.file).ok()?.into_iter();
         let found = names.find(|name| name.as_encoded_bytes().starts_with(begin))?;
         Some(self.file.with_file_name(found))
     }
@@ -129,7 +128,7 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     if signals.stopping() {
         // A place that was perhaps found by half is not kept.
         progress.end(0);
-        return Ok(exit_code(&mut signals));
+        return Ok(signals.exit_code());
     }
     let mut follower = follower?;
     follower.save()?;
@@ -139,13 +138,9 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     let ended = shipping.go_on();
     // Both ways: what was accepted stays accepted.
     let ended = ended.and(shipping.follower.save());
-    shipping.progress.end(shipping.follower.waiting());
+    shipping.progress.end(shipping.follower.rows.count);
     ended?;
-    Ok(exit_code(&mut shipping.signals))
-}
-
-fn exit_code(signals: &mut Signals) -> u8 {
-    if signals.insisted() { EXIT_INTERRUPTED } else { EXIT_OK }
+    Ok(shipping.signals.exit_code())
 }
 
 /// Takes the lock of this NAME, which is held for as long as the file is open: the system frees it
@@ -172,27 +167,21 @@ fn take_lock(options: &ShipOptions) -> Result<File, ShipError> {
 /// The position of the last run; `None` at the first start.
 fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
     let path = options.position_path();
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(ShipError::read(&path)(error));
+    match fs::read(&path) {
+        Ok(bytes) => {
+            if let Some(position) = str::from_utf8(&bytes).ok().and_then(Position::parse) {
+                return Ok(Some(position));
+            }
+            let aside = options.beside(&format!("{DAMAGED}{}", now_ms()));
+            fs::rename(&path, &aside).map_err(ShipError::io("move aside", &path))?;
+            Err(ShipError::Damaged { position: path, aside })
         }
-        Err(_) => {
-            return match options.damaged_position() {
-                Some(aside) if options.from.is_none() => {
-                    Err(ShipError::StillDamaged { position: path, aside })
-                }
-                _ => Ok(None),
-            };
-        }
-    };
-    let position = str::from_utf8(&bytes).ok().and_then(Position::parse);
-    if position.is_none() {
-        let aside = options.beside(&format!("{DAMAGED}{}", now_ms()));
-        fs::rename(&path, &aside).map_err(ShipError::io("move aside", &path))?;
-        return Err(ShipError::Damaged { position: path, aside });
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(ShipError::read(&path)(error)),
+        Err(_) => match options.damaged_position().filter(|_| options.from.is_none()) {
+            Some(aside) => Err(ShipError::StillDamaged { position: path, aside }),
+            None => Ok(None),
+        },
     }
-    Ok(position)
 }
 
 /// Everything at work.
@@ -273,7 +262,7 @@ impl Shipping<'_> {
     }
 
     fn show(&mut self) {
-        if self.progress.draws() {
+        if self.progress.draws {
             self.progress.lag = self.follower.lag();
         }
     }

@@ -10,8 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::closed_files::Label;
-use crate::recorder::sync_directory;
+use crate::recorder::{closed_label, sync_directory};
 
 /// The first line. The number changes when an older program must not read it.
 const FORMAT: &str = "finnhub-stream ship 1\n";
@@ -68,14 +67,36 @@ pub(super) struct Mark {
     pub(super) tail: Fingerprint,
 }
 
-/// The batch under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// Where it ends.
-    pub(super) to: u64,
-    pub(super) rows: u64,
-    /// Its last bytes.
-    pub(super) tail: Fingerprint,
+/// What tells a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
+/// Older ones are less.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Label {
+    day: String,
+    /// `whole day` comes behind all hours: whoever changes from hourly to daily closes that file at
+    /// midnight; the other way there is none.
+    hour: String,
+    number: u64,
+    text: String,
+}
+
+impl Label {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        closed_label(Path::new(""), format!("-{text}").as_ref())?;
+        let (day, rest) = text.split_at(10);
+        let (hour, number) = match rest.strip_prefix('T') {
+            Some(rest) => rest.split_at(2),
+            None => ("whole day", rest),
+        };
+        let number = number.trim_start_matches('-').parse().unwrap_or(1);
+        Some(Self { day: day.to_owned(), hour: hour.to_owned(), number, text: text.to_owned() })
+    }
+
+    /// Where the file of `out` is as long as it is not compressed.
+    pub(super) fn path(&self, out: &Path) -> PathBuf {
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let (stem, ending) = name.strip_suffix(".csv").map_or((&*name, ""), |stem| (stem, ".csv"));
+        out.with_file_name(format!("{stem}-{}{ending}", self.text))
+    }
 }
 
 /// Everything that must survive.
@@ -92,7 +113,8 @@ pub(super) struct Position {
     /// Closed files that were seen and are still to be shipped.
     pub(super) waiting: BTreeSet<Label>,
     pub(super) mark: Mark,
-    pub(super) batch: Option<Bounds>,
+    /// The batch under way: its end and its rows.
+    pub(super) batch: Option<(Mark, u64)>,
     /// Rows accepted since the first start.
     pub(super) accepted: u64,
 }
@@ -110,10 +132,7 @@ impl Position {
 
     /// How to know the current file again: the bytes of a batch under way count, too.
     pub(super) fn known_by(&self) -> Mark {
-        match self.batch {
-            Some(Bounds { to, tail, .. }) => Mark { offset: to, tail, ..self.mark },
-            None => self.mark,
-        }
+        self.batch.map_or(self.mark, |(end, _)| end)
     }
 
     /// The id of the batch under way.
@@ -131,12 +150,12 @@ impl Position {
 
     /// The content of its file.
     pub(super) fn text(&self) -> String {
-        let name = |label: &Option<Label>| label.as_ref().map_or(NONE, Label::as_str).to_owned();
-        let Self { shipping, accepted, file_number, mark: Mark { offset, head, tail }, .. } = self;
-        let batch = self.batch.map_or_else(
-            || NONE.to_owned(),
-            |Bounds { to, rows, tail }| format!("{to} {rows} {tail}"),
-        );
+        let name =
+            |label: &Option<Label>| label.as_ref().map_or(NONE, |label| &label.text).to_owned();
+        let Self { shipping, accepted, file_number, mark: Mark { offset, tail, .. }, .. } = self;
+        let head = self.known_by().head;
+        let batch = self.batch.map(|(end, rows)| format!("{} {rows} {}", end.offset, end.tail));
+        let batch = batch.as_deref().unwrap_or(NONE);
         let mut text = format!(
             "{FORMAT}shipping {shipping}\naccepted {accepted}\nfile {file_number} {}\npassed {}\n\
              head {head}\ntail {tail}\noffset {offset}\nbatch {batch}\n",
@@ -144,7 +163,7 @@ impl Position {
             name(&self.passed),
         );
         for label in self.waiting.iter().take(MOST_WAITING) {
-            text.extend(["waiting ", label.as_str(), "\n"]);
+            text.extend(["waiting ", &label.text, "\n"]);
         }
         let check = check(&text);
         text + &check
@@ -164,11 +183,12 @@ impl Position {
             return None;
         };
         let (file_number, file) = file.split_once(' ')?;
+        let (head, tail) = (Fingerprint::parse(head)?, Fingerprint::parse(tail)?);
         let bounds = |text: &str| {
             let (to, rest) = text.split_once(' ')?;
             let (rows, tail) = rest.split_once(' ')?;
-            let (to, rows) = (to.parse().ok()?, rows.parse().ok()?);
-            Some(Bounds { to, rows, tail: Fingerprint::parse(tail)? })
+            let (offset, tail) = (to.parse().ok()?, Fingerprint::parse(tail)?);
+            Some((Mark { offset, head, tail }, rows.parse().ok()?))
         };
         Some(Self {
             shipping: (*shipping).to_owned(),
@@ -176,11 +196,7 @@ impl Position {
             file: Label::parse(file),
             passed: Label::parse(passed),
             waiting: waiting.iter().filter_map(|label| Label::parse(label)).collect(),
-            mark: Mark {
-                offset: offset.parse().ok()?,
-                head: Fingerprint::parse(head)?,
-                tail: Fingerprint::parse(tail)?,
-            },
+            mark: Mark { offset: offset.parse().ok()?, head, tail },
             batch: bounds(batch),
             accepted: accepted.parse().ok()?,
         })
@@ -211,17 +227,18 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{Bounds, Fingerprint, Label, Mark, Position, replace};
+    use super::{Fingerprint, Label, Mark, Position, replace};
 
     fn position() -> Position {
         let label = |text: &str| Label::parse(text).unwrap();
+        let [head, tail] = [&b"head"[..], b""].map(Fingerprint::of);
         Position {
             file_number: 3,
             file: Some(label("2026-11-23T14-2")),
             passed: Some(label("2026-11-23T14-2")),
             waiting: [label("2026-11-24"), label("2026-11-25")].into(),
-            mark: Mark { offset: 9000, head: Fingerprint::of(b"head"), tail: Fingerprint::of(b"") },
-            batch: Some(Bounds { to: 10_000, rows: 12, tail: Fingerprint::of(b"tail") }),
+            mark: Mark { offset: 9000, head, tail },
+            batch: Some((Mark { offset: 10_000, head, tail: Fingerprint::of(b"tail") }, 12)),
             accepted: 99,
             ..Position::begin().unwrap()
         }
@@ -266,5 +283,15 @@ mod tests {
     #[test]
     fn no_two_shippings_have_the_same_identity() {
         assert_ne!(Position::begin().unwrap().shipping, Position::begin().unwrap().shipping);
+    }
+
+    #[test]
+    fn a_label_is_a_period_with_or_without_a_number() {
+        for text in ["2026-11-23", "2026-11-23T14", "2026-11-23-2", "2026-11-23T14-12"] {
+            assert_eq!(Label::parse(text).unwrap().text, text);
+        }
+        for text in ["", "-", "live", "2026-11-23.csv", "2026-11-23T1", "2026-11-23-", "../2026"] {
+            assert!(Label::parse(text).is_none(), "{text}");
+        }
     }
 }

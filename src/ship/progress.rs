@@ -50,7 +50,8 @@ pub(super) struct Progress {
     accepted: u64,
     pub(super) lag: Lag,
     trouble: Option<Trouble>,
-    draws: bool,
+    /// Whether anybody looks at the line.
+    pub(super) draws: bool,
     next_draw: Instant,
 }
 
@@ -65,11 +66,6 @@ impl Progress {
             draws: io::stderr().is_terminal(),
             next_draw: Instant::now(),
         }
-    }
-
-    /// Whether anybody looks at the lag.
-    pub(super) fn draws(&self) -> bool {
-        self.draws
     }
 
     /// Notes a batch that was accepted.

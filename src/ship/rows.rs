@@ -17,9 +17,9 @@ pub(super) struct Rows {
     limits: Limits,
     bytes: Vec<u8>,
     /// Whole rows of the next batch, and where the last of them ends.
-    count: u64,
+    pub(super) count: u64,
     end: usize,
-    full: bool,
+    pub(super) full: bool,
 }
 
 impl Rows {
@@ -32,35 +32,16 @@ impl Rows {
         &self.bytes[..self.end]
     }
 
-    /// How many rows these are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Whether no further row belongs to this batch.
-    pub(super) fn is_full(&self) -> bool {
-        self.full
-    }
-
     /// All bytes that were read, also those behind the batch.
     pub(super) fn length(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether a line has no end within [`LONGEST_LINE`].
-    pub(super) fn is_endless(&self) -> bool {
-        self.count == 0 && self.bytes.len() > LONGEST_LINE
-    }
-
-    /// Adds what was read behind the bytes that are here.
-    pub(super) fn push(&mut self, more: &[u8]) {
+    /// Adds what was read behind the bytes that are here. When it is the `last`, a quote without its
+    /// end is an odd one.
+    pub(super) fn push(&mut self, more: &[u8], last: bool) {
         self.bytes.extend_from_slice(more);
-        self.scan(false);
-    }
-
-    /// Says that nothing comes behind these bytes: a quote without its end is an odd one.
-    pub(super) fn finish(&mut self) {
-        self.scan(true);
+        self.scan(last);
     }
 
     fn scan(&mut self, last: bool) {
@@ -118,12 +99,12 @@ mod tests {
         let mut found = Vec::new();
         let mut take = |rows: &mut Rows| {
             let batch = String::from_utf8_lossy(rows.batch()).into_owned();
-            found.push((batch, rows.count()));
+            found.push((batch, rows.count));
             rows.drop_batch();
         };
         for piece in text.as_bytes().chunks(step) {
-            rows.push(piece);
-            while rows.is_full() {
+            rows.push(piece, false);
+            while rows.full {
                 take(&mut rows);
             }
         }
@@ -165,19 +146,19 @@ mod tests {
         check("a\"b,1\nc\n", 1, 100, &[("a\"b,1\n", 1), ("c\n", 1), ("", 0)]);
         let limits = Limits { rows: 9, bytes: 100 };
         let mut rows = Rows::new(limits);
-        rows.push(b"\"a,1\nb,2\nc");
-        assert_eq!(rows.count(), 0, "the quote may still have its end");
-        rows.finish();
-        assert_eq!((rows.batch(), rows.count()), (&b"\"a,1\nb,2\n"[..], 2));
+        rows.push(b"\"a,1\nb,2\nc", false);
+        assert_eq!(rows.count, 0, "the quote may still have its end");
+        rows.push(b"", true);
+        assert_eq!((rows.batch(), rows.count), (&b"\"a,1\nb,2\n"[..], 2));
     }
 
     #[test]
     fn a_batch_begun_before_has_other_bounds() {
         let mut rows = Rows::new(Limits { rows: 9, bytes: 4 });
         rows.set_batch(b"a\nb\nc\n".to_vec(), 3);
-        assert_eq!((rows.batch(), rows.count(), rows.is_full()), (&b"a\nb\nc\n"[..], 3, true));
+        assert_eq!((rows.batch(), rows.count, rows.full), (&b"a\nb\nc\n"[..], 3, true));
         rows.drop_batch();
-        rows.push(b"d\n");
-        assert_eq!((rows.batch(), rows.count(), rows.is_full()), (&b"d\n"[..], 1, false));
+        rows.push(b"d\n", false);
+        assert_eq!((rows.batch(), rows.count, rows.full), (&b"d\n"[..], 1, false));
     }
 }

@@ -14,6 +14,8 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
+use crate::error::{EXIT_INTERRUPTED, EXIT_OK};
+
 /// Two SIGINT within this are one: `timeout -s INT` sends it to the process and to its group.
 const ONE_CTRL_C: Duration = Duration::from_millis(50);
 
@@ -21,7 +23,8 @@ const ONE_CTRL_C: Duration = Duration::from_millis(50);
 pub(super) struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
     stopped_at: Option<Instant>,
-    insisted: bool,
+    /// Whether a second Ctrl-C wants it at once.
+    pub(super) insisted: bool,
 }
 
 impl Signals {
@@ -57,10 +60,9 @@ impl Signals {
         self.stopped_at().is_some()
     }
 
-    /// Whether a second Ctrl-C wants it at once.
-    pub(super) fn insisted(&mut self) -> bool {
-        self.stopped_at();
-        self.insisted
+    /// What the process ends with.
+    pub(super) fn exit_code(&self) -> u8 {
+        if self.insisted { EXIT_INTERRUPTED } else { EXIT_OK }
     }
 
     /// Sleeps until `deadline`, a signal, or until `pipe` takes bytes. Returns at once when it has

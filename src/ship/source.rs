@@ -69,14 +69,15 @@ struct Gzip {
 
 /// An open file of the recording.
 pub(super) struct Source {
-    path: PathBuf,
+    /// The name it was opened under.
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
     file: File,
-    id: FileId,
     gzip: Option<Gzip>,
     /// The first bytes of a compressed file.
     front: Vec<u8>,
     /// With its line end; empty as long as it is not there.
-    header: Vec<u8>,
+    pub(super) header: Vec<u8>,
     /// So much was forced to the disk by us, because nobody else did.
     forced: u64,
 }
@@ -107,19 +108,6 @@ impl Source {
             source.front = source.read_up_to(0, FRONT_BYTES, &mut || false)?;
         }
         Ok(source)
-    }
-
-    /// The name it was opened under.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn id(&self) -> FileId {
-        self.id
-    }
-
-    pub(super) fn header(&self) -> &[u8] {
-        &self.header
     }
 
     /// How far it may be read. `out` is the live file's name; `has_label` when this file is known
