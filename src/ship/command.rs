@@ -83,7 +83,7 @@ pub(super) fn deliver(
     command: &[OsString],
     batch: &Batch<'_>,
     timeout: Duration,
-    signals: &mut Signals,
+    signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Option<String>, ShipError> {
     let deadline = Instant::now() + timeout;
@@ -105,7 +105,7 @@ pub(super) fn deliver(
             Err(error) => return Ok(Some(format!("CMD is lost: {error}"))),
         }
         let until = match signals.stopped_at() {
-            _ if signals.insisted => Instant::now(),
+            _ if signals.insisted.get() => Instant::now(),
             Some(asked) => deadline.min(asked + TIME_AFTER_STOP),
             None => deadline,
         };

@@ -2,7 +2,7 @@
 //!
 //! Main thread.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,11 @@ impl ShipError {
     /// Maps a system's error, naming what was tried with which file.
     pub(super) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
         move |reason| Self::Io { action, path: path.to_owned(), reason }
+    }
+
+    /// Whether it only says that a stop came while a file was read.
+    pub(super) fn is_stop(&self) -> bool {
+        matches!(self, Self::Io { reason, .. } if reason.kind() == ErrorKind::Interrupted)
     }
 
     pub(super) fn read(path: &Path) -> impl Fn(io::Error) -> Self {

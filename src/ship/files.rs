@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::Path;
 
 use log::warn;
@@ -14,12 +14,14 @@ use log::warn;
 use super::ShipOptions;
 use super::error::ShipError;
 use super::position::{Label, Position};
-use super::source::{FileId, Found, Source, Stopping, id_at};
+use super::signals::Signals;
+use super::source::{FileId, Found, Source, id_at};
 use crate::recorder::{closed_label, compressed_name};
 
 /// The files that are there.
 pub(super) struct Files<'o> {
     options: &'o ShipOptions,
+    signals: &'o Signals,
     /// Closed files that were seen since we run: they are waiting, current or done.
     pub(super) known: BTreeSet<Label>,
     /// What had the recording's name at the last look at the folder.
@@ -31,14 +33,14 @@ impl<'o> Files<'o> {
     ///
     /// # Errors
     /// When there is no file of such a recording.
-    pub(super) fn of(options: &'o ShipOptions) -> Result<Self, ShipError> {
+    pub(super) fn of(options: &'o ShipOptions, signals: &'o Signals) -> Result<Self, ShipError> {
         let out = &options.file;
         let live = id_at(out);
-        let known = closed_files(out).map_err(ShipError::read(out))?;
+        let known = closed_files(out)?;
         if live.is_none() && known.is_empty() {
             return Err(ShipError::NoRecording(out.clone()));
         }
-        Ok(Self { options, known, live })
+        Ok(Self { options, signals, known, live })
     }
 
     /// Opens the file in which `position` is; `None` when nothing of it has been read, or when it is
@@ -49,8 +51,7 @@ impl<'o> Files<'o> {
     pub(super) fn find(
         &mut self,
         position: &mut Position,
-        stopping: Stopping<'_>,
-    ) -> Result<Option<Source>, ShipError> {
+    ) -> Result<Option<Source<'o>>, ShipError> {
         let newer = self.known.iter().filter(|label| Some(*label) > position.passed.as_ref());
         position.waiting.extend(newer.cloned());
         let mark = position.known_by();
@@ -60,14 +61,13 @@ impl<'o> Files<'o> {
         }
         let out = &self.options.file;
         loop {
-            let closed = closed_files(out).map_err(ShipError::read(out))?;
+            let closed = closed_files(out)?;
             let mut shorter = None;
             // Most often it still has the name that it had; else it was closed, not long ago.
             let others = closed.iter().rev().cloned().map(Some);
             for place in [position.file.clone(), None].into_iter().chain(others) {
                 let Some(mut source) = self.open(place.as_ref())? else { continue };
-                let file = source.path.clone();
-                match source.has(&mark, stopping).map_err(ShipError::read(&file))? {
+                match source.has(&mark)? {
                     Found::Same => {
                         self.known.extend(place.clone());
                         position.enter(place);
@@ -75,20 +75,20 @@ impl<'o> Files<'o> {
                     }
                     Found::OtherFile => {}
                     Found::Shorter(length) => {
-                        let offset = mark.offset;
+                        let (file, offset) = (source.path, mark.offset);
                         shorter.get_or_insert(ShipError::Shorter { file, length, offset });
                     }
                 }
             }
             // A file that was closed meanwhile may be the one.
-            if closed == closed_files(out).map_err(ShipError::read(out))? {
+            if closed == closed_files(out)? {
                 return shorter.map_or_else(|| self.allow_missing(position), Err);
             }
         }
     }
 
     /// The file that `position` is in is nowhere.
-    fn allow_missing(&self, position: &mut Position) -> Result<Option<Source>, ShipError> {
+    fn allow_missing(&self, position: &mut Position) -> Result<Option<Source<'o>>, ShipError> {
         let out = &self.options.file;
         let file = position.file.as_ref().map_or_else(|| out.clone(), |label| label.path(out));
         if self.options.skip_missing {
@@ -104,7 +104,7 @@ impl<'o> Files<'o> {
     }
 
     /// Opens a closed file, compressed or not, or the live one; `None` when it is not there.
-    fn open(&self, place: Option<&Label>) -> Result<Option<Source>, ShipError> {
+    fn open(&self, place: Option<&Label>) -> Result<Option<Source<'o>>, ShipError> {
         let out = &self.options.file;
         let paths = place.map_or_else(
             || vec![out.clone()],
@@ -112,9 +112,8 @@ impl<'o> Files<'o> {
             |label| vec![label.path(out), compressed_name(&label.path(out))],
         );
         for path in paths {
-            match Source::open(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                source => return source.map(Some).map_err(ShipError::read(&path)),
+            if let Some(source) = Source::open(&path, self.signals)? {
+                return Ok(Some(source));
             }
         }
         Ok(None)
@@ -129,11 +128,11 @@ impl<'o> Files<'o> {
     pub(super) fn note_new(
         &mut self,
         position: &mut Position,
-        mut current: Option<&mut Source>,
+        mut current: Option<&mut Source<'o>>,
     ) -> Result<(), ShipError> {
         let out = &self.options.file;
         self.live = id_at(out);
-        for label in closed_files(out).map_err(ShipError::read(out))? {
+        for label in closed_files(out)? {
             if !self.known.insert(label.clone()) {
                 continue;
             }
@@ -141,7 +140,7 @@ impl<'o> Files<'o> {
                 (Some(current), Some(mut closed))
                     if position.file.is_none() && self.live != Some(current.id) =>
                 {
-                    current.begins_like(&mut closed).map_err(ShipError::read(out))?
+                    current.begins_like(&mut closed)?
                 }
                 _ => false,
             };
@@ -161,8 +160,8 @@ impl<'o> Files<'o> {
     pub(super) fn open_next(
         &mut self,
         position: &mut Position,
-        mut current: Option<&mut Source>,
-    ) -> Result<Option<Source>, ShipError> {
+        mut current: Option<&mut Source<'o>>,
+    ) -> Result<Option<Source<'o>>, ShipError> {
         loop {
             // Opened first: what was closed before it began is found after it.
             let live = self.open(None)?;
@@ -189,7 +188,7 @@ impl<'o> Files<'o> {
 }
 
 /// The closed files beside `out`, oldest first.
-fn closed_files(out: &Path) -> io::Result<BTreeSet<Label>> {
+fn closed_files(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
     let mut found = look(out)?;
     // While a file gets its other name, a reading of the folder may see neither.
     loop {
@@ -201,8 +200,8 @@ fn closed_files(out: &Path) -> io::Result<BTreeSet<Label>> {
     }
 }
 
-fn look(out: &Path) -> io::Result<BTreeSet<Label>> {
-    let names = names_beside(out)?;
+fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
+    let names = names_beside(out).map_err(ShipError::read(out))?;
     let labels = names.iter().filter_map(|name| {
         let name = Path::new(name);
         let compressed = name.extension().is_some_and(|ending| ending == "gz");

@@ -3,7 +3,6 @@
 //! Main thread. Bytes that were shipped must stay what they were: a file that is shorter or other
 //! than before is an error.
 
-use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use super::files::Files;
 use super::position::{Fingerprint, MARK_BYTES, Mark, Position, replace};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
-use super::source::{Found, PIECE, Reach, Source, Stopping, columns};
+use super::source::{Found, PIECE, Reach, Source, columns};
 use super::{From, ShipOptions};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
@@ -43,7 +42,7 @@ pub(super) struct Follower<'o> {
     /// What was written of it at last.
     saved: String,
     /// The current file.
-    source: Option<Source>,
+    source: Option<Source<'o>>,
     reach: Reach,
     pub(super) rows: Rows,
     piece: Vec<u8>,
@@ -62,7 +61,6 @@ impl<'o> Follower<'o> {
         options: &'o ShipOptions,
         files: Files<'o>,
         position: Option<Position>,
-        stopping: Stopping<'_>,
     ) -> Result<Self, ShipError> {
         let from_now = position.is_none() && options.from == Some(From::Now);
         let position = position.map_or_else(Position::begin, Ok);
@@ -80,12 +78,12 @@ impl<'o> Follower<'o> {
         };
         if from_now {
             follower.position.passed = follower.files.known.last().cloned();
-            while matches!(follower.look(true, stopping)?, Look::Batch) {
+            while matches!(follower.look(true)?, Look::Batch) {
                 follower.begin_batch()?;
                 follower.pass_batch();
             }
         } else {
-            follower.source = follower.files.find(&mut follower.position, stopping)?;
+            follower.source = follower.files.find(&mut follower.position)?;
         }
         Ok(follower)
     }
@@ -107,18 +105,15 @@ impl<'o> Follower<'o> {
     /// Looks for the next batch; in a `hurry` it waits for no further rows.
     ///
     /// # Errors
-    /// When a file is missing, or is shorter or other than it was.
-    pub(super) fn look(&mut self, hurry: bool, stopping: Stopping<'_>) -> Result<Look, ShipError> {
+    /// When a file is missing, or is shorter or other than it was; when a stop comes.
+    pub(super) fn look(&mut self, hurry: bool) -> Result<Look, ShipError> {
         if self.files.have_changed() {
             self.files.note_new(&mut self.position, self.source.as_mut())?;
         }
         let now = Instant::now();
         let nothing = Look::Nothing(now + LOOK_EVERY);
-        while !stopping() {
-            if self.source.is_some() {
-                if !self.read(stopping)? {
-                    return Ok(nothing);
-                }
+        loop {
+            if self.read()? {
                 let Reach { limit, length, closed } = self.reach;
                 // Rows that are not forced to the disk yet are waited for from now on.
                 if length > self.start() {
@@ -139,13 +134,12 @@ impl<'o> Follower<'o> {
                 return Ok(if hurry { Look::End } else { nothing });
             }
         }
-        Ok(nothing)
     }
 
-    /// Reads rows of the current file until a batch is full or no more may be read; `false` when a
-    /// stop came first.
-    fn read(&mut self, stopping: Stopping<'_>) -> Result<bool, ShipError> {
-        let Some(source) = &mut self.source else { return Ok(true) };
+    /// Reads rows of the current file until a batch is full or no more may be read; `false` when
+    /// there is no current file.
+    fn read(&mut self) -> Result<bool, ShipError> {
+        let Some(source) = &mut self.source else { return Ok(false) };
         self.reach = source.reach(&self.options.file, self.position.file.is_some())?;
         source.find_header()?;
         let Reach { limit, length, closed } = self.reach;
@@ -155,13 +149,9 @@ impl<'o> Follower<'o> {
             return Err(ShipError::Shorter { file: source.path.clone(), length, offset });
         }
         if let Some((end, rows)) = self.position.batch {
-            // The one that was under way before a restart.
+            // The one that was under way before a restart; its end has been looked at.
             let length = usize::try_from(end.offset.saturating_sub(start)).unwrap_or_default();
-            let Some(bytes) = unless_stopped(source.read_up_to(start, length, stopping), source)?
-            else {
-                return Ok(false);
-            };
-            self.rows.set_batch(bytes, rows);
+            self.rows.set_batch(source.read_up_to(start, length)?, rows);
             return Ok(true);
         }
         if length < start + self.rows.length() as u64 {
@@ -169,13 +159,9 @@ impl<'o> Follower<'o> {
             self.rows.clear();
         }
         while !source.header.is_empty() && !self.rows.full {
-            if stopping() {
-                return Ok(false);
-            }
             let at = start + self.rows.length() as u64;
             let room = usize::try_from(limit.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
-            let count = source.read_at(at, &mut self.piece[..room], stopping);
-            let Some(count) = unless_stopped(count, source)? else { return Ok(false) };
+            let count = source.read_at(at, &mut self.piece[..room])?;
             // What a power cut has left is no row, and nothing behind it is.
             let nul = if closed { None } else { memchr(0, &self.piece[..count]) };
             self.rows.push(&self.piece[..nul.unwrap_or(count)], closed && count == 0);
@@ -220,19 +206,14 @@ impl<'o> Follower<'o> {
         let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {
             return Ok(());
         };
-        let file = source.path.clone();
-        if !self.reach.closed {
-            let found = source.has(&mark, &mut || false).map_err(ShipError::read(&file))?;
-            if found != Found::Same {
-                return Err(ShipError::Changed { file, offset: mark.offset });
-            }
+        if !self.reach.closed && source.has(&mark)? != Found::Same {
+            return Err(ShipError::Changed { file: source.path.clone(), offset: mark.offset });
         }
         let bytes = self.rows.batch();
         let to = start + bytes.len() as u64;
         // The first half at most: a file that was cut is then still known as the one it was.
         let length = usize::try_from(to / 2).unwrap_or(MARK_BYTES).min(MARK_BYTES);
-        let head = source.read_up_to(0, length, &mut || false).map_err(ShipError::read(&file))?;
-        let head = Fingerprint::of(&head);
+        let head = Fingerprint::of(&source.read_up_to(0, length)?);
         let tail = Fingerprint::of(&bytes[bytes.len().saturating_sub(MARK_BYTES)..]);
         self.position.batch = Some((Mark { offset: to, head, tail }, self.rows.count));
         Ok(())
@@ -296,13 +277,5 @@ impl<'o> Follower<'o> {
     fn start(&self) -> u64 {
         let header = self.source.as_ref().map_or(0, |source| source.header.len());
         self.position.mark.offset.max(header as u64)
-    }
-}
-
-/// What was read of `source`; `None` when a stop came first.
-fn unless_stopped<T>(read: io::Result<T>, source: &Source) -> Result<Option<T>, ShipError> {
-    match read {
-        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
-        read => read.map(Some).map_err(ShipError::read(&source.path)),
     }
 }

@@ -116,31 +116,31 @@ pub fn run(options: &ShipOptions) -> Result<u8, Error> {
 
 fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     let signals = Signals::listen();
-    let mut signals = signals.map_err(ShipError::io("listen to signals for", &options.file))?;
+    let signals = &signals.map_err(ShipError::io("listen to signals for", &options.file))?;
     command::look_for(&options.command[0])?;
     // A refused start leaves nothing behind: only now the lock.
-    let files = Files::of(options)?;
+    let files = Files::of(options, signals)?;
     let _lock = take_lock(options)?;
     let position = load(options)?;
     let before = position.as_ref().map_or(0, |position| position.accepted);
     let mut progress = Progress::new(&options.name, before);
-    let follower = Follower::resume(options, files, position, &mut || signals.stopping());
-    if signals.stopping() {
-        // A place that was perhaps found by half is not kept.
-        progress.end(0);
-        return Ok(signals.exit_code());
-    }
-    let mut follower = follower?;
-    follower.save()?;
+    let follower = match Follower::resume(options, files, position) {
+        Err(error) if error.is_stop() => {
+            // A place that was found by half is not kept.
+            progress.end(0);
+            return Ok(signals.exit_code());
+        }
+        follower => follower?,
+    };
+    let mut shipping = Shipping { options, follower, signals, progress };
+    shipping.follower.save()?;
     let (file, name) = (options.file.display(), &options.name);
     info!("shipping {file} as {name}, {} accepted before", counted(before, "row"));
-    let mut shipping = Shipping { options, follower, signals, progress };
-    let ended = shipping.go_on();
+    let ended = shipping.go_on().or_else(|error| error.is_stop().then_some(()).ok_or(error));
     // Both ways: what was accepted stays accepted.
     let ended = ended.and(shipping.follower.save());
     shipping.progress.end(shipping.follower.rows.count);
-    ended?;
-    Ok(shipping.signals.exit_code())
+    ended.map(|()| signals.exit_code())
 }
 
 /// Takes the lock of this NAME, which is held for as long as the file is open: the system frees it
@@ -188,15 +188,14 @@ fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
 struct Shipping<'o> {
     options: &'o ShipOptions,
     follower: Follower<'o>,
-    signals: Signals,
+    signals: &'o Signals,
     progress: Progress,
 }
 
 impl Shipping<'_> {
     fn go_on(&mut self) -> Result<(), ShipError> {
         while !self.signals.stopping() {
-            let signals = &mut self.signals;
-            match self.follower.look(self.options.once, &mut || signals.stopping())? {
+            match self.follower.look(self.options.once)? {
                 Look::Batch => self.ship_batch()?,
                 Look::End => break,
                 Look::Nothing(next_look) => {
@@ -221,7 +220,7 @@ impl Shipping<'_> {
                 &self.options.command,
                 &self.follower.batch(),
                 self.options.timeout,
-                &mut self.signals,
+                self.signals,
                 &mut self.progress,
             )?;
             let Some(why_not) = why_not else {

@@ -15,6 +15,7 @@ use memchr::memchr;
 
 use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
+use super::signals::Signals;
 use crate::recorder::columns::Column;
 use crate::recorder::read_synced;
 
@@ -26,9 +27,6 @@ const FRONT_BYTES: usize = 64 << 10;
 
 /// The first two bytes of every gzip file; no recording begins with them.
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
-
-/// Asks whether somebody wants the end.
-pub(super) type Stopping<'s> = &'s mut dyn FnMut() -> bool;
 
 /// Which file it is, for as long as the machine runs: device and inode.
 pub(super) type FileId = (u64, u64);
@@ -68,7 +66,8 @@ struct Gzip {
 }
 
 /// An open file of the recording.
-pub(super) struct Source {
+pub(super) struct Source<'s> {
+    signals: &'s Signals,
     /// The name it was opened under.
     pub(super) path: PathBuf,
     pub(super) id: FileId,
@@ -82,32 +81,38 @@ pub(super) struct Source {
     forced: u64,
 }
 
-impl Source {
-    /// Opens what is at `path`.
+impl<'s> Source<'s> {
+    /// Opens what is at `path`, if anything is. Reading it ends when `signals` ask for a stop.
     ///
     /// # Errors
-    /// When there is nothing, or it cannot be read.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn open(path: &Path, signals: &'s Signals) -> Result<Option<Self>, ShipError> {
+        let failed = ShipError::read(path);
+        let file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(&failed)?,
+        };
+        let metadata = file.metadata().map_err(&failed)?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is not an ordinary file"));
+            return Err(failed(io::Error::other("it is not an ordinary file")));
         }
         let mut mark = [0; 2];
-        let compressed = file.read_at(&mut mark, 0)? == 2 && mark == GZIP_MARK;
+        let read = file.read_at(&mut mark, 0).map_err(&failed)?;
+        let compressed = read == 2 && mark == GZIP_MARK;
         let mut source = Self {
+            signals,
             path: path.to_owned(),
             id: (metadata.dev(), metadata.ino()),
-            gzip: if compressed { Some(unpack(&file)?) } else { None },
+            gzip: if compressed { Some(unpack(&file).map_err(&failed)?) } else { None },
             file,
             front: Vec::new(),
             header: Vec::new(),
             forced: 0,
         };
         if compressed {
-            source.front = source.read_up_to(0, FRONT_BYTES, &mut || false)?;
+            source.front = source.front()?;
         }
-        Ok(source)
+        Ok(Some(source))
     }
 
     /// How far it may be read. `out` is the live file's name; `has_label` when this file is known
@@ -146,14 +151,16 @@ impl Source {
         Ok(Reach { limit, length, closed })
     }
 
-    /// Reads once at `offset`; 0 at the end. A compressed file may have to be unpacked up to there;
-    /// this ends with [`ErrorKind::Interrupted`] when `stopping` says so.
-    pub(super) fn read_at(
-        &mut self,
-        offset: u64,
-        buffer: &mut [u8],
-        stopping: Stopping<'_>,
-    ) -> io::Result<usize> {
+    /// Reads once at `offset`; 0 at the end. A compressed file may have to be unpacked up to there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, ShipError> {
+        self.try_read_at(offset, buffer).map_err(ShipError::read(&self.path))
+    }
+
+    fn try_read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.signals.check_stop()?;
         let Some(gzip) = &mut self.gzip else { return self.file.read_at(buffer, offset) };
         let front = usize::try_from(offset).ok().and_then(|at| self.front.get(at..));
         if let Some(mut front) = front.filter(|front| !front.is_empty()) {
@@ -163,9 +170,7 @@ impl Source {
             *gzip = unpack(&self.file)?;
         }
         while gzip.at < offset {
-            if stopping() {
-                return Err(ErrorKind::Interrupted.into());
-            }
+            self.signals.check_stop()?;
             let most = (offset - gzip.at).min(PIECE as u64);
             match io::copy(&mut gzip.content.by_ref().take(most), &mut io::sink())? {
                 0 => return Ok(0),
@@ -178,22 +183,24 @@ impl Source {
     }
 
     /// Up to `length` bytes from `offset` on; fewer only at the end.
-    pub(super) fn read_up_to(
-        &mut self,
-        offset: u64,
-        length: usize,
-        stopping: Stopping<'_>,
-    ) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn read_up_to(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, ShipError> {
         let mut bytes = vec![0; length];
         let mut filled = 0;
         while filled < length {
-            match self.read_at(offset + filled as u64, &mut bytes[filled..], stopping)? {
+            match self.read_at(offset + filled as u64, &mut bytes[filled..])? {
                 0 => break,
                 count => filled += count,
             }
         }
         bytes.truncate(filled);
         Ok(bytes)
+    }
+
+    fn front(&mut self) -> Result<Vec<u8>, ShipError> {
+        self.read_up_to(0, FRONT_BYTES)
     }
 
     /// Reads the header, if it is there by now.
@@ -204,8 +211,7 @@ impl Source {
         if !self.header.is_empty() {
             return Ok(());
         }
-        let front = self.read_up_to(0, FRONT_BYTES, &mut || false);
-        let mut front = front.map_err(ShipError::read(&self.path))?;
+        let mut front = self.front()?;
         match memchr(b'\n', &front) {
             Some(end) if columns(&front[..end]).is_some() => {
                 front.truncate(end + 1);
@@ -218,18 +224,21 @@ impl Source {
     }
 
     /// Whether this is the file that `mark` was made in, by what is in it.
-    pub(super) fn has(&mut self, mark: &Mark, stopping: Stopping<'_>) -> io::Result<Found> {
-        if Fingerprint::of(&self.read_up_to(0, mark.head.length, stopping)?) != mark.head {
+    ///
+    /// # Errors
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn has(&mut self, mark: &Mark) -> Result<Found, ShipError> {
+        if Fingerprint::of(&self.read_up_to(0, mark.head.length)?) != mark.head {
             return Ok(Found::OtherFile);
         }
         let start = mark.offset.saturating_sub(mark.tail.length as u64);
-        let tail = Fingerprint::of(&self.read_up_to(start, mark.tail.length, stopping)?);
+        let tail = Fingerprint::of(&self.read_up_to(start, mark.tail.length)?);
         Ok(if tail == mark.tail {
             Found::Same
         } else if tail.length < mark.tail.length {
             Found::Shorter(match &self.gzip {
                 Some(gzip) => gzip.at,
-                None => self.file.metadata()?.len(),
+                None => self.file.metadata().map_err(ShipError::read(&self.path))?.len(),
             })
         } else {
             Found::OtherFile
@@ -237,9 +246,11 @@ impl Source {
     }
 
     /// Whether `other` is this file, compressed perhaps: it begins in the same way.
-    pub(super) fn begins_like(&mut self, other: &mut Self) -> io::Result<bool> {
-        let front = |source: &mut Self| source.read_up_to(0, FRONT_BYTES, &mut || false);
-        Ok(front(self)? == front(other)?)
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or a stop comes.
+    pub(super) fn begins_like(&mut self, other: &mut Self) -> Result<bool, ShipError> {
+        Ok(self.front()? == other.front()?)
     }
 }
 
