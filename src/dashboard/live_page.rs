@@ -29,13 +29,13 @@ impl LivePage {
     pub(crate) fn start(
         dashboard: Dashboard,
         slot: SnapshotSlot,
-        gauges: Arc<SharedState>,
+        shared: Arc<SharedState>,
         tickers: Arc<dyn Tickers>,
     ) -> Result<LivePage, Error> {
         let stopper = dashboard.stopper();
         info!("dashboard at http://{}/", dashboard.local_addr());
         let thread = spawn("dashboard", move || {
-            let ended = dashboard.serve(slot, gauges, tickers);
+            let ended = dashboard.serve(slot, shared, tickers);
             if let Err(fault) = &ended {
                 error!("{fault}; the recording goes on without it");
             }

@@ -146,12 +146,12 @@ impl Dashboard {
     pub fn serve(
         self,
         slot: SnapshotSlot,
-        gauges: Arc<SharedState>,
+        shared: Arc<SharedState>,
         tickers: Arc<dyn Tickers>,
     ) -> Result<(), DashboardError> {
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let stop = StopSign(self.stopper.0.subscribe());
-        let shared = Arc::new(Shared::new(slot, gauges));
+        let shared = Arc::new(Shared::new(slot, shared));
         let guard = Guard { bound: self.address.ip(), origins: self.origins };
         let router = routes::router(Arc::clone(&shared), tickers, stop.clone())
             .layer(from_fn_with_state(Arc::new(guard), guard::stand));

@@ -4,19 +4,21 @@
 //! the last row, and where the pipe has room for all of it, the batch is complete before CMD starts.
 //! Whoever is to be stopped is killed first.
 
+use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
-use std::io::{self, PipeReader, PipeWriter, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::io::{ioctl_fionbio, ioctl_fionread};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::error::ShipError;
 use super::progress::Progress;
 use super::signals::Signals;
 
@@ -34,7 +36,7 @@ const PIPE_ROOM: usize = 48 << 10;
 const LARGEST_PIPE: usize = 1 << 20;
 
 /// What CMD gets.
-pub(super) struct Delivery<'b> {
+pub(super) struct Batch<'b> {
     /// `FINNHUB_STREAM_BATCH`.
     pub(super) id: String,
     /// `FINNHUB_STREAM_ROWS`.
@@ -47,140 +49,114 @@ pub(super) struct Delivery<'b> {
     pub(super) bytes: &'b [u8],
 }
 
-/// How it went.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Exit 0, and everything was read.
-    Accepted,
-    /// Anything else, for a person.
-    NotAccepted(String),
-}
-
-/// Why no try can ever succeed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot run {}: {reason}; check the name, its permissions and PATH", .program.display())]
-pub(super) struct CannotStart {
-    program: PathBuf,
-    reason: String,
-}
-
-impl CannotStart {
-    fn new(program: &OsStr, reason: &dyn Display) -> CannotStart {
-        CannotStart { program: program.into(), reason: reason.to_string() }
-    }
-}
-
 /// Looks for CMD before the first batch, so that a wrong name is told at once.
 ///
 /// # Errors
 /// When there is no such program, or it is none.
-pub(super) fn look_for(program: &OsStr) -> Result<(), CannotStart> {
+pub(super) fn look_for(program: &OsStr) -> Result<(), ShipError> {
     let is_program = |path: &Path| {
         path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
     };
     let path = Path::new(program);
     let in_path = || {
-        let folders = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
-        std::env::split_paths(&folders).any(|folder| is_program(&folder.join(path)))
+        let folders = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+        env::split_paths(&folders).any(|folder| is_program(&folder.join(path)))
     };
-    let with_folder = path.components().count() > 1 || path.is_absolute();
-    match with_folder {
+    match program.as_encoded_bytes().contains(&b'/') {
         true if is_program(path) => Ok(()),
-        true if path.exists() => Err(CannotStart::new(program, &"it is not executable")),
+        true if path.exists() => Err(cannot_start(program, &"it is not executable")),
         false if in_path() => Ok(()),
-        _ => Err(CannotStart::new(program, &"there is no such program")),
+        _ => Err(cannot_start(program, &"there is no such program")),
     }
 }
 
-/// Starts CMD with the batch on its standard input and waits for its end.
+fn cannot_start(program: &OsStr, reason: &dyn Display) -> ShipError {
+    ShipError::CannotStart { program: program.into(), reason: reason.to_string() }
+}
+
+/// Starts CMD with the batch on its standard input and waits for its end. `None` when it has
+/// accepted the batch: exit code 0, and everything was read; else why not, for a person.
 ///
 /// # Errors
 /// When CMD cannot be started, now or later.
 pub(super) fn deliver(
     command: &[OsString],
-    delivery: &Delivery<'_>,
+    batch: &Batch<'_>,
     timeout: Duration,
-    signals: &mut Signals,
+    signals: &Signals,
     progress: &mut Progress,
-) -> Result<Outcome, CannotStart> {
+) -> Result<Option<String>, ShipError> {
     let deadline = Instant::now() + timeout;
-    let mut feed = match Feed::fill(delivery) {
+    let mut feed = match Feed::fill(batch) {
         Ok(feed) => feed,
-        Err(error) => return Ok(Outcome::NotAccepted(format!("no pipe for CMD: {error}"))),
+        Err(error) => return Ok(Some(format!("no pipe for CMD: {error}"))),
     };
-    let mut child = match start(command, delivery, &feed.read_end) {
+    let mut child = match start(command, batch, &feed.read_end) {
         Ok(child) => child,
-        Err(error) => return give_up_or_retry(&command[0], &error),
+        Err(error) if may_pass(&error) => {
+            return Ok(Some(format!("CMD cannot be started: {error}")));
+        }
+        Err(error) => return Err(cannot_start(&command[0], &error)),
     };
-    let status = loop {
+    loop {
         match child.try_wait() {
-            Ok(Some(status)) => break status,
+            Ok(Some(status)) => return Ok(why_not(status, &feed)),
             Ok(None) => {}
-            Err(error) => return Ok(Outcome::NotAccepted(format!("CMD is lost: {error}"))),
+            Err(error) => return Ok(Some(format!("CMD is lost: {error}"))),
         }
         let until = match signals.stopped_at() {
-            _ if signals.insisted() => Instant::now(),
+            _ if signals.insisted.get() => Instant::now(),
             Some(asked) => deadline.min(asked + TIME_AFTER_STOP),
             None => deadline,
         };
         if Instant::now() >= until {
             kill(&mut child, signals);
-            let why = if signals.stopping() {
+            return Ok(Some(if signals.stopping() {
                 "stopped before its end".to_owned()
             } else {
                 format!("no end within {timeout:?}; killed")
-            };
-            return Ok(Outcome::NotAccepted(why));
+            }));
         }
         feed.go_on();
         signals.wait(until.min(progress.draw()), feed.write_end.as_ref().map(AsFd::as_fd));
-    };
-    Ok(judge(status, &feed))
+    }
 }
 
 /// A new process with the batch on standard input, in a group of its own: Ctrl-C on the terminal is
 /// for us, and a batch under way is not to be cut by it.
-fn start(command: &[OsString], delivery: &Delivery<'_>, input: &PipeReader) -> io::Result<Child> {
+fn start(command: &[OsString], batch: &Batch<'_>, input: &PipeReader) -> io::Result<Child> {
     Command::new(&command[0])
         .args(&command[1..])
-        .env("FINNHUB_STREAM_BATCH", &delivery.id)
-        .env("FINNHUB_STREAM_ROWS", delivery.rows.to_string())
-        .env("FINNHUB_STREAM_FILE", delivery.file)
+        .env("FINNHUB_STREAM_BATCH", &batch.id)
+        .env("FINNHUB_STREAM_ROWS", batch.rows.to_string())
+        .env("FINNHUB_STREAM_FILE", batch.file)
         .stdin(Stdio::from(input.try_clone()?))
         .process_group(0)
         .spawn()
 }
 
-fn give_up_or_retry(program: &OsStr, error: &io::Error) -> Result<Outcome, CannotStart> {
-    match error.kind() {
-        // No memory, too many processes, a program that is just being replaced: it may pass.
-        io::ErrorKind::OutOfMemory
-        | io::ErrorKind::WouldBlock
-        | io::ErrorKind::ExecutableFileBusy
-        | io::ErrorKind::Interrupted => {
-            Ok(Outcome::NotAccepted(format!("CMD cannot be started: {error}")))
-        }
-        _ => Err(CannotStart::new(program, error)),
-    }
+/// No memory, too many processes, a program that is just being replaced.
+fn may_pass(error: &io::Error) -> bool {
+    use ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, WouldBlock};
+    matches!(error.kind(), OutOfMemory | WouldBlock | ExecutableFileBusy | Interrupted)
 }
 
-fn judge(status: ExitStatus, feed: &Feed<'_>) -> Outcome {
-    let why = match (status.code(), status.signal()) {
+/// Why CMD has not accepted the batch, if it has not.
+fn why_not(status: ExitStatus, feed: &Feed<'_>) -> Option<String> {
+    match (status.code(), status.signal()) {
         (Some(0), _) => match feed.left() {
-            0 => return Outcome::Accepted,
-            left => format!("exit code 0, but {left} bytes were not read"),
+            0 => None,
+            left => Some(format!("exit code 0, but {left} bytes were not read")),
         },
-        (Some(code), _) => format!("exit code {code}"),
-        (None, signal) => format!("killed by signal {}", signal.unwrap_or_default()),
-    };
-    Outcome::NotAccepted(why)
+        (Some(code), _) => Some(format!("exit code {code}")),
+        (None, signal) => Some(format!("killed by signal {}", signal.unwrap_or_default())),
+    }
 }
 
 /// Kills CMD and what it has started.
 fn kill(child: &mut Child, signals: &Signals) {
-    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     // It may have ended by itself in this very moment.
-    let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     let deadline = Instant::now() + REAP_TIME;
     while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
         signals.wait(deadline, None);
@@ -199,17 +175,16 @@ struct Feed<'b> {
 
 impl<'b> Feed<'b> {
     /// A pipe with as much of the batch in it as it takes.
-    fn fill(delivery: &Delivery<'b>) -> io::Result<Feed<'b>> {
+    fn fill(batch: &Batch<'b>) -> io::Result<Self> {
         let (read_end, write_end) = io::pipe()?;
         // A write as short as a row goes into a pipe as a whole: should we be killed before it, what
         // CMD has lacks a row and not the end of one, and FINNHUB_STREAM_ROWS tells.
-        let before = &delivery.bytes[..delivery.bytes.len().saturating_sub(1)];
+        let before = &batch.bytes[..batch.bytes.len().saturating_sub(1)];
         let last_row = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
-        let (rows, last) = delivery.bytes.split_at(last_row);
-        let rest = [delivery.header, rows, last];
+        let (rows, last) = batch.bytes.split_at(last_row);
         #[cfg(target_os = "linux")]
         {
-            let length = rest.iter().map(|part| part.len()).sum::<usize>();
+            let length = batch.header.len() + batch.bytes.len();
             if length > PIPE_ROOM {
                 let room = (length + PIPE_ROOM).min(LARGEST_PIPE);
                 // Refused when this user has too many pipes; then it is filled while CMD runs.
@@ -217,7 +192,8 @@ impl<'b> Feed<'b> {
             }
         }
         ioctl_fionbio(&write_end, true)?;
-        let mut feed = Feed { read_end, write_end: Some(write_end), rest };
+        let rest = [batch.header, rows, last];
+        let mut feed = Self { read_end, write_end: Some(write_end), rest };
         feed.go_on();
         Ok(feed)
     }
@@ -229,7 +205,7 @@ impl<'b> Feed<'b> {
             while !part.is_empty() {
                 match pipe.write(part) {
                     Ok(count) => *part = &part[count..],
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     // Full. No other error comes as long as our own read end is open.
                     Err(_) => return,
                 }

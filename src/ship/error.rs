@@ -2,10 +2,8 @@
 //!
 //! Main thread.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-use super::command::CannotStart;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ShipError {
@@ -13,8 +11,8 @@ pub(super) enum ShipError {
     NoRecording(PathBuf),
     #[error("{} has no header of a recording in its first line; name a CSV that finnhub-stream has written", .0.display())]
     NoHeader(PathBuf),
-    #[error("cannot ship {file} as {name}: another process{} does so; stop that one, or give another --name", .process.map(|number| format!(" ({number})")).unwrap_or_default())]
-    InUse { file: String, name: String, process: Option<u32> },
+    #[error("cannot ship {} as {name}: another process{holder} does so; stop that one, or give another --name", .file.display())]
+    InUse { file: PathBuf, name: String, holder: String },
     #[error("the position {} is damaged and was moved to {}; put a good copy back, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]
     Damaged { position: PathBuf, aside: PathBuf },
     #[error("there is no position {}, only a damaged one, {}; put a good copy in its place, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]
@@ -29,19 +27,24 @@ pub(super) enum ShipError {
     Removed(PathBuf),
     #[error("{} has no end of a row within {longest} bytes behind byte {offset}, probably by an odd quote; see verify", .file.display(), longest = super::rows::LONGEST_LINE)]
     EndlessRow { file: PathBuf, offset: u64 },
-    #[error(transparent)]
-    CannotStart(#[from] CannotStart),
+    #[error("cannot run {}: {reason}; check the name, its permissions and PATH", .program.display())]
+    CannotStart { program: PathBuf, reason: String },
     #[error("cannot {action} {}: {reason}; check the file, its folder and their permissions", .path.display())]
     Io { action: &'static str, path: PathBuf, reason: io::Error },
 }
 
 impl ShipError {
     /// Maps a system's error, naming what was tried with which file.
-    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ShipError {
-        move |reason| ShipError::Io { action, path: path.to_owned(), reason }
+    pub(super) fn io(action: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |reason| Self::Io { action, path: path.to_owned(), reason }
     }
 
-    pub(super) fn read(path: &Path) -> impl FnOnce(io::Error) -> ShipError {
-        ShipError::io("read", path)
+    /// Whether it only says that a stop came while a file was read.
+    pub(super) fn is_stop(&self) -> bool {
+        matches!(self, Self::Io { reason, .. } if reason.kind() == ErrorKind::Interrupted)
+    }
+
+    pub(super) fn read(path: &Path) -> impl Fn(io::Error) -> Self {
+        Self::io("read", path)
     }
 }

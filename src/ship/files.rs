@@ -4,24 +4,26 @@
 //! copied. None is passed over: one that is missing is an error, unless that was allowed.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use log::warn;
 
 use super::ShipOptions;
-use super::closed_files::{self, ClosedFiles, Label};
 use super::error::ShipError;
-use super::follow::Stopping;
-use super::position::{Mark, Position};
+use super::position::{Label, Position};
+use super::signals::Signals;
 use super::source::{FileId, Found, Source, id_at};
+use crate::recorder::{closed_label, compressed_name};
 
 /// The files that are there.
 pub(super) struct Files<'o> {
     options: &'o ShipOptions,
-    closed: ClosedFiles,
-    /// Closed files that are waiting, current or done.
-    known: BTreeSet<Label>,
+    signals: &'o Signals,
+    /// Closed files that were seen since we run: they are waiting, current or done.
+    pub(super) known: BTreeSet<Label>,
     /// What had the recording's name at the last look at the folder.
     live: Option<FileId>,
 }
@@ -31,161 +33,124 @@ impl<'o> Files<'o> {
     ///
     /// # Errors
     /// When there is no file of such a recording.
-    pub(super) fn of(options: &'o ShipOptions) -> Result<Files<'o>, ShipError> {
-        let closed = closed_files::list(&options.file).map_err(ShipError::read(&options.file))?;
-        let live = id_at(&options.file);
-        if live.is_none() && closed.is_empty() {
-            return Err(ShipError::NoRecording(options.file.clone()));
+    pub(super) fn of(options: &'o ShipOptions, signals: &'o Signals) -> Result<Self, ShipError> {
+        let out = &options.file;
+        let live = id_at(out);
+        let known = closed_files(out)?;
+        if live.is_none() && known.is_empty() {
+            return Err(ShipError::NoRecording(out.clone()));
         }
-        Ok(Files { options, known: closed.keys().cloned().collect(), closed, live })
+        Ok(Self { options, signals, known, live })
     }
 
-    /// At the very first start: everything is to be shipped, or nothing that is there.
-    pub(super) fn begin(&self, position: &mut Position, from_now: bool) {
-        if from_now {
-            position.passed = self.known.last().cloned();
-        } else {
-            position.waiting = self.known.iter().cloned().collect();
-        }
-    }
-
-    /// Opens the file in which `position` is; `None` when it is gone and that is allowed.
+    /// Opens the file in which `position` is; `None` when nothing of it has been read, or when it is
+    /// gone and that is allowed.
     ///
     /// # Errors
     /// When it is nowhere, or shorter than the position.
     pub(super) fn find(
         &mut self,
         position: &mut Position,
-        stopping: Stopping<'_>,
-    ) -> Result<Option<Source>, ShipError> {
-        let current = position.file.clone();
+    ) -> Result<Option<Source<'o>>, ShipError> {
+        let newer = self.known.iter().filter(|label| Some(*label) > position.passed.as_ref());
+        position.waiting.extend(newer.cloned());
         let mark = position.known_by();
-        let (found, newer) = loop {
-            // The live file may have been closed since; then it is the oldest of the newer ones. An
-            // older one can only be it when a clock was set back.
-            let others = self.closed.keys().filter(|label| Some(*label) != current.as_ref());
-            let (newer, older): (Vec<_>, Vec<_>) =
-                others.cloned().partition(|label| Some(label) > position.passed.as_ref());
-            let mut places: Vec<Option<Label>> = current.iter().cloned().map(Some).collect();
-            // Of which nothing was read is known by its name alone.
-            let is_marked = mark.offset > 0;
-            if is_marked || current.is_none() {
-                places.extend(newer.iter().cloned().map(Some));
-                places.push(None);
-            }
-            if is_marked {
-                places.extend(older.into_iter().rev().map(Some));
-            }
-            let found = self.open_marked(&places, &mark, stopping)?;
-            // A file that was closed meanwhile may be the one.
-            if !self.look()? {
-                break (found, newer);
-            }
-        };
-        let mut waiting: BTreeSet<Label> = position.waiting.drain(..).chain(newer).collect();
-        self.known.extend(waiting.iter().cloned());
-        let source = if let Some((place, source)) = found {
-            waiting.retain(|label| Some(label) != place.as_ref());
-            position.passed = position.passed.take().max(place.clone());
-            position.file = place;
-            Some(source)
-        } else {
-            self.allow_missing(position)?;
-            None
-        };
-        position.waiting = waiting.into_iter().collect();
-        Ok(source)
-    }
-
-    /// The first of these places (`None` is the live file) whose file has the mark.
-    fn open_marked(
-        &self,
-        places: &[Option<Label>],
-        mark: &Mark,
-        stopping: Stopping<'_>,
-    ) -> Result<Option<(Option<Label>, Source)>, ShipError> {
-        let mut shorter = None;
-        for place in places {
-            let file = self.path(place.as_ref());
-            let mut source = match Source::open(&file) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                source => source.map_err(ShipError::read(&file))?,
-            };
-            match source.has(mark, stopping).map_err(ShipError::read(&file))? {
-                Found::Same => return Ok(Some((place.clone(), source))),
-                Found::OtherFile => {}
-                Found::Shorter(length) => {
-                    let offset = mark.offset;
-                    shorter.get_or_insert(ShipError::Shorter { file, length, offset });
+        if mark.offset == 0 {
+            position.waiting.extend(position.file.take());
+            return Ok(None);
+        }
+        let out = &self.options.file;
+        loop {
+            let closed = closed_files(out)?;
+            let mut shorter = None;
+            // Most often it still has the name that it had; else it was closed, not long ago.
+            let others = closed.iter().rev().cloned().map(Some);
+            for place in [position.file.clone(), None].into_iter().chain(others) {
+                let Some(mut source) = self.open(place.as_ref())? else { continue };
+                match source.has(&mark)? {
+                    Found::Same => {
+                        self.known.extend(place.clone());
+                        position.enter(place);
+                        return Ok(Some(source));
+                    }
+                    Found::OtherFile => {}
+                    Found::Shorter(length) => {
+                        let (file, offset) = (source.path, mark.offset);
+                        shorter.get_or_insert(ShipError::Shorter { file, length, offset });
+                    }
                 }
             }
+            // A file that was closed meanwhile may be the one.
+            if closed == closed_files(out)? {
+                return shorter.map_or_else(|| self.allow_missing(position), Err);
+            }
         }
-        shorter.map_or(Ok(None), Err)
     }
 
     /// The file that `position` is in is nowhere.
-    fn allow_missing(&self, position: &mut Position) -> Result<(), ShipError> {
-        let file = self.path(position.file.as_ref());
-        let offset = position.mark.offset;
+    fn allow_missing(&self, position: &mut Position) -> Result<Option<Source<'o>>, ShipError> {
+        let out = &self.options.file;
+        let file = position.file.as_ref().map_or_else(|| out.clone(), |label| label.path(out));
         if self.options.skip_missing {
+            let offset = position.mark.offset;
             warn!("{} is gone; what came behind its byte {offset} is left out", file.display());
             position.batch = None;
-            return Ok(());
+            return Ok(None);
         }
-        if position.file.is_some() && !file.exists() {
+        if position.file.is_some() && self.open(position.file.as_ref())?.is_none() {
             return Err(ShipError::Removed(file));
         }
-        let (out, position) = (self.options.file.clone(), self.options.position_path());
-        Err(ShipError::Lost { out, position })
+        Err(ShipError::Lost { out: out.clone(), position: self.options.position_path() })
     }
 
-    fn path(&self, place: Option<&Label>) -> PathBuf {
+    /// Opens a closed file, compressed or not, or the live one; `None` when it is not there.
+    fn open(&self, place: Option<&Label>) -> Result<Option<Source<'o>>, ShipError> {
         let out = &self.options.file;
-        place.map_or_else(
-            || out.clone(),
-            |label| self.closed.get(label).cloned().unwrap_or_else(|| label.path(out)),
-        )
-    }
-
-    /// Reads the folder again. Whether other closed files are there than before.
-    fn look(&mut self) -> Result<bool, ShipError> {
-        let out = &self.options.file;
-        self.live = id_at(out);
-        let closed = closed_files::list(out).map_err(ShipError::read(out))?;
-        let others = !closed.keys().eq(self.closed.keys());
-        self.closed = closed;
-        Ok(others)
-    }
-
-    /// Notes files that were closed since the last look, `current` among them perhaps. Whether
-    /// anything is new.
-    pub(super) fn note_new(
-        &mut self,
-        position: &mut Position,
-        mut current: Option<&mut Source>,
-    ) -> Result<bool, ShipError> {
-        self.look()?;
-        let new = self.closed.iter().filter(|(label, _)| !self.known.contains(label));
-        let new: Vec<(Label, PathBuf)> = new.map(|(l, p)| (l.clone(), p.clone())).collect();
-        for (label, path) in &new {
-            let current = current.as_mut().filter(|_| position.file.is_none());
-            // Renamed by now, it will be looked at again under that name.
-            let is_current = current.is_some_and(|it| it.is_now_at(path).unwrap_or(false));
-            if is_current {
-                position.passed = position.passed.take().max(Some(label.clone()));
-                position.file = Some(label.clone());
-            } else {
-                position.waiting.push(label.clone());
+        let paths = place.map_or_else(
+            || vec![out.clone()],
+            // In this order: while it is being compressed, one of both is there.
+            |label| vec![label.path(out), compressed_name(&label.path(out))],
+        );
+        for path in paths {
+            if let Some(source) = Source::open(&path, self.signals)? {
+                return Ok(Some(source));
             }
-            self.known.insert(label.clone());
         }
-        position.waiting.sort();
-        Ok(!new.is_empty())
+        Ok(None)
     }
 
     /// Whether the live file is another one than at the last look: something was closed.
     pub(super) fn have_changed(&self) -> bool {
         id_at(&self.options.file) != self.live
+    }
+
+    /// Notes files that were closed since the last look, `current` among them perhaps.
+    pub(super) fn note_new(
+        &mut self,
+        position: &mut Position,
+        mut current: Option<&mut Source<'o>>,
+    ) -> Result<(), ShipError> {
+        let out = &self.options.file;
+        self.live = id_at(out);
+        for label in closed_files(out)? {
+            if !self.known.insert(label.clone()) {
+                continue;
+            }
+            let is_current = match (&mut current, self.open(Some(&label))?) {
+                (Some(current), Some(mut closed))
+                    if position.file.is_none() && self.live != Some(current.id) =>
+                {
+                    current.begins_like(&mut closed)?
+                }
+                _ => false,
+            };
+            if is_current {
+                position.enter(Some(label));
+            } else {
+                position.waiting.insert(label);
+            }
+        }
+        Ok(())
     }
 
     /// Opens the file that comes behind `current`; `None` when there is none yet.
@@ -195,45 +160,99 @@ impl<'o> Files<'o> {
     pub(super) fn open_next(
         &mut self,
         position: &mut Position,
-        mut current: Option<&mut Source>,
-    ) -> Result<Option<Source>, ShipError> {
+        mut current: Option<&mut Source<'o>>,
+    ) -> Result<Option<Source<'o>>, ShipError> {
         loop {
+            // Opened first: what was closed before it began is found after it.
+            let live = self.open(None)?;
             self.note_new(position, current.as_deref_mut())?;
-            if let Some(label) = position.waiting.first().cloned() {
-                let path = self.path(Some(&label));
-                match Source::open(&path) {
-                    Ok(source) => {
-                        position.waiting.remove(0);
-                        position.passed = position.passed.take().max(Some(label.clone()));
-                        position.file = Some(label);
-                        return Ok(Some(source));
-                    }
-                    Err(error) if error.kind() != ErrorKind::NotFound => {
-                        return Err(ShipError::read(&path)(error));
-                    }
-                    // Compressed in this moment: it is there under its other name.
-                    Err(_) if self.look()? || self.closed.contains_key(&label) => {}
-                    Err(_) if self.options.skip_missing => {
-                        warn!("{} was removed before it was shipped; left out", path.display());
-                        position.waiting.remove(0);
-                    }
-                    Err(_) => return Err(ShipError::Removed(path)),
+            let Some(label) = position.waiting.first().cloned() else {
+                let next = live.filter(|live| current.is_none_or(|it| it.id != live.id));
+                if next.is_some() {
+                    position.enter(None);
                 }
-                continue;
-            }
-            let out = &self.options.file;
-            if current.as_ref().map(|it| it.id()) == self.live {
-                return Ok(None);
-            }
-            let source = match Source::open(out) {
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                source => source.map_err(ShipError::read(out))?,
+                return Ok(next);
             };
-            // Otherwise something was closed while we looked, and comes first.
-            if !self.look()? && self.live == Some(source.id()) {
-                position.file = None;
+            if let Some(source) = self.open(Some(&label))? {
+                position.enter(Some(label));
                 return Ok(Some(source));
             }
+            let path = label.path(&self.options.file);
+            if !self.options.skip_missing {
+                return Err(ShipError::Removed(path));
+            }
+            warn!("{} was removed before it was shipped; left out", path.display());
+            position.waiting.remove(&label);
         }
+    }
+}
+
+/// The closed files beside `out`, oldest first.
+fn closed_files(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
+    let mut found = look(out)?;
+    // While a file gets its other name, a reading of the folder may see neither.
+    loop {
+        let again = look(out)?;
+        if again == found {
+            return Ok(found);
+        }
+        found = again;
+    }
+}
+
+fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
+    let names = names_beside(out).map_err(ShipError::read(out))?;
+    let labels = names.iter().filter_map(|name| {
+        let name = Path::new(name);
+        let compressed = name.extension().is_some_and(|ending| ending == "gz");
+        let plain = if compressed { name.file_stem() } else { name.file_name() };
+        Label::parse(closed_label(out, plain?)?)
+    });
+    Ok(labels.collect())
+}
+
+/// All names in the folder of `path`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let entries = fs::read_dir(folder.unwrap_or(Path::new(".")))?;
+    entries.map(|entry| Ok(entry?.file_name())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::closed_files;
+
+    #[test]
+    fn closed_files_are_found_in_the_order_in_which_they_were_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = [
+            "op1-2026-11-22.csv.gz",
+            "op1-2026-11-23T09.csv",
+            "op1-2026-11-23T14.csv.gz",
+            "op1-2026-11-23T14-2.csv",
+            "op1-2026-11-23T14-10.csv.gz",
+            "op1-2026-11-23.csv",
+            "op1-2026-11-24T00.csv",
+        ];
+        let others = [
+            "op1.csv",
+            "op1-2026-11-22.coverage.csv",
+            "op1-2026-11-21.csv.gz.part",
+            "op1-old.csv",
+            "op2-2026-11-22.csv",
+            "op1-2026-11-23T09.csv.gz",
+        ];
+        for name in names.iter().chain(&others) {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        let out = directory.path().join("op1.csv");
+        let found: Vec<_> =
+            closed_files(&out).unwrap().iter().map(|label| label.path(&out)).collect();
+        assert_eq!(found, names.map(|name| directory.path().join(name.trim_end_matches(".gz"))));
     }
 }

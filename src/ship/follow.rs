@@ -1,23 +1,22 @@
 //! The next rows of the recording, cut into batches, and what becomes of the position.
 //!
-//! Main thread. While a recorder runs, only what that has forced to the disk is read. Bytes that
-//! were shipped must stay what they were: a file that is shorter or other than before is an error.
+//! Main thread. Bytes that were shipped must stay what they were: a file that is shorter or other
+//! than before is an error.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use memchr::memchr;
 
-use super::ShipOptions;
+use super::command::Batch;
 use super::error::ShipError;
 use super::files::Files;
-use super::position::{Bounds, Fingerprint, Mark, Position};
-use super::progress::Lag;
-use super::reach::Reach;
-use super::rows::Rows;
-use super::source::{Found, PIECE, Source, columns};
+use super::position::{Fingerprint, MARK_BYTES, Mark, Position, replace};
+use super::progress::{Lag, milliseconds};
+use super::rows::{LONGEST_LINE, Rows};
+use super::source::{Found, PIECE, Reach, Source, columns};
+use super::{From, ShipOptions};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::text::counted;
@@ -25,16 +24,13 @@ use crate::text::counted;
 /// How often the files are looked at while there is nothing to ship.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Asks whether somebody wants the end.
-pub(super) type Stopping<'s> = &'s mut dyn FnMut() -> bool;
-
 /// What a look at the recording finds.
 pub(super) enum Look {
     /// A batch.
     Batch,
     /// Nothing yet; the next look is due then.
     Nothing(Instant),
-    /// With `--once`: everything is shipped.
+    /// In a hurry: everything is shipped.
     End,
 }
 
@@ -43,323 +39,243 @@ pub(super) struct Follower<'o> {
     options: &'o ShipOptions,
     files: Files<'o>,
     position: Position,
-    /// Whether the position has changed since it was written.
-    unsaved: bool,
-    source: Option<Source>,
-    /// The current file's, with its line end; empty as long as it is not there.
-    header: Vec<u8>,
-    rows: Rows,
-    piece: Vec<u8>,
+    /// What was written of it at last.
+    saved: String,
+    /// The current file.
+    source: Option<Source<'o>>,
     reach: Reach,
+    pub(super) rows: Rows,
+    piece: Vec<u8>,
     /// When a row behind the last batch was seen for the first time.
-    seen: Option<(Instant, i64)>,
-    /// How long the live file was when `--once` came to its end for the first time.
-    once_length: Option<u64>,
+    seen: Option<Instant>,
+    /// How long the live file was when its end was reached in a hurry for the first time.
+    end: Option<u64>,
 }
 
 impl<'o> Follower<'o> {
-    /// At `position`, or at the beginning.
+    /// At the position of the last run, or at the beginning.
+    ///
+    /// # Errors
+    /// When the file of `position` is missing or has changed, or when a stop comes meanwhile.
     pub(super) fn resume(
         options: &'o ShipOptions,
+        files: Files<'o>,
         position: Option<Position>,
-        stopping: Stopping<'_>,
-    ) -> Result<Follower<'o>, ShipError> {
-        let mut files = Files::of(options)?;
-        let first_start = position.is_none();
-        let mut position = match position {
-            Some(position) => position,
-            None => Position::begin().map_err(ShipError::read(Path::new("/dev/urandom")))?,
-        };
-        let mut source = None;
-        if first_start {
-            files.begin(&mut position, options.begins_now());
-        } else if position.file_number > 0 {
-            source = files.find(&mut position, stopping)?;
-        }
-        let mut follower = Follower {
+    ) -> Result<Self, ShipError> {
+        let from_now = position.is_none() && options.from == Some(From::Now);
+        let position = position.map_or_else(Position::begin, Ok);
+        let mut follower = Self {
             options,
             files,
-            position,
-            unsaved: true,
-            source,
-            header: Vec::new(),
-            rows: Rows::default(),
-            piece: vec![0; PIECE],
+            position: position.map_err(ShipError::read(Path::new("/dev/urandom")))?,
+            saved: String::new(),
+            source: None,
             reach: Reach::default(),
+            rows: Rows::new(options.limits),
+            piece: vec![0; PIECE],
             seen: None,
-            once_length: None,
+            end: None,
         };
-        if first_start && options.begins_now() {
-            while matches!(follower.look_for(true, stopping)?, Look::Batch) {
+        if from_now {
+            follower.position.passed = follower.files.known.last().cloned();
+            while matches!(follower.look(true)?, Look::Batch) {
                 follower.begin_batch()?;
                 follower.pass_batch();
             }
+        } else {
+            follower.source = follower.files.find(&mut follower.position)?;
         }
         Ok(follower)
     }
 
-    pub(super) fn position(&self) -> &Position {
-        &self.position
-    }
-
     /// Writes the position down, if it has changed.
+    ///
+    /// # Errors
+    /// When it cannot be written.
     pub(super) fn save(&mut self) -> Result<(), ShipError> {
-        if self.unsaved {
+        let text = self.position.text();
+        if text != self.saved {
             let path = self.options.position_path();
-            self.position.store(&path).map_err(ShipError::io("write", &path))?;
-            self.unsaved = false;
+            replace(&path, &text).map_err(ShipError::io("write", &path))?;
+            self.saved = text;
         }
         Ok(())
     }
 
-    /// The file that we are in.
-    pub(super) fn path(&self) -> &Path {
-        self.source.as_ref().map_or(&self.options.file, Source::path)
-    }
-
-    /// Its header.
-    pub(super) fn header(&self) -> &[u8] {
-        &self.header
-    }
-
-    /// The rows of the next batch.
-    pub(super) fn rows(&self) -> &Rows {
-        &self.rows
-    }
-
-    /// Where rows that are not accepted begin.
-    fn start(&self) -> u64 {
-        self.position.mark.offset.max(self.header.len() as u64)
-    }
-
-    /// Looks for the next batch.
-    pub(super) fn look(&mut self, stopping: Stopping<'_>) -> Result<Look, ShipError> {
-        self.look_for(self.options.once, stopping)
-    }
-
-    /// The same; in a `hurry` no further rows are waited for.
-    fn look_for(&mut self, hurry: bool, stopping: Stopping<'_>) -> Result<Look, ShipError> {
+    /// Looks for the next batch; in a `hurry` it waits for no further rows.
+    ///
+    /// # Errors
+    /// When a file is missing, or is shorter or other than it was; when a stop comes.
+    pub(super) fn look(&mut self, hurry: bool) -> Result<Look, ShipError> {
         if self.files.have_changed() {
-            self.unsaved |= self.files.note_new(&mut self.position, self.source.as_mut())?;
+            self.files.note_new(&mut self.position, self.source.as_mut())?;
         }
         let now = Instant::now();
         let nothing = Look::Nothing(now + LOOK_EVERY);
-        while !stopping() {
-            if self.source.is_none() && !self.next_file()? {
+        loop {
+            if self.read()? {
+                let Reach { limit, length, closed } = self.reach;
+                // Rows that are not forced to the disk yet are waited for from now on.
+                if length > self.start() {
+                    self.seen.get_or_insert(now);
+                }
+                if self.rows.count > 0 {
+                    let due = self.seen.unwrap_or(now) + self.options.batch_wait;
+                    let ready = self.rows.full || hurry || closed || due <= now;
+                    let wait = || Look::Nothing(due.min(now + LOOK_EVERY));
+                    return Ok(if ready { Look::Batch } else { wait() });
+                }
+                if !closed {
+                    let all = hurry && limit >= *self.end.get_or_insert(length);
+                    return Ok(if all { Look::End } else { nothing });
+                }
+            }
+            if !self.next_file()? {
                 return Ok(if hurry { Look::End } else { nothing });
             }
-            if self.position.batch.is_some() {
-                return Ok(if self.read_again(stopping)? { Look::Batch } else { nothing });
-            }
-            if let Some(source) = &self.source {
-                let has_label = self.position.file.is_some();
-                self.reach = self.reach.find(&self.options.file, source, has_label)?;
-            }
-            if !self.read_rows(stopping)? {
-                // Full, or asked to stop.
-                return self.unless_changed(if self.rows.is_full() {
-                    Look::Batch
-                } else {
-                    nothing
-                });
-            }
-            let Reach { limit, length, closed, .. } = self.reach;
-            if self.rows.count() > 0 {
-                let (seen_at, _) = *self.seen.get_or_insert_with(|| (now, now_ms()));
-                let due = seen_at + self.options.batch_wait;
-                if hurry || closed || due <= now {
-                    return self.unless_changed(Look::Batch);
-                }
-                return Ok(Look::Nothing(due.min(now + LOOK_EVERY)));
-            }
-            // Rows that are not forced to the disk yet are waited for from now on.
-            if length > self.start() {
-                self.seen.get_or_insert_with(|| (now, now_ms()));
-            }
-            if closed {
-                if !self.next_file()? {
-                    return Ok(if hurry { Look::End } else { nothing });
-                }
-            } else {
-                let all = hurry && limit >= *self.once_length.get_or_insert(length);
-                return Ok(if all { Look::End } else { nothing });
-            }
         }
-        Ok(nothing)
     }
 
-    /// Reads whole rows for the next batch; `false` when there may be more.
-    fn read_rows(&mut self, stopping: Stopping<'_>) -> Result<bool, ShipError> {
-        let Some(source) = &mut self.source else { return Ok(true) };
-        let Reach { limit, length, closed, .. } = self.reach;
-        let Mark { offset, .. } = self.position.mark;
+    /// Reads rows of the current file until a batch is full or no more may be read; `false` when
+    /// there is no current file.
+    fn read(&mut self) -> Result<bool, ShipError> {
+        let Some(source) = &mut self.source else { return Ok(false) };
+        self.reach = source.reach(&self.options.file, self.position.file.is_some())?;
+        source.find_header()?;
+        let Reach { limit, length, closed } = self.reach;
+        let start = self.position.mark.offset.max(source.header.len() as u64);
+        let offset = self.position.known_by().offset;
         if length < offset {
-            return Err(ShipError::Shorter { file: source.path().to_owned(), length, offset });
+            return Err(ShipError::Shorter { file: source.path.clone(), length, offset });
         }
-        if self.header.is_empty() && limit > 0 {
-            self.header = source.header()?.unwrap_or_default();
+        if let Some((end, rows)) = self.position.batch {
+            // The one that was under way before a restart; its end has been looked at.
+            let length = usize::try_from(end.offset.saturating_sub(start)).unwrap_or_default();
+            self.rows.set_batch(source.read_up_to(start, length)?, rows);
+            return Ok(true);
         }
-        let start = offset.max(self.header.len() as u64);
         if length < start + self.rows.length() as u64 {
             // What was read is gone, but none of it was shipped.
             self.rows.clear();
         }
-        while !self.header.is_empty() && !self.rows.is_full() {
-            if stopping() {
-                return Ok(false);
-            }
+        while !source.header.is_empty() && !self.rows.full {
             let at = start + self.rows.length() as u64;
             let room = usize::try_from(limit.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
-            let count = match source.read_at(at, &mut self.piece[..room], stopping) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(false),
-                count => count.map_err(ShipError::read(source.path()))?,
-            };
+            let count = source.read_at(at, &mut self.piece[..room])?;
             // What a power cut has left is no row, and nothing behind it is.
             let nul = if closed { None } else { memchr(0, &self.piece[..count]) };
-            if count == 0 && closed {
-                self.rows.finish(self.options.limits);
-            } else {
-                self.rows.push(&self.piece[..nul.unwrap_or(count)], self.options.limits);
-            }
+            self.rows.push(&self.piece[..nul.unwrap_or(count)], closed && count == 0);
             if count == 0 || nul.is_some() {
                 break;
             }
-            if self.rows.is_endless() {
-                return Err(ShipError::EndlessRow {
-                    file: source.path().to_owned(),
-                    offset: start,
-                });
+            if self.rows.count == 0 && self.rows.length() > LONGEST_LINE {
+                let file = source.path.clone();
+                return Err(ShipError::EndlessRow { file, offset: start });
             }
         }
         if !closed {
             self.rows.drop_rest();
         }
-        Ok(!self.rows.is_full())
-    }
-
-    /// Reads the batch that was under way before a restart; `false` when asked to stop meanwhile.
-    fn read_again(&mut self, stopping: Stopping<'_>) -> Result<bool, ShipError> {
-        let (Some(source), Some(batch)) = (&mut self.source, self.position.batch) else {
-            return Ok(false);
-        };
-        if self.rows.count() > 0 {
-            return Ok(true);
-        }
-        self.header = source.header()?.unwrap_or_default();
-        let file = || source.path().to_owned();
-        let start = self.position.mark.offset.max(self.header.len() as u64);
-        let changed = || ShipError::Changed { file: file(), offset: batch.to };
-        let length = batch.to.checked_sub(start).and_then(|length| usize::try_from(length).ok());
-        let length = length.ok_or_else(changed)?;
-        while self.rows.length() < length {
-            let room = PIECE.min(length - self.rows.length());
-            let at = start + self.rows.length() as u64;
-            match source.read_at(at, &mut self.piece[..room], stopping) {
-                Ok(0) => {
-                    let file = source.path().to_owned();
-                    return Err(ShipError::Shorter { file, length: at, offset: batch.to });
-                }
-                Ok(count) => self.rows.push(&self.piece[..count], self.options.limits),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {
-                    self.rows.clear();
-                    return Ok(false);
-                }
-                Err(error) => return Err(ShipError::read(source.path())(error)),
-            }
-        }
-        if self.rows.cut_at(length) != Some(batch.rows) {
-            let file = source.path().to_owned();
-            return Err(ShipError::Changed { file, offset: batch.to });
-        }
         Ok(true)
-    }
-
-    /// Gives `look` if the bytes before the position are still those that were shipped.
-    fn unless_changed(&mut self, look: Look) -> Result<Look, ShipError> {
-        let Some(source) = self.source.as_mut().filter(|_| !self.reach.closed) else {
-            return Ok(look);
-        };
-        match source
-            .has(&self.position.mark, &mut || false)
-            .map_err(ShipError::read(source.path()))?
-        {
-            Found::Same => Ok(look),
-            _ => Err(ShipError::Changed {
-                file: source.path().to_owned(),
-                offset: self.position.mark.offset,
-            }),
-        }
     }
 
     /// Goes on with the next file, if there is one.
     fn next_file(&mut self) -> Result<bool, ShipError> {
         let next = self.files.open_next(&mut self.position, self.source.as_mut())?;
-        // The name of the one that was left may have become known.
-        self.unsaved = true;
         let Some(next) = next else { return Ok(false) };
         let rest = self.rows.length();
         if rest > 0 {
             let bytes = counted(rest as u64, "byte");
             warn!("{bytes} behind the last row of {} are no row; left out", self.path().display());
         }
-        info!("going on with {}", next.path().display());
+        info!("going on with {}", next.path.display());
         self.source = Some(next);
         self.position.file_number += 1;
         self.position.mark = Mark::default();
-        self.header.clear();
         self.rows.clear();
-        (self.seen, self.once_length, self.reach) = (None, None, Reach::default());
+        (self.seen, self.end) = (None, None);
         Ok(true)
     }
 
     /// Fixes the bounds of the next batch; they stay until it is accepted.
-    pub(super) fn begin_batch(&mut self) -> Result<Bounds, ShipError> {
-        if let Some(batch) = self.position.batch {
-            return Ok(batch);
+    ///
+    /// # Errors
+    /// When the bytes before it are no longer those that were shipped.
+    pub(super) fn begin_batch(&mut self) -> Result<(), ShipError> {
+        let (start, mark) = (self.start(), self.position.mark);
+        let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {
+            return Ok(());
+        };
+        if !self.reach.closed && source.has(&mark)? != Found::Same {
+            return Err(ShipError::Changed { file: source.path.clone(), offset: mark.offset });
         }
-        let to = self.start() + self.rows.batch().len() as u64;
-        let tail = Fingerprint::of_end(self.rows.batch());
-        let batch = Bounds { to, rows: self.rows.count(), tail };
-        if let Some(source) = &mut self.source {
-            let head = source.head(to).map_err(ShipError::read(source.path()))?;
-            self.position.mark.head = head;
-        }
-        self.position.batch = Some(batch);
-        self.unsaved = true;
-        Ok(batch)
+        let bytes = self.rows.batch();
+        let to = start + bytes.len() as u64;
+        // The first half at most: a file that was cut is then still known as the one it was.
+        let length = usize::try_from(to / 2).unwrap_or(MARK_BYTES).min(MARK_BYTES);
+        let head = Fingerprint::of(&source.read_up_to(0, length)?);
+        let tail = Fingerprint::of(&bytes[bytes.len().saturating_sub(MARK_BYTES)..]);
+        self.position.batch = Some((Mark { offset: to, head, tail }, self.rows.count));
+        Ok(())
     }
 
-    /// The batch was accepted.
-    pub(super) fn accepted(&mut self) {
-        self.position.accepted += self.rows.count();
+    /// The batch under way, for CMD.
+    pub(super) fn batch(&self) -> Batch<'_> {
+        let source = self.source.as_ref().filter(|_| self.options.header);
+        Batch {
+            id: self.position.batch_id(),
+            rows: self.rows.count,
+            file: self.path(),
+            header: source.map_or(b"", |source| &source.header),
+            bytes: self.rows.batch(),
+        }
+    }
+
+    /// The batch was accepted; gives how many rows it had.
+    pub(super) fn accepted(&mut self) -> u64 {
+        let rows = self.rows.count;
+        self.position.accepted += rows;
         self.pass_batch();
+        rows
     }
 
     fn pass_batch(&mut self) {
         self.position.mark = self.position.known_by();
         self.position.batch = None;
-        self.unsaved = true;
-        self.rows.drop_batch(self.options.limits);
+        self.rows.drop_batch();
         self.seen = None;
     }
 
     /// How much is still to be shipped.
     pub(super) fn lag(&self) -> Lag {
-        let (count, bytes) = (self.rows.count(), self.rows.batch().len() as u64);
+        let (count, bytes) = (self.rows.count, self.rows.batch().len() as u64);
         let behind = match self.reach.length {
             u64::MAX => 0,
             length => length.saturating_sub(self.start() + bytes),
         };
         let more = behind.saturating_mul(count).checked_div(bytes).unwrap_or(0);
-        let since_ms = self.first_received_ms().or(self.seen.map(|(_, seen_ms)| seen_ms));
+        let seen_ms = || Some(now_ms() - milliseconds(self.seen?.elapsed()));
+        let since_ms = self.first_received_ms().or_else(seen_ms);
         Lag { rows: count + more, files: self.position.waiting.len(), since_ms }
     }
 
     /// When the first row of the batch was received, where the file has a column for it.
     fn first_received_ms(&self) -> Option<i64> {
-        let column = columns(&self.header)?.iter().position(|it| *it == Column::ReceivedMs)?;
+        let columns = columns(&self.source.as_ref()?.header)?;
+        let column = columns.iter().position(|it| *it == Column::ReceivedMs)?;
         let mut reader = csv::ReaderBuilder::new();
         let reader = reader.has_headers(false).from_reader(self.rows.batch());
         reader.into_records().next()?.ok()?.get(column)?.parse().ok()
+    }
+
+    /// The file that we are in.
+    fn path(&self) -> &Path {
+        self.source.as_ref().map_or(&self.options.file, |source| &source.path)
+    }
+
+    /// Where rows that are not accepted begin.
+    fn start(&self) -> u64 {
+        let header = self.source.as_ref().map_or(0, |source| source.header.len());
+        self.position.mark.offset.max(header as u64)
     }
 }

@@ -1,27 +1,25 @@
 //! `ship`: brings a recording, batch by batch, to a command of the user's, and loses nothing.
 //!
 //! Main thread alone, until everything is shipped or a signal comes. The recording is only read;
-//! the one file written is the position. In reading order: `follow` finds the next rows (`files`:
-//! in which file; `source`: one file; `reach`: how far it may be read; `rows`: cut into batches),
-//! `position` remembers, `command` runs CMD, `signals` waits, `progress` tells.
+//! the files written are the position and its lock. In reading order: `follow` finds the next rows
+//! (`files`: in which file; `source`: one file, and how far it may be
+//! read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
+//! `progress` tells.
 
-mod closed_files;
 mod command;
 mod error;
 mod files;
 mod follow;
-mod name_lock;
 mod position;
 mod progress;
-mod reach;
 mod rows;
 mod signals;
 mod source;
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -29,16 +27,15 @@ use log::info;
 
 use crate::clock::now_ms;
 use crate::config::values;
-use crate::error::{EXIT_INTERRUPTED, EXIT_OK, Error};
-use crate::feed::{Backoff, Next, Outcome as Attempt};
+use crate::error::Error;
+use crate::feed::{Backoff, Next, Outcome};
 use crate::logging;
 use crate::terminal::ERASE;
 use crate::text::counted;
-use command::{Delivery, Outcome};
 use error::ShipError;
+use files::Files;
 use follow::{Follower, Look};
-use name_lock::{LockError, NameLock};
-use position::{LoadError, Position};
+use position::Position;
 use progress::Progress;
 use signals::Signals;
 
@@ -147,10 +144,6 @@ fn size(given: &str) -> Result<usize, String> {
 }
 
 impl ShipOptions {
-    fn begins_now(&self) -> bool {
-        self.from == Some(From::Now)
-    }
-
     /// `op1.csv.ship-NAME`.
     fn position_path(&self) -> PathBuf {
         self.beside("")
@@ -158,12 +151,11 @@ impl ShipOptions {
 
     /// One that was moved aside.
     fn damaged_position(&self) -> Option<PathBuf> {
-        let stem = self.beside(DAMAGED);
-        let stem = stem.file_name()?.as_encoded_bytes();
-        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut entries = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?.flatten();
-        let found = entries.find(|it| it.file_name().as_encoded_bytes().starts_with(stem))?;
-        Some(self.file.with_file_name(found.file_name()))
+        let begin = self.beside(DAMAGED);
+        let begin = begin.file_name()?.as_encoded_bytes();
+        let mut names = files::names_beside(&self.file).ok()?.into_iter();
+        let found = names.find(|name| name.as_encoded_bytes().starts_with(begin))?;
+        Some(self.file.with_file_name(found))
     }
 
     fn beside(&self, ending: &str) -> PathBuf {
@@ -184,55 +176,71 @@ pub fn run(options: &ShipOptions) -> Result<u8, Error> {
 
 fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     let signals = Signals::listen();
-    let mut signals = signals.map_err(ShipError::io("listen to signals for", &options.file))?;
+    let signals = &signals.map_err(ShipError::io("listen to signals for", &options.file))?;
     command::look_for(&options.command[0])?;
+    // A refused start leaves nothing behind: only now the lock.
+    let files = Files::of(options, signals)?;
     let _lock = take_lock(options)?;
     let position = load(options)?;
-    let mut follower = Follower::resume(options, position, &mut || signals.stopping())?;
-    follower.save()?;
-    let before = follower.position().accepted;
+    let before = position.as_ref().map_or(0, |position| position.accepted);
+    let mut progress = Progress::new(&options.name, before);
+    let follower = match Follower::resume(options, files, position) {
+        Err(error) if error.is_stop() => {
+            // A place that was found by half is not kept.
+            progress.end(0);
+            return Ok(signals.exit_code());
+        }
+        follower => follower?,
+    };
+    let mut shipping = Shipping { options, follower, signals, progress };
+    shipping.follower.save()?;
     let (file, name) = (options.file.display(), &options.name);
     info!("shipping {file} as {name}, {} accepted before", counted(before, "row"));
-    let progress = Progress::new(name, before);
-    let mut shipping = Shipping { options, follower, signals, progress };
-    let ended = shipping.go_on();
+    let ended = shipping.go_on().or_else(|error| error.is_stop().then_some(()).ok_or(error));
     // Both ways: what was accepted stays accepted.
     let ended = ended.and(shipping.follower.save());
-    let sums = shipping.progress.sums(shipping.follower.rows().count());
-    shipping.progress.last_line(&sums);
-    ended?;
-    Ok(if shipping.signals.insisted() { EXIT_INTERRUPTED } else { EXIT_OK })
+    shipping.progress.end(shipping.follower.rows.count);
+    ended.map(|()| signals.exit_code())
 }
 
-fn take_lock(options: &ShipOptions) -> Result<NameLock, ShipError> {
-    // A refused start leaves nothing behind.
-    files::Files::of(options)?;
+/// Takes the lock of this NAME, which is held for as long as the file is open: the system frees it
+/// however the process ends. The file stays, with the number of its last holder.
+fn take_lock(options: &ShipOptions) -> Result<File, ShipError> {
     let path = options.beside(".lock");
-    NameLock::take(&path).map_err(|error| match error {
-        LockError::Held(process) => ShipError::InUse {
-            file: options.file.display().to_string(),
-            name: options.name.clone(),
-            process,
-        },
-        LockError::Io(error) => ShipError::io("lock", &path)(error),
-    })
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let mut lock = open.map_err(ShipError::io("lock", &path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(ShipError::io("lock", &path)(error)),
+        Err(TryLockError::WouldBlock) => {
+            let number = io::read_to_string(lock).ok().and_then(|text| text.trim().parse().ok());
+            let holder = number.map(|number: u32| format!(" ({number})")).unwrap_or_default();
+            let (file, name) = (options.file.clone(), options.name.clone());
+            return Err(ShipError::InUse { file, name, holder });
+        }
+    }
+    // For the words of the next one only; the lock is what counts.
+    let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    Ok(lock)
 }
 
 /// The position of the last run; `None` at the first start.
 fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
     let path = options.position_path();
-    match Position::load(&path) {
-        Ok(None) if options.from.is_none() => match options.damaged_position() {
-            None => Ok(None),
-            Some(aside) => Err(ShipError::StillDamaged { position: path, aside }),
-        },
-        Ok(position) => Ok(position),
-        Err(LoadError::Io(error)) => Err(ShipError::read(&path)(error)),
-        Err(LoadError::Damaged) => {
+    match fs::read(&path) {
+        Ok(bytes) => {
+            if let Some(position) = str::from_utf8(&bytes).ok().and_then(Position::parse) {
+                return Ok(Some(position));
+            }
             let aside = options.beside(&format!("{DAMAGED}{}", now_ms()));
             fs::rename(&path, &aside).map_err(ShipError::io("move aside", &path))?;
             Err(ShipError::Damaged { position: path, aside })
         }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(ShipError::read(&path)(error)),
+        Err(_) => match options.damaged_position().filter(|_| options.from.is_none()) {
+            Some(aside) => Err(ShipError::StillDamaged { position: path, aside }),
+            None => Ok(None),
+        },
     }
 }
 
@@ -240,15 +248,14 @@ fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
 struct Shipping<'o> {
     options: &'o ShipOptions,
     follower: Follower<'o>,
-    signals: Signals,
+    signals: &'o Signals,
     progress: Progress,
 }
 
 impl Shipping<'_> {
     fn go_on(&mut self) -> Result<(), ShipError> {
         while !self.signals.stopping() {
-            let signals = &mut self.signals;
-            match self.follower.look(&mut || signals.stopping())? {
+            match self.follower.look(self.options.once)? {
                 Look::Batch => self.ship_batch()?,
                 Look::End => break,
                 Look::Nothing(next_look) => {
@@ -264,41 +271,25 @@ impl Shipping<'_> {
 
     /// Has the batch accepted, or ends with a stop.
     fn ship_batch(&mut self) -> Result<(), ShipError> {
-        let batch = self.follower.begin_batch()?;
-        if !self.save() {
-            return Ok(());
-        }
+        self.follower.begin_batch()?;
         let mut backoff = Backoff::default();
-        loop {
+        let mut going_on = self.save();
+        while going_on {
             self.show();
-            let delivery = Delivery {
-                id: self.follower.position().batch_id(batch),
-                rows: batch.rows,
-                file: self.follower.path(),
-                header: if self.options.header { self.follower.header() } else { b"" },
-                bytes: self.follower.rows().batch(),
-            };
-            let (command, timeout) = (&self.options.command, self.options.timeout);
-            let outcome = command::deliver(
-                command,
-                &delivery,
-                timeout,
-                &mut self.signals,
+            let why_not = command::deliver(
+                &self.options.command,
+                &self.follower.batch(),
+                self.options.timeout,
+                self.signals,
                 &mut self.progress,
-            );
-            match outcome? {
-                Outcome::Accepted => {
-                    self.follower.accepted();
-                    self.progress.accepted(batch.rows);
-                    return Ok(());
-                }
-                Outcome::NotAccepted(_) if self.signals.stopping() => return Ok(()),
-                Outcome::NotAccepted(why) => self.progress.failed("a batch is not accepted", &why),
-            }
-            if !self.pause(&mut backoff) {
-                return Ok(());
-            }
+            )?;
+            let Some(why_not) = why_not else {
+                self.progress.accepted(self.follower.accepted());
+                break;
+            };
+            going_on = self.try_again("a batch is not accepted", &why_not, &mut backoff);
         }
+        Ok(())
     }
 
     /// Writes the position down, also when the disk is full for a while; `false` when it could not
@@ -306,8 +297,7 @@ impl Shipping<'_> {
     fn save(&mut self) -> bool {
         let mut backoff = Backoff::default();
         while let Err(error) = self.follower.save() {
-            self.progress.failed("the position is not written", &error.to_string());
-            if !self.pause(&mut backoff) {
+            if !self.try_again("the position is not written", &error.to_string(), &mut backoff) {
                 return false;
             }
         }
@@ -315,9 +305,13 @@ impl Shipping<'_> {
         true
     }
 
-    /// Waits before the next try; `false` when somebody wants the end.
-    fn pause(&mut self, backoff: &mut Backoff) -> bool {
-        let next = backoff.next(Attempt::Unreachable, fastrand::f64());
+    /// Tells of a failure and waits before the next try; `false` when somebody wants the end.
+    fn try_again(&mut self, what: &str, why: &str, backoff: &mut Backoff) -> bool {
+        if self.signals.stopping() {
+            return false;
+        }
+        self.progress.failed(what, why);
+        let next = backoff.next(Outcome::Unreachable, fastrand::f64());
         let (Next::Wait(pause) | Next::WaitKeyShared(pause)) = next;
         let deadline = Instant::now() + pause;
         while !self.signals.stopping() && Instant::now() < deadline {
@@ -327,7 +321,7 @@ impl Shipping<'_> {
     }
 
     fn show(&mut self) {
-        if self.progress.draws() {
+        if self.progress.draws {
             self.progress.lag = self.follower.lag();
         }
     }

@@ -4,16 +4,19 @@
 //! one or the new one; a checksum tells anything else, and then nothing is guessed. It knows closed
 //! files by what stands between `op1-` and `.csv`, and the current one by what is in it.
 
-use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::closed_files::Label;
-use crate::recorder::sync_directory;
+use crate::recorder::{closed_label, sync_directory};
 
 /// The first line. The number changes when an older program must not read it.
-const FORMAT: &str = "finnhub-stream ship 1";
+const FORMAT: &str = "finnhub-stream ship 1\n";
+
+/// Stands for what there is none of.
+const NONE: &str = "-";
 
 /// A mark looks at so many bytes at the beginning of the file, and before the place.
 pub(super) const MARK_BYTES: usize = 4096;
@@ -30,22 +33,28 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of the last bytes, [`MARK_BYTES`] at most.
-    pub(super) fn of_end(bytes: &[u8]) -> Fingerprint {
-        Fingerprint::of(&bytes[bytes.len().saturating_sub(MARK_BYTES)..])
-    }
-
-    pub(super) fn of(bytes: &[u8]) -> Fingerprint {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        Fingerprint { length: bytes.len(), hash }
+        Self { length: bytes.len(), hash }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (length, hash) = text.split_once(' ')?;
+        Some(Self { length: length.parse().ok()?, hash: u64::from_str_radix(hash, 16).ok()? })
     }
 }
 
 impl Default for Fingerprint {
-    fn default() -> Fingerprint {
-        Fingerprint::of(b"")
+    fn default() -> Self {
+        Self::of(b"")
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:016x}", self.length, self.hash)
     }
 }
 
@@ -58,18 +67,40 @@ pub(super) struct Mark {
     pub(super) tail: Fingerprint,
 }
 
-/// The batch under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bounds {
-    /// Where it ends.
-    pub(super) to: u64,
-    pub(super) rows: u64,
-    /// Its last bytes.
-    pub(super) tail: Fingerprint,
+/// What tells a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
+/// Older ones are less.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Label {
+    day: String,
+    /// `whole day` comes behind all hours: whoever changes from hourly to daily closes that file at
+    /// midnight; the other way there is none.
+    hour: String,
+    number: u64,
+    text: String,
+}
+
+impl Label {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        closed_label(Path::new(""), format!("-{text}").as_ref())?;
+        let (day, rest) = text.split_at(10);
+        let (hour, number) = match rest.strip_prefix('T') {
+            Some(rest) => rest.split_at(2),
+            None => ("whole day", rest),
+        };
+        let number = number.trim_start_matches('-').parse().unwrap_or(1);
+        Some(Self { day: day.to_owned(), hour: hour.to_owned(), number, text: text.to_owned() })
+    }
+
+    /// Where the file of `out` is as long as it is not compressed.
+    pub(super) fn path(&self, out: &Path) -> PathBuf {
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        let (stem, ending) = name.strip_suffix(".csv").map_or((&*name, ""), |stem| (stem, ".csv"));
+        out.with_file_name(format!("{stem}-{}{ending}", self.text))
+    }
 }
 
 /// Everything that must survive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Position {
     /// 128 random bits, made once: no two shippings have the same, on whatever machine.
     pub(super) shipping: String,
@@ -79,20 +110,13 @@ pub(super) struct Position {
     pub(super) file: Option<Label>,
     /// Of the closed files up to this one, none waits that is not in `waiting`.
     pub(super) passed: Option<Label>,
-    /// Closed files that were seen and are still to be shipped, oldest first.
-    pub(super) waiting: Vec<Label>,
+    /// Closed files that were seen and are still to be shipped.
+    pub(super) waiting: BTreeSet<Label>,
     pub(super) mark: Mark,
-    pub(super) batch: Option<Bounds>,
+    /// The batch under way: its end and its rows.
+    pub(super) batch: Option<(Mark, u64)>,
     /// Rows accepted since the first start.
     pub(super) accepted: u64,
-}
-
-/// Why there is no position.
-#[derive(Debug)]
-pub(super) enum LoadError {
-    /// Its content is not what was written.
-    Damaged,
-    Io(io::Error),
 }
 
 impl Position {
@@ -100,156 +124,121 @@ impl Position {
     ///
     /// # Errors
     /// When the system gives no random bits.
-    pub(super) fn begin() -> io::Result<Position> {
+    pub(super) fn begin() -> io::Result<Self> {
         let mut bits = [0; 16];
         File::open("/dev/urandom")?.read_exact(&mut bits)?;
-        Ok(Position {
-            shipping: format!("{:032x}", u128::from_ne_bytes(bits)),
-            file_number: 0,
-            file: None,
-            passed: None,
-            waiting: Vec::new(),
-            mark: Mark::default(),
-            batch: None,
-            accepted: 0,
-        })
-    }
-
-    /// Reads what is at `path`, if anything is.
-    pub(super) fn load(path: &Path) -> Result<Option<Position>, LoadError> {
-        match fs::read(path) {
-            Ok(bytes) => match std::str::from_utf8(&bytes).ok().and_then(Position::parse) {
-                Some(position) => Ok(Some(position)),
-                None => Err(LoadError::Damaged),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LoadError::Io(error)),
-        }
-    }
-
-    /// Puts it in the place of what is at `path`, on the disk when this returns.
-    pub(super) fn store(&self, path: &Path) -> io::Result<()> {
-        let mut new = path.as_os_str().to_owned();
-        new.push(".new");
-        let new = PathBuf::from(new);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&new)?;
-        file.write_all(self.text().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        sync_directory(path)
+        Ok(Self { shipping: format!("{:032x}", u128::from_ne_bytes(bits)), ..Self::default() })
     }
 
     /// How to know the current file again: the bytes of a batch under way count, too.
     pub(super) fn known_by(&self) -> Mark {
-        match self.batch {
-            Some(Bounds { to, tail, .. }) => Mark { offset: to, tail, ..self.mark },
-            None => self.mark,
-        }
+        self.batch.map_or(self.mark, |(end, _)| end)
     }
 
     /// The id of the batch under way.
-    pub(super) fn batch_id(&self, batch: Bounds) -> String {
-        format!("{}-{}-{}-{}", self.shipping, self.file_number, self.mark.offset, batch.to)
+    pub(super) fn batch_id(&self) -> String {
+        let (from, to) = (self.mark.offset, self.known_by().offset);
+        format!("{}-{}-{from}-{to}", self.shipping, self.file_number)
     }
 
-    fn text(&self) -> String {
-        let name = |label: &Option<Label>| label.as_ref().map_or("-", Label::as_str).to_owned();
-        let Mark { offset, head, tail } = self.mark;
-        let batch = self.batch.map(|Bounds { to, rows, tail }| {
-            format!("{to} {rows} {} {:016x}", tail.length, tail.hash)
-        });
+    /// From now on, `file` is the current one.
+    pub(super) fn enter(&mut self, file: Option<Label>) {
+        self.waiting.retain(|label| Some(label) != file.as_ref());
+        self.passed = self.passed.take().max(file.clone());
+        self.file = file;
+    }
+
+    /// The content of its file.
+    pub(super) fn text(&self) -> String {
+        let name =
+            |label: &Option<Label>| label.as_ref().map_or(NONE, |label| &label.text).to_owned();
+        let Self { shipping, accepted, file_number, mark: Mark { offset, tail, .. }, .. } = self;
+        let head = self.known_by().head;
+        let batch = self.batch.map(|(end, rows)| format!("{} {rows} {}", end.offset, end.tail));
+        let batch = batch.as_deref().unwrap_or(NONE);
         let mut text = format!(
-            "{FORMAT}\nshipping {}\naccepted {}\nfile {} {}\npassed {}\n\
-             head {} {:016x}\ntail {} {:016x}\noffset {offset}\nbatch {}\n",
-            self.shipping,
-            self.accepted,
-            self.file_number,
+            "{FORMAT}shipping {shipping}\naccepted {accepted}\nfile {file_number} {}\npassed {}\n\
+             head {head}\ntail {tail}\noffset {offset}\nbatch {batch}\n",
             name(&self.file),
             name(&self.passed),
-            head.length,
-            head.hash,
-            tail.length,
-            tail.hash,
-            batch.as_deref().unwrap_or("-"),
         );
         for label in self.waiting.iter().take(MOST_WAITING) {
-            let _ = writeln!(text, "waiting {}", label.as_str());
+            text.extend(["waiting ", &label.text, "\n"]);
         }
-        let _ = writeln!(text, "check {:016x}", Fingerprint::of(text.as_bytes()).hash);
-        text
+        let check = check(&text);
+        text + &check
     }
 
-    fn parse(text: &str) -> Option<Position> {
-        let (body, check) = text.strip_suffix('\n')?.rsplit_once("\ncheck ")?;
-        let body = &text[..=body.len()];
-        if u64::from_str_radix(check, 16) != Ok(Fingerprint::of(body.as_bytes()).hash) {
+    /// Reads it back; `None` when it is not what was written.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (lines, checked) = text.split_at(text.rfind("check ")?);
+        if checked != check(lines) {
             return None;
         }
-        let mut lines = body.lines();
-        if lines.next()? != FORMAT {
+        let values = lines.strip_prefix(FORMAT)?.lines();
+        let values: Vec<&str> = values.filter_map(|line| Some(line.split_once(' ')?.1)).collect();
+        let [shipping, accepted, file, passed, head, tail, offset, batch, waiting @ ..] =
+            &values[..]
+        else {
             return None;
-        }
-        let mut words = |key: &str| -> Option<Vec<&str>> {
-            let mut words = lines.next()?.split(' ');
-            (words.next()? == key).then(|| words.collect())
         };
-        let shipping = (*words("shipping")?.first()?).to_owned();
-        let accepted = words("accepted")?.first()?.parse().ok()?;
-        let file = words("file")?;
-        let (file_number, file) = (file.first()?.parse().ok()?, label(file.get(1)?).ok()?);
-        let passed = label(words("passed")?.first()?).ok()?;
-        let (head, tail) = (fingerprint(&words("head")?)?, fingerprint(&words("tail")?)?);
-        let offset = words("offset")?.first()?.parse().ok()?;
-        let batch = match words("batch")?[..] {
-            ["-"] => None,
-            [to, rows, ref tail @ ..] => {
-                let (to, rows) = (to.parse().ok()?, rows.parse().ok()?);
-                Some(Bounds { to, rows, tail: fingerprint(tail)? })
-            }
-            _ => return None,
+        let (file_number, file) = file.split_once(' ')?;
+        let (head, tail) = (Fingerprint::parse(head)?, Fingerprint::parse(tail)?);
+        let bounds = |text: &str| {
+            let (to, rest) = text.split_once(' ')?;
+            let (rows, tail) = rest.split_once(' ')?;
+            let (offset, tail) = (to.parse().ok()?, Fingerprint::parse(tail)?);
+            Some((Mark { offset, head, tail }, rows.parse().ok()?))
         };
-        let waiting = lines.map(|line| line.strip_prefix("waiting ")?.parse().ok());
-        Some(Position {
-            shipping,
-            file_number,
-            file,
-            passed,
-            waiting: waiting.collect::<Option<_>>()?,
-            mark: Mark { offset, head, tail },
-            batch,
-            accepted,
+        Some(Self {
+            shipping: (*shipping).to_owned(),
+            file_number: file_number.parse().ok()?,
+            file: Label::parse(file),
+            passed: Label::parse(passed),
+            waiting: waiting.iter().filter_map(|label| Label::parse(label)).collect(),
+            mark: Mark { offset: offset.parse().ok()?, head, tail },
+            batch: bounds(batch),
+            accepted: accepted.parse().ok()?,
         })
     }
 }
 
-/// A label, or `-` for none.
-fn label(word: &str) -> Result<Option<Label>, ()> {
-    if word == "-" { Ok(None) } else { word.parse().map(Some) }
+/// The last line of a position.
+fn check(lines: &str) -> String {
+    format!("check {:016x}\n", Fingerprint::of(lines.as_bytes()).hash)
 }
 
-fn fingerprint(words: &[&str]) -> Option<Fingerprint> {
-    let [length, hash] = words else { return None };
-    Some(Fingerprint {
-        length: length.parse().ok().filter(|length| *length <= MARK_BYTES)?,
-        hash: u64::from_str_radix(hash, 16).ok()?,
-    })
+/// Puts `text` in the place of what is at `path`, on the disk when this returns.
+///
+/// # Errors
+/// When the new file cannot be written, forced to the disk or renamed.
+pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = PathBuf::from(new);
+    let mut file = File::create(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    sync_directory(path)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use super::{Bounds, Fingerprint, LoadError, Mark, Position};
+    use super::{Fingerprint, Label, Mark, Position, replace};
 
     fn position() -> Position {
-        let label = |text: &str| text.parse().unwrap();
+        let label = |text: &str| Label::parse(text).unwrap();
+        let [head, tail] = [&b"head"[..], b""].map(Fingerprint::of);
         Position {
             file_number: 3,
             file: Some(label("2026-11-23T14-2")),
             passed: Some(label("2026-11-23T14-2")),
-            waiting: vec![label("2026-11-24"), label("2026-11-25")],
-            mark: Mark { offset: 9000, head: Fingerprint::of(b"head"), tail: Fingerprint::of(b"") },
-            batch: Some(Bounds { to: 10_000, rows: 12, tail: Fingerprint::of(b"tail") }),
+            waiting: [label("2026-11-24"), label("2026-11-25")].into(),
+            mark: Mark { offset: 9000, head, tail },
+            batch: Some((Mark { offset: 10_000, head, tail: Fingerprint::of(b"tail") }, 12)),
             accepted: 99,
             ..Position::begin().unwrap()
         }
@@ -259,26 +248,28 @@ mod tests {
     fn what_is_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv.ship-x");
-        assert!(matches!(Position::load(&path), Ok(None)));
         for position in [position(), Position::begin().unwrap()] {
-            position.store(&path).unwrap();
-            assert_eq!(Position::load(&path).unwrap(), Some(position));
+            replace(&path, &position.text()).unwrap();
+            assert_eq!(Position::parse(&fs::read_to_string(&path).unwrap()), Some(position));
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]
+    fn a_position_of_an_earlier_version_is_read() {
+        let text = "finnhub-stream ship 1\nshipping 00ff\naccepted 7\nfile 2 2026-11-23T14-2\n\
+            passed 2026-11-24\nhead 4 0f3ee7e5a5a5a5a5\ntail 0 cbf29ce484222325\noffset 90\n\
+            batch 120 1 30 00000000000000aa\nwaiting 2026-11-25\n";
+        let text = text.to_owned() + &super::check(text);
+        assert_eq!(Position::parse(&text).unwrap().text(), text);
+    }
+
+    #[test]
     fn any_other_byte_is_damage() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("op1.csv.ship-x");
         let whole = position().text().into_bytes();
         let damaged = |bytes: &[u8]| {
-            fs::write(&path, bytes).unwrap();
-            assert!(
-                matches!(Position::load(&path), Err(LoadError::Damaged)),
-                "{}",
-                String::from_utf8_lossy(bytes)
-            );
+            let text = String::from_utf8_lossy(bytes);
+            assert_eq!(Position::parse(&text), None, "{text}");
         };
         for at in 0..whole.len() {
             damaged(&whole[..at]);
@@ -292,5 +283,15 @@ mod tests {
     #[test]
     fn no_two_shippings_have_the_same_identity() {
         assert_ne!(Position::begin().unwrap().shipping, Position::begin().unwrap().shipping);
+    }
+
+    #[test]
+    fn a_label_is_a_period_with_or_without_a_number() {
+        for text in ["2026-11-23", "2026-11-23T14", "2026-11-23-2", "2026-11-23T14-12"] {
+            assert_eq!(Label::parse(text).unwrap().text, text);
+        }
+        for text in ["", "-", "live", "2026-11-23.csv", "2026-11-23T1", "2026-11-23-", "../2026"] {
+            assert!(Label::parse(text).is_none(), "{text}");
+        }
     }
 }

@@ -50,13 +50,14 @@ pub(super) struct Progress {
     accepted: u64,
     pub(super) lag: Lag,
     trouble: Option<Trouble>,
-    draws: bool,
+    /// Whether anybody looks at the line.
+    pub(super) draws: bool,
     next_draw: Instant,
 }
 
 impl Progress {
-    pub(super) fn new(name: &str, before: u64) -> Progress {
-        Progress {
+    pub(super) fn new(name: &str, before: u64) -> Self {
+        Self {
             name: name.to_owned(),
             before,
             accepted: 0,
@@ -65,11 +66,6 @@ impl Progress {
             draws: io::stderr().is_terminal(),
             next_draw: Instant::now(),
         }
-    }
-
-    /// Whether anybody looks at the lag.
-    pub(super) fn draws(&self) -> bool {
-        self.draws
     }
 
     /// Notes a batch that was accepted.
@@ -134,18 +130,18 @@ impl Progress {
     }
 
     /// The sums of this run; `waiting` rows were read and not accepted.
-    pub(super) fn sums(&self, waiting: u64) -> String {
+    fn sums(&self, waiting: u64) -> String {
         format!("read {} = accepted {} + waiting {waiting}", self.accepted + waiting, self.accepted)
     }
 
-    /// Takes the live line away and writes `text` as a line of its own.
-    pub(super) fn last_line(&mut self, text: &str) {
+    /// Takes the live line away and writes the sums.
+    pub(super) fn end(&mut self, waiting: u64) {
         let erase = if std::mem::take(&mut self.draws) { ERASE } else { "" };
-        let _ = writeln!(io::stderr(), "{erase}{text}");
+        let _ = writeln!(io::stderr(), "{erase}{}", self.sums(waiting));
     }
 }
 
-fn milliseconds(time: Duration) -> i64 {
+pub(super) fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 

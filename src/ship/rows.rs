@@ -12,31 +12,24 @@ use crate::rows::{LONGEST_ROW, row_length};
 pub(super) const LONGEST_LINE: usize = 4 * LONGEST_ROW;
 
 /// Bytes from one file, from the position on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Rows {
+    limits: Limits,
     bytes: Vec<u8>,
     /// Whole rows of the next batch, and where the last of them ends.
-    count: u64,
+    pub(super) count: u64,
     end: usize,
-    /// Behind `end`, so much was looked at.
-    scanned: usize,
-    full: bool,
+    pub(super) full: bool,
 }
 
 impl Rows {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, bytes: Vec::new(), count: 0, end: 0, full: false }
+    }
+
     /// The rows of the next batch: as many as are there, up to the limits.
     pub(super) fn batch(&self) -> &[u8] {
         &self.bytes[..self.end]
-    }
-
-    /// How many rows these are.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Whether no further row belongs to this batch.
-    pub(super) fn is_full(&self) -> bool {
-        self.full
     }
 
     /// All bytes that were read, also those behind the batch.
@@ -44,81 +37,55 @@ impl Rows {
         self.bytes.len()
     }
 
-    /// Whether a line has no end within [`LONGEST_LINE`].
-    pub(super) fn is_endless(&self) -> bool {
-        self.count == 0 && self.bytes.len() > LONGEST_LINE
-    }
-
-    /// Adds what was read behind the bytes that are here.
-    pub(super) fn push(&mut self, more: &[u8], limits: Limits) {
+    /// Adds what was read behind the bytes that are here. When it is the `last`, a quote without its
+    /// end is an odd one.
+    pub(super) fn push(&mut self, more: &[u8], last: bool) {
         self.bytes.extend_from_slice(more);
-        self.scan(limits, false);
+        self.scan(last);
     }
 
-    /// Says that nothing comes behind these bytes: a quote without its end is an odd one.
-    pub(super) fn finish(&mut self, limits: Limits) {
-        self.scan(limits, true);
-    }
-
-    fn scan(&mut self, limits: Limits, last: bool) {
+    fn scan(&mut self, last: bool) {
         while !self.full {
-            let unseen = &self.bytes[self.end + self.scanned..];
-            let Some(found) = memchr2(b'"', b'\n', unseen) else {
-                self.scanned = self.bytes.len() - self.end;
-                return;
-            };
             let rest = &self.bytes[self.end..];
-            let length = match unseen[found] {
-                b'\n' => Some(self.scanned + found + 1),
-                _ => row_length(rest).or_else(|| {
+            let length = match memchr2(b'"', b'\n', rest) {
+                Some(at) if rest[at] == b'\n' => Some(at + 1),
+                Some(_) => row_length(rest).or_else(|| {
                     // The line alone is the row, as for everybody who reads recordings.
                     let odd = last || rest.len() > LONGEST_ROW;
                     odd.then(|| memchr(b'\n', rest)).flatten().map(|end| end + 1)
                 }),
+                None => None,
             };
-            self.scanned = 0;
             let Some(length) = length else { return };
-            let fits = self.end + length <= limits.bytes;
+            let fits = self.end + length <= self.limits.bytes;
             if fits || self.count == 0 {
                 self.count += 1;
                 self.end += length;
             }
-            self.full = !fits || self.count == limits.rows;
+            self.full = !fits || self.count == self.limits.rows;
         }
     }
 
-    /// Makes the first `length` bytes, which are here, the batch: the one that was begun before a
-    /// restart. Gives how many rows they are; `None` when they do not end with a row.
-    pub(super) fn cut_at(&mut self, length: usize) -> Option<u64> {
-        let rest = self.bytes.split_off(length);
-        self.forget_counts();
-        self.scan(Limits { rows: u64::MAX, bytes: usize::MAX }, true);
-        self.bytes.extend_from_slice(&rest);
-        self.full = true;
-        (self.end == length).then_some(self.count)
+    /// Takes these bytes as a whole batch of so many rows: the one that was begun before a restart.
+    pub(super) fn set_batch(&mut self, bytes: Vec<u8>, count: u64) {
+        *self = Self { limits: self.limits, count, end: bytes.len(), full: true, bytes };
     }
 
     /// The batch was accepted: the next one begins behind it.
-    pub(super) fn drop_batch(&mut self, limits: Limits) {
+    pub(super) fn drop_batch(&mut self) {
         self.bytes.drain(..self.end);
-        self.forget_counts();
-        self.scan(limits, false);
+        (self.count, self.end, self.full) = (0, 0, false);
+        self.scan(false);
     }
 
     /// Keeps the batch only: what is behind it may still change.
     pub(super) fn drop_rest(&mut self) {
         self.bytes.truncate(self.end);
-        self.scanned = 0;
     }
 
     /// Forgets everything: another file, or one that has changed.
     pub(super) fn clear(&mut self) {
-        self.bytes.clear();
-        self.forget_counts();
-    }
-
-    fn forget_counts(&mut self) {
-        *self = Rows { bytes: std::mem::take(&mut self.bytes), ..Rows::default() };
+        *self = Self::new(self.limits);
     }
 }
 
@@ -128,16 +95,16 @@ mod tests {
 
     /// All batches of `text`, which arrives in pieces of `step` bytes; then what is left.
     fn cut(text: &str, step: usize, limits: Limits) -> Vec<(String, u64)> {
-        let mut rows = Rows::default();
+        let mut rows = Rows::new(limits);
         let mut found = Vec::new();
         let mut take = |rows: &mut Rows| {
             let batch = String::from_utf8_lossy(rows.batch()).into_owned();
-            found.push((batch, rows.count()));
-            rows.drop_batch(limits);
+            found.push((batch, rows.count));
+            rows.drop_batch();
         };
         for piece in text.as_bytes().chunks(step) {
-            rows.push(piece, limits);
-            while rows.is_full() {
+            rows.push(piece, false);
+            while rows.full {
                 take(&mut rows);
             }
         }
@@ -178,22 +145,20 @@ mod tests {
     fn an_odd_quote_costs_its_own_line_only() {
         check("a\"b,1\nc\n", 1, 100, &[("a\"b,1\n", 1), ("c\n", 1), ("", 0)]);
         let limits = Limits { rows: 9, bytes: 100 };
-        let mut rows = Rows::default();
-        rows.push(b"\"a,1\nb,2\nc", limits);
-        assert_eq!(rows.count(), 0, "the quote may still have its end");
-        rows.finish(limits);
-        assert_eq!((rows.batch(), rows.count()), (&b"\"a,1\nb,2\n"[..], 2));
+        let mut rows = Rows::new(limits);
+        rows.push(b"\"a,1\nb,2\nc", false);
+        assert_eq!(rows.count, 0, "the quote may still have its end");
+        rows.push(b"", true);
+        assert_eq!((rows.batch(), rows.count), (&b"\"a,1\nb,2\n"[..], 2));
     }
 
     #[test]
-    fn a_batch_begun_before_has_the_same_bytes() {
-        let limits = Limits { rows: 9, bytes: 100 };
-        let mut rows = Rows::default();
-        rows.push(b"a\nb\nc\n", limits);
-        assert_eq!(rows.cut_at(4), Some(2));
-        assert_eq!(rows.batch(), b"a\nb\n");
-        rows.drop_batch(limits);
-        assert_eq!((rows.batch(), rows.count()), (&b"c\n"[..], 1));
-        assert_eq!(rows.cut_at(1), None);
+    fn a_batch_begun_before_has_other_bounds() {
+        let mut rows = Rows::new(Limits { rows: 9, bytes: 4 });
+        rows.set_batch(b"a\nb\nc\n".to_vec(), 3);
+        assert_eq!((rows.batch(), rows.count, rows.full), (&b"a\nb\nc\n"[..], 3, true));
+        rows.drop_batch();
+        rows.push(b"d\n", false);
+        assert_eq!((rows.batch(), rows.count, rows.full), (&b"d\n"[..], 1, false));
     }
 }

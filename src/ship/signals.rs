@@ -3,8 +3,9 @@
 //! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or takes
 //! more bytes, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::cell::{Cell, RefCell};
+use std::io::{self, ErrorKind};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Instant;
 
@@ -14,13 +15,15 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
+use crate::error::{EXIT_INTERRUPTED, EXIT_OK};
 use crate::stop_signals::ONE_CTRL_C;
 
 /// The signals that have come.
 pub(super) struct Signals {
-    delivery: SignalDelivery<UnixStream, SignalOnly>,
-    stopped_at: Option<Instant>,
-    insisted: bool,
+    delivery: RefCell<SignalDelivery<UnixStream, SignalOnly>>,
+    stopped_at: Cell<Option<Instant>>,
+    /// Whether a second Ctrl-C wants it at once.
+    pub(super) insisted: Cell<bool>,
 }
 
 impl Signals {
@@ -28,38 +31,49 @@ impl Signals {
     ///
     /// # Errors
     /// When the system gives no pipe for it.
-    pub(super) fn listen() -> io::Result<Signals> {
+    pub(super) fn listen() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
         let signals = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        Ok(Signals { delivery, stopped_at: None, insisted: false })
+        let (delivery, stopped_at) = (RefCell::new(delivery), Cell::default());
+        Ok(Self { delivery, stopped_at, insisted: Cell::default() })
     }
 
     /// When the first signal asked for the end.
-    pub(super) fn stopped_at(&mut self) -> Option<Instant> {
-        for signal in self.delivery.pending() {
-            match self.stopped_at {
+    pub(super) fn stopped_at(&self) -> Option<Instant> {
+        for signal in self.delivery.borrow_mut().pending() {
+            match self.stopped_at.get() {
                 _ if signal == SIGCHLD => {}
                 None => {
-                    self.stopped_at = Some(Instant::now());
+                    self.stopped_at.set(Some(Instant::now()));
                     info!("stopping (Ctrl-C again leaves at once)");
                 }
                 // A closing terminal sends SIGHUP more than once; only a person insists.
-                Some(first) => self.insisted |= signal == SIGINT && first.elapsed() > ONE_CTRL_C,
+                Some(first) if signal == SIGINT && first.elapsed() > ONE_CTRL_C => {
+                    self.insisted.set(true);
+                }
+                Some(_) => {}
             }
         }
-        self.stopped_at
+        self.stopped_at.get()
     }
 
     /// Whether somebody wants the end.
-    pub(super) fn stopping(&mut self) -> bool {
+    pub(super) fn stopping(&self) -> bool {
         self.stopped_at().is_some()
     }
 
-    /// Whether a second Ctrl-C wants it at once.
-    pub(super) fn insisted(&mut self) -> bool {
-        self.stopped_at();
-        self.insisted
+    /// Ends what reads or searches when somebody wants the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Interrupted`] then.
+    pub(super) fn check_stop(&self) -> io::Result<()> {
+        if self.stopping() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
+    }
+
+    /// What the process ends with.
+    pub(super) fn exit_code(&self) -> u8 {
+        if self.insisted.get() { EXIT_INTERRUPTED } else { EXIT_OK }
     }
 
     /// Sleeps until `deadline`, a signal, or until `pipe` takes bytes. Returns at once when it has
@@ -68,14 +82,10 @@ impl Signals {
         let left = deadline.saturating_duration_since(Instant::now());
         // Longer than any deadline of ours when it does not fit.
         let timeout = Timespec::try_from(left).ok();
-        let signals = PollFd::new(self.delivery.get_read(), PollFlags::IN);
+        let delivery = self.delivery.borrow();
+        let mut watched = vec![PollFd::new(delivery.get_read(), PollFlags::IN)];
+        watched.extend(pipe.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT)));
         // Interrupted is as good as woken.
-        let _ = match pipe {
-            Some(pipe) => {
-                let pipe = PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::OUT);
-                poll(&mut [signals, pipe], timeout.as_ref())
-            }
-            None => poll(&mut [signals], timeout.as_ref()),
-        };
+        let _ = poll(&mut watched, timeout.as_ref());
     }
 }

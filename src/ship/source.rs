@@ -1,10 +1,12 @@
-//! One file of the recording, compressed or not, read from any place of its content.
+//! One file of the recording, compressed or not: read from any place of its content, as far as it
+//! may be read.
 //!
 //! Main thread. Positions are those of the uncompressed content. The file stays open: it is read to
-//! its end also when it is renamed, compressed or removed meanwhile.
+//! its end also when it is renamed, compressed or removed meanwhile. While a recorder runs, only what
+//! that has forced to the disk may be read; locks are looked at for an instant each.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -12,8 +14,10 @@ use flate2::read::MultiGzDecoder;
 use memchr::memchr;
 
 use super::error::ShipError;
-use super::position::{Fingerprint, MARK_BYTES, Mark};
+use super::position::{Fingerprint, Mark};
+use super::signals::Signals;
 use crate::recorder::columns::Column;
+use crate::recorder::read_synced;
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -32,142 +36,161 @@ pub(super) fn id_at(path: &Path) -> Option<FileId> {
     path.metadata().ok().map(|it| (it.dev(), it.ino()))
 }
 
-/// An open file of the recording.
-#[derive(Debug)]
-pub(super) struct Source {
-    path: PathBuf,
-    file: File,
-    id: FileId,
-    gzip: Option<Gzip>,
+/// How far a file may be read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reach {
+    /// Up to here.
+    pub(super) limit: u64,
+    /// So much is there; [`u64::MAX`] when only reading to the end would tell.
+    pub(super) length: u64,
+    /// Nobody appends to it any more.
+    pub(super) closed: bool,
+}
+
+/// What a look for a [`Mark`] finds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its file.
+    Same,
+    /// One that begins as its file did and is only so long.
+    Shorter(u64),
+    /// Another one.
+    OtherFile,
 }
 
 /// The content of a compressed file; it can only be read forward.
 struct Gzip {
     content: MultiGzDecoder<BufReader<File>>,
+    /// So much of it was read.
     at: u64,
-    /// The first bytes of the content.
+}
+
+/// An open file of the recording.
+pub(super) struct Source<'s> {
+    signals: &'s Signals,
+    /// The name it was opened under.
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
+    file: File,
+    gzip: Option<Gzip>,
+    /// The first bytes of a compressed file.
     front: Vec<u8>,
+    /// With its line end; empty as long as it is not there.
+    pub(super) header: Vec<u8>,
+    /// So much was forced to the disk by us, because nobody else did.
+    forced: u64,
 }
 
-impl std::fmt::Debug for Gzip {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Gzip at {}", self.at)
-    }
-}
-
-impl Gzip {
-    fn begin(file: &File) -> io::Result<Gzip> {
-        // Another handle would share the place in the file; the path may be another file by now.
-        let mut compressed = file.try_clone()?;
-        io::Seek::rewind(&mut compressed)?;
-        let content = MultiGzDecoder::new(BufReader::with_capacity(PIECE / 4, compressed));
-        Ok(Gzip { content, at: 0, front: Vec::new() })
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.content.read(buffer)?;
-        self.at += count as u64;
-        Ok(count)
-    }
-}
-
-impl Source {
-    /// Opens what is at `path`.
+impl<'s> Source<'s> {
+    /// Opens what is at `path`, if anything is. Reading it ends when `signals` ask for a stop.
     ///
     /// # Errors
-    /// When there is nothing, or it cannot be read.
-    pub(super) fn open(path: &Path) -> io::Result<Source> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn open(path: &Path, signals: &'s Signals) -> Result<Option<Self>, ShipError> {
+        let failed = ShipError::read(path);
+        let file = match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(&failed)?,
+        };
+        let metadata = file.metadata().map_err(&failed)?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is not an ordinary file"));
+            return Err(failed(io::Error::other("it is not an ordinary file")));
         }
         let mut mark = [0; 2];
-        let compressed = file.read_at(&mut mark, 0)? == 2 && mark == GZIP_MARK;
-        let mut source = Source {
+        let read = file.read_at(&mut mark, 0).map_err(&failed)?;
+        let compressed = read == 2 && mark == GZIP_MARK;
+        let mut source = Self {
+            signals,
             path: path.to_owned(),
             id: (metadata.dev(), metadata.ino()),
-            gzip: if compressed { Some(Gzip::begin(&file)?) } else { None },
+            gzip: if compressed { Some(unpack(&file).map_err(&failed)?) } else { None },
             file,
+            front: Vec::new(),
+            header: Vec::new(),
+            forced: 0,
         };
-        let front = source.read_up_to(0, FRONT_BYTES, &mut || false)?;
-        if let Some(gzip) = &mut source.gzip {
-            gzip.front = front;
+        if compressed {
+            source.front = source.front()?;
         }
-        Ok(source)
+        Ok(Some(source))
     }
 
-    /// The name it was opened under.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn id(&self) -> FileId {
-        self.id
-    }
-
-    /// The file itself, for forcing it to the disk.
-    pub(super) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// Whether a recorder, or the compressor, holds the file. To find out, the lock is shared for an
-    /// instant, which a recorder that starts just then waits out.
-    pub(super) fn is_locked(&self) -> bool {
-        match self.file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => true,
-            Ok(()) => self.file.unlock().is_err(),
-            // A file system without locks cannot tell.
-            Err(TryLockError::Error(_)) => false,
+    /// How far it may be read. `out` is the live file's name; `has_label` when this file is known
+    /// under the name of a closed one.
+    ///
+    /// # Errors
+    /// When the file or the recorder's lock cannot be read, or the disk refuses to sync.
+    pub(super) fn reach(&mut self, out: &Path, has_label: bool) -> Result<Reach, ShipError> {
+        if self.gzip.is_some() {
+            return Ok(Reach { limit: u64::MAX, length: u64::MAX, closed: true });
         }
+        let live = id_at(out);
+        let named = live == Some(self.id);
+        // Who records the live file does not write here any more. Our file is not touched then: the
+        // compressor wants its lock.
+        let left = !named && File::open(out).is_ok_and(|live| is_locked(&live));
+        let recorded = !left && is_locked(&self.file);
+        let closed = !named && !recorded && (live.is_some() || has_label);
+        let synced = read_synced(out, &self.file).map_err(ShipError::read(out))?;
+        let length = self.file.metadata().map_err(ShipError::read(&self.path))?.len();
+        let limit = match synced {
+            _ if closed => length,
+            Some(synced) if recorded && synced.goes_on => synced.bytes,
+            // A recorder that has not said yet how far it has come.
+            None if recorded => 0,
+            _ => {
+                if !recorded && length > self.forced {
+                    // Nobody else does it, and a power cut must not take what was shipped.
+                    let failed = ShipError::io("force to the disk", &self.path);
+                    self.file.sync_data().map_err(failed)?;
+                    self.forced = length;
+                }
+                length
+            }
+        };
+        Ok(Reach { limit, length, closed })
     }
 
-    /// How long the content is; `None` when only reading to the end would tell.
-    pub(super) fn length(&self) -> io::Result<Option<u64>> {
-        match self.gzip {
-            None => Ok(Some(self.file.metadata()?.len())),
-            Some(_) => Ok(None),
-        }
+    /// Reads once at `offset`; 0 at the end. A compressed file may have to be unpacked up to there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, ShipError> {
+        self.try_read_at(offset, buffer).map_err(ShipError::read(&self.path))
     }
 
-    /// Reads once at `offset`; 0 at the end. A compressed file may have to be unpacked up to there;
-    /// this ends with [`ErrorKind::Interrupted`] when `stopping` says so.
-    pub(super) fn read_at(
-        &mut self,
-        offset: u64,
-        buffer: &mut [u8],
-        stopping: &mut dyn FnMut() -> bool,
-    ) -> io::Result<usize> {
+    fn try_read_at(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.signals.check_stop()?;
         let Some(gzip) = &mut self.gzip else { return self.file.read_at(buffer, offset) };
+        let front = usize::try_from(offset).ok().and_then(|at| self.front.get(at..));
+        if let Some(mut front) = front.filter(|front| !front.is_empty()) {
+            return front.read(buffer);
+        }
         if offset < gzip.at {
-            let front = std::mem::take(&mut gzip.front);
-            *gzip = Gzip { front, ..Gzip::begin(&self.file)? };
+            *gzip = unpack(&self.file)?;
         }
-        let mut passed_over = Vec::new();
         while gzip.at < offset {
-            if stopping() {
-                return Err(ErrorKind::Interrupted.into());
-            }
-            passed_over.resize(PIECE, 0);
-            let length = usize::try_from(offset - gzip.at).unwrap_or(PIECE).min(PIECE);
-            if gzip.read(&mut passed_over[..length])? == 0 {
-                return Ok(0);
+            self.signals.check_stop()?;
+            let most = (offset - gzip.at).min(PIECE as u64);
+            match io::copy(&mut gzip.content.by_ref().take(most), &mut io::sink())? {
+                0 => return Ok(0),
+                count => gzip.at += count,
             }
         }
-        gzip.read(buffer)
+        let count = gzip.content.read(buffer)?;
+        gzip.at += count as u64;
+        Ok(count)
     }
 
     /// Up to `length` bytes from `offset` on; fewer only at the end.
-    fn read_up_to(
-        &mut self,
-        offset: u64,
-        length: usize,
-        stopping: &mut dyn FnMut() -> bool,
-    ) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn read_up_to(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, ShipError> {
         let mut bytes = vec![0; length];
         let mut filled = 0;
         while filled < length {
-            match self.read_at(offset + filled as u64, &mut bytes[filled..], stopping)? {
+            match self.read_at(offset + filled as u64, &mut bytes[filled..])? {
                 0 => break,
                 count => filled += count,
             }
@@ -176,90 +199,78 @@ impl Source {
         Ok(bytes)
     }
 
-    /// The first bytes, at most `length` (up to [`FRONT_BYTES`]).
-    pub(super) fn front(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        match &self.gzip {
-            Some(gzip) => Ok(gzip.front[..gzip.front.len().min(length)].to_vec()),
-            None => self.read_up_to(0, length, &mut || false),
-        }
+    fn front(&mut self) -> Result<Vec<u8>, ShipError> {
+        self.read_up_to(0, FRONT_BYTES)
     }
 
-    /// The header with its line end; `None` when it is not there yet.
+    /// Reads the header, if it is there by now.
     ///
     /// # Errors
-    /// When the first line names other things than a recording's columns.
-    pub(super) fn header(&mut self) -> Result<Option<Vec<u8>>, ShipError> {
-        let front = self.front(FRONT_BYTES).map_err(ShipError::read(&self.path))?;
-        let Some(end) = memchr(b'\n', &front).map(|at| at + 1) else {
-            return match front.len() {
-                FRONT_BYTES => Err(ShipError::NoHeader(self.path.clone())),
-                _ => Ok(None),
-            };
-        };
-        if columns(&front[..end]).is_none() {
-            return Err(ShipError::NoHeader(self.path.clone()));
+    /// When the first line names other things than a recording's columns, or cannot be read.
+    pub(super) fn find_header(&mut self) -> Result<(), ShipError> {
+        if !self.header.is_empty() {
+            return Ok(());
         }
-        Ok(Some(front[..end].to_vec()))
-    }
-
-    /// How to know a file again of which everything up to `offset` has been read.
-    pub(super) fn head(&mut self, offset: u64) -> io::Result<Fingerprint> {
-        // The first half at most: a file that was cut is then still known as the one it was.
-        let length = usize::try_from(offset / 2).unwrap_or(MARK_BYTES).min(MARK_BYTES);
-        Ok(Fingerprint::of(&self.front(length)?))
+        let mut front = self.front()?;
+        match memchr(b'\n', &front) {
+            Some(end) if columns(&front[..end]).is_some() => {
+                front.truncate(end + 1);
+                self.header = front;
+                Ok(())
+            }
+            None if front.len() < FRONT_BYTES => Ok(()),
+            _ => Err(ShipError::NoHeader(self.path.clone())),
+        }
     }
 
     /// Whether this is the file that `mark` was made in, by what is in it.
-    pub(super) fn has(
-        &mut self,
-        mark: &Mark,
-        stopping: &mut dyn FnMut() -> bool,
-    ) -> io::Result<Found> {
-        if Fingerprint::of(&self.front(mark.head.length)?) != mark.head {
+    ///
+    /// # Errors
+    /// When it cannot be read, or a stop comes.
+    pub(super) fn has(&mut self, mark: &Mark) -> Result<Found, ShipError> {
+        if Fingerprint::of(&self.read_up_to(0, mark.head.length)?) != mark.head {
             return Ok(Found::OtherFile);
         }
-        if let Some(length) = self.length()?
-            && length < mark.offset
-        {
-            return Ok(Found::Shorter(length));
-        }
-        let length = mark.tail.length;
-        let start = mark.offset.saturating_sub(length as u64);
-        let tail = self.read_up_to(start, length, stopping)?;
-        match Fingerprint::of(&tail) {
-            found if found == mark.tail => Ok(Found::Same),
-            // A compressed file tells its length by its end only.
-            found if found.length < length => Ok(Found::Shorter(start + found.length as u64)),
-            _ => Ok(Found::OtherFile),
-        }
+        let start = mark.offset.saturating_sub(mark.tail.length as u64);
+        let tail = Fingerprint::of(&self.read_up_to(start, mark.tail.length)?);
+        Ok(if tail == mark.tail {
+            Found::Same
+        } else if tail.length < mark.tail.length {
+            Found::Shorter(match &self.gzip {
+                Some(gzip) => gzip.at,
+                None => self.file.metadata().map_err(ShipError::read(&self.path))?.len(),
+            })
+        } else {
+            Found::OtherFile
+        })
     }
 
-    /// Whether `path` is this file under another name: renamed, or compressed. Only for a file that
-    /// is not compressed itself.
-    pub(super) fn is_now_at(&mut self, path: &Path) -> io::Result<bool> {
-        if id_at(path) == Some(self.id) {
-            return Ok(true);
-        }
-        let mut other = Source::open(path)?;
-        let compressed_length = other.file.metadata()?.len();
-        let (Some(length), true) = (self.length()?, other.gzip.is_some()) else { return Ok(false) };
-        let mut end = [0; 4];
-        other.file.read_exact_at(&mut end, compressed_length.saturating_sub(4))?;
-        // A gzip file ends with the length of its content, modulo 2^32.
-        let same_length = u64::from(u32::from_le_bytes(end)) == length & u64::from(u32::MAX);
-        Ok(same_length && self.front(FRONT_BYTES)? == other.front(FRONT_BYTES)?)
+    /// Whether `other` is this file, compressed perhaps: it begins in the same way.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or a stop comes.
+    pub(super) fn begins_like(&mut self, other: &mut Self) -> Result<bool, ShipError> {
+        Ok(self.front()? == other.front()?)
     }
 }
 
-/// What a look for a [`Mark`] finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Its file.
-    Same,
-    /// One that begins as its file did and is only so long.
-    Shorter(u64),
-    /// Another one.
-    OtherFile,
+fn unpack(file: &File) -> io::Result<Gzip> {
+    // The path may be another file by now. Nobody else uses the place in this one.
+    let mut compressed = file.try_clone()?;
+    compressed.rewind()?;
+    let content = MultiGzDecoder::new(BufReader::with_capacity(PIECE / 4, compressed));
+    Ok(Gzip { content, at: 0 })
+}
+
+/// Whether a recorder, or the compressor, holds the file. To find out, the lock is shared for an
+/// instant, which a recorder that starts just then waits out.
+fn is_locked(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => true,
+        Ok(()) => file.unlock().is_err(),
+        // A file system without locks cannot tell.
+        Err(TryLockError::Error(_)) => false,
+    }
 }
 
 /// The columns that a header line names, if it is one.
