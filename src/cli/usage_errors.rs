@@ -53,7 +53,10 @@ fn in_our_words(error: &clap::Error, words: &[OsString]) -> Option<String> {
             if shown.starts_with('-') {
                 format!("there is no option {shown}{}", suggested(ContextKind::SuggestedArg))
             } else {
-                format!("\"{shown}\" is a word too many")
+                let shipped = words.get(1).is_some_and(|word| word == "ship");
+                let form =
+                    if shipped { "; the command of ship follows --, as in -- cat" } else { "" };
+                format!("\"{shown}\" is a word too many{form}")
             }
         }
         ErrorKind::MissingSubcommand => {
@@ -173,6 +176,10 @@ mod tests {
             ("--out a --out b", "--out is given twice; give it once"),
             ("--demo=1", "--demo takes no value: leave out =1"),
             ("verify", "missing: <FILE>..."),
+            (
+                "ship x --name a cat",
+                "\"cat\" is a word too many; the command of ship follows --, as in -- cat",
+            ),
             ("ship x", "missing: --name <NAME> and <CMD>..."),
             ("simulate --speed 2", "missing: --replay <FILE>"),
             ("simulate foo", "\"foo\" is a word too many"),

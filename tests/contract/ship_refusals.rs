@@ -36,7 +36,7 @@ fn wrong_usage_is_one_line_with_exit_code_2() {
     for (arguments, expected) in [
         (vec!["op1.csv", "--name", "t"], "<CMD>"),
         (vec!["op1.csv", "--name", "t", "--"], "<CMD>"),
-        (vec!["op1.csv", "--name", "t", "cat"], "'cat'"),
+        (vec!["op1.csv", "--name", "t", "cat"], "-- cat"),
         (vec!["op1.csv", "--", "cat"], "--name"),
         (vec!["--name", "t", "--", "cat"], "<FILE>"),
         (vec!["op1.csv", "--name", "a/b", "--", "cat"], "--name"),

@@ -191,7 +191,7 @@ fn an_origin_that_is_none_is_one_line_at_the_start() {
             |stderr| stderr.ends_with('\n'),
         );
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
-        assert!(stderr.contains(&format!("--dashboard-origin {wrong}: give")), "{stderr}");
+        assert!(stderr.contains(&format!("--dashboard-origin \"{wrong}\": give")), "{stderr}");
         assert!(!program.path("websocket_data.log").exists(), "nothing was begun");
     }
 }
