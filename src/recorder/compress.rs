@@ -7,6 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
+use std::thread::sleep;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -16,7 +18,13 @@ use log::{info, warn};
 use super::disk::{self, DiskFile, sync_directory, with_suffix};
 use super::rotation::{closed_label, compressed_name};
 use crate::error::Error;
+use crate::text::counted;
 use crate::threads::spawn;
+
+/// How often a lock that somebody else holds is tried, and the pause between two tries. `verify` and
+/// `ship` hold it for an instant only; who holds it for a second and more is at work on the file.
+const LOCK_TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
 /// lock must be held: only then are those files ours. The thread ends when the sender is dropped,
@@ -30,6 +38,13 @@ pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
         Vec::new()
     });
     let (sender, closed) = mpsc::channel();
+    if !left.is_empty() {
+        // The live line is on the terminal meanwhile: no progress is drawn, a line says it.
+        info!(
+            "compressing {} that earlier runs have left",
+            counted(left.len() as u64, "closed file")
+        );
+    }
     spawn("compressor", move || compress_all(left.into_iter().chain(closed)))?;
     Ok(sender)
 }
@@ -52,10 +67,7 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
     let small = compressed_name(path);
     // A file with such a name may be another process's recording; and none may begin to record to
     // it until the plain file is gone.
-    let locked = File::open(path)?;
-    if locked.try_lock().is_err() {
-        return Err(io::Error::other("another process uses it"));
-    }
+    let locked = lock(path)?;
     if small.exists() {
         // Left by a kill just before the plain file went; or somebody else's, and then both stay.
         if !same_content(path, &small)? {
@@ -75,6 +87,18 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         let _ = disk::remove(&part);
     }
     result.map(|()| small)
+}
+
+fn lock(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    for _ in 1..LOCK_TRIES {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        sleep(BETWEEN_TRIES);
+    }
+    file.try_lock().map_err(|_| io::Error::other("another process uses it"))?;
+    Ok(file)
 }
 
 /// Whether decompressing `small` gives `path`.
@@ -137,7 +161,7 @@ mod tests {
     use std::fs;
     use std::io::Read;
 
-    use super::{compress, left_uncompressed};
+    use super::{BETWEEN_TRIES, compress, left_uncompressed};
 
     #[test]
     fn the_plain_file_goes_when_the_compressed_one_is_whole() {
@@ -179,6 +203,25 @@ mod tests {
         recording.try_lock().unwrap();
         assert!(compress(&path).is_err());
         assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+    }
+
+    #[test]
+    fn a_lock_that_is_held_for_an_instant_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1-2026-11-23.csv");
+        fs::write(&path, "x").unwrap();
+        let reader = fs::File::open(&path).unwrap();
+        reader.try_lock_shared().unwrap();
+        let compressing = std::thread::spawn({
+            let path = path.clone();
+            move || compress(&path)
+        });
+        // Long enough for tries that fail.
+        std::thread::sleep(2 * BETWEEN_TRIES);
+        assert!(path.exists(), "nobody compresses a locked file");
+        drop(reader);
+        compressing.join().unwrap().unwrap();
+        assert!(!path.exists());
     }
 
     #[test]
