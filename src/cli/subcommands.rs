@@ -21,7 +21,8 @@ use crate::verify::{self, VerifyError};
 const VERIFY_HELP: &str = "\
 A recording is compressed (.gz) or not. One that is being recorded is read up to its last whole
 row; a torn row at the end of any other is malformed. Its ledger, which stands beside it
-(op1.coverage.csv), says what was covered and what is missing.
+(op1.coverage.csv), says what was covered and what is missing. Several files of one recording, such
+as op1-*.csv.gz op1.csv, also get a line for each UTC day: rows, covered, missing, worst gap.
 
 Exit codes:
   0    every file could be read and every row is well-formed

@@ -8,6 +8,7 @@ use super::encode::{TradeText, is_number, push_string};
 use super::market::Trade;
 use super::{Replay, SimulatorError};
 use crate::rows::{Fields, RowReader};
+use crate::terminal::ProgressLine;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub(super) struct Recording {
     ended: bool,
     played: u64,
     skipped: u64,
+    progress: ProgressLine,
 }
 
 impl Recording {
@@ -39,7 +41,9 @@ impl Recording {
         }
         let unreadable =
             |source: io::Error| SimulatorError::ReplayFile { path: path.clone(), source };
-        let mut rows = RowReader::new(File::open(&path).map_err(unreadable)?);
+        let file = File::open(&path).map_err(unreadable)?;
+        let progress = ProgressLine::new("replay", file.metadata().map_err(unreadable)?.len());
+        let mut rows = RowReader::new(file);
         let header = rows.next_row().map_err(unreadable)?.and_then(|row| row.fields.ok());
         let columns = header.as_ref().map_or(Err("ticker"), Columns::find);
         let columns = columns
@@ -54,6 +58,7 @@ impl Recording {
             ended: false,
             played: 0,
             skipped: 0,
+            progress,
         })
     }
 
@@ -71,6 +76,7 @@ impl Recording {
             return None;
         }
         self.played += 1;
+        self.progress.advance_to(self.rows.position());
         self.next.take()
     }
 
@@ -93,6 +99,7 @@ impl Recording {
                 }
             }
             if self.ended {
+                self.progress.clear();
                 let Self { played, skipped, path, .. } = self;
                 log::info!(
                     "replay of {} is over: {played} rows played, {skipped} bad rows skipped",

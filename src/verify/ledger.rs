@@ -15,6 +15,7 @@ use super::days::Days;
 use super::source::Source;
 use crate::recorder::{compressed_name, ledger_path};
 use crate::rows::RowReader;
+use crate::terminal::ProgressLine;
 
 /// The header of every ledger.
 pub(super) const LEDGER_HEADER: &[u8] = b"time_ms,state,tickers,reason";
@@ -111,9 +112,10 @@ pub enum State {
 pub(super) fn read_beside(
     recording: &Path,
     last_received_ms: Option<i64>,
+    progress: &ProgressLine,
 ) -> Result<Option<Coverage>, String> {
     for path in ledger_paths(recording) {
-        let read = match Source::open(&path) {
+        let read = match Source::open(&path, progress) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => Err(format!("cannot read it: {error}")),
             Ok(source) => read_ledger(source.text, last_received_ms),

@@ -23,6 +23,7 @@ use std::{
 };
 
 use crate::error::printable;
+use crate::terminal::ProgressLine;
 use days::Recordings;
 use report::{Report, Total};
 
@@ -51,27 +52,33 @@ pub fn run(
     let mut recordings = Recordings::default();
     let mut reports = Vec::new();
     let mut separator = "";
+    let sizes = files.iter().filter_map(|path| Some(path.metadata().ok()?.len()));
+    let progress = ProgressLine::new("verify", sizes.sum());
     for path in files {
-        let file = recording::verify_file(path);
-        // Without columns nothing of it could be read.
-        if !json && !file.columns.is_empty() {
-            write!(out, "{separator}")?;
-            separator = "\n";
-            text::write_file(&file, out)?;
-            // The next file may take minutes; this one's answer is ready.
-            out.flush()?;
-        }
-        if let Some(error) = &file.error {
-            let name = printable(&file.file, usize::MAX);
-            // Should standard error be gone, the exit code still tells.
-            let _ = writeln!(trouble, "error: {name}: {error}");
-        }
+        let file = recording::verify_file(path, &progress);
+        progress.suspend(|| {
+            // Without columns nothing of it could be read.
+            if !json && !file.columns.is_empty() {
+                write!(out, "{separator}")?;
+                separator = "\n";
+                text::write_file(&file, out)?;
+                // The next file may take minutes; this one's answer is ready.
+                out.flush()?;
+            }
+            if let Some(error) = &file.error {
+                let name = printable(&file.file, usize::MAX);
+                // Should standard error be gone, the exit code still tells.
+                let _ = writeln!(trouble, "error: {name}: {error}");
+            }
+            io::Result::Ok(())
+        })?;
         total.add(&file);
         recordings.add(&file);
         if json {
             reports.push(file);
         }
     }
+    drop(progress);
     let ok = total.is_ok();
     let (total, recordings) = (total.finish(), recordings.finish());
     if json {

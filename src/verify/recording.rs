@@ -13,16 +13,18 @@ use super::source::Source;
 use super::symbols::SymbolCounts;
 use crate::recorder::columns::Column;
 use crate::rows::{Row, RowReader};
+use crate::terminal::ProgressLine;
 
 /// Malformed rows that are listed. Where there are more, their cause is one and the same.
 const MALFORMED_LISTED: usize = 100;
 
-/// Verifies the recording at `path` with the ledger beside it, as far as they can be read.
-pub(super) fn verify_file(path: &Path) -> FileReport {
+/// Verifies the recording at `path` with the ledger beside it, as far as they can be read. What is
+/// read counts in `progress`.
+pub(super) fn verify_file(path: &Path, progress: &ProgressLine) -> FileReport {
     let mut report = FileReport { file: path.display().to_string(), ..FileReport::default() };
-    report.error = read_recording(path, &mut report).err();
+    report.error = read_recording(path, &mut report, progress).err();
     if !report.columns.is_empty() {
-        match ledger::read_beside(path, report.counts.last_received_ms) {
+        match ledger::read_beside(path, report.counts.last_received_ms, progress) {
             Ok(coverage) => report.coverage = coverage,
             Err(error) => report.ledger_error = Some(error),
         }
@@ -31,8 +33,12 @@ pub(super) fn verify_file(path: &Path) -> FileReport {
 }
 
 /// Everything about a recording but its name and its ledger.
-fn read_recording(path: &Path, report: &mut FileReport) -> Result<(), String> {
-    let mut source = Source::open(path)
+fn read_recording(
+    path: &Path,
+    report: &mut FileReport,
+    progress: &ProgressLine,
+) -> Result<(), String> {
+    let mut source = Source::open(path, progress)
         .map_err(|error| format!("cannot open it: {error}; check the name and the permissions"))?;
     report.being_recorded = source.is_being_recorded();
     let mut rows = RowReader::new(&mut source.text);
