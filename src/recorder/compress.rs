@@ -7,8 +7,6 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
-use std::thread::sleep;
-use std::time::Duration;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -16,15 +14,11 @@ use flate2::write::GzEncoder;
 use log::{info, warn};
 
 use super::disk::{self, DiskFile, sync_directory, with_suffix};
+use super::lock_file::try_lock_for_a_moment;
 use super::rotation::{closed_label, compressed_name};
 use crate::error::Error;
 use crate::text::counted;
 use crate::threads::spawn;
-
-/// How often a lock that somebody else holds is tried, and the pause between two tries. `verify` and
-/// `ship` hold it for an instant only; who holds it for a second and more is at work on the file.
-const LOCK_TRIES: u32 = 20;
-const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
 /// lock must be held: only then are those files ours. The thread ends when the sender is dropped,
@@ -67,7 +61,10 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
     let small = compressed_name(path);
     // A file with such a name may be another process's recording; and none may begin to record to
     // it until the plain file is gone.
-    let locked = lock(path)?;
+    let locked = File::open(path)?;
+    // `verify` and `ship` lock a file for an instant, to see who records to it.
+    try_lock_for_a_moment(|| locked.try_lock())
+        .map_err(|_| io::Error::other("another process uses it"))?;
     if small.exists() {
         // Left by a kill just before the plain file went; or somebody else's, and then both stay.
         if !same_content(path, &small)? {
@@ -87,18 +84,6 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         let _ = disk::remove(&part);
     }
     result.map(|()| small)
-}
-
-fn lock(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
-    for _ in 1..LOCK_TRIES {
-        if file.try_lock().is_ok() {
-            return Ok(file);
-        }
-        sleep(BETWEEN_TRIES);
-    }
-    file.try_lock().map_err(|_| io::Error::other("another process uses it"))?;
-    Ok(file)
 }
 
 /// Whether decompressing `small` gives `path`.
@@ -160,8 +145,10 @@ pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
 mod tests {
     use std::fs;
     use std::io::Read;
+    use std::time::Instant;
 
-    use super::{BETWEEN_TRIES, compress, left_uncompressed};
+    use super::super::lock_file::LOCK_MOMENT;
+    use super::{compress, left_uncompressed};
 
     #[test]
     fn the_plain_file_goes_when_the_compressed_one_is_whole() {
@@ -201,27 +188,10 @@ mod tests {
         fs::write(&path, "x").unwrap();
         let recording = fs::File::open(&path).unwrap();
         recording.try_lock().unwrap();
+        let began = Instant::now();
         assert!(compress(&path).is_err());
+        assert!(began.elapsed() >= LOCK_MOMENT, "who only looks is waited for");
         assert_eq!(fs::read_to_string(&path).unwrap(), "x");
-    }
-
-    #[test]
-    fn a_lock_that_is_held_for_an_instant_is_waited_for() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("op1-2026-11-23.csv");
-        fs::write(&path, "x").unwrap();
-        let reader = fs::File::open(&path).unwrap();
-        reader.try_lock_shared().unwrap();
-        let compressing = std::thread::spawn({
-            let path = path.clone();
-            move || compress(&path)
-        });
-        // Long enough for tries that fail.
-        std::thread::sleep(2 * BETWEEN_TRIES);
-        assert!(path.exists(), "nobody compresses a locked file");
-        drop(reader);
-        compressing.join().unwrap().unwrap();
-        assert!(!path.exists());
     }
 
     #[test]
