@@ -13,10 +13,10 @@ use clap_complete::Shell;
 use super::{CommandLine, print};
 use crate::check::{self, CheckArguments};
 use crate::config::values::address;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::ship::{self, ShipOptions};
 use crate::simulator::{SimulatorOptions, faults_help, simulate};
-use crate::verify::{self, VerifyError};
+use crate::verify;
 
 const VERIFY_HELP: &str = "\
 A recording is compressed (.gz) or not. One that is being recorded is read up to its last whole
@@ -137,16 +137,9 @@ impl Subcommands {
 impl VerifyArguments {
     fn run(self) -> Result<u8, Error> {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        match verify::run(&self.files, self.json, &mut out, &mut io::stderr()) {
-            Ok(true) => Ok(EXIT_OK),
-            // What is wrong stands in the report.
-            Ok(false) => Ok(EXIT_CANNOT_GO_ON),
-            // Nobody reads on. Not everything was looked at, so it is not known to be well.
-            Err(VerifyError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Ok(EXIT_CANNOT_GO_ON)
-            }
-            Err(error) => Err(cannot_go_on(error)),
-        }
+        let all_well = verify::run(&self.files, self.json, &mut out, &mut io::stderr())?;
+        // What is wrong stands in the report.
+        Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
     }
 }
 

@@ -4,11 +4,12 @@
 //! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
 //! has passed since the replay began.
 
-use super::encode::{TradeText, is_number, push_string};
+use super::encode::{TradeText, push_string};
 use super::market::Trade;
 use super::{Replay, SimulatorError};
 use crate::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;
+use crate::text::is_json_number;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -147,7 +148,7 @@ impl Columns {
             let field = (column < row.count()).then(|| row.get(column).into_owned())?;
             String::from_utf8(field).ok()
         };
-        let number = |column: usize| field(column).filter(|text| is_number(text));
+        let number = |column: usize| field(column).filter(|text| is_json_number(text.as_bytes()));
         let time = |column: Option<usize>| -> Option<Option<i64>> {
             column.map_or(Some(None), |column| Some(Some(field(column)?.parse().ok()?)))
         };
