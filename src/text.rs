@@ -1,4 +1,4 @@
-//! Numbers for people: thousands set apart, sizes in few digits.
+//! Numbers as text: for people, thousands set apart and sizes in few digits; and as JSON spells them.
 //!
 //! Any thread. No I/O, no clock.
 
@@ -40,9 +40,45 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", grouped(number))
 }
 
+/// Whether `text` is one number as JSON spells it, and nothing else.
+pub(crate) fn is_json_number(text: &[u8]) -> bool {
+    // No space before or behind it, which a reader of JSON would pass over.
+    matches!(text, [b'-' | b'0'..=b'9', ..])
+        && text.last().is_some_and(u8::is_ascii_digit)
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{counted, file_size, grouped, per_second};
+    use super::{counted, file_size, grouped, is_json_number, per_second};
+
+    #[test]
+    fn numbers_are_those_of_json() {
+        for good in [
+            "0",
+            "-0",
+            "5",
+            "164.0601",
+            "0.000004",
+            "1e-07",
+            "1E+5",
+            "2.50e10",
+            "-3.1",
+            "100.10",
+            "-2.50e3",
+            "26626",
+            "1e999",
+            "123456789012345678901234567890",
+        ] {
+            assert!(is_json_number(good.as_bytes()), "{good}");
+        }
+        for bad in [
+            "", "-", "+1", "01", "1.", ".5", "1e", "1e+", "1.e5", " 1", "1 ", "\n1", "NaN", "inf",
+            "0x1", "1,5", "1_0", "1.5.2", "1e5.0", "--1", "\u{661}", "1 2", "[1]", "\"1\"",
+        ] {
+            assert!(!is_json_number(bad.as_bytes()), "{bad}");
+        }
+    }
 
     #[test]
     fn numbers_are_grouped_by_thousands() {

@@ -13,15 +13,16 @@ use clap_complete::Shell;
 use super::{CommandLine, print};
 use crate::check::{self, CheckArguments};
 use crate::config::values::address;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::ship::{self, ShipOptions};
 use crate::simulator::{SimulatorOptions, faults_help, simulate};
-use crate::verify::{self, VerifyError};
+use crate::verify;
 
 const VERIFY_HELP: &str = "\
 A recording is compressed (.gz) or not. One that is being recorded is read up to its last whole
 row; a torn row at the end of any other is malformed. Its ledger, which stands beside it
-(op1.coverage.csv), says what was covered and what is missing.
+(op1.coverage.csv), says what was covered and what is missing. Several files of one recording, such
+as op1-*.csv.gz op1.csv, also get a line for each UTC day: rows, covered, missing, worst gap.
 
 Exit codes:
   0    every file could be read and every row is well-formed
@@ -136,16 +137,9 @@ impl Subcommands {
 impl VerifyArguments {
     fn run(self) -> Result<u8, Error> {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        match verify::run(&self.files, self.json, &mut out, &mut io::stderr()) {
-            Ok(true) => Ok(EXIT_OK),
-            // What is wrong stands in the report.
-            Ok(false) => Ok(EXIT_CANNOT_GO_ON),
-            // Nobody reads on. Not everything was looked at, so it is not known to be well.
-            Err(VerifyError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-                Ok(EXIT_CANNOT_GO_ON)
-            }
-            Err(error) => Err(cannot_go_on(error)),
-        }
+        let all_well = verify::run(&self.files, self.json, &mut out, &mut io::stderr())?;
+        // What is wrong stands in the report.
+        Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
     }
 }
 

@@ -14,8 +14,10 @@ use flate2::write::GzEncoder;
 use log::{info, warn};
 
 use super::disk::{self, DiskFile, sync_directory, with_suffix};
+use super::lock_file::try_lock_for_a_moment;
 use super::rotation::{closed_label, compressed_name};
 use crate::error::Error;
+use crate::text::counted;
 use crate::threads::spawn;
 
 /// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
@@ -30,6 +32,13 @@ pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
         Vec::new()
     });
     let (sender, closed) = mpsc::channel();
+    if !left.is_empty() {
+        // The live line is on the terminal meanwhile: no progress is drawn, a line says it.
+        info!(
+            "compressing {} that earlier runs have left",
+            counted(left.len() as u64, "closed file")
+        );
+    }
     spawn("compressor", move || compress_all(left.into_iter().chain(closed)))?;
     Ok(sender)
 }
@@ -53,9 +62,9 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
     // A file with such a name may be another process's recording; and none may begin to record to
     // it until the plain file is gone.
     let locked = File::open(path)?;
-    if locked.try_lock().is_err() {
-        return Err(io::Error::other("another process uses it"));
-    }
+    // `verify` and `ship` lock a file for an instant, to see who records to it.
+    try_lock_for_a_moment(|| locked.try_lock())
+        .map_err(|_| io::Error::other("another process uses it"))?;
     if small.exists() {
         // Left by a kill just before the plain file went; or somebody else's, and then both stay.
         if !same_content(path, &small)? {
@@ -136,7 +145,9 @@ pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
 mod tests {
     use std::fs;
     use std::io::Read;
+    use std::time::Instant;
 
+    use super::super::lock_file::LOCK_MOMENT;
     use super::{compress, left_uncompressed};
 
     #[test]
@@ -177,7 +188,9 @@ mod tests {
         fs::write(&path, "x").unwrap();
         let recording = fs::File::open(&path).unwrap();
         recording.try_lock().unwrap();
+        let began = Instant::now();
         assert!(compress(&path).is_err());
+        assert!(began.elapsed() >= LOCK_MOMENT, "who only looks is waited for");
         assert_eq!(fs::read_to_string(&path).unwrap(), "x");
     }
 

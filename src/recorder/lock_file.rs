@@ -40,7 +40,7 @@ const MOST_LOOKS: usize = 8;
 
 /// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
 /// busy machine that instant may be some milliseconds.
-const LOCK_MOMENT: Duration = Duration::from_millis(30);
+pub(super) const LOCK_MOMENT: Duration = Duration::from_millis(30);
 
 /// What the holder leaves for the next one, and for those who read along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

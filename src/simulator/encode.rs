@@ -83,27 +83,6 @@ pub(super) fn decimal(mut units: u64, mut decimals: u32) -> String {
     format!("{}.{:0width$}", units / scale, units % scale, width = decimals as usize)
 }
 
-/// Whether `text` is one number as RFC 8259 spells it, so that it may stand in a message as it is.
-pub(super) fn is_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    are_digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(are_digits)
-        && exponent.is_none_or(|text| are_digits(text.strip_prefix(['+', '-']).unwrap_or(text)))
-}
-
-fn are_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,19 +117,5 @@ mod tests {
             r#"{"msg":"Invalid symbol A\"B","type":"error"}"#,
             "the refusal names the symbol, escaped"
         );
-    }
-
-    #[test]
-    fn numbers_are_told_from_what_json_does_not_allow() {
-        fn check(text: &str, expected: bool) {
-            assert_eq!(is_number(text), expected, "{text:?}");
-            assert_eq!(serde_json::from_str::<serde_json::Number>(text).is_ok(), expected);
-        }
-        for text in ["0", "-0", "100.10", "0.000004", "1e-07", "1E+5", "-2.50e3", "26626"] {
-            check(text, true);
-        }
-        for text in ["", "-", "+1", "01", ".5", "5.", "1e", "1e+", "NaN", "1,5", "1.2.3", "0x1"] {
-            check(text, false);
-        }
     }
 }

@@ -4,10 +4,12 @@
 //! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
 //! has passed since the replay began.
 
-use super::encode::{TradeText, is_number, push_string};
+use super::encode::{TradeText, push_string};
 use super::market::Trade;
 use super::{Replay, SimulatorError};
 use crate::rows::{Fields, RowReader};
+use crate::terminal::ProgressLine;
+use crate::text::is_json_number;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ pub(super) struct Recording {
     ended: bool,
     played: u64,
     skipped: u64,
+    progress: ProgressLine,
 }
 
 impl Recording {
@@ -39,7 +42,9 @@ impl Recording {
         }
         let unreadable =
             |source: io::Error| SimulatorError::ReplayFile { path: path.clone(), source };
-        let mut rows = RowReader::new(File::open(&path).map_err(unreadable)?);
+        let file = File::open(&path).map_err(unreadable)?;
+        let progress = ProgressLine::new("replay", file.metadata().map_err(unreadable)?.len());
+        let mut rows = RowReader::new(file);
         let header = rows.next_row().map_err(unreadable)?.and_then(|row| row.fields.ok());
         let columns = header.as_ref().map_or(Err("ticker"), Columns::find);
         let columns = columns
@@ -54,6 +59,7 @@ impl Recording {
             ended: false,
             played: 0,
             skipped: 0,
+            progress,
         })
     }
 
@@ -71,6 +77,7 @@ impl Recording {
             return None;
         }
         self.played += 1;
+        self.progress.advance_to(self.rows.position());
         self.next.take()
     }
 
@@ -93,6 +100,7 @@ impl Recording {
                 }
             }
             if self.ended {
+                self.progress.clear();
                 let Self { played, skipped, path, .. } = self;
                 log::info!(
                     "replay of {} is over: {played} rows played, {skipped} bad rows skipped",
@@ -140,7 +148,7 @@ impl Columns {
             let field = (column < row.count()).then(|| row.get(column).into_owned())?;
             String::from_utf8(field).ok()
         };
-        let number = |column: usize| field(column).filter(|text| is_number(text));
+        let number = |column: usize| field(column).filter(|text| is_json_number(text.as_bytes()));
         let time = |column: Option<usize>| -> Option<Option<i64>> {
             column.map_or(Some(None), |column| Some(Some(field(column)?.parse().ok()?)))
         };

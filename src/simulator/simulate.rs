@@ -4,8 +4,10 @@
 
 use super::{Simulator, SimulatorOptions};
 use crate::error::Error;
+use crate::terminal::ERASE;
 use crate::{logging, stop_signals};
 use log::{info, warn};
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +16,8 @@ use std::sync::atomic::Ordering;
 /// # Errors
 /// When an option makes no sense, or the address cannot be listened on.
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
-    logging::to_standard_error("");
+    // A replay shows how far it has come below the log.
+    logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
     let mut simulator = Simulator::start(listen, options)?;
     let stop = simulator.stop_flag();
     let listening = stop_signals::listen(move || stop.store(true, Ordering::Relaxed));

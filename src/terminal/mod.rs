@@ -5,9 +5,11 @@
 
 mod live_line;
 mod log_lines;
+mod progress_line;
 mod screen;
 
 pub(crate) use live_line::{ERASE, fit, one_line};
+pub(crate) use progress_line::{CountedRead, ProgressLine};
 pub(crate) use screen::Screen;
 
 const RED: &str = "\x1b[31m";

@@ -3,121 +3,79 @@
 //! Runs on the main thread, for `verify`. Reads the ledger row by row and keeps the longest gaps
 //! only. It must not change the ledger, nor fail for a torn or damaged row: it counts those.
 
-use std::{
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::check::{parse_integer, shown};
 use super::days::Days;
+use super::row_rules::{parse_integer, shown};
 use super::source::Source;
+use super::spans::Spans;
 use crate::recorder::{compressed_name, ledger_path};
 use crate::rows::RowReader;
+use crate::terminal::ProgressLine;
 
 /// The header of every ledger.
-pub(super) const LEDGER_HEADER: &[u8] = b"time_ms,state,tickers,reason";
-
-/// Gaps that are listed: what a person reads at a glance.
-const GAPS_LISTED: usize = 5;
-
-/// The reason of a gap that somebody asked for.
-const STOPPED: &str = "stopped";
+pub(super) const LEDGER_HEADER: &str = "time_ms,state,tickers,reason";
 
 /// The reason with which a closed file ends: the next file goes on from there.
 const ROTATED: &str = "rotated";
 
 /// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Coverage {
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Coverage {
     /// The ledger that was read.
-    pub ledger: String,
+    pub(super) ledger: String,
     /// Its first row; `null` when it has none.
-    pub from_ms: Option<i64>,
+    pub(super) from_ms: Option<i64>,
     /// Its last row, or the last `received_ms` of the recording when that is later and the ledger
     /// ends `live`.
-    pub to_ms: Option<i64>,
+    pub(super) to_ms: Option<i64>,
     /// Covered and missing time, as fields of this object.
     #[serde(flatten)]
-    pub spans: Spans,
+    pub(super) spans: Spans,
     /// The last state; `null` when the ledger has no rows.
-    pub end: Option<End>,
+    pub(super) end: Option<End>,
     /// Ledger rows that could not be understood and were passed over.
-    pub malformed: u64,
-    /// The same spans day by day.
-    #[serde(skip)]
-    pub(super) days: Days,
-}
-
-/// Covered and missing time, of one ledger or of all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Spans {
-    /// Milliseconds in which trades were being recorded.
-    pub covered_ms: i64,
-    /// Milliseconds in which they were not, between the first row of a ledger and its last.
-    pub missing_ms: i64,
-    /// The part of `missing_ms` in which the recorder had been stopped on purpose.
-    pub stopped_ms: i64,
-    /// How many gaps were faults.
-    pub gap_count: u64,
-    /// The longest of them, the longest first.
-    pub gaps: Vec<Gap>,
-    /// How many gaps lay between runs, after a stop on purpose.
-    pub stop_count: u64,
-    /// The longest of them, the longest first.
-    pub stops: Vec<Gap>,
+    pub(super) malformed: u64,
 }
 
 /// The state in which a ledger ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct End {
-    /// `live` or `down`.
-    pub state: State,
+#[derive(Debug, Serialize)]
+pub(super) struct End {
+    pub(super) state: State,
     /// Since when, UNIX milliseconds.
-    pub since_ms: i64,
+    pub(super) since_ms: i64,
     /// Why it is down; empty when live.
-    pub reason: String,
-}
-
-/// One time without recording.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    /// The last frame before it, UNIX milliseconds.
-    pub from_ms: i64,
-    /// The first moment recorded again, UNIX milliseconds.
-    pub to_ms: i64,
-    /// Its length in milliseconds.
-    pub missing_ms: i64,
-    /// What the ledger says about it.
-    pub reason: String,
+    pub(super) reason: String,
 }
 
 /// Whether trades were being recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
-    /// They were.
+pub(super) enum State {
     Live,
-    /// They were not.
     Down,
 }
 
-/// Reads the ledger beside `recording`; `None` when there is none. `last_received_ms` is the
-/// latest in the recording: an open `live` reaches to it.
+/// Reads the ledger beside `recording`, whose spans also count in `days`; `None` when there is none.
+/// `last_received_ms` is the latest in the recording: an open `live` reaches to it.
 ///
 /// # Errors
 /// Why a ledger that is there says nothing, for a person.
 pub(super) fn read_beside(
     recording: &Path,
     last_received_ms: Option<i64>,
+    days: &mut Days,
+    progress: &ProgressLine,
 ) -> Result<Option<Coverage>, String> {
     for path in ledger_paths(recording) {
-        let read = match Source::open(&path) {
+        let source = match Source::open(&path, progress) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => Err(format!("cannot read it: {error}")),
-            Ok(source) => read_ledger(source.text, last_received_ms),
+            source => source.map_err(|error| format!("cannot read it: {error}")),
         };
+        let read = source.and_then(|source| read_ledger(source.text, last_received_ms, days));
         let ledger = path.display().to_string();
         return match read {
             Ok(coverage) => Ok(Some(Coverage { ledger, ..coverage })),
@@ -128,7 +86,7 @@ pub(super) fn read_beside(
 }
 
 /// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed.
-pub(super) fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
+fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
     let ledger = match recording.extension() {
         Some(ending) if ending == "gz" => ledger_path(&recording.with_extension("")),
         _ => ledger_path(recording),
@@ -137,16 +95,19 @@ pub(super) fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
     [ledger, compressed]
 }
 
-fn read_ledger(text: impl Read, last_received_ms: Option<i64>) -> Result<Coverage, String> {
+fn read_ledger(
+    text: impl Read,
+    last_received_ms: Option<i64>,
+    days: &mut Days,
+) -> Result<Coverage, String> {
     let unreadable = |error: io::Error| format!("cannot read it: {error}");
     let mut rows = RowReader::new(text);
     match rows.next_row().map_err(unreadable)? {
         None => return Err("it has no whole header line yet".to_owned()),
-        Some(row) if row.text == LEDGER_HEADER => {}
+        Some(row) if row.text == LEDGER_HEADER.as_bytes() => {}
         Some(row) => {
-            let wanted = "time_ms,state,tickers,reason";
             let found = shown(row.text);
-            return Err(format!("its header is {found}, not \"{wanted}\": it is no ledger"));
+            return Err(format!("its header is {found}, not \"{LEDGER_HEADER}\": it is no ledger"));
         }
     }
     let mut coverage = Coverage::default();
@@ -158,58 +119,55 @@ fn read_ledger(text: impl Read, last_received_ms: Option<i64>) -> Result<Coverag
                 _ => return None,
             };
             let reason = String::from_utf8(fields.get(3).into_owned()).ok()?;
-            Some((parse_integer(&fields.get(0))?, state, reason))
+            Some(End { state, since_ms: parse_integer(&fields.get(0))?, reason })
         });
         match entry {
-            Some((time_ms, state, reason)) => coverage.enter(time_ms, state, reason),
+            Some(entry) => coverage.enter(entry, days),
             None => coverage.malformed += 1,
         }
     }
-    coverage.finish(last_received_ms);
+    coverage.finish(last_received_ms, days);
     Ok(coverage)
 }
 
 impl Coverage {
     /// The next row of the ledger. Its times never run backwards; a row that does all the same
     /// counts as written at the time of the one before.
-    fn enter(&mut self, time_ms: i64, state: State, reason: String) {
-        let time_ms = self.to_ms.map_or(time_ms, |last_ms| time_ms.max(last_ms));
-        self.from_ms.get_or_insert(time_ms);
-        self.to_ms = Some(time_ms);
+    fn enter(&mut self, mut next: End, days: &mut Days) {
+        next.since_ms = next.since_ms.max(self.to_ms.unwrap_or(i64::MIN));
+        self.from_ms.get_or_insert(next.since_ms);
+        self.to_ms = Some(next.since_ms);
         // A new list of tickers, or the same fault said twice, goes on with what was.
         let goes_on = self.end.as_ref().is_some_and(|end| {
-            end.state == state && (state == State::Live || end.reason == reason)
+            end.state == next.state && (end.state == State::Live || end.reason == next.reason)
         });
         if !goes_on {
-            self.close(time_ms);
-            self.end = Some(End { state, since_ms: time_ms, reason });
+            self.close(next.since_ms, days);
+            self.end = Some(next);
         }
     }
 
     /// Adds the span of the present state, which ends at `to_ms`.
-    fn close(&mut self, to_ms: i64) {
+    fn close(&mut self, to_ms: i64, days: &mut Days) {
         let Some(end) = &self.end else { return };
-        let gap = (end.state == State::Down).then_some(&*end.reason);
-        self.days.add_span(end.since_ms, to_ms, gap);
-        match gap {
-            None => self.spans.add_covered(to_ms.saturating_sub(end.since_ms)),
-            // A rotation that failed: the file went on at the same instant.
-            Some(ROTATED) if end.since_ms == to_ms => {}
-            Some(reason) => self.spans.add_gap(Gap::new(end.since_ms, to_ms, reason)),
+        // A rotation that failed: the file went on at the same instant.
+        if end.is_rotation() && end.since_ms == to_ms {
+            return;
         }
+        let gap = (end.state == State::Down).then_some(&*end.reason);
+        self.spans.add(end.since_ms, to_ms, gap);
+        days.add_span(end.since_ms, to_ms, gap);
     }
 
-    fn finish(&mut self, last_received_ms: Option<i64>) {
-        let state = self.end.as_ref().map(|end| (end.state, end.since_ms));
-        if let Some((State::Live, _)) = state {
+    fn finish(&mut self, last_received_ms: Option<i64>, days: &mut Days) {
+        let Some(End { state, since_ms, .. }) = self.end else { return };
+        if state == State::Live {
             self.to_ms = self.to_ms.max(last_received_ms);
         }
-        match (state, self.to_ms) {
-            // An open gap has no length yet, unless the ledger spoke of it twice.
-            (Some((state, since_ms)), Some(to_ms)) if state == State::Live || since_ms < to_ms => {
-                self.close(to_ms);
-            }
-            _ => {}
+        // An open gap has no length yet, unless the ledger spoke of it twice.
+        let to_ms = self.to_ms.filter(|to_ms| state == State::Live || since_ms < *to_ms);
+        if let Some(to_ms) = to_ms {
+            self.close(to_ms, days);
         }
     }
 }
@@ -221,63 +179,14 @@ impl End {
     }
 }
 
-impl Gap {
-    pub(super) fn new(from_ms: i64, to_ms: i64, reason: &str) -> Gap {
-        Gap { from_ms, to_ms, missing_ms: to_ms.saturating_sub(from_ms), reason: reason.to_owned() }
-    }
-}
-
-impl Spans {
-    pub(super) fn add_covered(&mut self, span_ms: i64) {
-        add(&mut self.covered_ms, span_ms);
-    }
-
-    pub(super) fn add_gap(&mut self, gap: Gap) {
-        add(&mut self.missing_ms, gap.missing_ms);
-        // `stopped`, also with more said after a colon.
-        if gap.reason.split(':').next() == Some(STOPPED) {
-            add(&mut self.stopped_ms, gap.missing_ms);
-            self.stop_count += 1;
-            keep_longest(&mut self.stops, gap);
-        } else {
-            self.gap_count += 1;
-            keep_longest(&mut self.gaps, gap);
-        }
-    }
-
-    /// Adds what another ledger says.
-    pub(super) fn merge(&mut self, other: &Spans) {
-        add(&mut self.covered_ms, other.covered_ms);
-        add(&mut self.missing_ms, other.missing_ms);
-        add(&mut self.stopped_ms, other.stopped_ms);
-        self.gap_count += other.gap_count;
-        self.stop_count += other.stop_count;
-        other.gaps.iter().for_each(|gap| keep_longest(&mut self.gaps, gap.clone()));
-        other.stops.iter().for_each(|gap| keep_longest(&mut self.stops, gap.clone()));
-    }
-}
-
-/// The times of a damaged ledger may be anything.
-fn add(sum: &mut i64, span_ms: i64) {
-    *sum = sum.saturating_add(span_ms);
-}
-
-/// Keeps the longest gaps, the longest first and the earlier where equal.
-fn keep_longest(longest: &mut Vec<Gap>, gap: Gap) {
-    let place = longest.partition_point(|kept| kept.missing_ms >= gap.missing_ms);
-    if place < GAPS_LISTED {
-        longest.truncate(GAPS_LISTED - 1);
-        longest.insert(place, gap);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::spans::Gap;
     use super::*;
 
     fn read(rows: &str, last_received_ms: Option<i64>) -> Coverage {
         let text = format!("time_ms,state,tickers,reason\n{rows}");
-        read_ledger(text.as_bytes(), last_received_ms).unwrap()
+        read_ledger(text.as_bytes(), last_received_ms, &mut Days::default()).unwrap()
     }
 
     /// Covered, missing and stopped milliseconds.
@@ -325,8 +234,14 @@ mod tests {
             None,
             (20, 120, 100),
         );
-        assert_eq!(coverage.spans.gaps, [Gap::new(10, 30, "killed")]);
-        assert_eq!(coverage.spans.stops, [Gap::new(40, 140, "stopped")]);
+        let gap = |from_ms, to_ms, reason: &str| Gap {
+            from_ms,
+            to_ms,
+            missing_ms: to_ms - from_ms,
+            reason: reason.to_owned(),
+        };
+        assert_eq!(coverage.spans.gaps, [gap(10, 30, "killed")]);
+        assert_eq!(coverage.spans.stops, [gap(40, 140, "stopped")]);
     }
 
     #[test]
@@ -372,7 +287,7 @@ mod tests {
     #[test]
     fn what_is_no_ledger_is_said_to_be_none() {
         let check = |text: &str, expected: &str| {
-            let error = read_ledger(text.as_bytes(), None).unwrap_err();
+            let error = read_ledger(text.as_bytes(), None, &mut Days::default()).unwrap_err();
             assert!(error.contains(expected), "{error}");
         };
         check("", "no whole header line yet");

@@ -4,40 +4,34 @@
 //! reads: it must not write or repair anything, because the recorder may be at work on the
 //! same files.
 //!
-//! In reading order: [`report`] is what is told, `recording` reads one file row by row, `check`
-//! says what a well-formed row is, `symbols` counts rows per symbol, [`ledger`] reads the coverage
-//! beside a recording, [`days`] has the sums by day, `text` is the report for people.
+//! In reading order: `report` is what is told, `recording` reads one file row by row, `row_rules`
+//! says what a well-formed row is, `symbols` counts rows per symbol, `ledger` reads the coverage
+//! beside a recording, `spans` and `days` have the sums, `text` is the report for people.
 
-mod check;
-pub mod days;
-pub mod ledger;
+mod days;
+mod ledger;
 mod recording;
-pub mod report;
+mod report;
+mod row_rules;
 mod source;
-pub mod symbols;
+mod spans;
+mod symbols;
 mod text;
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
 
-use crate::error::printable;
-use days::Recordings;
+use crate::error::{Error, printable};
+use crate::recorder::recording_of;
+use crate::terminal::ProgressLine;
+use days::RecordingDays;
 use report::{Report, Total};
 
-/// Why `verify` could not answer. Trouble with a file is part of the answer, not one of these.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The answer could not be written.
-    #[error("cannot write the report: {0}; check where standard output goes")]
-    Output(#[from] io::Error),
-}
-
-/// Verifies `files` and writes what it finds to `out`: text for people, or one JSON object (a
-/// [`Report`]) when `json`. A file that cannot be read, or not to its end, gets a line in `trouble`
-/// (standard error), and the others are read all the same. Answers whether every file could be
-/// read and every row is well-formed.
+/// Verifies `files` and writes what it finds to `out`: text for people, or one JSON object when
+/// `json`. A file that cannot be read, or not to its end, gets a line in `trouble` (standard error),
+/// and the others are read all the same. Answers whether every file could be read and every row is
+/// well-formed; when nobody reads on in the middle of it, that is not known, and it is not.
 ///
 /// # Errors
 /// When `out` cannot be written to.
@@ -46,48 +40,65 @@ pub fn run(
     json: bool,
     out: &mut dyn Write,
     trouble: &mut dyn Write,
-) -> Result<bool, VerifyError> {
+) -> Result<bool, Error> {
+    verify(files, json, out, trouble).or_else(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(false),
+        _ => Err(Error::CannotGoOn(format!(
+            "cannot write the report: {error}; check where standard output goes"
+        ))),
+    })
+}
+
+fn verify(
+    files: &[PathBuf],
+    json: bool,
+    out: &mut dyn Write,
+    trouble: &mut dyn Write,
+) -> io::Result<bool> {
     let mut total = Total::default();
-    let mut recordings = Recordings::default();
+    let mut recordings: BTreeMap<PathBuf, RecordingDays> = BTreeMap::new();
     let mut reports = Vec::new();
+    let sizes = files.iter().filter_map(|path| Some(path.metadata().ok()?.len()));
+    let progress = ProgressLine::new("verify", sizes.sum());
     let mut separator = "";
     for path in files {
-        let file = recording::verify_file(path);
+        let recording = recordings.entry(recording_of(path)).or_insert_with_key(RecordingDays::of);
+        let file = recording::verify_file(path, &mut recording.days, &progress);
         // Without columns nothing of it could be read.
-        if !json && !file.columns.is_empty() {
-            write!(out, "{separator}")?;
-            separator = "\n";
-            text::write_file(&file, out)?;
-            // The next file may take minutes; this one's answer is ready.
-            out.flush()?;
-        }
-        if let Some(error) = &file.error {
-            let name = printable(&file.file, usize::MAX);
-            // Should standard error be gone, the exit code still tells.
-            let _ = writeln!(trouble, "error: {name}: {error}");
-        }
+        let is_readable = !file.columns.is_empty();
+        recording.files += u64::from(is_readable);
+        progress.suspend(|| {
+            if !json && is_readable {
+                write!(out, "{separator}{}", text::of_file(&file))?;
+                separator = "\n";
+                // The next file may take minutes; this one's answer is ready.
+                out.flush()?;
+            }
+            if let Some(error) = &file.error {
+                let name = printable(&file.file, usize::MAX);
+                // Should standard error be gone, the exit code still tells.
+                let _ = writeln!(trouble, "error: {name}: {error}");
+            }
+            io::Result::Ok(())
+        })?;
         total.add(&file);
-        recordings.add(&file);
         if json {
             reports.push(file);
         }
     }
+    drop(progress);
     let ok = total.is_ok();
-    let (total, recordings) = (total.finish(), recordings.finish());
+    recordings.retain(|_, recording| recording.files > 0);
     if json {
         let report = Report { ok, files: reports, recordings, total };
-        serde_json::to_writer(&mut *out, &report).map_err(io::Error::from)?;
+        serde_json::to_writer(&mut *out, &report)?;
         writeln!(out)?;
     } else {
-        for recording in
-            recordings.iter().filter(|recording| recording.files > 1 || recording.days.len() > 1)
-        {
-            writeln!(out)?;
-            text::write_days(recording, out)?;
+        for recording in recordings.values().filter(|it| it.files > 1 || it.days.iter().len() > 1) {
+            write!(out, "\n{}", text::of_days(recording))?;
         }
         if files.len() > 1 {
-            writeln!(out)?;
-            text::write_total(&total, out)?;
+            write!(out, "\n{}", text::of_total(&total))?;
         }
     }
     out.flush()?;

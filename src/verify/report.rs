@@ -4,89 +4,104 @@
 //! time is in UNIX milliseconds: `timestamp_ms` by the exchange's clock, everything else by the
 //! clock of the machine that recorded.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use serde::Serialize;
 
-use super::days::{Days, Recording};
-use super::ledger::{Coverage, Spans};
-use super::symbols::{SymbolCounts, Symbols};
+use super::days::{RecordingDays, values};
+use super::ledger::Coverage;
+use super::spans::Spans;
+use super::symbols::Symbols;
+
+/// Malformed rows that are listed. Where there are more, their cause is one and the same.
+const MALFORMED_LISTED: usize = 100;
 
 /// The whole answer: the one object of `--json`.
 #[derive(Serialize)]
-pub struct Report {
+pub(super) struct Report {
     /// Whether every file could be read and every row of them is well-formed.
-    pub ok: bool,
+    pub(super) ok: bool,
     /// One entry for each file named, in that order.
-    pub files: Vec<FileReport>,
+    pub(super) files: Vec<FileReport>,
     /// The recordings that these files belong to, day by day.
-    pub recordings: Vec<Recording>,
+    #[serde(serialize_with = "values")]
+    pub(super) recordings: BTreeMap<PathBuf, RecordingDays>,
     /// The sum of all files, as far as they could be read.
-    pub total: Total,
+    pub(super) total: Total,
 }
 
 /// One recording.
 #[derive(Debug, Default, Serialize)]
-pub struct FileReport {
+pub(super) struct FileReport {
     /// The file as it was named.
-    pub file: String,
+    pub(super) file: String,
     /// Why it could not be read, or not to its end, and what to do; else `null`. The numbers speak
     /// of what was read.
-    pub error: Option<String>,
+    pub(super) error: Option<String>,
     /// Whether a process records to it: it was read up to its last whole row.
-    pub being_recorded: bool,
+    pub(super) being_recorded: bool,
     /// Its columns in their order; none when it has no header that could be read.
-    pub columns: Vec<&'static str>,
+    pub(super) columns: Vec<&'static str>,
     /// The numbers, as fields of this object.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub(super) counts: Counts,
     /// The first malformed rows, one hundred at most; `malformed` counts them all.
-    pub malformed_rows: Vec<MalformedRow>,
+    pub(super) malformed_rows: Vec<MalformedRow>,
     /// Bytes after the last whole row: a row still being written, or a torn one, which is
     /// malformed.
-    pub unfinished_bytes: u64,
+    pub(super) unfinished_bytes: u64,
     /// Rows per symbol, as fields of this object.
     #[serde(flatten)]
-    pub symbols: Symbols,
+    pub(super) symbols: Symbols,
     /// What the ledger says; `null` when there is none or it cannot be read.
-    pub coverage: Option<Coverage>,
+    pub(super) coverage: Option<Coverage>,
     /// Why the ledger that is there cannot be read; else `null`.
-    pub ledger_error: Option<String>,
-    /// Its rows day by day.
-    #[serde(skip)]
-    pub(super) days: Days,
+    pub(super) ledger_error: Option<String>,
+}
+
+impl FileReport {
+    /// Counts a row that is not well-formed.
+    pub(super) fn malformed(&mut self, line: u64, reason: String) {
+        self.counts.malformed += 1;
+        if self.malformed_rows.len() < MALFORMED_LISTED {
+            self.malformed_rows.push(MalformedRow { line, reason });
+        }
+    }
 }
 
 /// A row that is not well-formed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct MalformedRow {
+#[derive(Debug, Serialize)]
+pub(super) struct MalformedRow {
     /// The line of the file on which it begins, from 1.
-    pub line: u64,
+    pub(super) line: u64,
     /// The first thing that is wrong with it.
-    pub reason: String,
+    pub(super) reason: String,
 }
 
 /// What is counted over the rows of one file or of all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Counts {
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Counts {
     /// Well-formed rows, without the header.
-    pub rows: u64,
+    pub(super) rows: u64,
     /// Rows that are not.
-    pub malformed: u64,
+    pub(super) malformed: u64,
     /// The earliest and latest by the exchange's clock; `null` without the column or rows.
-    pub first_timestamp_ms: Option<i64>,
+    pub(super) first_timestamp_ms: Option<i64>,
     /// See `first_timestamp_ms`.
-    pub last_timestamp_ms: Option<i64>,
+    pub(super) last_timestamp_ms: Option<i64>,
     /// The earliest and latest by the recording machine's clock; `null` without the column or rows.
-    pub first_received_ms: Option<i64>,
+    pub(super) first_received_ms: Option<i64>,
     /// See `first_received_ms`.
-    pub last_received_ms: Option<i64>,
+    pub(super) last_received_ms: Option<i64>,
     /// Rows whose `timestamp_ms` is before that of the well-formed row above. Finnhub does this;
     /// it is no error.
-    pub timestamp_ms_backwards: u64,
+    pub(super) timestamp_ms_backwards: u64,
     /// Rows whose `received_ms` is before that of the well-formed row above: the machine's clock
     /// was set back. No error.
-    pub received_ms_backwards: u64,
+    pub(super) received_ms_backwards: u64,
     /// Rows that are the very row above. Finnhub's feed repeats trades; it is no error.
-    pub repeats: u64,
+    pub(super) repeats: u64,
 }
 
 impl Counts {
@@ -105,28 +120,26 @@ impl Counts {
 
 /// The sum over several files.
 #[derive(Debug, Default, Serialize)]
-pub struct Total {
+pub(super) struct Total {
     /// Files named.
-    pub files: u64,
+    pub(super) files: u64,
     /// Files that could not be read, or not to their end.
-    pub failed_files: u64,
+    pub(super) failed_files: u64,
     /// The numbers, as fields of this object. Files are summed one by one: a time that runs
     /// backwards from one file to the next is not counted.
     #[serde(flatten)]
-    pub counts: Counts,
+    pub(super) counts: Counts,
     /// Files with an unfinished last row.
-    pub unfinished_files: u64,
+    pub(super) unfinished_files: u64,
     /// Rows per symbol, as fields of this object.
     #[serde(flatten)]
-    pub symbols: Symbols,
+    pub(super) symbols: Symbols,
     /// Files without a ledger that could be read: the spans do not speak of them.
-    pub files_without_ledger: u64,
+    pub(super) files_without_ledger: u64,
     /// Covered and missing time, as fields of this object. Time between one file's ledger and the
     /// next is in neither.
     #[serde(flatten)]
-    pub spans: Spans,
-    #[serde(skip)]
-    by_symbol: SymbolCounts,
+    pub(super) spans: Spans,
 }
 
 impl Total {
@@ -140,16 +153,11 @@ impl Total {
         self.failed_files += u64::from(file.error.is_some());
         self.counts.merge(&file.counts);
         self.unfinished_files += u64::from(file.unfinished_bytes > 0);
-        self.by_symbol.merge(&file.symbols);
+        self.symbols.merge(&file.symbols);
         match &file.coverage {
             Some(coverage) => self.spans.merge(&coverage.spans),
             None => self.files_without_ledger += u64::from(!file.columns.is_empty()),
         }
-    }
-
-    pub(super) fn finish(mut self) -> Self {
-        self.symbols = std::mem::take(&mut self.by_symbol).into_sorted();
-        self
     }
 }
 

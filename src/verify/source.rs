@@ -10,6 +10,8 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::terminal::{CountedRead, ProgressLine};
+
 /// The first two bytes of every gzip file. No recording in plain text begins with them.
 const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 
@@ -17,29 +19,29 @@ const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 const COMPRESSED_PIECE: usize = 64 * 1024;
 
 /// An open file and its text.
-pub(super) struct Source {
+pub(super) struct Source<'p> {
     file: File,
-    pub(super) text: Box<dyn Read>,
+    pub(super) text: Box<dyn Read + 'p>,
 }
 
-impl Source {
-    /// Opens the file at `path`. Whether it is compressed is told by its first bytes, not by its
-    /// name: a renamed file reads as well.
+impl<'p> Source<'p> {
+    /// Opens the file at `path`; what is read of it counts in `progress`. Whether it is compressed
+    /// is told by its first bytes, not by its name: a renamed file reads as well.
     ///
     /// # Errors
     /// What the operating system answers.
-    pub(super) fn open(path: &Path) -> io::Result<Source> {
+    pub(super) fn open(path: &Path, progress: &'p ProgressLine) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut front = Vec::with_capacity(GZIP_MARK.len());
         file.by_ref().take(GZIP_MARK.len() as u64).read_to_end(&mut front)?;
         let compressed = front == GZIP_MARK;
         // Put back by chaining, not by seeking, which a pipe cannot do.
-        let whole = Cursor::new(front).chain(file.try_clone()?);
+        let whole = Cursor::new(front).chain(CountedRead { source: file.try_clone()?, progress });
         // A file may be several gzip files end to end.
         let pieces = |text| MultiGzDecoder::new(BufReader::with_capacity(COMPRESSED_PIECE, text));
-        let text: Box<dyn Read> =
+        let text: Box<dyn Read + 'p> =
             if compressed { Box::new(pieces(whole)) } else { Box::new(whole) };
-        Ok(Source { file, text })
+        Ok(Self { file, text })
     }
 
     /// Whether a recorder holds its lock. To find out, the lock is shared for an instant, which a

@@ -2,12 +2,13 @@
 //!
 //! Runs on the main thread, for `verify`. Counts only; it must not judge what a symbol is.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Symbols counted by name: all US stocks ten times over. Further ones are counted together.
-pub(super) const MOST_SYMBOLS: usize = 100_000;
+const MOST_SYMBOLS: usize = 100_000;
 
 /// Bytes of names kept, so that long names cannot take the place of many.
 const MOST_NAME_BYTES: usize = 8 << 20;
@@ -15,59 +16,40 @@ const MOST_NAME_BYTES: usize = 8 << 20;
 /// Places of symbols remembered by [`guess`]: a few for each of the 50 of Finnhub's free plan.
 const GUESSES: usize = 256;
 
-/// Rows per symbol while they are counted.
-#[derive(Debug)]
-pub(super) struct SymbolCounts {
+/// Rows per symbol. In JSON the fields `symbols`, sorted, and `other_symbols_rows`.
+#[derive(Debug, Default)]
+pub(super) struct Symbols {
+    counts: Vec<(Box<[u8]>, u64)>,
     /// Where each symbol stands in `counts`.
     places: HashMap<Box<[u8]>, usize>,
-    counts: Vec<(Box<[u8]>, u64)>,
     name_bytes: usize,
     /// Where a symbol may stand, by [`guess`]: it spares most rows the sound but slower hash of the
     /// map.
-    guesses: [usize; GUESSES],
-    other_rows: u64,
-}
-
-/// Rows per symbol.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Symbols {
-    /// Most rows first, and by name where equal.
-    pub symbols: Vec<SymbolRows>,
+    guesses: Vec<usize>,
     /// Rows of symbols beyond the first 100,000, which have no count of their own.
-    pub other_symbols_rows: u64,
+    pub(super) other_rows: u64,
 }
 
 /// One symbol and its rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SymbolRows {
+#[derive(serde::Serialize)]
+pub(super) struct SymbolRows<'a> {
     /// As in the file.
-    pub ticker: String,
-    /// Well-formed rows of this symbol.
-    pub rows: u64,
+    pub(super) ticker: Cow<'a, str>,
+    pub(super) rows: u64,
 }
 
-impl Default for SymbolCounts {
-    fn default() -> Self {
-        Self {
-            places: HashMap::new(),
-            counts: Vec::new(),
-            name_bytes: 0,
-            guesses: [0; GUESSES],
-            other_rows: 0,
-        }
-    }
-}
-
-impl SymbolCounts {
+impl Symbols {
     /// Counts `rows` more rows of `ticker`.
     pub(super) fn add(&mut self, ticker: &[u8], rows: u64) {
         let guess = guess(ticker);
-        if let Some((name, count)) = self.counts.get_mut(self.guesses[guess])
+        let guessed = self.guesses.get(guess).and_then(|place| self.counts.get_mut(*place));
+        if let Some((name, count)) = guessed
             && **name == *ticker
         {
             *count += rows;
             return;
         }
+        self.guesses.resize(GUESSES, 0);
         if let Some(&place) = self.places.get(ticker) {
             self.counts[place].1 += rows;
             self.guesses[guess] = place;
@@ -85,21 +67,28 @@ impl SymbolCounts {
     }
 
     /// Adds what was counted in another file.
-    pub(super) fn merge(&mut self, other: &Symbols) {
-        for symbol in &other.symbols {
-            self.add(symbol.ticker.as_bytes(), symbol.rows);
-        }
-        self.other_rows += other.other_symbols_rows;
+    pub(super) fn merge(&mut self, other: &Self) {
+        other.counts.iter().for_each(|(ticker, rows)| self.add(ticker, *rows));
+        self.other_rows += other.other_rows;
     }
 
-    /// The symbols in their order.
-    pub(super) fn into_sorted(self) -> Symbols {
-        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-        let counts = self.counts.into_iter();
-        let mut symbols: Vec<SymbolRows> =
-            counts.map(|(name, rows)| SymbolRows { ticker: text(&name), rows }).collect();
+    /// Most rows first, and by name where equal.
+    pub(super) fn sorted(&self) -> Vec<SymbolRows<'_>> {
+        let counts = self.counts.iter();
+        let mut symbols: Vec<_> = counts
+            .map(|(name, rows)| SymbolRows { ticker: String::from_utf8_lossy(name), rows: *rows })
+            .collect();
         symbols.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.ticker.cmp(&b.ticker)));
-        Symbols { symbols, other_symbols_rows: self.other_rows }
+        symbols
+    }
+}
+
+impl Serialize for Symbols {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("symbols", &self.sorted())?;
+        map.serialize_entry("other_symbols_rows", &self.other_rows)?;
+        map.end()
     }
 }
 
@@ -112,39 +101,41 @@ fn guess(ticker: &[u8]) -> usize {
 mod tests {
     use super::*;
 
+    fn check(counts: &Symbols, expected: &[(&str, u64)], other_rows: u64) {
+        let sorted = counts.sorted();
+        let sorted: Vec<_> = sorted.iter().map(|it| (&*it.ticker, it.rows)).collect();
+        assert_eq!((&sorted[..expected.len()], counts.other_rows), (expected, other_rows));
+    }
+
     #[test]
     fn symbols_are_sorted_by_rows_then_by_name() {
-        let mut counts = SymbolCounts::default();
+        let mut counts = Symbols::default();
         for ticker in ["B", "A", "A", "C", "B", "A"] {
             counts.add(ticker.as_bytes(), 1);
         }
         counts.add(b"D", 2);
-        let Symbols { symbols: sorted, other_symbols_rows: other } = counts.into_sorted();
-        let sorted: Vec<_> = sorted.iter().map(|s| (s.ticker.as_str(), s.rows)).collect();
-        assert_eq!(sorted, [("A", 3), ("B", 2), ("D", 2), ("C", 1)]);
-        assert_eq!(other, 0);
+        check(&counts, &[("A", 3), ("B", 2), ("D", 2), ("C", 1)], 0);
     }
 
     #[test]
     fn symbols_beyond_the_bound_are_counted_together() {
-        let mut counts = SymbolCounts::default();
+        let mut counts = Symbols::default();
         for number in 0..MOST_SYMBOLS + 7 {
             counts.add(number.to_string().as_bytes(), 1);
         }
         counts.add(b"0", 1);
-        let Symbols { symbols: sorted, other_symbols_rows: other } = counts.into_sorted();
-        assert_eq!(sorted.len(), MOST_SYMBOLS);
-        assert_eq!((sorted[0].ticker.as_str(), sorted[0].rows, other), ("0", 2, 7));
+        assert_eq!(counts.sorted().len(), MOST_SYMBOLS);
+        check(&counts, &[("0", 2)], 7);
     }
 
     #[test]
     fn long_names_are_bounded_too() {
-        let mut counts = SymbolCounts::default();
-        let long = vec![b'x'; MOST_NAME_BYTES];
-        counts.add(&long, 1);
-        counts.add(b"A", 1);
-        counts.add(&long, 1);
-        let Symbols { symbols: sorted, other_symbols_rows: other } = counts.into_sorted();
-        assert_eq!((sorted.len(), sorted[0].rows, other), (1, 2, 1));
+        let mut counts = Symbols::default();
+        let long = "x".repeat(MOST_NAME_BYTES);
+        for ticker in [&long, "A", &long] {
+            counts.add(ticker.as_bytes(), 1);
+        }
+        assert_eq!(counts.sorted().len(), 1);
+        check(&counts, &[(&long, 2)], 1);
     }
 }

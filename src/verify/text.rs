@@ -2,11 +2,10 @@
 //!
 //! Runs on the main thread. Formats only. Nothing from a file reaches the terminal unescaped.
 
-use std::io::{self, Write};
-
-use super::days::{Day, Recording};
-use super::ledger::{Coverage, Gap, Spans, State};
-use super::report::{Counts, FileReport, MalformedRow, Total};
+use super::days::{Day, RecordingDays};
+use super::ledger::{Coverage, State};
+use super::report::{Counts, FileReport, Total};
+use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
 use crate::error::printable;
@@ -22,74 +21,70 @@ const MALFORMED_SHOWN: usize = 20;
 /// Width of the names on the left, so that what they say begins in one column.
 const NAME_WIDTH: usize = 22;
 
-/// Writes the block of one file.
-///
-/// # Errors
-/// What `out` answers.
-pub(super) fn write_file(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", escaped(&file.file))?;
+/// The block of one file.
+pub(super) fn of_file(file: &FileReport) -> String {
+    let mut text = Text(escaped(&file.file) + "\n");
     if file.being_recorded {
-        line(out, "being recorded", "read up to the last whole row")?;
+        text.line("being recorded", "read up to the last whole row");
     }
     if file.error.is_some() {
-        line(out, "damaged", "what follows is of the part that could be read")?;
+        text.line("damaged", "what follows is of the part that could be read");
     }
-    line(out, "columns", &file.columns.join(", "))?;
-    write_counts(&file.counts, &file.malformed_rows, Some(&file.columns), out)?;
+    text.line("columns", file.columns.join(", "));
+    text.rows(&file.counts);
+    for row in file.malformed_rows.iter().take(MALFORMED_SHOWN) {
+        text.push(format!("    line {}: {}", row.line, row.reason));
+    }
+    text.more(file.counts.malformed, MALFORMED_SHOWN);
+    text.times(&file.counts, |column| file.columns.contains(&column));
     if file.unfinished_bytes > 0 {
         let bytes = grouped(file.unfinished_bytes);
-        line(out, "at the end", &format!("{bytes} bytes that are no whole row"))?;
+        text.line("at the end", format!("{bytes} bytes that are no whole row"));
     }
-    write_coverage(file, out)?;
+    match (&file.coverage, &file.ledger_error) {
+        (Some(coverage), _) => text.coverage(coverage),
+        (None, Some(error)) => text.line("ledger", escaped(error)),
+        (None, None) => {
+            text.line("ledger", "no ledger beside it: quiet and missing cannot be told apart");
+        }
+    }
     if file.columns.contains(&"ticker") {
-        write_symbols(&file.symbols, out)?;
+        text.symbols(&file.symbols);
     }
-    Ok(())
+    text.0
 }
 
-/// Writes the sum over several files.
-///
-/// # Errors
-/// What `out` answers.
-pub(super) fn write_total(total: &Total, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "total")?;
+/// The sum over several files.
+pub(super) fn of_total(total: &Total) -> String {
+    let mut text = Text("total\n".to_owned());
     let failed = match total.failed_files {
         0 => String::new(),
         count => format!(", {} of them not readable, or not to the end", grouped(count)),
     };
-    line(out, "files", &format!("{}{failed}", grouped(total.files)))?;
-    write_counts(&total.counts, &[], None, out)?;
+    text.line("files", format!("{}{failed}", grouped(total.files)));
+    text.rows(&total.counts);
+    text.times(&total.counts, |_| true);
     if total.unfinished_files > 0 {
-        line(out, "unfinished last row", &format!("{} files", grouped(total.unfinished_files)))?;
+        text.line("unfinished last row", format!("{} files", grouped(total.unfinished_files)));
     }
     if total.files_without_ledger > 0 {
         let count = grouped(total.files_without_ledger);
-        line(out, "without a ledger", &format!("{count} files, not in the times below"))?;
+        text.line("without a ledger", format!("{count} files, not in the times below"));
     }
-    write_spans(&total.spans, out)?;
-    write_gaps(&total.spans, out)?;
-    write_symbols(&total.symbols, out)
+    text.spans(&total.spans);
+    text.gaps(&total.spans);
+    text.symbols(&total.symbols);
+    text.0
 }
 
-/// Writes a line for each day of a recording.
-///
-/// # Errors
-/// What `out` answers.
-pub(super) fn write_days(recording: &Recording, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{} by day (UTC)", escaped(&recording.recording))?;
+/// A line for each day of a recording.
+pub(super) fn of_days(recording: &RecordingDays) -> String {
+    let mut text = Text(format!("{} by day (UTC)\n", escaped(&recording.recording)));
     let head = ["day", "rows", "covered", "missing", "between runs", "worst gap"];
-    let rows = recording.days.iter().map(day_cells);
-    let table: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
-    let widths = [0, 1, 2, 3, 4].map(|column| width(column).unwrap_or_default());
-    for [day, rows, covered, missing, between, worst] in &table {
-        let [w0, w1, w2, w3, w4] = widths;
-        let line = format!(
-            "  {day:<w0$}  {rows:>w1$}  {covered:>w2$}  {missing:>w3$}  {between:>w4$}  {worst}"
-        );
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
+    let days = recording.days.iter().map(day_cells);
+    let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(days).collect();
+    text.table("  ", &rows, [false, true, true, true, true, false]);
+    text.0
 }
 
 /// `missing` is what was missed by faults; a day of which no ledger speaks has no times.
@@ -103,7 +98,7 @@ fn day_cells(day: &Day) -> [String; 6] {
         format!("{} from {from}  {}", duration(gap.missing_ms), escaped(&gap.reason))
     });
     [
-        day.day.clone(),
+        day.date.clone(),
         grouped(day.rows),
         time(*covered_ms),
         time(missing_ms - stopped_ms),
@@ -112,136 +107,123 @@ fn day_cells(day: &Day) -> [String; 6] {
     ]
 }
 
-/// Counts that need no column, and those whose column is there. Under the malformed rows stand
-/// those that are listed.
-fn write_counts(
-    counts: &Counts,
-    malformed: &[MalformedRow],
-    columns: Option<&[&'static str]>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let has = |column| columns.is_none_or(|columns| columns.contains(&column));
-    line(out, "rows", &grouped(counts.rows))?;
-    line(out, "malformed rows", &grouped(counts.malformed))?;
-    if !malformed.is_empty() {
-        write_malformed(malformed, counts.malformed, out)?;
-    }
-    if let Some((first, last)) = counts.first_timestamp_ms.zip(counts.last_timestamp_ms) {
-        line(out, "exchange time", &format!("{} to {}", show_ms(first), show_ms(last)))?;
-    }
-    if let Some((first, last)) = counts.first_received_ms.zip(counts.last_received_ms) {
-        line(out, "received", &format!("{} to {}", show_ms(first), show_ms(last)))?;
-    }
-    let note = |count| format!("{} rows (no error)", grouped(count));
-    if has("timestamp_ms") {
-        line(out, "exchange time back", &note(counts.timestamp_ms_backwards))?;
-    }
-    if has("received_ms") {
-        line(out, "received time back", &note(counts.received_ms_backwards))?;
-    }
-    line(out, "same as row above", &note(counts.repeats))
-}
+/// Lines of a report.
+struct Text(String);
 
-fn write_malformed(rows: &[MalformedRow], count: u64, out: &mut dyn Write) -> io::Result<()> {
-    let shown = &rows[..rows.len().min(MALFORMED_SHOWN)];
-    for row in shown {
-        writeln!(out, "    line {}: {}", row.line, row.reason)?;
+impl Text {
+    fn push(&mut self, line: impl AsRef<str>) {
+        self.0.extend([line.as_ref().trim_end(), "\n"]);
     }
-    write_more(count - shown.len() as u64, out)
-}
 
-fn write_coverage(file: &FileReport, out: &mut dyn Write) -> io::Result<()> {
-    let Some(coverage) = &file.coverage else {
-        return match &file.ledger_error {
-            Some(error) => line(out, "ledger", &escaped(error)),
-            None => {
-                line(out, "ledger", "no ledger beside it: quiet and missing cannot be told apart")
-            }
-        };
-    };
-    line(out, "ledger", &escaped(&coverage.ledger))?;
-    if coverage.malformed > 0 {
-        let count = grouped(coverage.malformed);
-        line(out, "", &format!("{count} rows of it cannot be read and were passed over"))?;
+    fn line(&mut self, name: &str, value: impl AsRef<str>) {
+        self.push(format!("  {name:<NAME_WIDTH$}{}", value.as_ref()));
     }
-    if let Some((from, to)) = coverage.from_ms.zip(coverage.to_ms) {
-        line(out, "ledger time", &format!("{} to {}", show_ms(from), show_ms(to)))?;
-    }
-    write_spans(&coverage.spans, out)?;
-    write_end(coverage, out)?;
-    write_gaps(&coverage.spans, out)
-}
 
-fn write_spans(spans: &Spans, out: &mut dyn Write) -> io::Result<()> {
-    line(out, "covered", &duration(spans.covered_ms))?;
-    let stopped = match spans.stopped_ms {
-        0 => String::new(),
-        ms => format!(", of which {} between runs", duration(ms)),
-    };
-    line(out, "missing", &format!("{}{stopped}", duration(spans.missing_ms)))
-}
-
-/// A ledger that ends `down` has a gap whose length nobody knows yet, unless the next file goes on.
-fn write_end(coverage: &Coverage, out: &mut dyn Write) -> io::Result<()> {
-    match &coverage.end {
-        Some(end) if end.is_rotation() => {
-            line(out, "rotated", &format!("{}  it goes on in the next file", show_ms(end.since_ms)))
+    /// What is left of `count` things of which so many are shown.
+    fn more(&mut self, count: u64, shown: usize) {
+        if count > shown as u64 {
+            self.push(format!("    … and {} more", grouped(count - shown as u64)));
         }
-        Some(end) if end.state == State::Down => {
+    }
+
+    /// Rows whose cells stand below each other, to the right where `right` says so.
+    fn table<const N: usize>(&mut self, indent: &str, rows: &[[String; N]], right: [bool; N]) {
+        let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        let widths: [usize; N] = std::array::from_fn(width);
+        for row in rows {
+            let cells: [String; N] = std::array::from_fn(|at| match (widths[at], right[at]) {
+                (width, true) => format!("{:>width$}", row[at]),
+                (width, false) => format!("{:<width$}", row[at]),
+            });
+            self.push(indent.to_owned() + &cells.join("  "));
+        }
+    }
+
+    fn rows(&mut self, counts: &Counts) {
+        self.line("rows", grouped(counts.rows));
+        self.line("malformed rows", grouped(counts.malformed));
+    }
+
+    /// Counts that need no column, and those whose column is there.
+    fn times(&mut self, counts: &Counts, has: impl Fn(&'static str) -> bool) {
+        self.span("exchange time", counts.first_timestamp_ms, counts.last_timestamp_ms);
+        self.span("received", counts.first_received_ms, counts.last_received_ms);
+        let note = |count| format!("{} rows (no error)", grouped(count));
+        if has("timestamp_ms") {
+            self.line("exchange time back", note(counts.timestamp_ms_backwards));
+        }
+        if has("received_ms") {
+            self.line("received time back", note(counts.received_ms_backwards));
+        }
+        self.line("same as row above", note(counts.repeats));
+    }
+
+    fn span(&mut self, name: &str, from_ms: Option<i64>, to_ms: Option<i64>) {
+        if let Some((from_ms, to_ms)) = from_ms.zip(to_ms) {
+            self.line(name, format!("{} to {}", show_ms(from_ms), show_ms(to_ms)));
+        }
+    }
+
+    fn coverage(&mut self, coverage: &Coverage) {
+        self.line("ledger", escaped(&coverage.ledger));
+        if coverage.malformed > 0 {
+            let count = grouped(coverage.malformed);
+            self.line("", format!("{count} rows of it cannot be read and were passed over"));
+        }
+        self.span("ledger time", coverage.from_ms, coverage.to_ms);
+        self.spans(&coverage.spans);
+        // One that ends `down` has a gap whose length nobody knows yet, unless the next file goes on.
+        if let Some(end) = coverage.end.as_ref().filter(|end| end.state == State::Down) {
             let since = show_ms(end.since_ms);
-            line(out, "not recorded since", &format!("{since}  {}", escaped(&end.reason)))
+            if end.is_rotation() {
+                self.line("rotated", format!("{since}  it goes on in the next file"));
+            } else {
+                self.line("not recorded since", format!("{since}  {}", escaped(&end.reason)));
+            }
         }
-        _ => Ok(()),
+        self.gaps(&coverage.spans);
     }
-}
 
-fn write_gaps(spans: &Spans, out: &mut dyn Write) -> io::Result<()> {
-    write_longest("gaps by faults", spans.gap_count, &spans.gaps, out)?;
-    write_longest("gaps between runs", spans.stop_count, &spans.stops, out)
-}
-
-fn write_longest(name: &str, count: u64, gaps: &[Gap], out: &mut dyn Write) -> io::Result<()> {
-    if count == 0 {
-        return Ok(());
+    fn spans(&mut self, spans: &Spans) {
+        self.line("covered", duration(spans.covered_ms));
+        let stopped = match spans.stopped_ms {
+            0 => String::new(),
+            ms => format!(", of which {} between runs", duration(ms)),
+        };
+        self.line("missing", duration(spans.missing_ms) + &stopped);
     }
-    let only = if count > gaps.len() as u64 { ", the longest" } else { "" };
-    line(out, name, &format!("{}{only}", grouped(count)))?;
-    let width = gaps.iter().map(|gap| duration(gap.missing_ms).len()).max().unwrap_or(0);
-    for gap in gaps {
-        let (from, to) = (show_ms(gap.from_ms), show_ms(gap.to_ms));
-        let length = duration(gap.missing_ms);
-        writeln!(out, "    {from} to {to}  {length:>width$}  {}", escaped(&gap.reason))?;
-    }
-    Ok(())
-}
 
-fn write_symbols(found: &Symbols, out: &mut dyn Write) -> io::Result<()> {
-    let symbols = &found.symbols;
-    line(out, "symbols", &grouped(symbols.len() as u64))?;
-    let shown: Vec<(String, String)> = symbols
-        .iter()
-        .take(SYMBOLS_SHOWN)
-        .map(|symbol| (escaped(&symbol.ticker), grouped(symbol.rows)))
-        .collect();
-    let name_width = shown.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let rows_width = shown.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
-    for (name, rows) in &shown {
-        writeln!(out, "    {name:<name_width$}  {rows:>rows_width$}")?;
+    fn gaps(&mut self, spans: &Spans) {
+        self.longest("gaps by faults", spans.gap_count, &spans.gaps);
+        self.longest("gaps between runs", spans.stop_count, &spans.stops);
     }
-    write_more((symbols.len() - shown.len()) as u64, out)?;
-    if found.other_symbols_rows > 0 {
-        let rows = grouped(found.other_symbols_rows);
-        writeln!(out, "    {rows} rows of symbols beyond those")?;
+
+    fn longest(&mut self, name: &str, count: u64, gaps: &[Gap]) {
+        if count > 0 {
+            let only = if count > gaps.len() as u64 { ", the longest" } else { "" };
+            self.line(name, grouped(count) + only);
+        }
+        let cells = |gap: &Gap| {
+            let between = format!("{} to {}", show_ms(gap.from_ms), show_ms(gap.to_ms));
+            [between, duration(gap.missing_ms), escaped(&gap.reason)]
+        };
+        let rows: Vec<_> = gaps.iter().map(cells).collect();
+        self.table("    ", &rows, [false, true, false]);
     }
-    Ok(())
-}
 
-fn write_more(count: u64, out: &mut dyn Write) -> io::Result<()> {
-    if count == 0 { Ok(()) } else { writeln!(out, "    … and {} more", grouped(count)) }
-}
-
-fn line(out: &mut dyn Write, name: &str, value: &str) -> io::Result<()> {
-    writeln!(out, "  {name:<NAME_WIDTH$}{value}")
+    fn symbols(&mut self, symbols: &Symbols) {
+        let sorted = symbols.sorted();
+        self.line("symbols", grouped(sorted.len() as u64));
+        let shown = sorted.iter().take(SYMBOLS_SHOWN);
+        let rows: Vec<_> =
+            shown.map(|symbol| [escaped(&symbol.ticker), grouped(symbol.rows)]).collect();
+        self.table("    ", &rows, [false, true]);
+        self.more(sorted.len() as u64, SYMBOLS_SHOWN);
+        if symbols.other_rows > 0 {
+            let rows = grouped(symbols.other_rows);
+            self.push(format!("    {rows} rows of symbols beyond those"));
+        }
+    }
 }
 
 /// A span for people; below a second in milliseconds, since such gaps exist.

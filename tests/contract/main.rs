@@ -51,6 +51,7 @@ mod million_trades;
 mod moved_files;
 mod on_event;
 mod power_cut;
+mod progress_line;
 mod recipes;
 mod reconnecting;
 mod rotation;

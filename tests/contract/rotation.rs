@@ -61,6 +61,7 @@ fn a_closed_file_is_compressed_and_what_a_kill_left_is_finished() {
         let names = ["op1-2026-11-17.csv", "op1-2026-11-18.csv"];
         names.iter().all(|name| !recorder.path(name).exists())
     });
+    recorder.wait_until_it_says("compressing 2 closed files that earlier runs have left");
     assert_eq!(unzipped(&recorder, "op1-2026-11-18.csv.gz"), old);
     assert_eq!(unzipped(&recorder, "op1-2026-11-17.csv.gz"), format!("{HEADER}left\n"));
     assert!(!recorder.path("op1-2026-11-16.csv.gz.part").exists());

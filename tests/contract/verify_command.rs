@@ -7,6 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::harness::{Run, Signal};
+use crate::recording::trade_message;
 use crate::server::Server;
 
 const WHOLE: &str = "ticker,price,volume\nAAPL,1.5,5\nMSFT,2,0\n";
@@ -175,6 +176,67 @@ fn the_days_are_in_the_json_too() {
     }
     assert_eq!(first["gaps"][0]["missing_ms"], 90_000, "{first}");
     assert_eq!(report["total"]["gap_count"], 1, "the rotation is none: {report}");
+}
+
+/// The recorder itself closes an old file, in each of the ways it can; then its days are told.
+#[test]
+fn days_are_told_of_files_closed_by_the_hour_or_the_day_compressed_or_not() {
+    const HEADER: &str = "ticker,price,received_ms";
+    // 2026-11-18T11:06:40Z
+    const OLD_MS: i64 = 1_795_000_000_000;
+    let ledger = format!(
+        "time_ms,state,tickers,reason\n{OLD_MS},live,AAPL,\n{},down,,silent\n{},live,AAPL,\n\
+         {},down,,stopped\n",
+        OLD_MS + 60_000,
+        OLD_MS + 65_000,
+        OLD_MS + 100_000,
+    );
+    for (rotate, compress) in
+        [("daily", false), ("daily", true), ("hourly", false), ("hourly", true)]
+    {
+        let closed = match (rotate, compress) {
+            ("daily", false) => "op1-2026-11-18.csv",
+            ("daily", true) => "op1-2026-11-18.csv.gz",
+            (_, false) => "op1-2026-11-18T11.csv",
+            (_, true) => "op1-2026-11-18T11.csv.gz",
+        };
+        let run = Run::new()
+            .file("op1.csv", format!("{HEADER}\nAAPL,1.5,{OLD_MS}\nAAPL,1.6,{OLD_MS}\n"))
+            .file("op1.coverage.csv", &ledger)
+            .columns(HEADER)
+            .arg("--rotate")
+            .arg(rotate);
+        let server = Server::plain();
+        let run = if compress { run.arg("--compress") } else { run };
+        let mut recorder = run.url(&server.url()).tickers("AAPL").spawn();
+        let mut connection = server.connect_and_wait_for_subscriptions(1);
+        connection.send_text(&trade_message(&[r#"{"p":2.5,"s":"AAPL","t":1,"v":5}"#]));
+        recorder.wait_for_row_count(1);
+        recorder.wait_until("the closed file", |now| {
+            now.path(closed).exists()
+                && (!compress || !now.path(&closed[..closed.len() - 3]).exists())
+        });
+        assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+
+        let verify = || Run::beside(&recorder).arg("verify").arg(closed).arg("op1.csv");
+        let (code, told) = verify().run_to_its_end();
+        assert_eq!(code, 0, "{}", told.seen());
+        let table = told.stdout();
+        let table = table.split_once("op1.csv by day (UTC)\n").expect("the days").1;
+        let words: Vec<&str> = table.lines().nth(1).expect("a day").split_whitespace().collect();
+        let day = "2026-11-18 2 1 m 35 s 5 s 12 h 51 m 5 s from 11:07:40 silent";
+        assert_eq!(words.join(" "), day, "{closed}: {table}");
+        let (code, told) = verify().arg("--json").run_to_its_end();
+        assert_eq!(code, 0, "{}", told.seen());
+        let report: serde_json::Value = serde_json::from_str(&told.stdout()).expect("JSON");
+        let recording = &report["recordings"][0];
+        assert_eq!((&recording["recording"], &recording["files"]), (&"op1.csv".into(), &2.into()));
+        let days = recording["days"].as_array().expect("a list");
+        let [first, .., last] = days.as_slice() else { panic!("two days: {report}") };
+        assert_eq!((&first["rows"], &last["rows"]), (&2.into(), &1.into()), "{report}");
+        assert_eq!((&first["day"], &first["covered_ms"]), (&"2026-11-18".into(), &95_000.into()));
+        assert_eq!(first["gaps"][0]["reason"], "silent", "{report}");
+    }
 }
 
 /// A row cut in the middle, and blocks that a power cut has left empty.

@@ -1,0 +1,85 @@
+//! Covered and missing time, and the longest gaps.
+//!
+//! Main thread, for `verify`. Sums only.
+
+use serde::Serialize;
+
+/// Gaps that are listed: what a person reads at a glance.
+const GAPS_LISTED: usize = 5;
+
+/// The reason of a gap that somebody asked for.
+const STOPPED: &str = "stopped";
+
+/// Covered and missing time: of one ledger, of all, or of a day. Milliseconds.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Spans {
+    /// Trades were being recorded.
+    pub(super) covered_ms: i64,
+    /// They were not, between the first row of a ledger and its last.
+    pub(super) missing_ms: i64,
+    /// The part of `missing_ms` in which the recorder had been stopped on purpose.
+    pub(super) stopped_ms: i64,
+    /// How many gaps were faults.
+    pub(super) gap_count: u64,
+    /// The longest of them, the longest first.
+    pub(super) gaps: Vec<Gap>,
+    /// How many gaps lay between runs, after a stop on purpose.
+    pub(super) stop_count: u64,
+    /// The longest of them, the longest first.
+    pub(super) stops: Vec<Gap>,
+}
+
+/// One time without recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Gap {
+    /// The last frame before it, UNIX milliseconds.
+    pub(super) from_ms: i64,
+    /// The first moment recorded again, UNIX milliseconds.
+    pub(super) to_ms: i64,
+    /// Its length in milliseconds.
+    pub(super) missing_ms: i64,
+    /// What the ledger says about it.
+    pub(super) reason: String,
+}
+
+impl Spans {
+    /// Adds the time from `from_ms` to `to_ms`, which is a gap when there is a `reason`.
+    pub(super) fn add(&mut self, from_ms: i64, to_ms: i64, reason: Option<&str>) {
+        let span_ms = to_ms.saturating_sub(from_ms);
+        let Some(reason) = reason else { return add(&mut self.covered_ms, span_ms) };
+        add(&mut self.missing_ms, span_ms);
+        let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.to_owned() };
+        // `stopped`, also with more said after a colon.
+        if reason.split(':').next() == Some(STOPPED) {
+            add(&mut self.stopped_ms, span_ms);
+            self.stop_count += 1;
+            keep_longest(&mut self.stops, gap);
+        } else {
+            self.gap_count += 1;
+            keep_longest(&mut self.gaps, gap);
+        }
+    }
+
+    /// Adds what another ledger says.
+    pub(super) fn merge(&mut self, other: &Self) {
+        add(&mut self.covered_ms, other.covered_ms);
+        add(&mut self.missing_ms, other.missing_ms);
+        add(&mut self.stopped_ms, other.stopped_ms);
+        self.gap_count += other.gap_count;
+        self.stop_count += other.stop_count;
+        other.gaps.iter().for_each(|gap| keep_longest(&mut self.gaps, gap.clone()));
+        other.stops.iter().for_each(|gap| keep_longest(&mut self.stops, gap.clone()));
+    }
+}
+
+/// The times of a damaged ledger may be anything.
+fn add(sum: &mut i64, span_ms: i64) {
+    *sum = sum.saturating_add(span_ms);
+}
+
+/// Keeps the longest gaps, the longest first and the earlier where equal.
+fn keep_longest(longest: &mut Vec<Gap>, gap: Gap) {
+    let place = longest.partition_point(|kept| kept.missing_ms >= gap.missing_ms);
+    longest.insert(place, gap);
+    longest.truncate(GAPS_LISTED);
+}
