@@ -63,6 +63,7 @@
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | that no server holds the main thread up | `feed/connection/socket` |
+//! | that nothing wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, and since when | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
 //! | a change of the watch list | `app/watch_list` (who may), `config/tickers_file`, `feed/subscriptions` |

@@ -3,7 +3,7 @@
 //! Main thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
@@ -15,7 +15,7 @@ use crate::config::Settings;
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
 use crate::error::{Error, cannot_go_on};
-use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList};
+use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
 use crate::on_event::thread::Events;
 use crate::recorder::{Destination, Summary, Writer};
@@ -51,7 +51,7 @@ fn run(
     shutdown::outlive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
     let dashboard = bind_dashboard(settings)?;
-    let (command_sender, commands) = mpsc::channel();
+    let (command_sender, commands) = commands().map_err(cannot_go_on)?;
     let key = settings.key.clone();
     let writer = Writer::open(
         settings.recorder.clone(),

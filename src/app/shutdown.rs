@@ -7,7 +7,7 @@ use std::io;
 use std::process::exit;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use signal_hook::consts::SIGXFSZ;
 use crate::channel::{Entry, EntrySender, Line, SharedState};
 use crate::clock::now_ms;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
-use crate::feed::Command;
+use crate::feed::{Command, CommandSender};
 use crate::on_event::thread::Events;
 use crate::recorder::{Summary, WriterHandle};
 use crate::stop_signals;
@@ -43,14 +43,10 @@ pub(super) fn outlive_file_size_limits() -> io::Result<()> {
 }
 
 /// What asks the session to stop.
-pub(super) fn stop_session(
-    commands: Sender<Command>,
-    shared: Arc<SharedState>,
-) -> impl Fn() + Send {
+pub(super) fn stop_session(commands: CommandSender, shared: Arc<SharedState>) -> impl Fn() + Send {
     move || {
         shared.stopping.store(true, Ordering::Relaxed);
-        // The session has ended already when nobody listens.
-        drop(commands.send(Command::Stop));
+        commands.send(Command::Stop);
     }
 }
 
@@ -66,15 +62,14 @@ pub(super) struct Deadline {
 ///
 /// # Errors
 /// When the system does not tell of signals, or has no thread to give.
-pub(super) fn listen(commands: Sender<Command>, deadline: Deadline) -> Result<(), Error> {
+pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), Error> {
     stop_signals::listen(move || {
         // Before the word of it, so that nobody says after it that he goes on.
         deadline.entries.shared().stopping.store(true, Ordering::Relaxed);
         // Before the log line, so that this ends what the live line has begun.
         let _ = deadline.screen.try_send(Line::Stopping);
         info!("stopping (Ctrl-C again leaves at once)");
-        // The session has ended already when nobody listens.
-        let _ = commands.send(Command::Stop);
+        commands.send(Command::Stop);
         if spawn("deadline", move || deadline.see_through()).is_err() {
             exit(i32::from(EXIT_CANNOT_GO_ON));
         }

@@ -3,16 +3,17 @@
 //! Shared by their threads; the session gets the whole new list as a command.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use log::{info, warn};
 
 use crate::config::Settings;
-use crate::config::tickers_file::{self, Finding, LOOK_EVERY, Watcher};
+use crate::config::tickers_file::{self, Finding, Watcher};
 use crate::error::{Error, printable};
-use crate::feed::{Command, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
+use crate::feed::{
+    Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats,
+};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::text::counted;
 use crate::threads::spawn;
@@ -23,7 +24,7 @@ pub(super) struct WatchListController {
     file: Option<PathBuf>,
     /// Whether every symbol is recorded with the demo's prefix.
     simulated: bool,
-    commands: Sender<Command>,
+    commands: CommandSender,
 }
 
 /// Where the symbols come from; both as people write them, without the demo's prefix.
@@ -34,7 +35,7 @@ struct Lists {
 }
 
 impl WatchListController {
-    pub(super) fn new(settings: &Settings, commands: Sender<Command>) -> Self {
+    pub(super) fn new(settings: &Settings, commands: CommandSender) -> Self {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
         let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
@@ -67,8 +68,7 @@ impl WatchListController {
     fn announce(&self, lists: &Lists) -> Vec<String> {
         let wanted = self.wanted_of(lists);
         warn_of_many(wanted.len());
-        // The session has ended when nobody listens.
-        let _ = self.commands.send(Command::Watch(wanted.clone()));
+        self.commands.send(Command::Watch(wanted.clone()));
         wanted
     }
 
@@ -140,7 +140,7 @@ impl WatchListController {
         let mut watcher = Watcher::new(path.to_owned(), beside);
         let shown = path.display();
         loop {
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(watcher.next_look());
             // Held from the look on, so that a change by the page cannot come in between.
             let mut lists = self.lock();
             match watcher.look() {
@@ -186,17 +186,16 @@ impl crate::dashboard::Tickers for WatchListController {
 mod tests {
     use std::path::PathBuf;
     use std::sync::Mutex;
-    use std::sync::mpsc::{self, Receiver};
 
     use super::{Lists, WatchListController};
-    use crate::feed::Command;
+    use crate::feed::{Command, Commands, commands};
 
     fn controller(
         given: &[&str],
         file: Option<PathBuf>,
         simulated: bool,
-    ) -> (WatchListController, Receiver<Command>) {
-        let (commands, told) = mpsc::channel();
+    ) -> (WatchListController, Commands) {
+        let (commands, told) = commands().unwrap();
         let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
         let lists = Mutex::new(Lists { given, in_file: Vec::new() });
         (WatchListController { lists, file, simulated, commands }, told)
@@ -206,9 +205,9 @@ mod tests {
     fn a_change_gives_the_new_list_and_tells_the_session() {
         let (controller, told) = controller(&["A"], None, false);
         assert_eq!(controller.add(" B ").unwrap(), ["A", "B"]);
-        assert_eq!(told.try_recv().unwrap(), Command::Watch(vec!["A".into(), "B".into()]));
+        assert_eq!(told.next().unwrap(), Command::Watch(vec!["A".into(), "B".into()]));
         assert_eq!(controller.add("B").unwrap(), ["A", "B"]);
-        assert!(told.try_recv().is_err(), "nothing has changed");
+        assert!(told.next().is_none(), "nothing has changed");
         assert_eq!(controller.remove("A").unwrap(), ["B"]);
         assert!(controller.remove("A").is_err());
         assert!(controller.remove("B").unwrap_err().contains("last symbol"));

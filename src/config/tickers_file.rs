@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
 
-/// How often the file is looked at. A new content counts when it is seen twice, so a change is
-/// applied within a second; two are promised.
-pub const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How often the file is looked at. A change is to be applied within two seconds.
+const LOOK_EVERY: Duration = Duration::from_millis(800);
+
+/// How soon a new content is looked at again: it counts when it is seen twice.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// A list of symbols is never larger; what is, is the wrong file.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -182,6 +184,11 @@ impl Watcher {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
         Self { path, beside, seen, judged: false, trouble: None }
+    }
+
+    /// When to look again: soon, once there is a content to be judged.
+    pub fn next_look(&self) -> Duration {
+        if self.judged { LOOK_EVERY } else { LOOK_AGAIN_AFTER }
     }
 
     /// Looks at the file. A content is judged when it is seen the second time: the first look may

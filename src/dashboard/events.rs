@@ -11,7 +11,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::sleep;
 
 use super::StopSign;
 use super::history::History;
@@ -23,6 +23,10 @@ use crate::status::snapshot::{Snapshot, SnapshotSlot};
 /// How often the writer's snapshot is looked at and an event made: as often as an eye can follow
 /// numbers, whatever the trade rate.
 const EVENT_EVERY: Duration = Duration::from_millis(250);
+
+/// How often it is looked at for the history alone, when nobody follows the events: its bars are a
+/// second long.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
 /// What a browser is told to wait before it connects again.
 const RETRY: &str = "retry: 1000\n";
@@ -140,12 +144,11 @@ impl Shared {
 
 /// Looks at the writer's snapshot again and again until the stop sign is shown.
 pub(super) async fn sample_for_ever(shared: Arc<Shared>, mut stop: StopSign) {
-    let mut ticks = interval(EVENT_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let pause = if shared.followers() > 0 { EVENT_EVERY } else { SAMPLE_EVERY };
         tokio::select! {
             () = stop.shown() => return,
-            _ = ticks.tick() => shared.sample(),
+            () = sleep(pause) => shared.sample(),
         }
     }
 }

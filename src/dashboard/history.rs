@@ -32,7 +32,7 @@ const FIRST_STEP: u32 = 8;
 /// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
 const MOST_GAPS: usize = 512;
 
-/// Without a new snapshot for this long, the program stood still: it makes five a second.
+/// Without a new snapshot for this long, the program stood still: it makes one every two seconds at least.
 const HELD_UP_MS: i64 = 5_000;
 
 /// Characters of a gap's reason that are kept; it is a label.

@@ -84,6 +84,14 @@ impl Watchdog {
         self.waiting_for_answer = false;
     }
 
+    /// When [`Self::check`] has something to do at the latest, if nothing arrives before.
+    pub(super) fn due(&self) -> Instant {
+        let Timeouts { silence, ping_every, answer_within } = self.timeouts;
+        let waits_for_answer = self.waiting_for_answer && self.answers_pings;
+        let after_ping = if waits_for_answer { ping_every.min(answer_within) } else { ping_every };
+        (self.last_text + silence).min(self.last_ping + after_ping)
+    }
+
     /// Looks at the clock, after each look at the socket. `unsent_since` is when the server began to
     /// take nothing of what waits for it, if it does. A [`Verdict::Ping`] counts as sent.
     pub(super) fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {

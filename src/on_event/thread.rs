@@ -13,7 +13,7 @@ use crate::recorder::Destination;
 use crate::threads::spawn;
 
 /// How often it looks; [`EventWatch`] counts on it.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Starting the last command takes this long at most, on a busy machine.
 const STARTING: Duration = Duration::from_millis(200);

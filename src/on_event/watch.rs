@@ -17,9 +17,9 @@ const OUTAGE: Duration = Duration::from_secs(60);
 /// like (as in `backoff`).
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// So many looks at the same snapshot mean that the writer waits for the disk: a minute, at two a
+/// So many looks at the same snapshot mean that the writer waits for the disk: a minute, at one a
 /// second. Looks are counted, because a process that was stopped has looked at nothing.
-const STUCK_LOOKS: u32 = 120;
+const STUCK_LOOKS: u32 = 60;
 
 /// The regular session must have lasted this long for its silence to mean something.
 const SESSION_MS: i64 = 10 * 60 * 1000;
@@ -43,7 +43,7 @@ pub struct EventWatch {
 }
 
 impl EventWatch {
-    /// What is new. To be asked twice a second.
+    /// What is new. To be asked once a second.
     pub fn look(
         &mut self,
         snapshot: &Snapshot,

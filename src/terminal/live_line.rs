@@ -32,9 +32,9 @@ const REASON_CHARACTERS: usize = 60;
 /// Where room is scarce a text keeps so many characters at least, or goes.
 const SHORTEST_TEXT: usize = 12;
 
-/// A snapshot is renewed five times a second; one that is this old means a writer that waits for
-/// the disk.
-const STUCK_AFTER_MS: i64 = 3_000;
+/// A snapshot is renewed every two seconds at least; one that is this old means a writer that waits
+/// for the disk.
+const STUCK_AFTER_MS: i64 = 4_000;
 
 /// Where the line takes its numbers from.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use crate::threads::spawn;
 const WAITING_LINES: usize = 1024;
 
 /// How often the live line is renewed: its ages are in seconds.
-const RENEW_EVERY: Duration = Duration::from_millis(500);
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// A terminal that has no room for the summary within this does not get it …
 const SUMMARY: Duration = Duration::from_millis(200);

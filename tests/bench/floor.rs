@@ -27,7 +27,7 @@ pub(crate) fn record(url: &str, out: &str, flush_each_message: bool) -> Outcome<
     stream.set_nodelay(true)?;
     let (mut socket, _) =
         tungstenite::client(request, stream).map_err(|error| error.to_string())?;
-    for symbol in Load::symbols() {
+    for symbol in Load::usual_symbols() {
         let subscribe = format!(r#"{{"type":"subscribe","symbol":"{symbol}"}}"#);
         socket.send(Message::text(subscribe))?;
     }

@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,11 +15,14 @@ use crate::Outcome;
 use crate::load::Load;
 use crate::measure;
 use crate::plan::Plan;
-use crate::recorders::{Process, Recorder};
+use crate::recorders::Recorder;
 use crate::sender::Sender;
 
 /// Messages a second: a busy watch list, and far beyond any.
 pub(crate) const RATES: [u32; 2] = [200, 5_000];
+
+/// A free plan's watch list, and one of a hundred times that.
+pub(crate) const WATCH_LISTS: [usize; 2] = [50, 5_000];
 
 /// A sleep ends late by the kernel's timer slack, 50 µs; the rest up to the slot is waited awake.
 const WAKE_EARLY: Duration = Duration::from_micros(70);
@@ -40,22 +42,25 @@ pub(crate) struct Round {
     pub(crate) p50: f64,
     pub(crate) p99: f64,
     pub(crate) max: f64,
-    /// Of the paced part alone, start and end of the process not counted.
-    pub(crate) cpu_seconds_per_million: f64,
+    /// Of one core, in the paced part alone: start and end of the process not counted.
+    pub(crate) cpu_share: f64,
+    /// Seconds from the start of the process until all symbols were subscribed.
+    pub(crate) subscribed_after: f64,
     pub(crate) peak_memory_bytes: u64,
 }
 
-/// Lets all recorders that show rows as they come take turns, round by round.
+/// Lets these recorders take turns, round by round; all of them show rows as they come.
 ///
 /// # Errors
 /// A recorder that fails, or rows that are missing or wrong.
-pub(crate) fn compare(plan: &Plan, load: &Load, rate: u32) -> Outcome<Vec<Latency>> {
-    let mut all: Vec<Latency> = plan
-        .recorders
-        .iter()
-        .filter(|recorder| !recorder.holds_rows_back())
-        .map(|&recorder| Latency { recorder, rounds: Vec::new() })
-        .collect();
+pub(crate) fn compare(
+    plan: &Plan,
+    load: &Load,
+    rate: u32,
+    recorders: impl Iterator<Item = Recorder>,
+) -> Outcome<Vec<Latency>> {
+    let mut all: Vec<Latency> =
+        recorders.map(|recorder| Latency { recorder, rounds: Vec::new() }).collect();
     let slots = (plan.paced.as_secs_f64() * f64::from(rate)).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
     let messages = (slots as usize).clamp(1, load.message_count());
@@ -68,15 +73,14 @@ pub(crate) fn compare(plan: &Plan, load: &Load, rate: u32) -> Outcome<Vec<Latenc
 }
 
 fn round(recorder: Recorder, load: &Load, rate: u32, messages: usize) -> Outcome<Round> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut process = Process::start(recorder, listener.local_addr()?.port())?;
-    let mut sender = Sender::accept(&listener, &mut process)?;
-    drop(listener);
-    let cpu_before = measure::cpu_of_running(process.id())?;
+    let (mut process, mut sender) = Sender::start(recorder, load.symbols())?;
+    let subscribed_after = process.subscribed_after;
+    let (start, cpu_before) = (Instant::now(), measure::cpu_of_running(process.id())?);
     let out = File::open(process.out())?;
     let mut seconds = paced(&mut sender, &out, recorder, load, rate, messages)
         .map_err(|error| process.complaint(&error.to_string()))?;
     let cpu = measure::cpu_of_running(process.id())?.saturating_sub(cpu_before);
+    let cpu_share = cpu.as_secs_f64() / start.elapsed().as_secs_f64();
     process.note_memory();
     if recorder.ends_with_the_feed() {
         sender.close()?;
@@ -90,14 +94,12 @@ fn round(recorder: Recorder, load: &Load, rate: u32, messages: usize) -> Outcome
         .check(&file, load, messages)
         .map_err(|error| format!("{}: {error}", recorder.name()))?;
     seconds.sort_by(f64::total_cmp);
-    let trades: usize = (0..messages).map(|message| load.trades_of(message).len()).sum();
-    #[expect(clippy::cast_precision_loss, reason = "a count of trades is far below 2^52")]
-    let millions = trades as f64 / 1e6;
     Ok(Round {
         p50: seconds[(seconds.len() - 1) / 2],
         p99: seconds[(seconds.len() - 1) * 99 / 100],
         max: seconds[seconds.len() - 1],
-        cpu_seconds_per_million: cpu.as_secs_f64() / millions,
+        cpu_share,
+        subscribed_after: subscribed_after.as_secs_f64(),
         peak_memory_bytes: spent.peak_memory_bytes,
     })
 }

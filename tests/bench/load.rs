@@ -7,8 +7,8 @@
 use std::fmt::Write;
 use std::ops::Range;
 
-/// The symbols of the feed: liquid stocks, as a real watch list holds them, with a start price in
-/// ten-thousandths of a dollar.
+/// The first symbols of the feed: liquid stocks, as a real watch list holds them, with a start price
+/// in ten-thousandths of a dollar.
 const MARKET: [(&str, i64); 12] = [
     ("AAPL", 1_640_600),
     ("MSFT", 2_882_000),
@@ -23,6 +23,9 @@ const MARKET: [(&str, i64); 12] = [
     ("BAC", 286_000),
     ("JPM", 1_303_100),
 ];
+
+/// So many symbols have all parts of the benchmark but the one about their number.
+pub(crate) const USUAL_SYMBOLS: usize = MARKET.len();
 
 /// Conditions as in the captures, the common ones repeated: odd lots are most of the tape.
 const CONDITIONS: [&[&str]; 8] = [
@@ -73,30 +76,37 @@ struct Message {
 
 /// All messages, their frames one behind the other.
 pub(crate) struct Load {
+    symbols: Vec<&'static str>,
     bytes: Vec<u8>,
     messages: Vec<Message>,
     trades: Vec<Trade>,
 }
 
 impl Load {
-    /// Makes messages until they hold `trades` trades.
-    pub(crate) fn generate(trades: usize) -> Self {
+    /// Makes messages until they hold `trades` trades, of so many symbols.
+    pub(crate) fn generate(trades: usize, symbols: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(SEED);
-        let mut prices = MARKET.map(|(_, start)| start);
+        let mut prices: Vec<i64> =
+            MARKET.iter().cycle().map(|(_, start)| *start).take(symbols).collect();
         let mut time_ms = FIRST_TIME_MS;
-        let mut load =
-            Self { bytes: Vec::new(), messages: Vec::new(), trades: Vec::with_capacity(trades) };
+        let mut load = Self {
+            symbols: Self::names(symbols),
+            bytes: Vec::new(),
+            messages: Vec::new(),
+            trades: Vec::with_capacity(trades),
+        };
         let mut text = String::new();
         while load.trades.len() < trades {
             let first = load.trades.len();
-            let main_symbol = random.usize(..MARKET.len());
+            let main_symbol = random.usize(..symbols);
             for _ in 0..batch_size(&mut random).min(trades - first) {
                 // Most messages carry one symbol, some carry several.
                 let other = random.u8(..8) == 0;
-                let symbol = if other { random.usize(..MARKET.len()) } else { main_symbol };
+                let symbol = if other { random.usize(..symbols) } else { main_symbol };
                 time_ms += random.i64(0..4);
                 prices[symbol] = (prices[symbol] + random.i64(-150..=150)).max(10_000);
-                load.trades.push(trade(&mut random, symbol, prices[symbol], time_ms));
+                let name = load.symbols[symbol];
+                load.trades.push(trade(&mut random, name, prices[symbol], time_ms));
             }
             message_text(&load.trades[first..], &mut text);
             load.push_message(&text, first);
@@ -117,9 +127,20 @@ impl Load {
         });
     }
 
+    /// The usual watch list: the only one that the reference recorders know.
+    pub(crate) fn usual_symbols() -> Vec<&'static str> {
+        Self::names(USUAL_SYMBOLS)
+    }
+
+    /// The stocks of [`MARKET`], and made-up names after them.
+    fn names(count: usize) -> Vec<&'static str> {
+        let made_up = (MARKET.len()..).map(|number| &*format!("S{number:05}").leak());
+        MARKET.iter().map(|(symbol, _)| *symbol).chain(made_up).take(count).collect()
+    }
+
     /// Every symbol that occurs.
-    pub(crate) fn symbols() -> [&'static str; MARKET.len()] {
-        MARKET.map(|(symbol, _)| symbol)
+    pub(crate) fn symbols(&self) -> &[&'static str] {
+        &self.symbols
     }
 
     /// All frames, in order, as they go over the socket.
@@ -166,7 +187,12 @@ fn batch_size(random: &mut fastrand::Rng) -> usize {
     }
 }
 
-fn trade(random: &mut fastrand::Rng, symbol: usize, ten_thousandths: i64, time_ms: i64) -> Trade {
+fn trade(
+    random: &mut fastrand::Rng,
+    symbol: &'static str,
+    ten_thousandths: i64,
+    time_ms: i64,
+) -> Trade {
     // Most prices are whole cents; the others use all four places.
     let whole_cents = random.u8(..10) < 6;
     let price = if whole_cents { ten_thousandths / 100 * 100 } else { ten_thousandths };
@@ -174,7 +200,7 @@ fn trade(random: &mut fastrand::Rng, symbol: usize, ten_thousandths: i64, time_m
     // Like Go's JSON encoder, the feed sends no zeros at the end, and no point before nothing.
     let digits = digits.trim_end_matches('0').trim_end_matches('.');
     Trade {
-        symbol: MARKET[symbol].0,
+        symbol,
         price: digits.into(),
         volume: VOLUMES[random.usize(..VOLUMES.len())],
         time_ms,

@@ -36,12 +36,38 @@ pub(crate) fn cpu_of_running(process: u32) -> Outcome<Duration> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// The most memory a running process has had resident (`VmHWM`); nothing once it has ended.
+/// How often the threads of a running process have gone to sleep so far, and so have woken up.
+///
+/// # Errors
+/// The process has ended.
+pub(crate) fn wake_ups_of_running(process: u32) -> Outcome<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        sum += status_number(&status, "voluntary_ctxt_switches:").ok_or("no context switches")?;
+    }
+    Ok(sum)
+}
+
+/// The most memory a running process has had resident; nothing once it has ended.
 pub(crate) fn peak_memory_bytes(process: u32) -> Option<u64> {
+    memory_bytes(process, "VmHWM:")
+}
+
+/// The memory that a running process has resident now.
+pub(crate) fn resident_bytes(process: u32) -> Option<u64> {
+    memory_bytes(process, "VmRSS:")
+}
+
+fn memory_bytes(process: u32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
-    Some(kibibytes * 1024)
+    Some(status_number(&status, name)? * 1024)
+}
+
+/// The number behind `name` in a `status` file of `/proc`.
+fn status_number(status: &str, name: &str) -> Option<u64> {
+    let rest = status.lines().find_map(|line| line.strip_prefix(name))?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// Median, lowest and highest of one figure over the rounds.

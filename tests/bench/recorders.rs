@@ -11,7 +11,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::load::Load;
 use crate::measure;
 use crate::rows::Format;
 use crate::{Outcome, floor, typical};
@@ -27,6 +26,8 @@ const KEY: &str = "benchmark-key";
 pub(crate) enum Recorder {
     /// The real binary.
     FinnhubStream,
+    /// Another build of it, named by `BENCH_BEFORE`.
+    Before,
     /// See [`typical`].
     Typical,
     /// The same, its rows flushed after each message.
@@ -39,13 +40,20 @@ pub(crate) enum Recorder {
 
 impl Recorder {
     /// In the order of the tables and of each round.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::FinnhubStream, Self::Typical, Self::TypicalFlushed, Self::Floor, Self::FloorFlushed];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::FinnhubStream,
+        Self::Before,
+        Self::Typical,
+        Self::TypicalFlushed,
+        Self::Floor,
+        Self::FloorFlushed,
+    ];
 
     /// Its name in the tables, and as this executable's hidden argument.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::FinnhubStream => "finnhub-stream",
+            Self::Before => "before",
             Self::Typical => "typical",
             Self::TypicalFlushed => "typical-flushed",
             Self::Floor => "floor",
@@ -56,7 +64,7 @@ impl Recorder {
     /// What its file looks like.
     pub(crate) const fn format(self) -> Format {
         match self {
-            Self::FinnhubStream => Format::Digits,
+            Self::FinnhubStream | Self::Before => Format::Digits,
             Self::Typical | Self::TypicalFlushed => Format::Floats,
             Self::Floor | Self::FloorFlushed => Format::RawMessages,
         }
@@ -68,8 +76,17 @@ impl Recorder {
     }
 
     /// Whether it ends by itself when the server closes; the real binary would connect again.
-    pub(crate) const fn ends_with_the_feed(self) -> bool {
-        !matches!(self, Self::FinnhubStream)
+    pub(crate) fn ends_with_the_feed(self) -> bool {
+        self.program().is_none()
+    }
+
+    /// The real binary that it is, if it is one.
+    pub(crate) fn program(self) -> Option<PathBuf> {
+        match self {
+            Self::FinnhubStream => Some(env!("CARGO_BIN_EXE_finnhub-stream").into()),
+            Self::Before => std::env::var_os("BENCH_BEFORE").map(PathBuf::from),
+            _ => None,
+        }
     }
 
     /// Records as this reference recorder, in this very process.
@@ -78,7 +95,7 @@ impl Recorder {
     /// Whatever the recorder reports.
     pub(crate) fn record(self, url: &str, out: &str) -> Outcome<()> {
         match self {
-            Self::FinnhubStream => Err("finnhub-stream is a program of its own".into()),
+            Self::FinnhubStream | Self::Before => Err("a program of its own".into()),
             Self::Typical => typical::record(url, out, false),
             Self::TypicalFlushed => typical::record(url, out, true),
             Self::Floor => floor::record(url, out, false),
@@ -103,6 +120,9 @@ pub(crate) struct Process {
     out: PathBuf,
     cpu_of_earlier_children: Duration,
     peak_memory_bytes: u64,
+    started: Instant,
+    /// From the start of the process until all symbols were subscribed.
+    pub(crate) subscribed_after: Duration,
 }
 
 /// What a recorder had used when it ended.
@@ -117,14 +137,14 @@ impl Process {
     ///
     /// # Errors
     /// The executable cannot be started.
-    pub(crate) fn start(recorder: Recorder, port: u16) -> Outcome<Self> {
+    pub(crate) fn start(recorder: Recorder, port: u16, symbols: &[&str]) -> Outcome<Self> {
         // On the disk of the project's target directory: where people's recordings would be.
         let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
         let out = directory.path().join("recording");
         let url = format!("ws://127.0.0.1:{port}");
-        let mut command = if recorder == Recorder::FinnhubStream {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"));
-            command.args(["--url", &url, "--tickers", &Load::symbols().join(",")]);
+        let mut command = if let Some(program) = recorder.program() {
+            let mut command = Command::new(program);
+            command.args(["--url", &url, "--tickers", &symbols.join(",")]);
             command.arg("--out").arg(&out);
             command.arg("--log-file").arg(directory.path().join("log"));
             command
@@ -134,6 +154,7 @@ impl Process {
             command
         };
         let cpu_of_earlier_children = measure::cpu_of_ended_children()?;
+        let started = Instant::now();
         let child = command
             .current_dir(directory.path())
             .env("FINNHUB_API_KEY", KEY)
@@ -142,7 +163,16 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(File::create(directory.path().join("stderr"))?)
             .spawn()?;
-        Ok(Self { child, recorder, directory, out, cpu_of_earlier_children, peak_memory_bytes: 0 })
+        Ok(Self {
+            child,
+            recorder,
+            directory,
+            out,
+            cpu_of_earlier_children,
+            peak_memory_bytes: 0,
+            started,
+            subscribed_after: Duration::ZERO,
+        })
     }
 
     /// The file it records into.
@@ -153,6 +183,11 @@ impl Process {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Remembers that all symbols have just been subscribed.
+    pub(crate) fn note_subscribed(&mut self) {
+        self.subscribed_after = self.started.elapsed();
     }
 
     /// Reads how much memory it has had in use at most; an ended process keeps the last answer.
@@ -192,6 +227,15 @@ impl Process {
     /// # Errors
     /// It does not end in time, or not with success, or left no file.
     pub(crate) fn finish(mut self) -> Outcome<(Spent, Vec<u8>)> {
+        let spent = self.wait()?;
+        Ok((spent, fs::read(&self.out)?))
+    }
+
+    /// Waits until it has ended, and gives what it had used.
+    ///
+    /// # Errors
+    /// It does not end in time, or not with success.
+    pub(crate) fn wait(&mut self) -> Outcome<Spent> {
         let deadline = Instant::now() + EXIT_WITHIN;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
@@ -206,8 +250,7 @@ impl Process {
             return Err(self.complaint(&format!("failed: {status}")));
         }
         let cpu = measure::cpu_of_ended_children()?.saturating_sub(self.cpu_of_earlier_children);
-        let spent = Spent { cpu, peak_memory_bytes: self.peak_memory_bytes };
-        Ok((spent, fs::read(&self.out)?))
+        Ok(Spent { cpu, peak_memory_bytes: self.peak_memory_bytes })
     }
 }
 

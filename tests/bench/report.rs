@@ -6,10 +6,13 @@
 use std::io::{self, Write};
 
 use crate::decode::Decoding;
+use crate::growth::Tenth;
+use crate::idle::Idle;
 use crate::latency::Latency;
 use crate::load::Load;
 use crate::measure::Spread;
 use crate::plan::Plan;
+use crate::reading::Reading;
 use crate::recorders::Recorder;
 use crate::shipping::{Shipping, largest};
 use crate::throughput::{self, Throughput};
@@ -92,17 +95,19 @@ pub(crate) fn latency(
     out: &mut impl Write,
     plan: &Plan,
     rate: u32,
+    load: &Load,
     all: &[Latency],
 ) -> io::Result<()> {
     writeln!(
         out,
-        "\nPaced: {rate} messages a second, {} s a round; milliseconds from send to visible row",
+        "\nPaced: {rate} messages a second of {} symbols, {} s a round; milliseconds from send to visible row",
+        load.symbols().len(),
         plan.paced.as_secs_f64()
     )?;
     writeln!(
         out,
-        "  {:<16} {:>22} {:>22} {:>24} {:>21} {:>20}",
-        "", "p50", "p99", "max", "CPU s per million", "peak memory MiB"
+        "  {:<16} {:>22} {:>22} {:>24} {:>20} {:>20} {:>20}",
+        "", "p50", "p99", "max", "CPU % of a core", "start-up ms", "peak memory MiB"
     )?;
     for Latency { recorder, rounds } in all {
         let milliseconds = |figure: fn(&crate::latency::Round) -> f64| {
@@ -110,12 +115,13 @@ pub(crate) fn latency(
         };
         writeln!(
             out,
-            "  {:<16} {:>22} {:>22} {:>24} {:>21} {:>20}",
+            "  {:<16} {:>22} {:>22} {:>24} {:>20} {:>20} {:>20}",
             recorder.name(),
             milliseconds(|round| round.p50),
             milliseconds(|round| round.p99),
             milliseconds(|round| round.max),
-            spread(rounds.iter().map(|round| round.cpu_seconds_per_million), 2),
+            spread(rounds.iter().map(|round| round.cpu_share * 100.0), 1),
+            spread(rounds.iter().map(|round| round.subscribed_after * 1e3), 0),
             spread(rounds.iter().map(|round| mebibytes(round.peak_memory_bytes)), 1),
         )?;
     }
@@ -123,6 +129,43 @@ pub(crate) fn latency(
 }
 
 /// Part (d).
+pub(crate) fn idle(out: &mut impl Write, plan: &Plan, all: &[Idle]) -> io::Result<()> {
+    writeln!(out, "\nNothing but pings for {} s, side by side", plan.idle.as_secs_f64())?;
+    for Idle { recorder, cpu, wake_ups, resident_bytes } in all {
+        writeln!(
+            out,
+            "  {:<16} {:>7.1} ms CPU {wake_ups:>5} wake-ups {:>5.1} MiB resident",
+            recorder.name(),
+            cpu.as_secs_f64() * 1e3,
+            mebibytes(*resident_bytes),
+        )?;
+    }
+    Ok(())
+}
+
+/// Part (e).
+pub(crate) fn growth(out: &mut impl Write, who: Recorder, all: &[Tenth]) -> io::Result<()> {
+    writeln!(out, "\nGrowth of a recording by {}, tenth by tenth", who.name())?;
+    for Tenth { rows, nanoseconds_per_row, resident_bytes } in all {
+        writeln!(
+            out,
+            "  {rows:>12} rows {nanoseconds_per_row:>6.0} ns a row {:>5.1} MiB resident",
+            mebibytes(*resident_bytes)
+        )?;
+    }
+    Ok(())
+}
+
+/// Part (f).
+pub(crate) fn reading(out: &mut impl Write, all: &[Reading]) -> io::Result<()> {
+    writeln!(out, "\nReading a recording that is in memory, GB/s")?;
+    for Reading { name, gigabytes_per_second } in all {
+        writeln!(out, "  {name:<16} {}", spread(gigabytes_per_second.iter().copied(), 2))?;
+    }
+    Ok(())
+}
+
+/// Part (g).
 pub(crate) fn shipping(out: &mut impl Write, shipping: &Shipping) -> io::Result<()> {
     let Shipping { rows_per_second, peak_memory_bytes, waiting_share, lags_ms } = shipping;
     writeln!(

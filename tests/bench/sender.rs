@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket};
 
 use crate::Outcome;
-use crate::load::Load;
-use crate::recorders::Process;
+use crate::recorders::{Process, Recorder};
 
 /// Long enough for a start on a busy machine.
 const ACCEPT_WITHIN: Duration = Duration::from_secs(20);
@@ -27,11 +26,20 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Waits for the recorder to connect and to subscribe to every symbol.
+    /// Starts a recorder, and waits for it to connect and to subscribe to every symbol.
     ///
     /// # Errors
     /// The recorder ended, did not come in time, or did not speak as expected.
-    pub(crate) fn accept(listener: &TcpListener, recorder: &mut Process) -> Outcome<Self> {
+    pub(crate) fn start(recorder: Recorder, symbols: &[&str]) -> Outcome<(Process, Self)> {
+        // Closed behind the first connection: a second one would be a fault, and is to be refused.
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let mut process = Process::start(recorder, listener.local_addr()?.port(), symbols)?;
+        let sender = Self::accept(&listener, &mut process, symbols.len())?;
+        process.note_subscribed();
+        Ok((process, sender))
+    }
+
+    fn accept(listener: &TcpListener, recorder: &mut Process, symbols: usize) -> Outcome<Self> {
         listener.set_nonblocking(true)?;
         let deadline = Instant::now() + ACCEPT_WITHIN;
         let stream = loop {
@@ -47,20 +55,20 @@ impl Sender {
                 Err(error) => return Err(error.into()),
             }
         };
-        Self::greet(stream)
+        Self::greet(stream, symbols)
     }
 
     /// Answers the handshake of a client that has connected, and hears its subscriptions.
     ///
     /// # Errors
     /// The client did not speak as expected.
-    pub(crate) fn greet(stream: TcpStream) -> Outcome<Self> {
+    pub(crate) fn greet(stream: TcpStream, symbols: usize) -> Outcome<Self> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SOCKET_TIMEOUT))?;
         stream.set_write_timeout(Some(SOCKET_TIMEOUT))?;
         let mut socket = tungstenite::accept(stream).map_err(|error| error.to_string())?;
-        for _ in Load::symbols() {
+        for _ in 0..symbols {
             match socket.read()? {
                 Message::Text(text) if text.contains(r#""subscribe""#) => {}
                 other => return Err(format!("a subscription was expected, not {other}").into()),
@@ -78,6 +86,25 @@ impl Sender {
             self.socket.get_mut().write_all(part)?;
         }
         Ok(())
+    }
+
+    /// Sends one of Finnhub's pings, and for as long as told only answers the client's own.
+    ///
+    /// # Errors
+    /// The recorder went away.
+    pub(crate) fn stay_idle(&mut self, time: Duration) -> Outcome<()> {
+        let until = Instant::now() + time;
+        self.socket.send(Message::text(r#"{"type":"ping"}"#))?;
+        while let left = until.saturating_duration_since(Instant::now())
+            && !left.is_zero()
+        {
+            self.socket.get_mut().set_read_timeout(Some(left))?;
+            match self.socket.read() {
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+                read => drop(read?),
+            }
+        }
+        Ok(self.socket.get_mut().set_read_timeout(Some(SOCKET_TIMEOUT))?)
     }
 
     /// Sends a Close frame.

@@ -1,11 +1,10 @@
-//! Part (d): `ship`. How fast it is into a command that only counts, what it costs while there is
+//! Part (g): `ship`. How fast it is into a command that only counts, what it costs while there is
 //! nothing to ship, and how late the rows of a live feed arrive. Runs on the main thread of the
 //! bench, which only starts processes and reads the kernel's counters.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -19,7 +18,7 @@ use crate::Outcome;
 use crate::load::Load;
 use crate::measure::{self, Spread};
 use crate::plan::Plan;
-use crate::recorders::{Process, Recorder};
+use crate::recorders::Recorder;
 use crate::sender::Sender;
 
 /// Looks at the memory of a run that takes a second or so.
@@ -64,7 +63,7 @@ pub(crate) fn measure(plan: &Plan, load: &Load) -> Outcome<Shipping> {
     Ok(Shipping { rows_per_second, peak_memory_bytes, waiting_share, lags_ms })
 }
 
-fn write_recording(path: &Path, rows: usize) -> Outcome<()> {
+pub(crate) fn write_recording(path: &Path, rows: usize) -> Outcome<()> {
     let mut file = io::BufWriter::new(File::create(path)?);
     file.write_all(b"ticker,price,volume,timestamp_ms,received_ms,conditions\n")?;
     let mut row = String::new();
@@ -133,10 +132,7 @@ fn end(child: &mut Child) -> Outcome<()> {
 
 /// A recorder at a live feed's pace, and how late its rows arrive.
 fn live(plan: &Plan, load: &Load) -> Outcome<Vec<f64>> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut recorder = Process::start(Recorder::FinnhubStream, listener.local_addr()?.port())?;
-    let mut sender = Sender::accept(&listener, &mut recorder)?;
-    drop(listener);
+    let (recorder, mut sender) = Sender::start(Recorder::FinnhubStream, load.symbols())?;
     let arrivals = recorder.out().with_file_name("arrivals");
     let mut shipping = ship(recorder.out(), "live", &[])
         .arg(std::env::current_exe()?)

@@ -64,11 +64,7 @@ pub(crate) fn compare(plan: &Plan, load: &Load) -> Outcome<Vec<Throughput>> {
 fn round(recorder: Recorder, load: &Load) -> Outcome<Round> {
     let format = recorder.format();
     let length = format.length_after(load, load.message_count());
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let mut process = Process::start(recorder, listener.local_addr()?.port())?;
-    let sender = Sender::accept(&listener, &mut process)?;
-    // A second connection would be a fault: let it be refused, not wait unheard.
-    drop(listener);
+    let (mut process, sender) = Sender::start(recorder, load.symbols())?;
     let (visible, all_visible) = mpsc::channel();
     let (elapsed, spent, file) = thread::scope(|scope| -> Outcome<_> {
         let start = Instant::now();
@@ -114,7 +110,11 @@ fn send(
     Ok(())
 }
 
-fn wait_until_visible(process: &mut Process, length: u64, start: Instant) -> Outcome<Duration> {
+pub(crate) fn wait_until_visible(
+    process: &mut Process,
+    length: u64,
+    start: Instant,
+) -> Outcome<Duration> {
     let (mut longest, mut grown_at) = (0, Duration::ZERO);
     for look in 0_u32.. {
         let seen = fs::metadata(process.out())?.len();
@@ -154,7 +154,7 @@ pub(crate) fn sender_alone(plan: &Plan, load: &Load) -> Outcome<Vec<f64>> {
         let stream = TcpStream::connect(listener.local_addr()?)?;
         let elapsed = thread::scope(|scope| -> Outcome<Duration> {
             let reading = scope.spawn(|| discard(&url, stream, load.frames().len()));
-            let mut sender = Sender::greet(listener.accept()?.0)?;
+            let mut sender = Sender::greet(listener.accept()?.0, load.symbols().len())?;
             let start = Instant::now();
             sender.send_frames(load.frames())?;
             let end = reading.join().map_err(|_| "the reader panicked")??;
@@ -169,7 +169,7 @@ pub(crate) fn sender_alone(plan: &Plan, load: &Load) -> Outcome<Vec<f64>> {
 /// Subscribes, reads `bytes` bytes without looking at them, and says when the last had come.
 fn discard(url: &str, stream: TcpStream, bytes: usize) -> Outcome<Instant> {
     let (mut socket, _) = tungstenite::client(url, stream).map_err(|error| error.to_string())?;
-    for symbol in Load::symbols() {
+    for symbol in Load::usual_symbols() {
         socket.send(Message::text(format!(r#"{{"type":"subscribe","symbol":"{symbol}"}}"#)))?;
     }
     // As much at once as tungstenite reads.

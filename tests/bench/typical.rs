@@ -55,7 +55,7 @@ pub(crate) fn record(url: &str, out: &str, flush_each_message: bool) -> Outcome<
 async fn record_async(url: &str, out: &str, flush_each_message: bool) -> Outcome<()> {
     let mut writer = csv::Writer::from_writer(BufWriter::new(File::create(out)?));
     let (mut socket, _) = connect_async(url).await?;
-    for symbol in Load::symbols() {
+    for symbol in Load::usual_symbols() {
         let subscribe = format!(r#"{{"type":"subscribe","symbol":"{symbol}"}}"#);
         socket.send(Message::text(subscribe)).await?;
     }

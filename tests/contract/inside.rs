@@ -6,13 +6,14 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use finnhub_stream::channel::{self, Entry, EntrySender};
 use finnhub_stream::feed::{
-    ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
+    ApiKey, BackoffConfig, Command, CommandSender, Endpoint, KeySource, Session, SessionError,
+    Timeouts, WatchList, commands,
 };
 use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::columns::Column;
@@ -61,7 +62,7 @@ pub(crate) fn short_waits() -> BackoffConfig {
 /// A running session and its writer.
 pub(crate) struct Inside {
     directory: TempDir,
-    pub(crate) commands: Sender<Command>,
+    pub(crate) commands: CommandSender,
     entries: EntrySender,
     session: JoinHandle<Result<(), SessionError>>,
     writer: JoinHandle<Summary>,
@@ -73,7 +74,7 @@ impl Inside {
         let directory = tempfile::tempdir().expect("a directory");
         let (writer, entries, inbox) =
             open_writer(directory.path(), &COLUMNS).expect("a new recording");
-        let (commands, commanded) = mpsc::channel();
+        let (commands, commanded) = commands().expect("a pair of sockets");
         let endpoint = Endpoint::parse(url).expect("a URL");
         let key = ApiKey::new("k3y".to_owned(), "FINNHUB_API_KEY", KeySource::Environment);
         let key = key.unwrap_or_else(|error| panic!("{error}"));
@@ -123,7 +124,7 @@ impl Inside {
     /// Ends the session, then the writer. The report, the recording and the ledger.
     pub(crate) fn stop(self) -> (Summary, String, String) {
         // It may have ended by itself, which shows in its result.
-        let _ = self.commands.send(Command::Stop);
+        self.commands.send(Command::Stop);
         let ended = self.session.join().expect("the session's thread");
         assert_eq!(ended, Ok(()));
         self.entries.send(Entry::Finish);

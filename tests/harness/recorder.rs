@@ -227,6 +227,18 @@ impl Recorder {
         line.unwrap_or_else(|| panic!("{name} in {status}")).trim().to_owned()
     }
 
+    /// How often its threads have gone to sleep so far. Linux only.
+    pub(crate) fn sleeps(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let statuses =
+            threads.flatten().flat_map(|it| fs::read_to_string(it.path().join("status")));
+        let sleeps = |status: String| {
+            let line = status.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"))?;
+            line.trim().parse::<u64>().ok()
+        };
+        statuses.filter_map(sleeps).sum()
+    }
+
     /// How many file descriptors the process has open. Linux only.
     pub(crate) fn open_files(&self) -> usize {
         let listed = fs::read_dir(format!("/proc/{}/fd", self.child.id()));

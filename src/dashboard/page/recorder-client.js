@@ -14,7 +14,7 @@ const SILENCE = 4000; // ms without an event, of four a second, until the record
 const RETRY = 1000; // ms until it is tried again
 const LOOK_EVERY = 500; // ms; whether what is shown has become old
 const OLD_MESSAGE = 90_000; // ms; Finnhub sends something every minute, also at night
-const OLD_SNAPSHOT = 6000; // ms; the writer renews its numbers five times a second
+const OLD_SNAPSHOT = 6000; // ms; the writer renews its numbers every two seconds at least
 const HISTORY_EVERY = 1000; // ms; a bar is a second
 const SPARKS_EVERY = 5000; // ms; as far apart as their points
 

@@ -10,6 +10,7 @@ mod socket;
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -24,6 +25,7 @@ use socket::Socket;
 
 use crate::error::printable;
 use crate::feed::api_key::ApiKey;
+use crate::feed::commands::Commands;
 
 /// How long one read waits for a message. A stop or a changed watch list waits for the main thread
 /// no longer than two of them.
@@ -108,6 +110,22 @@ impl Connection {
             Err(Error::Utf8(_)) => Ok(Some(Incoming::NotUtf8)),
             Err(Error::Io(error)) if nothing_yet(&error) => Ok(None),
             Err(error) => Err(lost(&error)),
+        }
+    }
+
+    /// Waits until the server has sent something, `other` can be read, or it is `until`. What waits for
+    /// the server's own reading is not looked after meanwhile, so then this does not wait.
+    pub(crate) fn wait(&mut self, until: Instant, commands: &Commands) {
+        let left = until.saturating_duration_since(Instant::now());
+        if self.unsent_since().is_some() {
+            return;
+        }
+        let mut both =
+            [PollFd::new(self.socket(), PollFlags::IN), PollFd::new(commands, PollFlags::IN)];
+        let timeout = Timespec::try_from(left).ok();
+        // A signal may interrupt it: then it is looked for nothing.
+        if poll(&mut both, timeout.as_ref()).is_ok() && !both[1].revents().is_empty() {
+            commands.note_woken();
         }
     }
 

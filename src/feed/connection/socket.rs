@@ -5,6 +5,7 @@
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -82,6 +83,12 @@ impl Socket {
     fn has_more(&self) -> bool {
         !self.stream.buffer().is_empty()
             || ioctl_fionread(self.stream.get_ref()).is_ok_and(|bytes| bytes > 0)
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.get_ref().as_fd()
     }
 }
 

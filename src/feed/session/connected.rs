@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::reports::Unreported;
-use super::{Command, SHOWN_CHARACTERS, Session};
+use super::{SHOWN_CHARACTERS, Session};
 use crate::clock::now_ms;
 use crate::error::printable;
 use crate::feed::backoff::Outcome;
+use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
 use crate::feed::subscriptions::Request;
 use crate::feed::watchdog::{Verdict, Watchdog};
@@ -22,6 +23,11 @@ use crate::text::{counted, grouped};
 /// After our Close frame the server may still send what was on its way, for this long; and for no
 /// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// A server that has paused is waited for until it says something, somebody else has a command, or the
+/// watchdog has something to do; but no longer than this. The watchdog takes a longer turn for a sleep,
+/// and who the writer's end is of interest to learns of it in this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// New symbols that are named in one line of the log.
 const NAMED: usize = 5;
@@ -84,7 +90,7 @@ impl Session {
         self.entries.shared().key_refused.store(false, Ordering::Relaxed);
         self.report_subscriptions(connected);
         loop {
-            while let Ok(command) = self.commands.try_recv() {
+            while let Some(command) = self.commands.next() {
                 match command {
                     Command::Stop => {
                         self.close(connected);
@@ -100,6 +106,10 @@ impl Session {
             }
             let paused = !self.read_burst(connected)?;
             self.report_unreported(connected, paused);
+            if paused && connected.unreported.is_none() {
+                let due = connected.watchdog.due().min(Instant::now() + LONGEST_WAIT);
+                connected.connection.wait(due, &self.commands);
+            }
             if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }

@@ -10,7 +10,7 @@ mod reports;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Instant;
 
 use log::{Level, error, warn};
@@ -20,6 +20,7 @@ use crate::clock::now_ms;
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
 use crate::feed::backpressure::TradeSender;
+use crate::feed::commands::{Command, Commands};
 use crate::feed::connection::{DialError, Endpoint, dial};
 use crate::feed::subscriptions::WatchList;
 use crate::feed::watchdog::Timeouts;
@@ -27,15 +28,6 @@ use crate::log_limit::LogLimit;
 
 /// Characters of a server's text that are logged.
 const SHOWN_CHARACTERS: usize = 200;
-
-/// What others ask of the session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Close the connection and end.
-    Stop,
-    /// Record these symbols from now on.
-    Watch(Vec<String>),
-}
 
 /// Why the session cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +56,7 @@ pub struct Session {
     timeouts: Timeouts,
     watch_list: WatchList,
     entries: EntrySender,
-    commands: Receiver<Command>,
+    commands: Commands,
     backoff: Backoff,
     trades: TradeSender,
     told_types: HashSet<String>,
@@ -84,7 +76,7 @@ impl Session {
         backoff_config: BackoffConfig,
         watch_list: WatchList,
         entries: EntrySender,
-        commands: Receiver<Command>,
+        commands: Commands,
     ) -> Self {
         Self {
             endpoint,
@@ -134,7 +126,7 @@ impl Session {
 
     /// Serves the commands that wait; whether the end was asked for.
     fn is_asked_to_stop(&mut self) -> bool {
-        while let Ok(command) = self.commands.try_recv() {
+        while let Some(command) = self.commands.next() {
             match command {
                 Command::Stop => return true,
                 Command::Watch(symbols) => self.want(symbols),
@@ -197,7 +189,7 @@ impl Session {
         let until = Instant::now() + delay;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match self.commands.recv_timeout(left) {
+            match self.commands.next_within(left) {
                 Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => {
                     return ControlFlow::Break(());
                 }

@@ -165,7 +165,10 @@ impl Writer {
 
     /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
-        let finished = entry.is_some_and(|entry| self.take_entries(entry, inbox));
+        let finished = entry.is_some_and(|entry| {
+            self.timers.plan_snapshot();
+            self.take_entries(entry, inbox)
+        });
         self.flush();
         self.record_deferred();
         if !finished {

@@ -18,7 +18,8 @@ use crate::status::snapshot::Snapshot;
 /// A heartbeat is at most this old; the ledger promises 5 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-/// How often a snapshot is published: as often as a person can read it.
+/// How often a snapshot is published while something happens: as often as a person can read it. When
+/// nothing happens, one comes with each heartbeat and says that the writer is not stuck.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
 /// How often the sums go to the log.
@@ -32,7 +33,10 @@ const ROTATION_GRACE_MS: i64 = 1_000;
 #[derive(Debug)]
 pub(in crate::recorder) struct Timers {
     pub(in crate::recorder) heartbeat: Instant,
-    snapshot: Instant,
+    /// The next snapshot, unless there is nothing new to be shown.
+    snapshot: Option<Instant>,
+    /// When the last one was published.
+    published: Instant,
     summary: Instant,
     pub(in crate::recorder) sync: Option<Instant>,
 }
@@ -40,20 +44,31 @@ pub(in crate::recorder) struct Timers {
 impl Timers {
     /// The heartbeat and the snapshot are due at once.
     pub(super) fn begin(now: Instant) -> Self {
-        Self { heartbeat: now, snapshot: now, summary: now + SUMMARY_EVERY, sync: None }
+        Self {
+            heartbeat: now,
+            snapshot: None,
+            published: now,
+            summary: now + SUMMARY_EVERY,
+            sync: None,
+        }
+    }
+
+    /// Something has happened that is to be shown.
+    pub(super) fn plan_snapshot(&mut self) {
+        self.snapshot.get_or_insert(self.published + SNAPSHOT_EVERY);
     }
 }
 
 impl Writer {
     pub(super) fn time_to_next_timer(&self, now: Instant) -> Duration {
         // The hourly sums need no alarm of their own.
-        let mut next = self.timers.heartbeat.min(self.timers.snapshot);
+        let mut next = self.timers.heartbeat;
         // While the disk cannot be written, an fsync waits for the retry.
         let disk = match &self.disk_retry {
             Some(disk_retry) => Some(disk_retry.retry_at),
             None => self.timers.sync,
         };
-        if let Some(due) = disk {
+        for due in [disk, self.timers.snapshot].into_iter().flatten() {
             next = next.min(due);
         }
         next.saturating_duration_since(now)
@@ -63,6 +78,7 @@ impl Writer {
     pub(super) fn run_timers(&mut self, now: Instant) {
         if self.disk_retry.as_ref().is_some_and(|disk_retry| disk_retry.retry_at <= now) {
             self.retry();
+            self.timers.plan_snapshot();
         }
         if self.disk_retry.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
             self.sync_in_background();
@@ -76,9 +92,11 @@ impl Writer {
             self.check_files();
             self.write_heartbeat();
             self.check_reader();
+            self.timers.snapshot = Some(now);
         }
-        if self.timers.snapshot <= now {
-            self.timers.snapshot = now + SNAPSHOT_EVERY;
+        if self.timers.snapshot.is_some_and(|due| due <= now) {
+            self.timers.snapshot = None;
+            self.timers.published = now;
             self.publish();
         }
         // Rows that wait are only counted as received; the sums are right when they are written.

@@ -1,0 +1,80 @@
+//! What others ask of the session, and the way to it: a channel, and a socket beside it that ends the
+//! wait for the server.
+//!
+//! Sent from any thread, received on the main one.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+/// What others ask of the session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Close the connection and end.
+    Stop,
+    /// Record these symbols from now on.
+    Watch(Vec<String>),
+}
+
+/// The sending end.
+#[derive(Debug, Clone)]
+pub struct CommandSender {
+    sender: Sender<Command>,
+    waker: Arc<UnixStream>,
+}
+
+/// The session's end.
+#[derive(Debug)]
+pub struct Commands {
+    receiver: Receiver<Command>,
+    woken: UnixStream,
+}
+
+/// Opens the way of commands to the session.
+///
+/// # Errors
+/// When the system has no socket to give.
+pub fn commands() -> io::Result<(CommandSender, Commands)> {
+    let (sender, receiver) = mpsc::channel();
+    let (waker, woken) = UnixStream::pair()?;
+    waker.set_nonblocking(true)?;
+    woken.set_nonblocking(true)?;
+    Ok((CommandSender { sender, waker: Arc::new(waker) }, Commands { receiver, woken }))
+}
+
+impl CommandSender {
+    /// Sends a command; never waits. A session that has ended does not get it.
+    pub fn send(&self, command: Command) {
+        let _ = self.sender.send(command);
+        // Should there be no room, it is woken already.
+        let _ = (&*self.waker).write(&[0]);
+    }
+}
+
+impl Commands {
+    /// The next command, if there is one.
+    pub fn next(&self) -> Option<Command> {
+        self.receiver.try_recv().ok()
+    }
+
+    /// Waits for the next command, but no longer than this.
+    pub(super) fn next_within(&self, time: Duration) -> Result<Command, RecvTimeoutError> {
+        self.receiver.recv_timeout(time)
+    }
+
+    /// Takes note of having been woken: [`Self::next`] gives what came up to now.
+    pub(super) fn note_woken(&self) {
+        let mut bytes = [0; 64];
+        while matches!((&self.woken).read(&mut bytes), Ok(read) if read == bytes.len()) {}
+    }
+}
+
+/// What becomes readable when a command comes.
+impl AsFd for Commands {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.woken.as_fd()
+    }
+}
