@@ -32,7 +32,8 @@ use crate::threads::spawn;
 pub fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
-    let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
+    let rows_on_standard_output =
+        matches!(settings.recorder.out, Destination::StandardOutput { .. });
     let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;
     start_log(settings, &entries, &screen);
     let result = run(settings, &shared, &entries, inbox, &screen);

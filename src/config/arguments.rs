@@ -90,6 +90,10 @@ pub struct FileArguments {
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 
+    /// Where the coverage ledger goes with --out -; the ledger of a file stands beside it
+    #[arg(long, value_name = "FILE")]
+    pub(super) coverage: Option<PathBuf>,
+
     /// Log to append to
     #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
     pub log_file: PathBuf,
@@ -105,8 +109,8 @@ pub struct FileArguments {
 }
 
 impl FileArguments {
-    /// Where rows go; `-` is standard output.
-    pub fn out(&self, demo: bool) -> PathBuf {
+    /// Where rows go.
+    pub(super) fn out(&self, demo: bool) -> PathBuf {
         let default = if demo { DEFAULT_DEMO_OUT } else { DEFAULT_OUT };
         self.out.clone().unwrap_or_else(|| default.into())
     }

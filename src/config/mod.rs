@@ -10,4 +10,4 @@ pub(crate) mod values;
 pub use arguments::{FileArguments, RecordArguments};
 pub use key_source::{find_key, readable_by_others};
 pub use settings::Settings;
-pub(crate) use settings::{check_files, symbols};
+pub(crate) use settings::{destination, symbols};
