@@ -12,7 +12,9 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::config::{self, FileArguments, find_key, readable_by_others, tickers_file, values};
+use crate::config::{
+    self, FileArguments, NO_LOG_FILE, find_key, readable_by_others, tickers_file, values,
+};
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
@@ -66,7 +68,7 @@ pub fn run(
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
     let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
     let columns = files.columns();
-    try_files(&mut steps, &destination, &files.log_file, &columns, simulated, recording.as_ref());
+    try_files(&mut steps, &destination, files.log_file(), &columns, simulated, recording.as_ref());
     Ok(steps.all_well)
 }
 
@@ -133,6 +135,7 @@ fn try_files(
         _ => steps.passed("output", "standard output"),
     }
     match recorder::try_log(log_file) {
+        Ok(_) if log_file == NO_LOG_FILE => steps.passed("log", "standard error alone"),
         Ok(size) => steps.passed("log", described(log_file, size)),
         Err(error) => steps.failed("log", error),
     }

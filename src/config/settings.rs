@@ -77,7 +77,7 @@ impl Settings {
         warnings.extend(readable_by_others(&key));
         let recorder = RecorderOptions {
             out,
-            log_file: files.log_file,
+            log_file: files.log_file().to_owned(),
             columns,
             fsync,
             rotate,
@@ -191,7 +191,7 @@ fn are_simulated(
 /// Where rows go. The list of symbols, the log, the recording and what stands beside it must be
 /// different files.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
-    let (out, log_file) = (files.out(demo), &files.log_file);
+    let (out, log_file) = (files.out(demo), files.log_file());
     if let Some(list) = &files.tickers_file
         && spellings(log_file).iter().any(|log| spellings(list).contains(log))
     {
@@ -206,7 +206,7 @@ pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destinati
     }
     if let Some(written) = if to_file { Some(&out) } else { files.coverage.as_ref() } {
         for (option, path) in
-            [("--tickers-file", files.tickers_file.as_ref()), ("--log-file", Some(log_file))]
+            [("--tickers-file", files.tickers_file.as_deref()), ("--log-file", Some(log_file))]
         {
             path.map_or(Ok(()), |path| check_apart(option, path, written))?;
         }
