@@ -59,8 +59,7 @@ impl Settings {
             arguments;
         let mut warnings = Vec::new();
         let out = destination(&files, demo)?;
-        let (tickers, tickers_file) =
-            wanted(tickers, files.tickers_file.as_deref(), demo, &mut warnings)?;
+        let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
         if !demo {
             let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
             warnings.extend(lower_case(tickers.iter().chain(listed)));
@@ -109,12 +108,7 @@ const NAMED: usize = 5;
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
 type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
 
-fn wanted(
-    tickers: Vec<String>,
-    file: Option<&Path>,
-    demo: bool,
-    warnings: &mut Vec<String>,
-) -> Result<Wanted, Error> {
+fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wanted, Error> {
     let tickers = symbols(tickers)?;
     let Some(path) = file else {
         if tickers.is_empty() && demo {
@@ -130,10 +124,8 @@ fn wanted(
     let listed = match tickers_file::read(path, &tickers) {
         Ok(listed) => listed,
         Err(error) if tickers.is_empty() => return Err(usage(error)),
-        Err(error) => {
-            warnings.push(format!("{error}; recording what --tickers names until then"));
-            Vec::new()
-        }
+        // It may come later; who looks at it says so.
+        Err(_) => Vec::new(),
     };
     Ok((tickers, Some((path.to_owned(), listed))))
 }
