@@ -200,13 +200,44 @@ fn options(lines: impl Iterator<Item = String>) -> BTreeSet<String> {
         .collect()
 }
 
+fn readme() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    fs::read_to_string(path).expect("the README")
+}
+
+#[test]
+fn blocks_of_the_readme_say_their_language_so_that_they_can_be_copied() {
+    let readme = readme();
+    let parts: Vec<&str> = readme.split("```").collect();
+    for (number, part) in parts.iter().enumerate() {
+        if number % 2 == 1 {
+            assert!(part.starts_with(|c: char| c.is_ascii_lowercase()), "no language: {part}");
+        } else {
+            let indented = part.lines().find(|line| line.starts_with("    "));
+            assert_eq!(indented, None, "a block without a fence");
+        }
+    }
+    assert!(parts.len() > 40, "the blocks were not found");
+}
+
+#[test]
+fn the_readme_begins_with_a_picture_that_is_there_and_small() {
+    let readme = readme();
+    let (start, picture) = (readme.find("## Start"), readme.find("](src/dashboard/page.png)"));
+    assert!(
+        picture.is_some() && picture < start,
+        "the picture at {picture:?}, the start {start:?}"
+    );
+    let size = fs::metadata(root().join("dashboard/page.png")).expect("the picture").len();
+    assert!(size < 150_000, "{size} bytes");
+}
+
 #[test]
 fn the_readme_and_the_help_name_the_same_options() {
     let help = Command::new(env!("CARGO_BIN_EXE_finnhub-stream")).arg("--help").output();
     let help = String::from_utf8(help.expect("the help").stdout).expect("text");
     let in_help = help.lines().filter(|line| line.trim_start().starts_with('-'));
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
-    let readme = readme.expect("the README");
+    let readme = readme();
     let table = readme.split("\n| option |").nth(1).expect("a table of options");
     let rows = table.lines().take_while(|line| line.starts_with('|') || line.contains("default"));
     let first_cells = rows.filter(|row| row.contains("`-")).map(|row| {

@@ -11,7 +11,7 @@ use log::{LevelFilter, info, warn};
 use super::shutdown::{self, Deadline};
 use super::watch_list::{WatchListController, warn_of_many};
 use crate::channel::{self, Entry, EntrySender, SharedState};
-use crate::config::Settings;
+use crate::config::{NO_LOG_FILE, Settings};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Dashboard, live_page::LivePage};
 use crate::error::{Error, cannot_go_on};
@@ -32,7 +32,8 @@ use crate::threads::spawn;
 pub fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
-    let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
+    let rows_on_standard_output =
+        matches!(settings.recorder.out, Destination::StandardOutput { .. });
     let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;
     start_log(settings, &entries, &screen);
     let result = run(settings, &shared, &entries, inbox, &screen);
@@ -150,12 +151,17 @@ fn greet(settings: &Settings, count: usize) {
         }
         (None, Some(_)) => (" of a simulated market", "; next: open the dashboard in the browser"),
     };
+    let log_file = &settings.recorder.log_file;
+    let log = if log_file.as_os_str() == NO_LOG_FILE {
+        "here only".to_owned()
+    } else {
+        format!("in {}", log_file.display())
+    };
     info!(
-        "finnhub-stream {}: recording {}{market} to {}, log in {}{next}",
+        "finnhub-stream {}: recording {}{market} to {}, log {log}{next}",
         env!("CARGO_PKG_VERSION"),
         counted(count as u64, "symbol"),
-        settings.recorder.out,
-        settings.recorder.log_file.display()
+        settings.recorder.out
     );
     for warning in &settings.warnings {
         warn!("{warning}");

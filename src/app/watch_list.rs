@@ -156,7 +156,9 @@ impl WatchListController {
                         info!("{shown} can be read again");
                     }
                 }
-                Some(Finding::Trouble(error)) => warn!("{error}; the last good list stays in use"),
+                Some(Finding::Trouble(error)) => {
+                    warn!("{error}; recording goes on with the symbols as they were");
+                }
             }
         }
     }

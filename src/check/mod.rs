@@ -13,13 +13,13 @@ use std::path::Path;
 use clap::Args;
 
 use crate::config::{
-    self, FileArguments, check_files, find_key, readable_by_others, tickers_file, values,
+    self, FileArguments, NO_LOG_FILE, find_key, readable_by_others, tickers_file, values,
 };
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
-use crate::recorder::{self, OpenError};
+use crate::recorder::{self, Destination, OpenError};
 use crate::text::file_size;
 use network::try_network;
 
@@ -49,11 +49,7 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<bool, Error> {
     let usage = |error: &dyn Display| Error::Usage(error.to_string());
-    let (csv, columns) = (files.out(false), files.columns());
-    let to_file = csv.as_os_str() != "-";
-    if to_file {
-        check_files(&csv, &files.log_file)?;
-    }
+    let destination = config::destination(&files, false)?;
     let endpoint = Endpoint::parse(&files.url).map_err(|error| usage(&error))?;
     let mut symbols = config::symbols(tickers)?;
     if let Some(file) = &files.tickers_file {
@@ -63,12 +59,16 @@ pub fn run(
         symbols.push(ALWAYS_TRADES.to_owned());
     }
 
-    let recording = to_file.then(|| recorder::try_out(&csv));
+    let recording = match &destination {
+        Destination::File(csv) => Some(recorder::try_out(csv)),
+        Destination::StandardOutput { coverage } => coverage.as_deref().map(recorder::try_ledger),
+    };
     let mut steps = Steps { out, all_well: true };
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
     let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
-    try_files(&mut steps, &csv, &files.log_file, &columns, simulated, recording.as_ref());
+    let columns = files.columns();
+    try_files(&mut steps, &destination, files.log_file(), &columns, simulated, recording.as_ref());
     Ok(steps.all_well)
 }
 
@@ -119,32 +119,41 @@ fn try_key(steps: &mut Steps<'_>) -> Option<ApiKey> {
 
 fn try_files(
     steps: &mut Steps<'_>,
-    csv: &Path,
+    destination: &Destination,
     log_file: &Path,
     columns: &[Column],
     simulated: bool,
     recording: Option<&Result<Option<u64>, OpenError>>,
 ) {
-    match recording {
-        None => steps.passed("output", "standard output"),
-        Some(Ok(size)) => steps.passed("output", described(csv, *size)),
-        Some(Err(error)) => steps.failed("output", error),
+    match (recording, destination) {
+        (Some(Err(error)), _) => steps.failed("output", error),
+        (Some(Ok(size)), Destination::File(csv)) => steps.passed("output", described(csv, *size)),
+        (Some(Ok(size)), Destination::StandardOutput { coverage: Some(ledger) }) => {
+            let ledger = described(ledger, *size);
+            steps.passed("output", format_args!("standard output; its ledger {ledger}"));
+        }
+        _ => steps.passed("output", "standard output"),
     }
     match recorder::try_log(log_file) {
+        Ok(_) if log_file == NO_LOG_FILE => steps.passed("log", "standard error alone"),
         Ok(size) => steps.passed("log", described(log_file, size)),
         Err(error) => steps.failed("log", error),
     }
-    let out = csv.display();
-    match recording {
-        None => steps.passed("header", "standard output will begin with one"),
-        Some(Ok(_) | Err(OpenError::InUse(..))) => {
+    match (recording, destination) {
+        (_, Destination::StandardOutput { .. }) => {
+            steps.passed("header", "standard output will begin with one");
+        }
+        (Some(found), Destination::File(csv))
+            if found.as_ref().err().is_none_or(OpenError::is_in_use) =>
+        {
+            let out = csv.display();
             match recorder::try_header(csv, columns, simulated) {
                 Ok(true) => steps.passed("header", format_args!("{out} has the wanted columns")),
                 Ok(false) => steps.passed("header", format_args!("{out} will begin with one")),
                 Err(error) => steps.failed("header", error),
             }
         }
-        Some(Err(_)) => steps.skipped(&["header"], "the output cannot be used"),
+        _ => steps.skipped(&["header"], "the output cannot be used"),
     }
 }
 

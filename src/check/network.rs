@@ -67,7 +67,9 @@ pub(super) fn try_network(
     let Some(key) = key else {
         return steps.skipped(&["upgrade", "data"], "there is no key");
     };
-    if let Some(Err(OpenError::InUse(..))) = recording {
+    if let Some(Err(error)) = recording
+        && error.is_in_use()
+    {
         return steps.skipped(
             &["upgrade", "data"],
             "another process is recording, and connecting with its key would interrupt it",

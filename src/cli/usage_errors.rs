@@ -28,7 +28,8 @@ fn in_our_words(error: &clap::Error, words: &[OsString]) -> Option<String> {
         _ => Vec::new(),
     };
     let one = |kind| all(kind).into_iter().next();
-    let suggested = |kind| one(kind).map_or_else(String::new, |it| format!("; did you mean {it}?"));
+    let suggested =
+        |kind| one(kind).map_or_else(String::new, |it| format!(" (did you mean {it}?)"));
     let argument = one(ContextKind::InvalidArg);
     let value = printable(one(ContextKind::InvalidValue).unwrap_or_default(), SHOWN);
     Some(match error.kind() {
@@ -93,7 +94,13 @@ fn refusal(error: &clap::Error) -> Option<String> {
     } else if why.is::<ParseIntError>() {
         "give a whole number".to_owned()
     } else {
-        why.to_string()
+        // `0 is not in 1..=9`
+        let why = why.to_string();
+        let range = why.split_once(" is not in ").and_then(|(_, range)| range.split_once("..="));
+        range.map_or_else(
+            || why.clone(),
+            |(least, most)| format!("give a number from {least} to {most}"),
+        )
     })
 }
 
@@ -106,6 +113,12 @@ fn stray_word(word: &str, prior: &[&str], words: &[OsString]) -> String {
             "{shown} comes first and has its own options; leave out {}",
             prior.join(" and ")
         );
+    }
+    if let Some(first) =
+        words.get(1).filter(|first| ["generate", "help"].iter().any(|it| first == it))
+    {
+        let first = first.to_string_lossy();
+        return format!("{first} knows no \"{shown}\"");
     }
     if address(word).is_ok() {
         return format!("an address follows a =, as in --dashboard={shown}");
@@ -168,9 +181,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_on_one_line_in_our_words() {
         for (words, expected) in [
-            ("--tickrs A", "there is no option --tickrs; did you mean --tickers?"),
+            ("--tickrs A", "there is no option --tickrs (did you mean --tickers?)"),
             ("-z", "there is no option -z"),
-            ("verify --jsn x", "there is no option --jsn; did you mean --json?"),
+            ("verify --jsn x", "there is no option --jsn (did you mean --json?)"),
             ("--out", "--out needs a value: --out <FILE>"),
             ("-q -v", "--quiet and --verbose do not go together; leave one of them out"),
             ("--out a --out b", "--out is given twice; give it once"),
@@ -185,13 +198,19 @@ mod tests {
             ("simulate foo", "\"foo\" is a word too many"),
             ("simulate --rate x", "--rate \"x\": give a number"),
             ("simulate --seed 1.5", "--seed \"1.5\": give a whole number"),
+            (
+                "ship x --name a --batch-rows 0 -- c",
+                "--batch-rows \"0\": give a number from 1 to 10000000",
+            ),
+            ("generate foo", "generate knows no \"foo\""),
+            ("help foo", "help knows no \"foo\""),
             ("ship x --name a --from then -- c", "--from \"then\": give start or now"),
             (
                 "-t A verify x.csv",
                 "verify comes first and has its own options; leave out --tickers",
             ),
-            ("verfy", "there is no \"verfy\"; did you mean verify?"),
-            ("generate tcsh", "there is no \"tcsh\"; did you mean zsh?"),
+            ("verfy", "there is no \"verfy\" (did you mean verify?)"),
+            ("generate tcsh", "there is no \"tcsh\" (did you mean zsh?)"),
             (
                 "--tickers AAPL,",
                 "--tickers \"\": a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas",

@@ -4,7 +4,7 @@
 //! must fit together in `settings`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -15,6 +15,9 @@ use crate::recorder::{Fsync, Rotate};
 /// Where rows go unless told otherwise. Simulated ones never meet real ones.
 const DEFAULT_OUT: &str = "op1.csv";
 const DEFAULT_DEMO_OUT: &str = "demo.csv";
+
+/// Takes every line and keeps none.
+pub(crate) const NO_LOG_FILE: &str = "/dev/null";
 
 const COLUMNS_HELP: &str = "\
 Which columns, in which order [default: all six:
@@ -90,9 +93,13 @@ pub struct FileArguments {
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 
-    /// Log to append to
+    /// Where the coverage ledger goes with --out -; the ledger of a file stands beside it
+    #[arg(long, value_name = "FILE")]
+    pub(super) coverage: Option<PathBuf>,
+
+    /// Log to append to; - is standard error alone
     #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
-    pub log_file: PathBuf,
+    log_file: PathBuf,
 
     /// Which columns, in which order [default: all six]
     #[arg(long, value_name = "NAME,...", long_help = COLUMNS_HELP, value_parser = values::columns)]
@@ -105,10 +112,15 @@ pub struct FileArguments {
 }
 
 impl FileArguments {
-    /// Where rows go; `-` is standard output.
-    pub fn out(&self, demo: bool) -> PathBuf {
+    /// Where rows go.
+    pub(super) fn out(&self, demo: bool) -> PathBuf {
         let default = if demo { DEFAULT_DEMO_OUT } else { DEFAULT_OUT };
         self.out.clone().unwrap_or_else(|| default.into())
+    }
+
+    /// The log. Every line of it is on standard error, too, so that for `-` it needs no file.
+    pub fn log_file(&self) -> &Path {
+        if self.log_file.as_os_str() == "-" { Path::new(NO_LOG_FILE) } else { &self.log_file }
     }
 
     /// The columns, in their order.

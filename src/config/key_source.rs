@@ -91,5 +91,5 @@ impl DotEnv {
 fn line_number(text: &str, error: &dotenvy::Error) -> usize {
     let dotenvy::Error::LineParse(wrong, _) = error else { return 1 };
     let at = text.find(wrong.as_str()).unwrap_or_default();
-    text[..at].lines().count() + 1
+    text[..at].matches('\n').count() + 1
 }

@@ -7,7 +7,8 @@ mod settings;
 pub mod tickers_file;
 pub(crate) mod values;
 
+pub(crate) use arguments::NO_LOG_FILE;
 pub use arguments::{FileArguments, RecordArguments};
 pub use key_source::{find_key, readable_by_others};
 pub use settings::Settings;
-pub(crate) use settings::{check_files, symbols};
+pub(crate) use settings::{destination, symbols};

@@ -8,13 +8,15 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::arguments::RecordArguments;
+use super::arguments::{FileArguments, RecordArguments};
 use super::key_source::{find_key, readable_by_others};
 use super::tickers_file;
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
-use crate::recorder::{Destination, RecorderOptions, belongs_to_recording};
+use crate::recorder::{
+    Destination, RecorderOptions, belongs_to_recording, ledger_path, recording_of_ledger,
+};
 
 /// Everything a recording needs.
 #[derive(Debug, Clone)]
@@ -56,12 +58,8 @@ impl Settings {
         let RecordArguments { tickers, files, fsync, dashboard, rotate, compress, demo, .. } =
             arguments;
         let mut warnings = Vec::new();
-        let (out, log_file) = (files.out(demo), files.log_file.clone());
-        if let Some(list) = &files.tickers_file {
-            check_tickers_file(list, &log_file, &out)?;
-        }
-        let (tickers, tickers_file) =
-            wanted(tickers, files.tickers_file.as_deref(), demo, &mut warnings)?;
+        let out = destination(&files, demo)?;
+        let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
         if !demo {
             let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
             warnings.extend(lower_case(tickers.iter().chain(listed)));
@@ -69,15 +67,22 @@ impl Settings {
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
         warnings.extend(check_dashboard(dashboard)?);
         let columns = files.columns();
-        let out = destination(out, &log_file, rotate.is_some(), compress)?;
+        check_rotation(&out, rotate.is_some(), compress)?;
         let (server, key) = if demo {
             (None, ApiKey::demo())
         } else {
             (Some(Endpoint::parse(&files.url).map_err(usage)?), find_key().map_err(usage)?)
         };
         warnings.extend(readable_by_others(&key));
-        let recorder =
-            RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
+        let recorder = RecorderOptions {
+            out,
+            log_file: files.log_file().to_owned(),
+            columns,
+            fsync,
+            rotate,
+            compress,
+            simulated,
+        };
         Ok(Self {
             server,
             key,
@@ -103,12 +108,7 @@ const NAMED: usize = 5;
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
 type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
 
-fn wanted(
-    tickers: Vec<String>,
-    file: Option<&Path>,
-    demo: bool,
-    warnings: &mut Vec<String>,
-) -> Result<Wanted, Error> {
+fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wanted, Error> {
     let tickers = symbols(tickers)?;
     let Some(path) = file else {
         if tickers.is_empty() && demo {
@@ -124,10 +124,8 @@ fn wanted(
     let listed = match tickers_file::read(path, &tickers) {
         Ok(listed) => listed,
         Err(error) if tickers.is_empty() => return Err(usage(error)),
-        Err(error) => {
-            warnings.push(format!("{error}; recording what --tickers names until then"));
-            Vec::new()
-        }
+        // It may come later; who looks at it says so.
+        Err(_) => Vec::new(),
     };
     Ok((tickers, Some((path.to_owned(), listed))))
 }
@@ -182,51 +180,76 @@ fn are_simulated(
     Ok(first)
 }
 
-/// Where rows go, and whether that can be rotated and compressed.
-fn destination(
-    out: PathBuf,
-    log_file: &Path,
-    rotated: bool,
-    compress: bool,
-) -> Result<Destination, Error> {
-    if compress && !rotated {
-        return Err(usage(
-            "--compress: only closed files are compressed; add --rotate daily or --rotate hourly",
-        ));
-    }
-    if out.as_os_str() != "-" {
-        check_files(&out, log_file)?;
-        return Ok(Destination::File(out));
-    }
-    if rotated {
-        return Err(usage(
-            "--rotate: standard output cannot be rotated; give --out the name of a file",
-        ));
-    }
-    Ok(Destination::StandardOutput)
-}
-
-/// What is written to must not be the list of symbols.
-fn check_tickers_file(list: &Path, log_file: &Path, out: &Path) -> Result<(), Error> {
-    if spellings(log_file).iter().any(|log| spellings(list).contains(log)) {
+/// Where rows go. The list of symbols, the log, the recording and what stands beside it must be
+/// different files.
+pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
+    let (out, log_file) = (files.out(demo), files.log_file());
+    if let Some(list) = &files.tickers_file
+        && spellings(log_file).iter().any(|log| spellings(list).contains(log))
+    {
         return Err(usage(format!(
             "--log-file {} is the tickers file; give it another name",
             log_file.display()
         )));
     }
-    check_apart("--tickers-file", list, out)
+    let to_file = out.as_os_str() != "-";
+    if let Some(path) = &files.coverage {
+        check_coverage(path, to_file.then_some(&out))?;
+    }
+    if let Some(written) = if to_file { Some(&out) } else { files.coverage.as_ref() } {
+        for (option, path) in
+            [("--tickers-file", files.tickers_file.as_deref()), ("--log-file", Some(log_file))]
+        {
+            path.map_or(Ok(()), |path| check_apart(option, path, written))?;
+        }
+    }
+    let coverage = files.coverage.clone();
+    Ok(if to_file { Destination::File(out) } else { Destination::StandardOutput { coverage } })
 }
 
-/// The log, the recording and what stands beside it must be different files.
-pub(crate) fn check_files(out: &Path, log_file: &Path) -> Result<(), Error> {
-    check_apart("--log-file", log_file, out)
+/// Whether the ledger can be at `path`: not when rows go to a file, which has one beside it.
+fn check_coverage(path: &Path, out: Option<&PathBuf>) -> Result<(), Error> {
+    let shown = path.display();
+    if let Some(out) = out {
+        return Err(usage(format!(
+            "--coverage {shown} is for --out - only; the ledger of a file stands beside it, here {}; leave --coverage out",
+            ledger_path(out).display()
+        )));
+    }
+    if path.as_os_str() == "-" {
+        return Err(usage(
+            "--coverage -: standard output carries the rows; give the name of a file",
+        ));
+    }
+    if let Some(recording) = recording_of_ledger(path) {
+        return Err(usage(format!(
+            "--coverage {shown} is the ledger of {}; give it another name",
+            recording.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Whether a recording can be rotated and compressed.
+fn check_rotation(out: &Destination, rotated: bool, compress: bool) -> Result<(), Error> {
+    if compress && !rotated {
+        return Err(usage(
+            "--compress: only closed files are compressed; add --rotate daily or --rotate hourly",
+        ));
+    }
+    if rotated && matches!(out, Destination::StandardOutput { .. }) {
+        return Err(usage(
+            "--rotate: standard output cannot be rotated; give --out the name of a file",
+        ));
+    }
+    Ok(())
 }
 
 fn check_apart(option: &str, path: &Path, out: &Path) -> Result<(), Error> {
     let (paths, outs) = (spellings(path), spellings(out));
     if paths.iter().any(|path| outs.iter().any(|out| belongs_to_recording(path, out))) {
         return Err(usage(format!(
-            "{option} {} is the recording {} or belongs to it; give it another name",
+            "{option} {} is {} or belongs to it; give it another name",
             path.display(),
             out.display()
         )));

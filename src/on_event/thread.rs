@@ -38,7 +38,7 @@ impl Events {
         let Some(command) = command else { return Ok(Events(None)) };
         let out = match out {
             Destination::File(path) => path.clone().into_os_string(),
-            Destination::StandardOutput => "-".into(),
+            Destination::StandardOutput { .. } => "-".into(),
         };
         let runner = Runner::new(command, out);
         let shared = Arc::clone(shared);

@@ -32,6 +32,9 @@ pub enum OpenError {
         /// What it holds.
         ticker: String,
     },
+    /// The same of the file of `--coverage`.
+    #[error("{}", .0.to_string().replace("--out", "--coverage"))]
+    Coverage(Box<Self>),
     /// The system refuses.
     #[error("cannot {action} {}: {reason}; check the directory and its permissions, or give another path", path.display())]
     Io {
@@ -42,6 +45,21 @@ pub enum OpenError {
         /// The system's answer.
         reason: String,
     },
+}
+
+impl OpenError {
+    /// Whether another process records to the file.
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            Self::InUse(..) => true,
+            Self::Coverage(error) => error.is_in_use(),
+            _ => false,
+        }
+    }
+
+    pub(super) fn of_coverage(self) -> Self {
+        Self::Coverage(Box::new(self))
+    }
 }
 
 /// Maps a system's error, naming what was tried with which file.

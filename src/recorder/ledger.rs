@@ -27,6 +27,13 @@ pub fn ledger_path(out: &Path) -> PathBuf {
     out.with_file_name(name)
 }
 
+/// The recording that the ledger at `path` stands beside, if there is one.
+pub fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".coverage.csv")?;
+    let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
+    beside.into_iter().find(|path| path.is_file())
+}
+
 /// A recording's name without its `.csv`, and that, if it ends so. Names need not be UTF-8.
 pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
     if out.extension().is_some_and(|ending| ending == "csv") {

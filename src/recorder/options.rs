@@ -25,8 +25,11 @@ pub enum Fsync {
 pub enum Destination {
     /// A CSV to append to, with a ledger and a lock beside it.
     File(PathBuf),
-    /// Standard output, for another program to read.
-    StandardOutput,
+    /// Standard output, for another program to read; with a ledger and a lock, if it is to have them.
+    StandardOutput {
+        /// Where the ledger is; the lock is beside it.
+        coverage: Option<PathBuf>,
+    },
 }
 
 impl Destination {
@@ -34,7 +37,9 @@ impl Destination {
     pub(super) fn ledger(&self) -> String {
         match self {
             Self::File(path) => ledger_path(path).display().to_string(),
-            Self::StandardOutput => "no ledger".to_owned(),
+            Self::StandardOutput { coverage } => {
+                coverage.as_ref().map_or_else(String::new, |path| path.display().to_string())
+            }
         }
     }
 }
@@ -43,7 +48,7 @@ impl std::fmt::Display for Destination {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(formatter),
-            Self::StandardOutput => formatter.write_str("standard output"),
+            Self::StandardOutput { .. } => formatter.write_str("standard output"),
         }
     }
 }

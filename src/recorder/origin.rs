@@ -30,13 +30,26 @@ pub(super) fn check_origin(
     let in_rows = ticker
         .map_or(Ok(None), |ticker| find_other(out, (columns.len(), ticker), LOOKED_AT, simulated));
     let other = match in_rows {
-        // `time_ms,state,tickers,reason`; a row of it may be long.
-        Ok(None) => find_other(&ledger_path(out), (4, 2), u64::MAX, simulated),
+        Ok(None) => find_in_ledger(&ledger_path(out), simulated),
         found => found,
     };
-    match other.map_err(failed("read", out))? {
+    refuse(out, other)
+}
+
+/// Fails when the ledger at `path` is of trades of the other kind.
+pub(super) fn check_ledger_origin(path: &Path, simulated: bool) -> Result<(), OpenError> {
+    refuse(path, find_in_ledger(path, simulated))
+}
+
+fn find_in_ledger(path: &Path, simulated: bool) -> io::Result<Option<String>> {
+    // `time_ms,state,tickers,reason`; a row of it may be long.
+    find_other(path, (4, 2), u64::MAX, simulated)
+}
+
+fn refuse(path: &Path, other: io::Result<Option<String>>) -> Result<(), OpenError> {
+    match other.map_err(failed("read", path))? {
         None => Ok(()),
-        Some(ticker) => Err(OpenError::OtherMarket { path: out.to_owned(), ticker }),
+        Some(ticker) => Err(OpenError::OtherMarket { path: path.to_owned(), ticker }),
     }
 }
 

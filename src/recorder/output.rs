@@ -1,7 +1,7 @@
 //! Where rows go: files, or standard output.
 //!
-//! Writer thread. Standard output has no ledger and no lock, and cannot be cut back: what was
-//! written is remembered instead, and the rest follows.
+//! Writer thread. Standard output cannot be cut back: what was written is remembered instead, and the
+//! rest follows.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -31,8 +31,8 @@ const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 pub(super) enum Output {
     /// A CSV with its ledger.
     Files(Box<Recording>),
-    /// Standard output.
-    Pipe(Pipe),
+    /// Standard output, and the ledger beside it if there is one.
+    Pipe(Pipe, Option<Box<Recording>>),
 }
 
 /// Standard output, without the standard library's buffer in between.
@@ -115,7 +115,7 @@ impl Output {
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         match self {
             Self::Files(recording) => recording.append(rows),
-            Self::Pipe(pipe) => pipe.append(rows),
+            Self::Pipe(pipe, _) => pipe.append(rows),
         }
     }
 
@@ -123,7 +123,7 @@ impl Output {
     pub(super) fn rows_written(&self, rows: &[u8]) -> u64 {
         match self {
             Self::Files(_) => 0,
-            Self::Pipe(pipe) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
+            Self::Pipe(pipe, _) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
         }
     }
 
@@ -131,15 +131,15 @@ impl Output {
     pub(super) fn length(&self) -> u64 {
         match self {
             Self::Files(recording) => recording.length(),
-            Self::Pipe(pipe) => pipe.length,
+            Self::Pipe(pipe, _) => pipe.length,
         }
     }
 
-    /// The files, unless rows go to standard output.
+    /// The files, if there are any.
     pub(super) fn recording(&mut self) -> Option<&mut Recording> {
         match self {
             Self::Files(recording) => Some(recording),
-            Self::Pipe(_) => None,
+            Self::Pipe(_, ledger) => ledger.as_deref_mut(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::ledger::{self, ledger_path};
 use super::lock_file::{self, lock_path, try_lock_for_a_moment};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
-use super::origin::check_origin;
+use super::origin::{check_ledger_origin, check_origin};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 
@@ -32,16 +32,25 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
         probe.write(b"\n").map_err(failed("create", &options.log_file))?;
         new.push(options.log_file.clone());
     }
-    let Destination::File(out) = &options.out else { return Ok(new) };
-    look(out)?;
-    try_header(out, &options.columns, options.simulated)?;
-    let mut made = vec![out.clone(), ledger_path(out), lock_path(out)];
+    let (out, first, mut made) = match &options.out {
+        Destination::File(out) => {
+            look(out)?;
+            try_header(out, &options.columns, options.simulated)?;
+            (out, header(&options.columns), vec![out.clone(), ledger_path(out), lock_path(out)])
+        }
+        Destination::StandardOutput { coverage: Some(ledger) } => {
+            look_ledger_alone(ledger)
+                .and_then(|_| check_ledger_origin(ledger, options.simulated))
+                .map_err(OpenError::of_coverage)?;
+            (ledger, ledger::HEADER.to_owned(), vec![ledger.clone(), lock_path(ledger)])
+        }
+        Destination::StandardOutput { coverage: None } => return Ok(new),
+    };
     made.retain(|path| {
         fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
     });
     if !made.is_empty() {
         // No more than comes into the file at once: a disk with little room is one to begin on.
-        let first = header(&options.columns);
         Probe::beside(out).write(first.as_bytes()).map_err(failed("write", out))?;
     }
     new.append(&mut made);
@@ -54,7 +63,21 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
 /// # Errors
 /// Why not, as the start itself would say it.
 pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
-    let (size, must_create) = look(out)?;
+    try_found(out, look(out)?)
+}
+
+/// The same for a ledger beside rows on standard output.
+///
+/// # Errors
+/// Why not.
+pub fn try_ledger(path: &Path) -> Result<Option<u64>, OpenError> {
+    look_ledger_alone(path).and_then(|found| try_found(path, found)).map_err(OpenError::of_coverage)
+}
+
+fn try_found(
+    out: &Path,
+    (size, must_create): (Option<u64>, bool),
+) -> Result<Option<u64>, OpenError> {
     try_directory(out, must_create)?;
     Ok(size)
 }
@@ -62,26 +85,44 @@ pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
 /// Looks at the file, its ledger and its lock: the size of the file, and whether one of the three is
 /// still to be made.
 fn look(out: &Path) -> Result<(Option<u64>, bool), OpenError> {
-    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
-        return Err(OpenError::NotAFile(out.to_owned()));
-    }
-    let (lock, ledger) = (lock_path(out), ledger_path(out));
-    let lock_file = open_existing(&lock)?;
-    if let Some(file) = &lock_file {
-        let holder = || lock_file::read(file).map(|heartbeat| heartbeat.process);
-        try_lock(file, &lock, || OpenError::InUse(out.to_owned(), holder()))?;
-    }
+    let lock = look_lock(out)?;
     let file = open_existing(out)?;
     if let Some(file) = &file {
         try_lock(file, out, || OpenError::InUse(out.to_owned(), None))?;
     }
-    let ledger_file = open_existing(&ledger)?;
-    if let Some(file) = &ledger_file {
-        try_lock(file, &ledger, || OpenError::InUse(ledger.clone(), None))?;
-        check_header(&ledger, file, ledger::HEADER)?;
-    }
-    let must_create = [&lock_file, &file, &ledger_file].into_iter().any(Option::is_none);
+    let ledger = look_ledger(&ledger_path(out))?;
+    let must_create = [&lock, &file, &ledger].into_iter().any(Option::is_none);
     Ok((file.as_ref().map(size), must_create))
+}
+
+/// The same for a ledger beside rows on standard output, and its lock.
+fn look_ledger_alone(path: &Path) -> Result<(Option<u64>, bool), OpenError> {
+    let lock = look_lock(path)?;
+    let ledger = look_ledger(path)?;
+    Ok((ledger.as_ref().map(size), lock.is_none() || ledger.is_none()))
+}
+
+/// The lock of `out`, which must be an ordinary file, if it is there.
+fn look_lock(out: &Path) -> Result<Option<File>, OpenError> {
+    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
+        return Err(OpenError::NotAFile(out.to_owned()));
+    }
+    let path = lock_path(out);
+    let lock = open_existing(&path)?;
+    if let Some(file) = &lock {
+        let holder = || lock_file::read(file).map(|heartbeat| heartbeat.process);
+        try_lock(file, &path, || OpenError::InUse(out.to_owned(), holder()))?;
+    }
+    Ok(lock)
+}
+
+fn look_ledger(path: &Path) -> Result<Option<File>, OpenError> {
+    let ledger = open_existing(path)?;
+    if let Some(file) = &ledger {
+        try_lock(file, path, || OpenError::InUse(path.to_owned(), None))?;
+        check_header(path, file, ledger::HEADER)?;
+    }
+    Ok(ledger)
 }
 
 /// Whether the recording at `out` has these columns, and trades of this kind of market if any;

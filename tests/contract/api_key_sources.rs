@@ -39,6 +39,7 @@ fn a_bad_line_of_a_dotenv_file_is_named_by_its_number_and_not_by_its_text() {
         ("\u{feff}secret\n", 1),
         ("A=1\nB=\"secret\n", 2),
         ("A=secret\n secret secret", 2),
+        ("A=1\r\nAPI_KEY=my secret key\r\n", 2),
     ] {
         let (code, recorder) = Run::without_key().dotenv(text).tickers("AAPL").run_to_its_end();
         assert_eq!(code, 2, "{text:?}: {}", recorder.seen());

@@ -148,3 +148,18 @@ fn a_file_that_is_being_recorded_is_refused_to_a_second_process() {
     assert!(!server.has_a_caller(Duration::ZERO), "it must not connect");
     assert_eq!(first.stop(connection), 0, "{}", first.seen());
 }
+
+#[test]
+fn a_log_on_standard_error_makes_no_file() {
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("AAPL");
+    let mut recorder = run.arg("--log-file").arg("-").spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    recorder.wait_until("a line of the log", |now| now.stderr().contains("INFO  connected to "));
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(recorder.stderr().contains("to op1.csv, log here only\n"), "{}", recorder.seen());
+    assert_eq!(recorder.stderr().matches("connected to").count(), 1, "each line once");
+    let files: Vec<_> = recorder.all_files().into_iter().map(|(path, _)| path).collect();
+    let made = ["op1.coverage.csv", "op1.csv", "op1.csv.lock"].map(|name| recorder.path(name));
+    assert_eq!(files, made);
+}

@@ -109,6 +109,8 @@ fn the_demo_never_uses_a_key_that_is_there() {
 
 /// The arguments of a command of the README that records or simulates, if `line` is one.
 fn command(line: &str) -> Option<Vec<&str>> {
+    // The first one installs packages before.
+    let line = line.rsplit(" && ").next().unwrap_or_default();
     let line = line.trim_start().trim_start_matches("FINNHUB_API_KEY=anything ");
     let rest = ["cargo run --release -- ", "finnhub-stream "].map(|start| line.strip_prefix(start));
     // What needs a shell is left to the tests of the options in it.

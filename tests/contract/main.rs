@@ -10,6 +10,7 @@
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
+//!   `piped_ledger`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
@@ -51,6 +52,7 @@ mod malformed_messages;
 mod million_trades;
 mod moved_files;
 mod on_event;
+mod piped_ledger;
 mod power_cut;
 mod progress_line;
 mod recipes;

@@ -92,6 +92,28 @@ fn symbols_and_an_address_in_the_wrong_place_get_the_right_form() {
 }
 
 #[test]
+fn a_ledger_of_its_own_is_for_rows_on_standard_output() {
+    let words =
+        |words: &[&str]| words.iter().fold(Run::new().tickers("A").arg("--coverage"), Run::arg);
+    let beside = ["--coverage x.csv is for --out - only", "here op1.coverage.csv; leave"];
+    assert_refused(words(&["x.csv"]), 2, &beside);
+    assert_refused(words(&["-", "--out", "-"]), 2, &["standard output carries the rows"]);
+    let run = words(&["op1.coverage.csv", "-o", "-"]).file("op1.csv", "");
+    assert_refused(run, 2, &["op1.coverage.csv is the ledger of op1.csv"]);
+    for option in ["--log-file", "--tickers-file"] {
+        let run = words(&["x", "-o", "-", option, "x"]).file("x", "A\n");
+        assert_refused(run, 2, &[&format!("{option} x is x or belongs to it")]);
+    }
+    assert_refused(
+        words(&["x", "-o", "-", "--log-file", "x.lock"]),
+        2,
+        &["x.lock is x or belongs"],
+    );
+    let run = Run::new().arg("check").arg("--coverage").arg("x.csv");
+    assert_refused(run, 2, &beside);
+}
+
+#[test]
 fn symbols_without_a_capital_letter_get_a_hint() {
     let server = Server::plain();
     let run = Run::new().file("list.txt", "ibm\nBRK.B\n").arg("-f").arg("list.txt");

@@ -158,6 +158,7 @@ fn a_file_that_comes_later_is_fine_when_there_are_symbols_already() {
     fs::write(recorder.path(LIST), "MSFT\n").expect("to save");
     connection.wait_for_subscriptions(2);
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(recorder.log().matches("cannot read").count(), 1, "once: {}", recorder.seen());
 }
 
 #[test]

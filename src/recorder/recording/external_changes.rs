@@ -17,7 +17,7 @@ use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{DiskFile, sync_directory};
 use crate::recorder::error::OpenError;
 use crate::recorder::header::{Head, check_header};
-use crate::recorder::ledger::{self, ledger_path};
+use crate::recorder::ledger;
 use crate::recorder::lock_file::lock_path;
 use crate::recorder::open::{open_or_create, row_end};
 use crate::recorder::rebuild::rebuild;
@@ -31,15 +31,18 @@ impl Recording {
     /// The system's; then no row may be appended before the next try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
         self.check_lock();
-        let looked = check_file(&self.out, &self.header, &mut self.csv, now_ms);
+        let Some(csv) = &mut self.csv else { return Ok(()) };
+        let looked = check_file(&self.out, &self.header, csv, now_ms);
         if !matches!(looked, Ok(false)) {
             self.generation += 1;
             // Before the first row: who reads along must not take it for the old file.
             self.write_synced_length()?;
         }
         looked?;
-        self.csv.restore_rows()?;
-        self.csv.mark_checked();
+        if let Some(csv) = &mut self.csv {
+            csv.restore_rows()?;
+            csv.mark_checked();
+        }
         Ok(())
     }
 
@@ -49,8 +52,7 @@ impl Recording {
     /// The system's; then no row is handed to it before the next try has succeeded.
     pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
         self.ledger.set_unavailable(true);
-        let path = ledger_path(&self.out);
-        let looked = check_file(&path, ledger::HEADER, self.ledger.file(), now_ms);
+        let looked = check_file(&self.ledger_path, ledger::HEADER, self.ledger.file(), now_ms);
         if !matches!(looked, Ok(false)) {
             self.generation += 1;
         }
@@ -71,12 +73,12 @@ impl Recording {
 
     /// Whether rows were appended that nobody can find, because their file was removed.
     pub(in crate::recorder) fn has_lost_rows(&self) -> bool {
-        self.csv.has_lost_rows()
+        self.csv.as_ref().is_some_and(AppendFile::has_lost_rows)
     }
 
     /// Whether so much was appended that it is time for a look.
     pub(in crate::recorder) fn wants_check(&self) -> bool {
-        self.csv.wants_check()
+        self.csv.as_ref().is_some_and(AppendFile::wants_check)
     }
 }
 

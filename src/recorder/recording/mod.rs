@@ -1,4 +1,5 @@
 //! The files of a recording as one thing: the CSV, its ledger and its lock, through rotation too.
+//! When rows go to standard output there is no CSV, and the lock is named after the ledger.
 //!
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
@@ -26,9 +27,12 @@ use crate::recorder::columns::Column;
 /// Open, whole, locked files.
 #[derive(Debug)]
 pub(super) struct Recording {
+    /// The CSV, or the ledger when rows go to standard output: the lock is named after it.
     out: PathBuf,
+    ledger_path: PathBuf,
     header: String,
-    csv: AppendFile,
+    /// `None` when rows go to standard output.
+    csv: Option<AppendFile>,
     ledger: Ledger,
     lock: LockFile,
     rotate: Option<Rotate>,
@@ -60,32 +64,66 @@ impl Recording {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
-        let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
-        let ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
-        for note in opened.notes.iter().chain(&ledger_notes) {
+        for note in &opened.notes {
             warn!("{note}");
         }
-        let mut recording = Self {
-            // The working directory may be removed and made anew.
-            out: path::absolute(out).map_err(failed("find", out))?,
-            header: header(columns),
-            csv: opened.csv,
-            ledger,
-            lock: opened.lock,
-            rotate,
-            period_end_ms: rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms)),
-            rotate_again_ms: i64::MIN,
-            unfinished: None,
-            generation: 0,
-        };
-        if recording.ledger.last().live {
-            recording
-                .record_unclean_end(&opened.heartbeat.unwrap_or_default(), opened.last_received_ms);
-        }
+        let mut recording = Self::with_ledger(out, &ledger_path, opened.lock, now_ms)?;
+        recording.header = header(columns);
+        recording.csv = Some(opened.csv);
+        recording.rotate = rotate;
+        recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms));
+        recording.go_on(opened.heartbeat, opened.last_received_ms);
         let last_row_ms = opened.last_received_ms.or(modified_ms);
         recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
         recording.begin_heartbeats(now_ms);
         Ok(recording)
+    }
+
+    /// The same for a ledger alone: rows go to standard output.
+    pub(super) fn open_ledger_alone(
+        path: &Path,
+        fsync: Fsync,
+        now_ms: i64,
+    ) -> Result<Self, OpenError> {
+        let (lock, heartbeat) = LockFile::take(path, fsync != Fsync::Never)?;
+        let mut recording = Self::with_ledger(path, path, lock, now_ms)?;
+        recording.go_on(heartbeat, None);
+        recording.begin_heartbeats(now_ms);
+        Ok(recording)
+    }
+
+    fn with_ledger(
+        out: &Path,
+        ledger_path: &Path,
+        lock: LockFile,
+        now_ms: i64,
+    ) -> Result<Self, OpenError> {
+        let (file, notes) = open_ledger(ledger_path, now_ms)?;
+        for note in notes {
+            warn!("{note}");
+        }
+        // The working directory may be removed and made anew.
+        let absolute = |path: &Path| path::absolute(path).map_err(failed("find", path));
+        Ok(Self {
+            out: absolute(out)?,
+            ledger_path: absolute(ledger_path)?,
+            header: String::new(),
+            csv: None,
+            ledger: Ledger::resume(file).map_err(failed("read", ledger_path))?,
+            lock,
+            rotate: None,
+            period_end_ms: i64::MAX,
+            rotate_again_ms: i64::MIN,
+            unfinished: None,
+            generation: 0,
+        })
+    }
+
+    /// Closes the ledger of a process that was killed.
+    fn go_on(&mut self, heartbeat: Option<Heartbeat>, last_received_ms: Option<i64>) {
+        if self.ledger.last().live {
+            self.record_unclean_end(&heartbeat.unwrap_or_default(), last_received_ms);
+        }
     }
 
     /// Closes the ledger of a process that ended without a stop. What its heartbeat says counts
@@ -97,7 +135,7 @@ impl Recording {
         let reason = if power_cut { "power cut" } else { "killed" };
         let mut last_ms = last_received_ms;
         if heartbeat.live_ms == Some(self.ledger.last().time_ms) {
-            if !power_cut && heartbeat.written_length <= self.csv.length() {
+            if !power_cut && heartbeat.written_length <= self.length() {
                 last_ms = last_ms.max(Some(heartbeat.time_ms));
             } else {
                 last_ms = last_ms.or(Some(heartbeat.synced_ms));
@@ -122,11 +160,11 @@ impl Recording {
 
     /// Removes those of its files that are `new` and hold no row; the lock last.
     pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
-        let no_row = self.csv.length() <= self.header.len() as u64;
+        let no_row = self.csv.is_some() && self.length() <= self.header.len() as u64;
         let no_state = self.ledger.file().length() <= super::ledger::HEADER.len() as u64;
         for (path, is_empty) in [
             (self.out.clone(), no_row),
-            (ledger_path(&self.out), no_state),
+            (self.ledger_path.clone(), no_state),
             (lock_path(&self.out), true),
         ] {
             if is_empty && new.contains(&path) {
@@ -138,12 +176,12 @@ impl Recording {
 
     /// Appends whole rows: all of them or none.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
-        self.csv.append(rows)
+        self.csv.as_mut().map_or(Ok(()), |csv| csv.append(rows))
     }
 
     /// The size of the CSV in bytes.
     pub(super) fn length(&self) -> u64 {
-        self.csv.length()
+        self.csv.as_ref().map_or(0, AppendFile::length)
     }
 
     /// The ledger.
@@ -156,9 +194,9 @@ impl Recording {
         let LastRow { time_ms, live, .. } = *self.ledger.last();
         let mut heartbeat = self.heartbeat_of_synced();
         heartbeat.time_ms = now_ms;
-        heartbeat.written_length = self.csv.length();
+        heartbeat.written_length = self.length();
         heartbeat.live_ms = live.then_some(time_ms);
-        if !self.csv.is_dirty() {
+        if !self.has_unsynced_rows() {
             heartbeat.synced_ms = now_ms;
         }
         self.lock.write(heartbeat)
@@ -176,7 +214,7 @@ impl Recording {
 
     fn heartbeat_of_synced(&self) -> Heartbeat {
         let last = self.lock.last().clone();
-        let synced_length = self.csv.synced_length();
+        let synced_length = self.csv.as_ref().map_or(0, AppendFile::synced_length);
         let synced_ms =
             if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };
         Heartbeat { synced_length, synced_ms, ..last }

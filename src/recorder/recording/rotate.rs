@@ -11,7 +11,7 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, next_path, sync_directory};
-use crate::recorder::ledger::{self, Ledger, ledger_path};
+use crate::recorder::ledger::{self, Ledger};
 use crate::recorder::open::open_or_create;
 use crate::recorder::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
 
@@ -31,7 +31,7 @@ impl Recording {
         {
             self.replace_ledger(&archive, now_ms)?;
         }
-        if self.csv.length() <= self.header.len() as u64 {
+        if self.length() <= self.header.len() as u64 {
             return Ok(());
         }
         let Some(last_row_ms) = last_row_ms else { return Ok(()) };
@@ -101,7 +101,7 @@ impl Recording {
         // A power cut must not keep only the second of two renamings.
         sync_directory(&self.out)?;
         disk::rename_no_replace(&next_name, &self.out)?;
-        self.csv = next;
+        self.csv = Some(next);
         self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
         info!("closed {}", archive.csv.display());
@@ -124,7 +124,7 @@ impl Recording {
 
     /// Renames the ledger and begins a new one with the state that holds.
     fn replace_ledger(&mut self, archive: &Archive, now_ms: i64) -> io::Result<()> {
-        let path = ledger_path(&self.out);
+        let path = self.ledger_path.clone();
         let next_name = next_path(&path);
         let next = begin_file(&next_name, ledger::HEADER, now_ms)?;
         let mut next = Ledger::resume(next)?;

@@ -14,17 +14,23 @@ use std::io;
 
 use super::Recording;
 use crate::channel::SyncOutcome;
+use crate::recorder::append_file::AppendFile;
 use crate::recorder::fsync::SyncRequest;
 
 impl Recording {
     /// Whether something is not known to be on the disk.
     pub(in crate::recorder) fn is_dirty(&mut self) -> bool {
-        self.csv.is_dirty() || self.ledger.file().is_dirty()
+        self.has_unsynced_rows() || self.ledger.file().is_dirty()
+    }
+
+    pub(super) fn has_unsynced_rows(&self) -> bool {
+        self.csv.as_ref().is_some_and(AppendFile::is_dirty)
     }
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
     pub(in crate::recorder) fn needs_rewrite(&mut self) -> bool {
-        self.csv.needs_rewrite() || self.ledger.file().needs_rewrite()
+        self.csv.as_ref().is_some_and(AppendFile::needs_rewrite)
+            || self.ledger.file().needs_rewrite()
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
@@ -36,7 +42,10 @@ impl Recording {
 
     /// The rows' part of it.
     pub(in crate::recorder) fn sync_rows(&mut self) -> io::Result<()> {
-        if self.csv.is_dirty() { self.csv.sync() } else { Ok(()) }
+        match &mut self.csv {
+            Some(csv) if csv.is_dirty() => csv.sync(),
+            _ => Ok(()),
+        }
     }
 
     /// The ledger's part of it, when that of the rows is done.
@@ -49,7 +58,7 @@ impl Recording {
     /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
     /// nothing that comes before them waits in memory.
     pub(in crate::recorder) fn release_ledger(&mut self) {
-        if !self.csv.is_dirty() {
+        if !self.has_unsynced_rows() {
             self.ledger.release(self.ledger.rows());
         }
     }
@@ -60,15 +69,16 @@ impl Recording {
         if !self.is_dirty() || self.needs_rewrite() {
             return None;
         }
+        let csv = self.csv.as_ref()?;
         let ledger_rows = self.ledger.rows();
         let ledger = self.ledger.file();
         // Without another handle it is simply done here.
         Some(SyncRequest {
-            csv: self.csv.disk().try_clone().ok()?,
+            csv: csv.disk().try_clone().ok()?,
             ledger: ledger.disk().try_clone().ok()?,
             outcome: SyncOutcome {
                 generation: self.generation,
-                csv_length: self.csv.length(),
+                csv_length: csv.length(),
                 ledger_length: ledger.length(),
                 ledger_rows,
                 error: None,
@@ -81,7 +91,9 @@ impl Recording {
         // The files of an earlier generation were forced to the disk when they were closed.
         if outcome.generation == self.generation {
             let succeeded = outcome.error.is_none();
-            self.csv.synced_elsewhere(outcome.csv_length, succeeded);
+            if let Some(csv) = &mut self.csv {
+                csv.synced_elsewhere(outcome.csv_length, succeeded);
+            }
             self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
             if succeeded {
                 self.ledger.release(outcome.ledger_rows);

@@ -132,7 +132,7 @@ fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     recording.rotate(HALF_PAST + HOUR / 2, i64::MAX);
     recording.append(b"A,2\n").unwrap();
     recording.synced(&outcome);
-    assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
+    assert!(recording.has_unsynced_rows(), "nobody has forced the new row to the disk");
 }
 
 /// What has the name by then may be anything.
@@ -148,7 +148,7 @@ fn a_failed_sync_is_mended_in_the_same_file_wherever_that_is_by_now() {
     let before = trace::length();
     fs::rename(&out, &away).unwrap();
     fs::write(&out, "another file, and longer than the recording is by now").unwrap();
-    recording.csv.disk().faults.set(Faults { syncs: 1, ..Faults::default() });
+    recording.csv.as_ref().unwrap().disk().faults.set(Faults { syncs: 1, ..Faults::default() });
     assert!(recording.sync().is_err());
     recording.sync().unwrap();
     let operations = trace::take().operations;
@@ -169,10 +169,10 @@ fn the_first_failed_sync_after_a_start_writes_only_the_new_rows_again() {
     let mut recording = open(directory.path(), None, HALF_PAST);
     assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
     recording.append(b"A,3\n").unwrap();
-    recording.csv.disk().faults.set(Faults { syncs: 1, ..Faults::default() });
+    recording.csv.as_ref().unwrap().disk().faults.set(Faults { syncs: 1, ..Faults::default() });
     assert!(recording.sync().is_err());
     recording.sync().unwrap();
-    let from = recording.csv.disk().faults.get().rewritten_from;
+    let from = recording.csv.as_ref().unwrap().disk().faults.get().rewritten_from;
     assert_eq!(from, Some(rows.len() as u64));
 }
 

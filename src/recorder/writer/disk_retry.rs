@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 
 use super::Writer;
+use crate::recorder::output::Output;
 use crate::recorder::recording::Recording;
 
 /// How often writing is tried again.
@@ -47,6 +48,7 @@ impl Writer {
                 let cause = cause_of(&error);
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
+                    self.ledger_down(self.last_written_ms, &cause);
                     (self.on_reader_gone)();
                 } else if !self.shared.stopping.load(Ordering::Relaxed) {
                     self.log_failure(&cause, &error);
@@ -67,12 +69,12 @@ impl Writer {
     }
 
     /// Takes the result of writing the ledger; logs the first failure. A full disk is returned as an
-    /// error, for it concerns the recording as well. For any other reason no trade waits for the
+    /// error, for it concerns the recording as well, unless that goes to standard output. For any other reason no trade waits for the
     /// ledger, and a later check tries again.
     pub(super) fn on_ledger_result(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Err(error) = result else { return Ok(()) };
         let (cause, ledger) = (cause_of(&error), self.options.out.ledger());
-        if cause.starts_with(FULL) {
+        if cause.starts_with(FULL) && matches!(self.output, Output::Files(_)) {
             return Err(io::Error::new(error.kind(), format!("{ledger}: {error}")));
         }
         if let Some(recording) = self.output.recording() {

@@ -111,9 +111,15 @@ impl Writer {
                 let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
                 Output::Files(Box::new(recording))
             }
-            Destination::StandardOutput => {
+            Destination::StandardOutput { coverage } => {
                 let pipe = Pipe::open(Arc::clone(&shared.stopping));
-                Output::Pipe(pipe.map_err(failed("open", Path::new("standard output")))?)
+                let pipe = pipe.map_err(failed("open", Path::new("standard output")))?;
+                let ledger = coverage.as_ref();
+                let ledger = ledger
+                    .map(|path| Recording::open_ledger_alone(path, options.fsync, now_ms))
+                    .transpose()
+                    .map_err(OpenError::of_coverage)?;
+                Output::Pipe(pipe, ledger.map(Box::new))
             }
         };
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
@@ -146,7 +152,7 @@ impl Writer {
 
     /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
     pub fn run(mut self, inbox: &Receiver<Entry>) -> Summary {
-        if matches!(self.output, Output::Pipe(_)) {
+        if matches!(self.output, Output::Pipe(..)) {
             self.buffer.rows.extend_from_slice(header(&self.options.columns).as_bytes());
             self.flush();
         }

@@ -131,7 +131,7 @@ impl Writer {
 
     /// Finds out whether the reader has gone away while there was nothing to write.
     fn check_reader(&mut self) {
-        if let Output::Pipe(pipe) = &self.output
+        if let Output::Pipe(pipe, _) = &self.output
             && pipe.reader_is_gone()
         {
             self.on_write_result(Err(io::ErrorKind::BrokenPipe.into()));
