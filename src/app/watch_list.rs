@@ -171,17 +171,6 @@ pub(super) fn warn_of_many(count: usize) {
     }
 }
 
-#[cfg(feature = "dashboard")]
-impl crate::dashboard::Tickers for WatchListController {
-    fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Self::add(self, symbol)
-    }
-
-    fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Self::remove(self, symbol)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;

@@ -24,6 +24,7 @@ use crate::feed::connection::{DialError, Endpoint, dial};
 use crate::feed::subscriptions::WatchList;
 use crate::feed::watchdog::Timeouts;
 use crate::log_limit::LogLimit;
+use crate::status::snapshot::Feed;
 
 /// Characters of a server's text that are logged.
 const SHOWN_CHARACTERS: usize = 200;
@@ -109,7 +110,7 @@ impl Session {
     pub fn run(mut self) -> Result<(), SessionError> {
         self.report_wanted();
         loop {
-            self.feed().connecting();
+            self.change_feed(Feed::connecting);
             let outcome = match dial(&self.endpoint, &self.key, &self.entries.shared().stopping) {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
@@ -171,7 +172,7 @@ impl Session {
         match self.started_ms {
             Some(started_ms) => self.report_down(started_ms, &reason),
             // The ledger knows since when nothing is recorded.
-            None => self.feed().not_connected(&self.key.redact(&reason)),
+            None => self.change_feed(|feed| feed.not_connected(&self.key.redact(&reason))),
         }
         Ok(outcome)
     }
