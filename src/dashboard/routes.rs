@@ -23,8 +23,8 @@ use super::history::Bar;
 use super::page::{File, PAGE};
 use super::{Change, ChangeWatchList, metrics, react_package, status};
 use crate::clock::now_ms;
-use crate::error::printable;
 use crate::status::snapshot::{Gap, Snapshot};
+use crate::text::printable;
 
 /// A table's small line: the last five minutes in steps that are as fine as its pixels.
 const SPARK_POINTS: u32 = 60;

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::error::printable;
 use crate::recorder::columns::Column;
 use crate::rows::Row;
+use crate::text::printable;
 
 /// How much of a wrong value is shown, in characters: enough to recognise it in one line.
 const SHOWN: usize = 60;

@@ -22,7 +22,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::error::printable;
+use crate::text::printable;
 use days::Recordings;
 use report::{Report, Total};
 

@@ -9,9 +9,7 @@ use super::ledger::{Coverage, Gap, Spans, State};
 use super::report::{Counts, FileReport, MalformedRow, Total};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
-use crate::error::printable;
-use crate::status::market_hours::human_duration;
-use crate::text::grouped;
+use crate::text::{grouped, human_duration, printable};
 
 /// Symbols shown: Finnhub's free plan has as many.
 const SYMBOLS_SHOWN: usize = 50;

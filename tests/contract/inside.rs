@@ -11,8 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use finnhub_stream::channel::{self, Entry, EntrySender};
+use finnhub_stream::error::Error;
 use finnhub_stream::feed::{
-    ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, SessionError, Timeouts, WatchList,
+    ApiKey, BackoffConfig, Command, Endpoint, KeySource, Session, Timeouts, WatchList,
 };
 use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::columns::Column;
@@ -63,7 +64,7 @@ pub(crate) struct Inside {
     directory: TempDir,
     pub(crate) commands: Sender<Command>,
     entries: EntrySender,
-    session: JoinHandle<Result<(), SessionError>>,
+    session: JoinHandle<Result<(), Error>>,
     writer: JoinHandle<Summary>,
 }
 

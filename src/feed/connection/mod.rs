@@ -22,8 +22,8 @@ pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve, upgrade};
 pub use endpoint::Endpoint;
 use socket::Socket;
 
-use crate::error::printable;
 use crate::feed::api_key::ApiKey;
+use crate::text::printable;
 
 /// How long one read waits for a message. A stop or a changed watch list waits for the main thread
 /// no longer than two of them.
