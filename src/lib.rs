@@ -46,7 +46,7 @@
 //! | 2 | [`channel`] | what travels to the writer and to the terminal |
 //! | 1 | [`status`] | what is known of the market and the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 0 | [`clock`], [`error`], [`log_limit`], `rows`, [`text`], `threads`, `stop_signals` | words that all use; `rows` is where a row of a recording ends |
+//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, [`text`], `threads`, `stop_signals` | words that all use; `rows` is where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!
@@ -81,7 +81,7 @@ pub mod config;
 pub mod dashboard;
 pub mod error;
 pub mod feed;
-pub mod log_limit;
+mod log_limit;
 pub mod logging;
 pub mod on_event;
 pub mod protocol;

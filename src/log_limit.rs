@@ -2,32 +2,33 @@
 //!
 //! Any thread, each with its own; no clock: the time is an argument.
 
+use log::warn;
+
 /// Lines a minute. A server that sends nothing but garbage writes a megabyte an hour at most.
 const LINES_A_MINUTE: u32 = 60;
 const MINUTE_MS: i64 = 60_000;
 
 /// Counts the lines of the present minute.
 #[derive(Debug, Default)]
-pub struct LogLimit {
+pub(crate) struct LogLimit {
     minute: i64,
     lines: u32,
     hidden: u64,
 }
 
-/// Whether to log a line.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Permission {
-    /// Yes.
-    Yes,
-    /// Yes, and first say how many were left out before.
-    YesAfterHidden(u64),
-    /// No; it is counted.
-    No,
-}
-
 impl LogLimit {
-    /// Asks for a line at the machine's time `now_ms`, UNIX milliseconds.
-    pub fn ask(&mut self, now_ms: i64) -> Permission {
+    /// Whether a line about `what` may be logged at the machine's time `now_ms`, UNIX milliseconds.
+    /// Logs how many were left out before it.
+    pub(crate) fn allows(&mut self, now_ms: i64, what: &str) -> bool {
+        let hidden = self.ask(now_ms);
+        if let Some(hidden @ 1..) = hidden {
+            warn!("({hidden} more lines about {what} were left out)");
+        }
+        hidden.is_some()
+    }
+
+    /// Asks for a line at the time `now_ms`. `None` means no; else it is how many were left out before.
+    fn ask(&mut self, now_ms: i64) -> Option<u64> {
         let minute = now_ms.div_euclid(MINUTE_MS);
         if minute != self.minute {
             self.minute = minute;
@@ -35,29 +36,26 @@ impl LogLimit {
         }
         if self.lines == LINES_A_MINUTE {
             self.hidden += 1;
-            return Permission::No;
+            return None;
         }
         self.lines += 1;
-        match std::mem::take(&mut self.hidden) {
-            0 => Permission::Yes,
-            hidden => Permission::YesAfterHidden(hidden),
-        }
+        Some(std::mem::take(&mut self.hidden))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LINES_A_MINUTE, LogLimit, Permission};
+    use super::{LINES_A_MINUTE, LogLimit};
 
     #[test]
     fn each_minute_has_so_many_lines_and_the_rest_is_counted() {
         let mut limit = LogLimit::default();
         for _ in 0..LINES_A_MINUTE {
-            assert_eq!(limit.ask(1_000), Permission::Yes);
+            assert_eq!(limit.ask(1_000), Some(0));
         }
-        assert_eq!(limit.ask(59_999), Permission::No);
-        assert_eq!(limit.ask(59_999), Permission::No);
-        assert_eq!(limit.ask(60_000), Permission::YesAfterHidden(2));
-        assert_eq!(limit.ask(60_001), Permission::Yes);
+        assert_eq!(limit.ask(59_999), None);
+        assert_eq!(limit.ask(59_999), None);
+        assert_eq!(limit.ask(60_000), Some(2));
+        assert_eq!(limit.ask(60_001), Some(0));
     }
 }

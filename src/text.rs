@@ -1,4 +1,5 @@
-//! Numbers as text: for people, thousands set apart and sizes in few digits; and as JSON spells them.
+//! Numbers, spans of time and texts from outside, as people read them; and numbers as JSON spells
+//! them.
 //!
 //! Any thread. No I/O, no clock.
 
@@ -40,6 +41,52 @@ pub fn counted(number: u64, what: &str) -> String {
     format!("{} {what}{plural}", grouped(number))
 }
 
+/// A span of milliseconds for people: its two largest units, rounded down, the second left out
+/// when it is zero: `3 d 2 h`, `5 h 12 m`, `20 m`, `45 s`. Less than nothing is `0 s`.
+pub fn human_duration(ms: i64) -> String {
+    /// Each unit with its length in seconds, the largest first.
+    const UNITS: [(&str, i64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    let seconds = ms.max(0) / 1000;
+    for (at, (unit, length)) in UNITS.into_iter().enumerate() {
+        if seconds < length {
+            continue;
+        }
+        let whole = format!("{} {unit}", seconds / length);
+        let next = UNITS.get(at + 1).map(|(unit, next)| (unit, seconds % length / next));
+        return match next {
+            Some((unit, count)) if count > 0 => format!("{whole} {count} {unit}"),
+            _ => whole,
+        };
+    }
+    "0 s".to_owned()
+}
+
+/// Text from outside made fit for a log line or a terminal: control characters escaped, at most
+/// `limit` characters kept.
+pub fn printable(text: &str, limit: usize) -> String {
+    let mut shown = String::new();
+    for (count, character) in text.chars().enumerate() {
+        if count == limit {
+            shown.push('…');
+            break;
+        }
+        if is_hidden(character) {
+            shown.extend(character.escape_debug());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Whether a character is not seen as such: control characters, and the invisible ones that reorder
+/// or hide text on a terminal.
+pub fn is_hidden(character: char) -> bool {
+    let invisible = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    character.is_control() || invisible
+}
+
 /// Whether `text` is one number as JSON spells it, and nothing else.
 pub(crate) fn is_json_number(text: &[u8]) -> bool {
     // No space before or behind it, which a reader of JSON would pass over.
@@ -50,7 +97,14 @@ pub(crate) fn is_json_number(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{counted, file_size, grouped, is_json_number, per_second};
+    use super::{
+        counted, file_size, grouped, human_duration, is_json_number, per_second, printable,
+    };
+
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
 
     #[test]
     fn numbers_are_those_of_json() {
@@ -124,5 +178,39 @@ mod tests {
         {
             assert_eq!(per_second(rate), expected);
         }
+    }
+
+    #[test]
+    fn durations_show_their_two_largest_units() {
+        for (ms, expected) in [
+            (i64::MIN, "0 s"),
+            (-1, "0 s"),
+            (0, "0 s"),
+            (999, "0 s"),
+            (45 * SECOND, "45 s"),
+            (MINUTE - 1, "59 s"),
+            (MINUTE, "1 m"),
+            (90 * SECOND, "1 m 30 s"),
+            (20 * MINUTE, "20 m"),
+            (HOUR, "1 h"),
+            (HOUR + 59 * SECOND, "1 h"),
+            (5 * HOUR + 12 * MINUTE + 40 * SECOND, "5 h 12 m"),
+            (DAY - 1, "23 h 59 m"),
+            (DAY + 59 * MINUTE, "1 d"),
+            (3 * DAY + 2 * HOUR + 59 * MINUTE, "3 d 2 h"),
+            (400 * DAY, "400 d"),
+        ] {
+            assert_eq!(human_duration(ms), expected, "{ms} ms");
+        }
+    }
+
+    #[test]
+    fn text_from_outside_cannot_steer_a_terminal() {
+        assert_eq!(
+            printable("a\u{1b}[2Jb\r\n\u{9b}\u{202e}é", 100),
+            "a\\u{1b}[2Jb\\r\\n\\u{9b}\\u{202e}é"
+        );
+        assert_eq!(printable("abcdef", 3), "abc…");
+        assert_eq!(printable("abc", 3), "abc");
     }
 }

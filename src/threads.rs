@@ -1,10 +1,14 @@
-//! Threads with names.
+//! Threads with names, and waiting for their end.
 //!
 //! Any thread. Each long-lived part starts its own with [`spawn`] and gives back a handle.
 
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use crate::error::{Error, cannot_go_on};
+
+/// How often the end of a thread is looked for: nobody notices so short a time.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Starts a thread with a name that debuggers and `top -H` show.
 ///
@@ -17,5 +21,12 @@ pub(crate) fn spawn<T: Send + 'static>(
     thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map_err(|error| Error::CannotGoOn(format!("cannot start the thread {name}: {error}")))
+        .map_err(|error| cannot_go_on(format_args!("cannot start the thread {name}: {error}")))
+}
+
+/// Waits for the end of a thread, but not longer than `until`.
+pub(crate) fn join_until<T>(thread: &JoinHandle<T>, until: Instant) {
+    while !thread.is_finished() && Instant::now() < until {
+        thread::sleep(LOOK_EVERY);
+    }
 }

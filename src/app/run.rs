@@ -13,7 +13,7 @@ use super::watch_list::{WatchListController, warn_of_many};
 use crate::channel::{self, Entry, EntrySender, SharedState};
 use crate::config::{NO_LOG_FILE, Settings};
 #[cfg(feature = "dashboard")]
-use crate::dashboard::{Dashboard, live_page::LivePage};
+use crate::dashboard::{Change, Listener};
 use crate::error::{Error, cannot_go_on};
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
@@ -51,7 +51,10 @@ fn run(
     // What may refuse the start.
     shutdown::outlive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
-    let dashboard = bind_dashboard(settings)?;
+    let listener = settings
+        .dashboard
+        .map(|address| Listener::bind(address, settings.dashboard_origins.clone()))
+        .transpose()?;
     let (command_sender, commands) = commands().map_err(cannot_go_on)?;
     let key = settings.key.clone();
     let writer = Writer::open(
@@ -76,13 +79,17 @@ fn run(
         events: events.clone(),
     };
     shutdown::listen(command_sender, deadline)?;
-    let slot = shared.slot.clone();
-    spawn("quiet", move || silence_reporter::run(&slot))?;
+    let watched = Arc::clone(shared);
+    spawn("quiet", move || silence_reporter::run(&watched.slot))?;
     #[cfg(feature = "dashboard")]
-    let live_page = dashboard
-        .map(|dashboard| {
-            let (slot, tickers) = (shared.slot.clone(), Arc::clone(&controller));
-            LivePage::start(dashboard, slot, Arc::clone(shared), tickers)
+    let dashboard = listener
+        .map(|listener| {
+            let controller = Arc::clone(&controller);
+            let change = move |change: Change<'_>| match change {
+                Change::Add(symbol) => controller.add(symbol),
+                Change::Remove(symbol) => controller.remove(symbol),
+            };
+            listener.serve(Arc::clone(shared), Box::new(change))
         })
         .transpose()?;
     controller.follow_file()?;
@@ -104,9 +111,9 @@ fn run(
     let summary = writer.join();
     drop(simulator);
     #[cfg(feature = "dashboard")]
-    drop(live_page);
+    drop(dashboard);
     screen.sum_up(summary.as_ref().ok());
-    let result = ended.map_err(cannot_go_on).and_then(|()| whole(summary.map_err(cannot_go_on)?));
+    let result = ended.and_then(|()| whole(summary.map_err(cannot_go_on)?));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
     events.stopped(reason, until);
@@ -116,13 +123,6 @@ fn run(
 /// Whether everything was written.
 fn whole(summary: Summary) -> Result<(), Error> {
     summary.failure.map_or(Ok(()), |failure| Err(Error::CannotGoOn(failure)))
-}
-
-/// Takes the address now, so that a port in use is known before anything is recorded.
-#[cfg(feature = "dashboard")]
-fn bind_dashboard(settings: &Settings) -> Result<Option<Dashboard>, Error> {
-    let dashboard = settings.dashboard.map(Dashboard::bind).transpose().map_err(cannot_go_on)?;
-    Ok(dashboard.map(|dashboard| dashboard.readable_by(settings.dashboard_origins.clone())))
 }
 
 /// Where to connect; for a demo the simulator is started.

@@ -9,13 +9,13 @@ use std::thread;
 use log::{info, warn};
 
 use crate::config::Settings;
-use crate::config::tickers_file::{self, Finding, Watcher};
-use crate::error::{Error, printable};
+use crate::config::tickers_file::{self, Watcher};
+use crate::error::Error;
 use crate::feed::{
     Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats,
 };
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
-use crate::text::counted;
+use crate::text::{counted, printable};
 use crate::threads::spawn;
 
 /// The one list of what is wanted.
@@ -89,8 +89,7 @@ impl WatchListController {
         }
         check_count(wanted.len() + 1)?;
         if let Some(file) = &self.file {
-            tickers_file::change(file, symbol, true, &lists.in_file)
-                .map_err(|error| error.to_string())?;
+            tickers_file::change(file, symbol, true, &lists.in_file)?;
             lists.in_file.push(symbol.to_owned());
         } else {
             lists.given.push(symbol.to_owned());
@@ -115,8 +114,7 @@ impl WatchListController {
         let is_it = |listed: &String| self.recorded_as(listed) == recorded;
         if let Some(file) = &self.file {
             for listed in lists.in_file.iter().filter(|listed| is_it(listed)) {
-                tickers_file::change(file, listed, false, &lists.in_file)
-                    .map_err(|error| error.to_string())?;
+                tickers_file::change(file, listed, false, &lists.in_file)?;
             }
         }
         lists.in_file.retain(|listed| !is_it(listed));
@@ -132,33 +130,34 @@ impl WatchListController {
     pub(super) fn follow_file(self: &Arc<Self>) -> Result<(), Error> {
         let Some(path) = self.file.clone() else { return Ok(()) };
         let controller = Arc::clone(self);
-        spawn("tickers-file", move || controller.look_at(&path)).map(drop)
+        spawn("tickers-file", move || controller.watch_file(&path)).map(drop)
     }
 
-    fn look_at(&self, path: &Path) -> ! {
+    fn watch_file(&self, path: &Path) -> ! {
         let beside = self.lock().given.clone();
         let mut watcher = Watcher::new(path.to_owned(), beside);
-        let shown = path.display();
+        let mut told: Option<String> = None;
         loop {
             thread::sleep(watcher.next_look());
             // Held from the look on, so that a change by the page cannot come in between.
             let mut lists = self.lock();
             match watcher.look() {
-                None => {}
-                Some(Finding::List { list, recovered }) => {
-                    // Else it is our own change, come back from the file.
-                    if list != lists.in_file {
-                        let symbols = counted(list.len() as u64, "symbol");
-                        info!("{shown} has changed: {symbols}");
-                        lists.in_file = list;
-                        self.announce(&lists);
-                    } else if recovered {
-                        info!("{shown} can be read again");
-                    }
+                // Else it is our own change, come back from the file.
+                Some(Ok(list)) if list != lists.in_file => {
+                    let symbols = counted(list.len() as u64, "symbol");
+                    info!("{} has changed: {symbols}", path.display());
+                    lists.in_file = list;
+                    self.announce(&lists);
+                    told = None;
                 }
-                Some(Finding::Trouble(error)) => {
-                    warn!("{error}; recording goes on with the symbols as they were");
+                Some(Ok(_)) if told.take().is_some() => {
+                    info!("{} can be read again", path.display());
                 }
+                Some(Err(fault)) if told.as_ref() != Some(&fault) => {
+                    warn!("{fault}; recording goes on with the symbols as they were");
+                    told = Some(fault);
+                }
+                _ => {}
             }
         }
     }
@@ -170,17 +169,6 @@ pub(super) fn warn_of_many(count: usize) {
         warn!(
             "{count} symbols: Finnhub's free plan delivers {FREE_PLAN_SYMBOLS}; the others may be refused"
         );
-    }
-}
-
-#[cfg(feature = "dashboard")]
-impl crate::dashboard::Tickers for WatchListController {
-    fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Self::add(self, symbol)
-    }
-
-    fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
-        Self::remove(self, symbol)
     }
 }
 

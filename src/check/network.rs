@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::{ALWAYS_TRADES, Steps};
 use crate::clock::now_ms;
-use crate::error::printable;
 use crate::feed::{
     ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
     Incoming, Wait, open_stream, resolve, upgrade,
 };
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
-use crate::status::market_hours::{MarketState, human_duration, is_us_stock, us_market};
+use crate::status::market_hours::{MarketState, is_us_stock, us_market};
+use crate::text::{human_duration, printable};
 
 /// How long a trade or a ping is waited for.
 const DATA_WITHIN: Duration = Duration::from_secs(10);
@@ -90,23 +90,20 @@ pub(super) fn try_network(
 /// An error of the dial with what to do about it, where it does not say so itself.
 fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
     let fix = match (error, key) {
-        (DialError::Http { status: 401 | 403, .. }, Some(key)) => format!(
+        (DialError::Http(_, 401 | 403), Some(key)) => format!(
             "; the API key in {} (from {}) is refused: compare it with the one on https://finnhub.io/dashboard",
             key.variable(),
             key.source()
         ),
         // These say it themselves.
-        (
-            DialError::Http { status: 200..=399 | 429, .. }
-            | DialError::Name { .. }
-            | DialError::Tls { .. },
-            _,
-        ) => String::new(),
-        (DialError::Http { .. } | DialError::Upgrade { .. }, _) => {
+        (DialError::Http(_, 200..=399 | 429) | DialError::Name(..) | DialError::Tls(..), _) => {
+            String::new()
+        }
+        (DialError::Http(..) | DialError::Upgrade(..), _) => {
             "; a fault of the server, or not a Finnhub server: try again later, or check --url"
                 .to_owned()
         }
-        (DialError::Tcp { .. }, _) => "; check the network, the firewall and --url".to_owned(),
+        (DialError::Tcp(..), _) => "; check the network, the firewall and --url".to_owned(),
     };
     format!("{error}{fix}")
 }

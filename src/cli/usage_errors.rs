@@ -9,7 +9,7 @@ use std::num::{ParseFloatError, ParseIntError};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::config::values::address;
-use crate::error::printable;
+use crate::text::printable;
 
 /// Characters of a word that are shown.
 const SHOWN: usize = 200;

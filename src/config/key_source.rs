@@ -6,7 +6,7 @@ use std::env::{self, VarError};
 use std::fs;
 use std::path::PathBuf;
 
-use crate::feed::{ApiKey, KeyError, KeySource, VARIABLES};
+use crate::feed::{ApiKey, KeySource, VARIABLES};
 
 /// What some editors put before UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -14,8 +14,16 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Finds the key: each variable in the environment first, then in `.env`.
 ///
 /// # Errors
-/// When there is no key, or what is there cannot be one.
-pub fn find_key() -> Result<ApiKey, KeyError> {
+/// When there is no key, or what is there cannot be one: what is wrong and how to go on, in a line.
+pub fn find_key() -> Result<ApiKey, String> {
+    find().map_err(|fault| {
+        format!(
+            "{fault}; get a free key at https://finnhub.io/register, or try --demo, which needs none"
+        )
+    })
+}
+
+fn find() -> Result<ApiKey, String> {
     let file = DotEnv::find();
     for variable in VARIABLES {
         let in_file = || {
@@ -33,10 +41,13 @@ pub fn find_key() -> Result<ApiKey, KeyError> {
             return ApiKey::new(value, variable, place);
         }
     }
-    match file {
-        Some(DotEnv { path, fault: Some(fault), .. }) => Err(KeyError::DotEnv { path, fault }),
-        _ => Err(KeyError::Missing),
-    }
+    Err(match file {
+        Some(DotEnv { path, fault: Some(fault), .. }) => {
+            format!("no API key: {} {fault}", path.display())
+        }
+        _ => "no API key: set FINNHUB_API_KEY (or API_KEY) in the environment or in a .env file"
+            .to_owned(),
+    })
 }
 
 /// A warning, when others can read the file that the key is in.

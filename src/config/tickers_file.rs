@@ -5,6 +5,7 @@
 //! empty or unreadable changes nothing but is reported, once per change of state.
 
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -21,55 +22,31 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// A list of symbols is never larger; what is, is the wrong file.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// Why the file gives no list.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TickersFileError {
-    /// It cannot be read or written.
-    #[error("cannot {action} the tickers file {}: {reason}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's answer.
-        reason: String,
-    },
-    /// What is in it is no list of symbols.
-    #[error("the tickers file {}{fault}", path.display())]
-    NoList {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it, to be read behind its name.
-        fault: String,
-    },
-}
-
-fn failed(action: &'static str, path: &Path, error: &io::Error) -> TickersFileError {
-    TickersFileError::Io { action, path: path.to_owned(), reason: error.to_string() }
+fn failed(action: &str, path: &Path, reason: impl Display) -> String {
+    format!("cannot {action} the tickers file {}: {reason}", path.display())
 }
 
 /// The symbols in the file, each once, in their order. `beside` are recorded as well.
 ///
 /// # Errors
 /// When it cannot be read, names no symbol, has a line that is none, or when they are too many.
-pub fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, TickersFileError> {
+pub fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String> {
     parse(path, &content(path)?, beside)
 }
 
-fn content(path: &Path) -> Result<String, TickersFileError> {
+fn content(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     File::open(path)
         .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text))
-        .map_err(|error| failed("read", path, &error))?;
+        .map_err(|error| failed("read", path, error))?;
     if text.len() as u64 > LARGEST_FILE {
-        let reason = format!("it has more than {LARGEST_FILE} bytes");
-        return Err(TickersFileError::Io { action: "read", path: path.to_owned(), reason });
+        return Err(failed("read", path, format_args!("it has more than {LARGEST_FILE} bytes")));
     }
     Ok(text)
 }
 
-fn parse(path: &Path, text: &str, beside: &[String]) -> Result<Vec<String>, TickersFileError> {
-    let no_list = |fault| TickersFileError::NoList { path: path.to_owned(), fault };
+fn parse(path: &Path, text: &str, beside: &[String]) -> Result<Vec<String>, String> {
+    let no_list = |fault: String| format!("the tickers file {}{fault}", path.display());
     let mut symbols = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let Some(symbol) = symbol_of(line) else { continue };
@@ -99,12 +76,7 @@ fn symbol_of(line: &str) -> Option<&str> {
 ///
 /// # Errors
 /// When the file cannot be read or replaced; then it is as it was.
-pub fn change(
-    path: &Path,
-    symbol: &str,
-    add: bool,
-    in_use: &[String],
-) -> Result<(), TickersFileError> {
+pub fn change(path: &Path, symbol: &str, add: bool, in_use: &[String]) -> Result<(), String> {
     let mut text = match content(path) {
         Ok(text) => text,
         Err(_) if !path.exists() => String::new(),
@@ -116,7 +88,7 @@ pub fn change(
         }
     }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
-    replace(path, &changed).map_err(|error| failed("write", path, &error))
+    replace(path, &changed).map_err(|error| failed("write", path, error))
 }
 
 fn with_line(text: &str, symbol: &str) -> String {
@@ -154,28 +126,13 @@ fn write_new(new: &Path, text: &str, old: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// What a look at the file found.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Finding {
-    /// Another content, with this list in it.
-    List {
-        /// The symbols.
-        list: Vec<String>,
-        /// Whether there was trouble before.
-        recovered: bool,
-    },
-    /// It gives no list any more, or for another reason than before.
-    Trouble(TickersFileError),
-}
-
-/// Remembers what was found before.
+/// Finds out when the file has changed.
 #[derive(Debug)]
 pub struct Watcher {
     path: PathBuf,
     beside: Vec<String>,
-    seen: Result<String, TickersFileError>,
-    judged: bool,
-    trouble: Option<TickersFileError>,
+    seen: Result<String, String>,
+    is_read: bool,
 }
 
 impl Watcher {
@@ -183,39 +140,28 @@ impl Watcher {
     pub fn new(path: PathBuf, beside: Vec<String>) -> Self {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
-        Self { path, beside, seen, judged: false, trouble: None }
+        Self { path, beside, seen, is_read: false }
     }
 
-    /// When to look again: soon, once there is a content to be judged.
+    /// When to look again: soon, once there is a content to be read.
     pub fn next_look(&self) -> Duration {
-        if self.judged { LOOK_EVERY } else { LOOK_AGAIN_AFTER }
+        if self.is_read { LOOK_EVERY } else { LOOK_AGAIN_AFTER }
     }
 
-    /// Looks at the file. A content is judged when it is seen the second time: the first look may
-    /// have met an editor that had emptied the file and was about to write it.
-    pub fn look(&mut self) -> Option<Finding> {
+    /// Looks at the file; gives the list in it, or why it gives none, when it has changed. A content
+    /// is read when it is seen the second time: the first look may have met an editor that had
+    /// emptied the file and was about to write it.
+    pub fn look(&mut self) -> Option<Result<Vec<String>, String>> {
         let now = content(&self.path);
         if now != self.seen {
             self.seen = now;
-            self.judged = false;
+            self.is_read = false;
             return None;
         }
-        if std::mem::replace(&mut self.judged, true) {
+        if std::mem::replace(&mut self.is_read, true) {
             return None;
         }
-        let parsed = self.seen.clone().and_then(|text| parse(&self.path, &text, &self.beside));
-        match parsed {
-            // Whether it is new to who uses it is not known here: the page changes the list, too.
-            Ok(list) => {
-                let recovered = self.trouble.take().is_some();
-                Some(Finding::List { list, recovered })
-            }
-            Err(error) if self.trouble.as_ref() == Some(&error) => None,
-            Err(error) => {
-                self.trouble = Some(error.clone());
-                Some(Finding::Trouble(error))
-            }
-        }
+        Some(self.seen.clone().and_then(|text| parse(&self.path, &text, &self.beside)))
     }
 }
 
@@ -224,9 +170,9 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::{Finding, TickersFileError, Watcher, change, parse};
+    use super::{Watcher, change, parse};
 
-    fn list(text: &str) -> Result<Vec<String>, TickersFileError> {
+    fn list(text: &str) -> Result<Vec<String>, String> {
         parse(Path::new("t"), text, &[])
     }
 
@@ -240,7 +186,7 @@ mod tests {
             ("AAPL\nA,B\n", "line 2: the symbol \"A,B\" contains ','; write one symbol per line"),
             ("A\u{1b}B\n", "line 1: the symbol"),
         ] {
-            let error = list(text).expect_err(text).to_string();
+            let error = list(text).expect_err(text);
             assert!(error.contains(message) && !error.contains('\u{1b}'), "{error}");
         }
     }
@@ -291,33 +237,31 @@ mod tests {
     #[test]
     fn a_new_content_counts_when_it_is_seen_twice() {
         let Watched { _directory, path, mut watcher } = watched("A\n");
-        assert!(matches!(watcher.look(), Some(Finding::List { recovered: false, .. })));
+        assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned()])));
         assert_eq!(watcher.look(), None);
         fs::write(&path, "").unwrap();
         assert_eq!(watcher.look(), None, "an editor may be about to write");
         fs::write(&path, "A\nB\n").unwrap();
         assert_eq!(watcher.look(), None);
-        let both = vec!["A".to_owned(), "B".to_owned()];
-        assert_eq!(watcher.look(), Some(Finding::List { list: both, recovered: false }));
+        assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned(), "B".to_owned()])));
         assert_eq!(watcher.look(), None);
     }
 
     #[test]
-    fn trouble_is_told_once_and_so_is_its_end() {
+    fn a_file_that_gives_no_list_is_told_once_and_so_is_its_end() {
         let Watched { _directory, path, mut watcher } = watched("A\n");
+        let mut told = || [watcher.look(), watcher.look(), watcher.look()];
+        let mut check = |reason: &str| {
+            let [first, second, third] = told();
+            let error = second.and_then(Result::err).expect(reason);
+            assert!(error.contains(reason), "{error}");
+            assert_eq!((first, third), (None, None));
+        };
         fs::remove_file(&path).unwrap();
-        assert_eq!(watcher.look(), None);
-        assert!(matches!(watcher.look(), Some(Finding::Trouble(TickersFileError::Io { .. }))));
-        assert_eq!(watcher.look(), None);
+        check("cannot read the tickers file");
         fs::write(&path, "# soon\n").unwrap();
-        assert_eq!(watcher.look(), None);
-        assert!(
-            matches!(watcher.look(), Some(Finding::Trouble(TickersFileError::NoList { fault, .. })) if fault.contains("names no symbol"))
-        );
+        check("names no symbol");
         fs::write(&path, "A\n").unwrap();
-        assert_eq!(watcher.look(), None);
-        let same = vec!["A".to_owned()];
-        assert_eq!(watcher.look(), Some(Finding::List { list: same, recovered: true }));
-        assert_eq!(watcher.look(), None);
+        assert_eq!(told(), [None, Some(Ok(vec!["A".to_owned()])), None]);
     }
 }

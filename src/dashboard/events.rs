@@ -13,12 +13,11 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::StopSign;
 use super::history::History;
-use super::status::{self, Moment};
+use super::status;
 use crate::channel::SharedState;
 use crate::clock::now_ms;
-use crate::status::snapshot::{Snapshot, SnapshotSlot};
+use crate::status::snapshot::Snapshot;
 
 /// How often the writer's snapshot is looked at and an event made: as often as an eye can follow
 /// numbers, whatever the trade rate.
@@ -36,7 +35,6 @@ const RETRY: &str = "retry: 1000\n";
 struct Update {
     number: u64,
     snapshot: Arc<Snapshot>,
-    moment: Option<Moment>,
     /// What has changed since the update before; `None` when only the whole state will do.
     change: Option<Bytes>,
     whole: OnceLock<Bytes>,
@@ -44,13 +42,13 @@ struct Update {
 
 impl Update {
     /// The event for a client that has seen the update with the number `seen`.
-    fn event(&self, seen: Option<u64>) -> Bytes {
+    fn event(&self, seen: Option<u64>, recording: &SharedState) -> Bytes {
         let is_next = seen.is_some_and(|seen| seen + 1 == self.number);
         if let Some(change) = self.change.clone().filter(|_| is_next) {
             return change;
         }
-        let make = || self.moment.map(|moment| event(&status::whole(&self.snapshot, moment)));
-        self.whole.get_or_init(|| make().unwrap_or_default()).clone()
+        let make = || event(&status::whole(&self.snapshot, recording, now_ms()));
+        self.whole.get_or_init(make).clone()
     }
 }
 
@@ -59,36 +57,25 @@ fn event(json: &str) -> Bytes {
     Bytes::from(format!("data: {json}\n\n"))
 }
 
-/// What all requests share.
-pub(super) struct Shared {
-    slot: SnapshotSlot,
-    gauges: Arc<SharedState>,
+/// What all requests read from.
+pub(super) struct LiveData {
+    pub(super) recording: Arc<SharedState>,
     history: Mutex<History>,
     updates: watch::Sender<Arc<Update>>,
 }
 
-impl Shared {
-    /// Nothing seen yet.
-    pub(super) fn new(slot: SnapshotSlot, gauges: Arc<SharedState>) -> Shared {
+impl LiveData {
+    /// What is known now.
+    pub(super) fn new(recording: Arc<SharedState>) -> Self {
         let updates = watch::Sender::new(Arc::default());
-        let shared = Shared { slot, gauges, history: Mutex::default(), updates };
-        shared.sample();
-        shared
+        let data = Self { recording, history: Mutex::default(), updates };
+        data.sample();
+        data
     }
 
-    /// The writer's latest snapshot, and what belongs to it now.
-    pub(super) fn latest(&self) -> (Arc<Snapshot>, Moment) {
-        (self.slot.latest(), self.moment())
-    }
-
-    fn moment(&self) -> Moment {
-        use std::sync::atomic::Ordering::Relaxed;
-        let last_message_ms = self.gauges.last_message_ms.load(Relaxed);
-        Moment {
-            now_ms: now_ms(),
-            last_message_ms: (last_message_ms > 0).then_some(last_message_ms),
-            waiting_bytes: self.gauges.waiting_bytes.load(Relaxed),
-        }
+    /// The writer's latest snapshot.
+    pub(super) fn latest(&self) -> Arc<Snapshot> {
+        self.recording.slot.latest()
     }
 
     /// The history, for the length of one function.
@@ -101,55 +88,42 @@ impl Shared {
         self.updates.receiver_count()
     }
 
+    /// Looks at the writer's snapshot again and again.
+    pub(super) async fn sample_for_ever(&self) {
+        loop {
+            let pause = if self.followers() > 0 { EVENT_EVERY } else { SAMPLE_EVERY };
+            sleep(pause).await;
+            self.sample();
+        }
+    }
+
     /// Looks at the writer's snapshot, remembers it, and tells who listens.
     fn sample(&self) {
-        let (snapshot, moment) = self.latest();
-        self.history().remember(&snapshot);
+        let snapshot = self.latest();
+        self.history().remember(&snapshot.tickers);
         let before = Arc::clone(&self.updates.borrow());
         let change = (self.followers() > 0)
-            .then(|| status::change(&before.snapshot, &snapshot, moment))
+            .then(|| status::change(&before.snapshot, &snapshot, &self.recording, now_ms()))
             .flatten()
             .map(|json| event(&json));
-        self.updates.send_replace(Arc::new(Update {
-            number: before.number + 1,
-            snapshot,
-            moment: Some(moment),
-            change,
-            whole: OnceLock::new(),
-        }));
+        let (number, whole) = (before.number + 1, OnceLock::new());
+        self.updates.send_replace(Arc::new(Update { number, snapshot, change, whole }));
     }
 
     /// Events for one client: the whole state, then changes.
-    pub(super) fn events(
-        &self,
-        stop: StopSign,
-    ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
-        let updates = self.updates.subscribe();
-        stream::unfold((updates, stop, None), |(mut updates, mut stop, seen)| async move {
+    pub(super) fn events(&self) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+        let start = (self.updates.subscribe(), Arc::clone(&self.recording), None);
+        stream::unfold(start, |(mut updates, recording, seen)| async move {
             if seen.is_some() {
-                tokio::select! {
-                    changed = updates.changed() => changed.ok()?,
-                    () = stop.shown() => return None,
-                }
+                updates.changed().await.ok()?;
             }
             let update = Arc::clone(&updates.borrow_and_update());
-            let mut event = update.event(seen);
+            let mut event = update.event(seen, &recording);
             if seen.is_none() {
                 event = [RETRY.as_bytes(), &event].concat().into();
             }
-            Some((Ok(event), (updates, stop, Some(update.number))))
+            Some((Ok(event), (updates, recording, Some(update.number))))
         })
-    }
-}
-
-/// Looks at the writer's snapshot again and again until the stop sign is shown.
-pub(super) async fn sample_for_ever(shared: Arc<Shared>, mut stop: StopSign) {
-    loop {
-        let pause = if shared.followers() > 0 { EVENT_EVERY } else { SAMPLE_EVERY };
-        tokio::select! {
-            () = stop.shown() => return,
-            () = sleep(pause) => shared.sample(),
-        }
     }
 }
 
@@ -159,7 +133,7 @@ mod tests {
 
     use axum::body::Bytes;
 
-    use super::Update;
+    use super::{SharedState, Update};
 
     #[test]
     fn who_missed_an_update_gets_the_whole_state() {
@@ -169,7 +143,7 @@ mod tests {
         for (seen, expected) in
             [(None, "whole"), (Some(6), "change"), (Some(5), "whole"), (Some(0), "whole")]
         {
-            assert_eq!(update.event(seen), expected, "{seen:?}");
+            assert_eq!(update.event(seen, &SharedState::default()), expected, "{seen:?}");
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn refusal(status: StatusCode, why: impl AsRef<str>) -> (StatusCode, 
 }
 
 /// Answers what is allowed and refuses the rest.
-pub(super) async fn stand(
+pub(super) async fn answer_or_refuse(
     State(guard): State<Arc<Guard>>,
     request: Request,
     next: Next,

@@ -1,8 +1,7 @@
-//! What each symbol did: the last hour second by second, everything older thinned out, and when
-//! nothing was recorded and why.
+//! What each symbol did: the last hour second by second, everything older thinned out.
 //!
-//! The dashboard's thread, fed with snapshots. No I/O and no clock. It forgets nothing but detail:
-//! when old bars need room, neighbours are merged into longer ones.
+//! The dashboard's thread. No I/O and no clock. It forgets nothing but detail: when old bars need
+//! room, neighbours are merged into longer ones.
 //!
 //! Memory: a bar takes 24 bytes and a symbol at most 4096 + 2048 of them, 144 KiB; 50 symbols take
 //! 7.2 MB, however many weeks it runs. More than 64 symbols share what 64 would have (9.4 MB), each
@@ -12,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::{Serialize, Serializer};
 
-use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
+use crate::status::snapshot::TickerSnapshot;
 
 /// Bars of one second that a symbol keeps: 68 minutes of trades in every second.
 const FINE_BARS: usize = 4096;
@@ -28,15 +27,6 @@ const LEAST_BARS: usize = 16;
 
 /// How many seconds the first of the longer bars have. Doubled whenever there are too many.
 const FIRST_STEP: u32 = 8;
-
-/// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
-const MOST_GAPS: usize = 512;
-
-/// Without a new snapshot for this long, the program stood still: it makes one every two seconds at least.
-const HELD_UP_MS: i64 = 5_000;
-
-/// Characters of a gap's reason that are kept; it is a label.
-const REASON_CHARACTERS: usize = 160;
 
 /// What happened to a symbol in one second, or in several.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,97 +48,35 @@ impl Serialize for Bar {
     }
 }
 
-/// A span in which nothing was recorded. Times are this machine's UNIX milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Gap {
-    pub(super) from_ms: i64,
-    pub(super) to_ms: i64,
-    pub(super) reason: String,
-}
-
 /// The history of every symbol.
 #[derive(Debug, Default)]
-pub(super) struct History {
-    series: HashMap<String, Series>,
-    gaps: VecDeque<Gap>,
-    gap_open: bool,
-    missing_ms: i64,
-    published_ms: i64,
-}
+pub(super) struct History(HashMap<String, Series>);
 
 impl History {
-    /// Adds what has happened since the last snapshot.
-    pub(super) fn remember(&mut self, snapshot: &Snapshot) {
-        self.remember_gap(snapshot);
-        let tickers = &snapshot.tickers;
-        let known =
-            tickers.iter().filter(|ticker| self.series.contains_key(&ticker.symbol)).count();
-        if known < self.series.len() {
-            self.forget_others(tickers);
+    /// Adds what has happened since it was called last.
+    pub(super) fn remember(&mut self, tickers: &[TickerSnapshot]) {
+        let known = tickers.iter().filter(|ticker| self.0.contains_key(&ticker.symbol)).count();
+        if known < self.0.len() {
+            let kept: HashSet<&String> = tickers.iter().map(|ticker| &ticker.symbol).collect();
+            self.0.retain(|symbol, _| kept.contains(symbol));
         }
         let sharing = tickers.len().max(FULL_SYMBOLS);
         let fine = (FINE_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
         let coarse = (COARSE_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
         for ticker in tickers {
-            if let Some(series) = self.series.get_mut(&ticker.symbol) {
+            if !self.0.contains_key(&ticker.symbol) {
+                self.0.insert(ticker.symbol.clone(), Series::default());
+            }
+            if let Some(series) = self.0.get_mut(&ticker.symbol) {
                 series.remember(ticker);
                 series.thin_out(fine, coarse);
-            } else {
-                self.series.entry(ticker.symbol.clone()).or_default().remember(ticker);
             }
         }
-    }
-
-    fn forget_others(&mut self, tickers: &[TickerSnapshot]) {
-        let kept: HashSet<&str> = tickers.iter().map(|ticker| ticker.symbol.as_str()).collect();
-        self.series.retain(|symbol, _| kept.contains(symbol.as_str()));
-    }
-
-    /// The market's sum of missing time says exactly how long each gap is, also when it began and
-    /// ended between two snapshots.
-    fn remember_gap(&mut self, snapshot: &Snapshot) {
-        let missing_ms = snapshot.missing_ms - self.missing_ms;
-        self.missing_ms = snapshot.missing_ms;
-        let before_ms = std::mem::replace(&mut self.published_ms, snapshot.published_ms);
-        let is_held_up = before_ms > 0 && snapshot.published_ms - before_ms > HELD_UP_MS;
-        if is_held_up && missing_ms == 0 {
-            // Suspended, or waiting for a disk: nothing is missing, but all of it came at the end.
-            let reason = "held up, recorded late".to_owned();
-            self.gaps.push_back(Gap { from_ms: before_ms, to_ms: snapshot.published_ms, reason });
-        }
-        let is_live = snapshot.state == FeedState::Live;
-        if missing_ms > 0 {
-            let trouble = snapshot.disk_trouble.as_ref().filter(|_| is_live);
-            let reason = trouble.unwrap_or(&snapshot.reason);
-            if !self.gap_open {
-                let to_ms = snapshot.published_ms;
-                let reason = "connection lost".to_owned();
-                self.gaps.push_back(Gap { from_ms: to_ms - missing_ms, to_ms, reason });
-            } else if let Some(gap) = self.gaps.back_mut() {
-                gap.to_ms += missing_ms;
-            }
-            if let Some(gap) = self.gaps.back_mut().filter(|_| !reason.is_empty()) {
-                gap.reason = reason.chars().take(REASON_CHARACTERS).collect();
-            }
-        }
-        self.gap_open = !is_live && (self.gap_open || missing_ms > 0);
-        if self.gaps.len() > MOST_GAPS {
-            let ended = self.gaps.iter().take(MOST_GAPS).enumerate();
-            let shortest = ended.min_by_key(|(_, gap)| gap.to_ms - gap.from_ms);
-            if let Some((position, _)) = shortest {
-                self.gaps.remove(position);
-            }
-        }
-    }
-
-    /// The gaps in their order.
-    pub(super) fn gaps(&self) -> &VecDeque<Gap> {
-        &self.gaps
     }
 
     /// The bars of `symbol` later than the second `after`; `None` when the symbol is not known.
     pub(super) fn bars_after(&self, symbol: &str, after: u32) -> Option<Vec<Bar>> {
-        let Series { coarse, fine, .. } = self.series.get(symbol)?;
+        let Series { coarse, fine, .. } = self.0.get(symbol)?;
         let from_coarse = coarse.partition_point(|bar| bar.second <= after);
         let from_fine = fine.partition_point(|bar| bar.second <= after);
         Some(coarse.range(from_coarse..).chain(fine.range(from_fine..)).copied().collect())
@@ -163,7 +91,7 @@ impl History {
         step: u32,
         points: u32,
     ) -> Vec<Option<f64>> {
-        let Some(series) = self.series.get(symbol) else { return Vec::new() };
+        let Some(series) = self.0.get(symbol) else { return Vec::new() };
         let instants = (0..points).rev().map(|back| second.saturating_sub(back * step));
         instants.map(|instant| series.price_at(instant)).collect()
     }
@@ -243,8 +171,8 @@ fn push_or_merge(bars: &mut VecDeque<Bar>, bar: Bar, step: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::{COARSE_BARS, FINE_BARS, History, LEAST_BARS, MOST_GAPS};
-    use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
+    use super::{COARSE_BARS, FINE_BARS, History, LEAST_BARS};
+    use crate::status::snapshot::TickerSnapshot;
 
     fn ticker(symbol: &str, trades: u64, second: i64, price: &str) -> TickerSnapshot {
         TickerSnapshot {
@@ -258,10 +186,6 @@ mod tests {
         }
     }
 
-    fn snapshot(tickers: Vec<TickerSnapshot>) -> Snapshot {
-        Snapshot { state: FeedState::Live, tickers, ..Snapshot::default() }
-    }
-
     fn all(history: &History, symbol: &str) -> Vec<(u32, u32, f64, f32)> {
         let bars = history.bars_after(symbol, 0).unwrap();
         bars.iter().map(|bar| (bar.second, bar.trades, bar.price, bar.volume)).collect()
@@ -273,7 +197,7 @@ mod tests {
         for (trades, second, price) in
             [(2, 10, "1.5"), (2, 10, "1.5"), (3, 10, "1.6"), (4, 12, "1.7"), (6, 11, "1.8")]
         {
-            history.remember(&snapshot(vec![ticker("A", trades, second, price)]));
+            history.remember(&[ticker("A", trades, second, price)]);
         }
         assert_eq!(all(&history, "A"), [(10, 3, 1.6, 6.0), (12, 3, 1.8, 6.0)]);
         assert_eq!(history.bars_after("A", 10).unwrap().len(), 1);
@@ -290,9 +214,9 @@ mod tests {
         let seconds: u64 = 200_000;
         for second in 1..=seconds {
             let at = i64::try_from(second).unwrap();
-            history.remember(&snapshot(vec![ticker("A", second, at, "1")]));
+            history.remember(&[ticker("A", second, at, "1")]);
         }
-        let series = &history.series["A"];
+        let series = &history.0["A"];
         assert!(series.fine.len() >= 3600, "the last hour second by second");
         assert!(series.fine.capacity() <= FINE_BARS, "{}", series.fine.capacity());
         assert!(series.coarse.capacity() <= COARSE_BARS, "{}", series.coarse.capacity());
@@ -307,11 +231,11 @@ mod tests {
         let mut history = History::default();
         for second in 1..=60_u64 {
             let at = i64::try_from(second).unwrap();
-            let tickers = (0..9000).map(|n| ticker(&n.to_string(), second, at, "1")).collect();
-            history.remember(&snapshot(tickers));
+            let tickers = (0..9000).map(|n| ticker(&n.to_string(), second, at, "1"));
+            history.remember(&tickers.collect::<Vec<_>>());
         }
         let bars: Vec<usize> =
-            history.series.values().map(|series| series.fine.len() + series.coarse.len()).collect();
+            history.0.values().map(|series| series.fine.len() + series.coarse.len()).collect();
         assert!(bars.iter().all(|bars| *bars <= 30 + LEAST_BARS), "{:?}", bars.iter().max());
         assert!(bars.iter().all(|bars| *bars > 8));
     }
@@ -319,59 +243,11 @@ mod tests {
     #[test]
     fn what_left_the_list_is_forgotten() {
         let mut history = History::default();
-        history.remember(&snapshot(vec![ticker("A", 1, 1, "1"), ticker("B", 1, 1, "1")]));
-        history.remember(&snapshot(vec![ticker("B", 1, 1, "1"), ticker("C", 1, 1, "1")]));
+        history.remember(&[ticker("A", 1, 1, "1"), ticker("B", 1, 1, "1")]);
+        history.remember(&[ticker("B", 1, 1, "1"), ticker("C", 1, 1, "1")]);
         assert_eq!(history.bars_after("A", 0), None);
         assert!(history.bars_after("B", 0).is_some() && history.bars_after("C", 0).is_some());
-        history.remember(&snapshot(vec![]));
-        assert!(history.series.is_empty());
-    }
-
-    #[test]
-    fn gaps_have_the_length_that_the_market_counts() {
-        let mut history = History::default();
-        let mut at = |published_ms, state, missing_ms, reason: &str| {
-            let reason = reason.to_owned();
-            history.remember(&Snapshot {
-                published_ms,
-                state,
-                reason,
-                missing_ms,
-                ..Snapshot::default()
-            });
-            let gaps = history.gaps().iter();
-            gaps.map(|gap| (gap.from_ms, gap.to_ms, gap.reason.clone())).collect::<Vec<_>>()
-        };
-        assert_eq!(at(1000, FeedState::Connecting, 0, ""), []);
-        assert_eq!(at(2000, FeedState::Live, 0, ""), []);
-        let lost = || "lost".to_owned();
-        assert_eq!(at(3000, FeedState::Down, 400, "lost"), [(2600, 3000, lost())]);
-        assert_eq!(at(4000, FeedState::Connecting, 1400, "lost"), [(2600, 4000, lost())]);
-        let first = (2600, 4500, lost());
-        assert_eq!(at(5000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
-        assert_eq!(at(6000, FeedState::Live, 1900, ""), std::slice::from_ref(&first));
-        let short = (6900, 7000, "connection lost".to_owned());
-        assert_eq!(at(7000, FeedState::Live, 2000, ""), [first, short]);
-        let full = Some("disk full".to_owned());
-        let (state, reason, missing_ms) = (FeedState::Down, "lost".to_owned(), 2010);
-        let disk_trouble = full.clone();
-        history.remember(&Snapshot { state, reason, disk_trouble, missing_ms, ..snapshot(vec![]) });
-        assert_eq!(history.gaps().back().map(|gap| gap.reason.as_str()), Some("lost"));
-        history.remember(&Snapshot { disk_trouble: full, missing_ms: 2020, ..snapshot(vec![]) });
-        assert_eq!(history.gaps().back().map(|gap| gap.reason.as_str()), Some("disk full"));
-    }
-
-    #[test]
-    fn the_shortest_gaps_go_first() {
-        let mut history = History::default();
-        let mut missing_ms = 0;
-        for number in 1..=600_i64 {
-            missing_ms += number;
-            let (published_ms, state) = (number * 10_000, FeedState::Live);
-            history.remember(&Snapshot { published_ms, state, missing_ms, ..Snapshot::default() });
-        }
-        assert_eq!(history.gaps().len(), MOST_GAPS);
-        let shortest = history.gaps().iter().map(|gap| gap.to_ms - gap.from_ms).min();
-        assert_eq!(shortest, Some(600 - 511));
+        history.remember(&[]);
+        assert!(history.0.is_empty());
     }
 }

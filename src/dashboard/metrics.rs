@@ -6,25 +6,33 @@
 
 use std::fmt::{Display, Write};
 
-use super::status::Moment;
+use std::sync::atomic::Ordering;
+
+use crate::channel::SharedState;
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
 /// What is followed at most: one line of each kind a symbol, and a monitoring server keeps each.
 const MOST_SYMBOLS: usize = 500;
 
 /// All metrics.
-pub(super) fn render(snapshot: &Snapshot, moment: Moment, followers: usize) -> String {
+pub(super) fn render(
+    snapshot: &Snapshot,
+    recording: &SharedState,
+    now_ms: i64,
+    followers: usize,
+) -> String {
     let mut text = Text(String::new());
     let counts = &snapshot.counts;
-    let since = moment.last_message_ms;
+    let last_message_ms = recording.last_message_ms.load(Ordering::Relaxed);
+    let waiting_bytes = recording.waiting_bytes.load(Ordering::Relaxed);
     text.one("up", "gauge", "1 while trades are being recorded", {
         u8::from(snapshot.state == FeedState::Live)
     });
     text.one("start_time_seconds", "gauge", "When the program started, UNIX time", {
         seconds(snapshot.started_ms)
     });
-    if let Some(since) = since {
-        let age = seconds((moment.now_ms - since).max(0));
+    if last_message_ms > 0 {
+        let age = seconds((now_ms - last_message_ms).max(0));
         text.one("last_message_age_seconds", "gauge", "Since the last message of the server", age);
     }
     text.one("trades_received_total", "counter", "Elements of trade messages", counts.received);
@@ -43,7 +51,7 @@ pub(super) fn render(snapshot: &Snapshot, moment: Moment, followers: usize) -> S
         snapshot.trades_per_second
     });
     text.one("out_bytes", "gauge", "Size of the file recorded to", snapshot.out_bytes);
-    text.one("waiting_bytes", "gauge", "Messages on their way to the file", moment.waiting_bytes);
+    text.one("waiting_bytes", "gauge", "Messages on their way to the file", waiting_bytes);
     text.one("dashboard_followers", "gauge", "Connections to /api/events", followers);
     text.one("disk_trouble", "gauge", "1 while the disk refuses rows", {
         u8::from(snapshot.disk_trouble.is_some())
@@ -106,7 +114,7 @@ fn escaped(label: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Moment, render};
+    use super::{SharedState, render};
     use crate::status::snapshot::{Counts, FeedState, Snapshot, TickerSnapshot};
 
     #[test]
@@ -124,8 +132,8 @@ mod tests {
             tickers: vec![ticker("A\"\\\nB", "1e-07"), ticker("C", ""), ticker("D", "1e999")],
             ..Snapshot::default()
         };
-        let moment = Moment { now_ms: 5000, last_message_ms: Some(2500), waiting_bytes: 0 };
-        let text = render(&snapshot, moment, 0);
+        let recording = SharedState { last_message_ms: 2500.into(), ..SharedState::default() };
+        let text = render(&snapshot, &recording, 5000, 0);
         for expected in [
             "finnhub_stream_up 1",
             "finnhub_stream_last_message_age_seconds 2.5",

@@ -1,14 +1,50 @@
-//! Writes the React package to a folder.
+//! The React package, as it is in the binary: the page's own modules and what React needs around
+//! them. Written to a folder by `generate react`, and served as `/react.tgz`, which npm installs.
 //!
-//! Main thread; the whole of `generate react DIR`.
+//! Any thread. Plain modules; no build step.
 
 use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use super::package_files;
-use crate::error::Error;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::page::{FORMAT, RECORDER_CLIENT, TRADE_CHART};
+use crate::error::{Error, cannot_go_on};
+
+/// Stands in the sources for the version, which is the binary's.
+const VERSION_PLACE: &str = "0.0.0";
+
+/// The files of the package: their names and texts.
+fn files() -> impl Iterator<Item = (&'static str, String)> {
+    let files = [
+        ("README.md", include_str!("react/README.md")),
+        ("format.js", FORMAT),
+        ("index.d.ts", include_str!("react/index.d.ts")),
+        ("index.js", include_str!("react/index.js")),
+        ("package.json", include_str!("react/package.json")),
+        ("recorder-client.js", RECORDER_CLIENT),
+        ("trade-chart.d.ts", include_str!("react/trade-chart.d.ts")),
+        ("trade-chart.js", TRADE_CHART),
+    ];
+    let version = env!("CARGO_PKG_VERSION");
+    files.into_iter().map(move |(name, text)| (name, text.replace(VERSION_PLACE, version)))
+}
+
+/// The package as npm wants it: a compressed tar file, with everything below `package/`.
+pub(super) fn archive() -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    for (name, text) in files() {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        // Writing to a Vec cannot fail.
+        let _ = archive.append_data(&mut header, format!("package/{name}"), text.as_bytes());
+    }
+    archive.into_inner().and_then(GzEncoder::finish).unwrap_or_default()
+}
 
 /// Writes the package to `directory`, and says how to go on. Nothing is written when a file there
 /// differs from its new text, unless it is forced.
@@ -16,25 +52,24 @@ use crate::error::Error;
 /// # Errors
 /// When a file differs, or cannot be written.
 pub(crate) fn write(directory: &Path, force: bool) -> Result<String, Error> {
-    let files = package_files();
-    for (name, text) in &files {
+    for (name, text) in files() {
         let path = directory.join(name);
         match fs::read(&path) {
             Ok(there) if force || there == text.as_bytes() => {}
             Ok(_) => {
-                return Err(Error::CannotGoOn(format!(
+                return Err(cannot_go_on(format_args!(
                     "{} is there already and differs; give another folder, or add --force to write over it",
                     path.display()
                 )));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(cannot(&path, &error)),
+            Err(error) => return Err(cannot_write(&path, error)),
         }
     }
-    fs::create_dir_all(directory).map_err(|error| cannot(directory, &error))?;
-    for (name, text) in &files {
+    fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
+    for (name, text) in files() {
         let path = directory.join(name);
-        fs::write(&path, text).map_err(|error| cannot(&path, &error))?;
+        fs::write(&path, text).map_err(|error| cannot_write(&path, error))?;
     }
     // From the root, because npm looks for a bare name in its registry.
     let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
@@ -45,6 +80,6 @@ pub(crate) fn write(directory: &Path, force: bool) -> Result<String, Error> {
     ))
 }
 
-fn cannot(path: &Path, error: &dyn Display) -> Error {
-    Error::CannotGoOn(format!("cannot write {}: {error}; give another folder", path.display()))
+fn cannot_write(path: &Path, error: impl Display) -> Error {
+    cannot_go_on(format_args!("cannot write {}: {error}; give another folder", path.display()))
 }

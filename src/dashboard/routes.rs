@@ -3,14 +3,13 @@
 //! The dashboard's thread. A change of the watch list may wait for a disk; that holds up other
 //! pages, never the recording.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
@@ -18,13 +17,14 @@ use log::info;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::events::Shared;
+use super::events::LiveData;
 use super::guard::refusal;
-use super::history::{Bar, Gap};
-use super::page::ASSETS;
-use super::{StopSign, Tickers, metrics, react, status};
-use crate::error::printable;
-use crate::status::snapshot::Snapshot;
+use super::history::Bar;
+use super::page::{File, PAGE};
+use super::{Change, ChangeWatchList, metrics, react_package, status};
+use crate::clock::now_ms;
+use crate::status::snapshot::{Gap, Snapshot};
+use crate::text::printable;
 
 /// A table's small line: the last five minutes in steps that are as fine as its pixels.
 const SPARK_POINTS: u32 = 60;
@@ -40,81 +40,68 @@ const SHOWN_CHARACTERS: usize = 100;
 const NAMED_SYMBOLS: usize = 8;
 
 /// The React package, put together when it is first asked for.
-static REACT_PACKAGE: LazyLock<Bytes> = LazyLock::new(|| react::archive().into());
+static REACT_PACKAGE: LazyLock<Bytes> = LazyLock::new(|| react_package::archive().into());
 
+/// What the routes need.
 #[derive(Clone)]
-struct Desk {
-    shared: Arc<Shared>,
-    tickers: Arc<dyn Tickers>,
-    stop: StopSign,
+pub(super) struct Api {
+    pub(super) data: Arc<LiveData>,
+    pub(super) change: Arc<ChangeWatchList>,
 }
 
-type Answer = Result<Json<Value>, (StatusCode, Json<Value>)>;
+type Refusal = (StatusCode, Json<Value>);
 
 /// All routes, not guarded yet.
-pub(super) fn router(shared: Arc<Shared>, tickers: Arc<dyn Tickers>, stop: StopSign) -> Router {
+pub(super) fn router(api: Api) -> Router {
     let mut router = Router::new();
-    for asset in &ASSETS {
-        let answer = ([(CONTENT_TYPE, asset.media_type)], asset.text);
-        router = router.route(asset.path, get(move || async move { answer }));
+    for File { path, media_type, text } in &PAGE {
+        let answer = ([(CONTENT_TYPE, *media_type)], *text);
+        router = router.route(path, get(move || async move { answer }));
     }
     router
         .route("/api/status", get(whole_status))
         .route("/api/events", get(events))
         .route("/api/history/{symbol}", get(history))
         .route("/api/sparks", get(sparks))
-        .route("/api/tickers/{symbol}", put(add).delete(remove))
+        .route("/api/tickers/{symbol}", put(change).delete(change))
         .route("/metrics", get(prometheus))
-        .route("/react.tgz", get(react_package))
+        .route("/react.tgz", get(react_archive))
         .fallback(|| async { refusal(StatusCode::NOT_FOUND, "there is nothing at this address") })
         .method_not_allowed_fallback(|| async {
             refusal(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
         })
-        .with_state(Desk { shared, tickers, stop })
+        .with_state(api)
 }
 
-async fn whole_status(State(desk): State<Desk>) -> Response {
-    let (snapshot, moment) = desk.shared.latest();
-    ([(CONTENT_TYPE, "application/json")], status::whole(&snapshot, moment)).into_response()
+async fn whole_status(State(Api { data, .. }): State<Api>) -> impl IntoResponse {
+    let status = status::whole(&data.latest(), &data.recording, now_ms());
+    ([(CONTENT_TYPE, "application/json")], status)
 }
 
-async fn events(State(desk): State<Desk>) -> Response {
-    let events = desk.shared.events(desk.stop);
-    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
+async fn events(State(Api { data, .. }): State<Api>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(data.events()))
 }
 
-async fn prometheus(State(desk): State<Desk>) -> Response {
-    let (snapshot, moment) = desk.shared.latest();
-    let text = metrics::render(&snapshot, moment, desk.shared.followers());
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+async fn prometheus(State(Api { data, .. }): State<Api>) -> impl IntoResponse {
+    let text = metrics::render(&data.latest(), &data.recording, now_ms(), data.followers());
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
 
-async fn react_package() -> Response {
-    ([(CONTENT_TYPE, "application/gzip")], REACT_PACKAGE.clone()).into_response()
+async fn react_archive() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/gzip")], REACT_PACKAGE.clone())
 }
 
-async fn add(State(desk): State<Desk>, symbol: Result<Path<String>, PathRejection>) -> Answer {
-    let symbol = read_symbol(symbol)?;
-    let answer = desk.tickers.add(&symbol);
-    changed("add", &symbol, answer)
-}
-
-async fn remove(State(desk): State<Desk>, symbol: Result<Path<String>, PathRejection>) -> Answer {
-    let symbol = read_symbol(symbol)?;
-    let answer = desk.tickers.remove(&symbol);
-    changed("remove", &symbol, answer)
-}
-
-fn read_symbol(
+async fn change(
+    State(Api { change, .. }): State<Api>,
+    method: Method,
     symbol: Result<Path<String>, PathRejection>,
-) -> Result<String, (StatusCode, Json<Value>)> {
-    let Path(symbol) = symbol
-        .map_err(|_| refusal(StatusCode::BAD_REQUEST, "the symbol is not percent-encoded UTF-8"))?;
-    Ok(symbol)
-}
-
-fn changed(wish: &str, symbol: &str, answer: Result<Vec<String>, String>) -> Answer {
-    let shown = printable(symbol, SHOWN_CHARACTERS);
+) -> Result<Json<Value>, Refusal> {
+    let symbol = read_symbol(symbol)?;
+    let shown = printable(&symbol, SHOWN_CHARACTERS);
+    let (wish, answer) = match method {
+        Method::PUT => ("add", change(Change::Add(&symbol))),
+        _ => ("remove", change(Change::Remove(&symbol))),
+    };
     match answer {
         Ok(tickers) => {
             info!("the dashboard was asked to {wish} {shown}: done");
@@ -127,42 +114,44 @@ fn changed(wish: &str, symbol: &str, answer: Result<Vec<String>, String>) -> Ans
     }
 }
 
-async fn sparks(State(desk): State<Desk>) -> Json<Value> {
-    let (snapshot, moment) = desk.shared.latest();
-    let second = u32::try_from(moment.now_ms / 1000).unwrap_or(u32::MAX);
-    let history = desk.shared.history();
-    let lines: serde_json::Map<String, Value> = snapshot
-        .tickers
-        .iter()
-        .take(MOST_SPARKS)
-        .map(|ticker| {
-            let line = history.spark(&ticker.symbol, second, SPARK_STEP, SPARK_POINTS);
-            (ticker.symbol.clone(), json!(line))
-        })
-        .collect();
+fn read_symbol(symbol: Result<Path<String>, PathRejection>) -> Result<String, Refusal> {
+    let Path(symbol) = symbol
+        .map_err(|_| refusal(StatusCode::BAD_REQUEST, "the symbol is not percent-encoded UTF-8"))?;
+    Ok(symbol)
+}
+
+async fn sparks(State(Api { data, .. }): State<Api>) -> Json<Value> {
+    let second = u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX);
+    let (snapshot, history) = (data.latest(), data.history());
+    let lines = snapshot.tickers.iter().take(MOST_SPARKS).map(|ticker| {
+        let line = history.spark(&ticker.symbol, second, SPARK_STEP, SPARK_POINTS);
+        (ticker.symbol.clone(), json!(line))
+    });
+    let lines: serde_json::Map<String, Value> = lines.collect();
     Json(json!({ "step_s": SPARK_STEP, "points": SPARK_POINTS, "sparks": lines }))
 }
 
 async fn history(
-    State(desk): State<Desk>,
+    State(Api { data, .. }): State<Api>,
     symbol: Result<Path<String>, PathRejection>,
     from: Result<Query<HistoryQuery>, QueryRejection>,
-) -> Result<Response, (StatusCode, Json<Value>)> {
+) -> Result<Response, Refusal> {
     let symbol = read_symbol(symbol)?;
     let Query(HistoryQuery { after }) =
         from.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after must be a time in UNIX seconds"))?;
-    let history = desk.shared.history();
-    let Some(bars) = history.bars_after(&symbol, after) else {
-        return Err(refusal(StatusCode::NOT_FOUND, not_listed(&symbol, &desk.shared.latest().0)));
+    let snapshot = data.latest();
+    let Some(bars) = data.history().bars_after(&symbol, after) else {
+        return Err(refusal(StatusCode::NOT_FOUND, not_listed(&symbol, &snapshot)));
     };
-    let answer = HistoryAnswer { symbol: &symbol, gaps: history.gaps(), bars };
-    Ok(Json(answer).into_response())
+    let now = snapshot.gap_now();
+    let gaps = snapshot.gaps.iter().chain(&now).collect();
+    Ok(Json(HistoryAnswer { symbol: &symbol, gaps, bars }).into_response())
 }
 
 #[derive(Debug, Serialize)]
 struct HistoryAnswer<'a> {
     symbol: &'a str,
-    gaps: &'a VecDeque<Gap>,
+    gaps: Vec<&'a Gap>,
     bars: Vec<Bar>,
 }
 

@@ -9,10 +9,6 @@ use std::path::PathBuf;
 /// The variables that may hold the key, the more specific one first.
 pub(crate) const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
 
-/// Where somebody without a usable key goes on.
-const NEXT_STEP: &str =
-    "get a free key at https://finnhub.io/register, or try --demo, which needs none";
-
 /// Where the key was found, for messages about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
@@ -48,11 +44,7 @@ impl ApiKey {
     /// # Errors
     /// One line naming the variable and the place, never the value, when it is empty, holds a
     /// blank or a control character, or is still the placeholder of `.env.example`.
-    pub fn new(
-        secret: String,
-        variable: &'static str,
-        source: KeySource,
-    ) -> Result<Self, KeyError> {
+    pub fn new(secret: String, variable: &'static str, source: KeySource) -> Result<Self, String> {
         let fault = if secret.is_empty() {
             "is empty"
         } else if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -62,7 +54,7 @@ impl ApiKey {
         } else {
             return Ok(Self { secret, variable, source });
         };
-        Err(KeyError::Unusable { variable, place: source, fault })
+        Err(format!("the API key in {variable} (from {source}) {fault}"))
     }
 
     /// The key that the simulated market accepts.
@@ -114,34 +106,6 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Why there is no usable key.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Neither variable is set anywhere.
-    #[error(
-        "no API key: set FINNHUB_API_KEY (or API_KEY) in the environment or in a .env file; {NEXT_STEP}"
-    )]
-    Missing,
-    /// A `.env` file was found but could not be read, and the key was nowhere else.
-    #[error("no API key: {} {fault}; {NEXT_STEP}", path.display())]
-    DotEnv {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it, without its text.
-        fault: String,
-    },
-    /// A value is there but cannot be a key.
-    #[error("the API key in {variable} (from {place}) {fault}; {NEXT_STEP}")]
-    Unusable {
-        /// The variable that holds it.
-        variable: &'static str,
-        /// Where it was found.
-        place: KeySource,
-        /// What is wrong with it, without its text.
-        fault: &'static str,
-    },
-}
-
 /// `your_finnhub_api_key` and what people's own examples write in its place.
 fn is_placeholder(secret: &str) -> bool {
     let lower = secret.to_ascii_lowercase();
@@ -152,7 +116,7 @@ fn is_placeholder(secret: &str) -> bool {
 mod tests {
     use super::{ApiKey, KeySource};
 
-    fn key(secret: &str) -> Result<ApiKey, super::KeyError> {
+    fn key(secret: &str) -> Result<ApiKey, String> {
         ApiKey::new(secret.to_owned(), "API_KEY", KeySource::Environment)
     }
 
@@ -166,7 +130,7 @@ mod tests {
             ("your_finnhub_api_key", "is still the placeholder"),
             ("YOUR_API_KEY", "is still the placeholder"),
         ] {
-            let message = key(secret).expect_err(secret).to_string();
+            let message = key(secret).expect_err(secret);
             assert!(message.contains(fault), "{message}");
             assert!(message.contains("API_KEY (from the environment)"), "{message}");
             assert!(secret.is_empty() || !message.contains(secret), "{message}");

@@ -82,7 +82,8 @@ impl TradeSender {
     pub(super) fn report_loss(&mut self, until_ms: i64) -> bool {
         let Some(trades) = self.dropped.take() else { return false };
         let after_ms = self.last_sent_ms;
-        self.entries.shared().slot.feed().lost(after_ms, until_ms);
+        let slot = &self.entries.shared().slot;
+        slot.change_feed(|feed| feed.lost(after_ms, until_ms, "trades dropped"));
         self.entries.send(Entry::Dropped { after_ms, trades });
         true
     }

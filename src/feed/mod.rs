@@ -10,14 +10,14 @@ mod subscriptions;
 mod watchdog;
 
 pub(crate) use api_key::VARIABLES;
-pub use api_key::{ApiKey, KeyError, KeySource};
+pub use api_key::{ApiKey, KeySource};
 pub use backoff::{Backoff, BackoffConfig, Next, Outcome};
 pub use commands::{Command, CommandSender, Commands, commands};
 pub(crate) use connection::{
     Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, open_stream, resolve, upgrade,
 };
 pub use connection::{DialError, Endpoint};
-pub use session::{Session, SessionError};
+pub use session::Session;
 pub use subscriptions::WatchList;
 pub(crate) use subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 pub use watchdog::Timeouts;

@@ -5,8 +5,7 @@
 
 use std::collections::HashSet;
 
-use crate::error::{is_hidden, printable};
-use crate::text::grouped;
+use crate::text::{grouped, is_hidden, printable};
 
 /// Symbols that the free plan delivers; more get a warning at the start.
 /// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.

@@ -16,8 +16,8 @@ use log::warn;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Event, EventKind};
-use crate::error::printable;
 use crate::feed::VARIABLES;
+use crate::text::printable;
 
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
 const TIME: Duration = Duration::from_secs(30);

@@ -6,9 +6,10 @@
 use std::time::{Duration, Instant};
 
 use super::{Event, EventKind};
-use crate::status::market_hours::{human_duration, in_regular_session};
+use crate::status::market_hours::in_regular_session;
 use crate::status::silence::{Silence, UsStocks};
 use crate::status::snapshot::{FeedState, Snapshot};
+use crate::text::human_duration;
 
 /// A shorter outage is routine: the server closes connections every day.
 const OUTAGE: Duration = Duration::from_secs(60);

@@ -2,9 +2,8 @@
 //!
 //! Any thread may use it; it does no I/O.
 
+use crate::text::printable;
 use std::{fmt, str::FromStr};
-
-use crate::error::printable;
 
 /// One column of the CSV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use memchr::{memchr, memrchr};
 
 use super::columns::Column;
 use super::error::{OpenError, failed};
-use crate::error::printable;
+use crate::text::printable;
 
 /// A header line is never longer; what is longer is no recording.
 const LONGEST_HEADER: u64 = 64 << 10;

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use super::error::{OpenError, failed};
 use super::ledger::ledger_path;
-use crate::error::printable;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
 use crate::rows::RowReader;
+use crate::text::printable;
 
 /// So much of a recording is looked at, at its beginning and at its end: dozens of rows each.
 const LOOKED_AT: u64 = 4 << 10;

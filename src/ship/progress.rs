@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use crate::clock::now_ms;
-use crate::error::printable;
-use crate::status::market_hours::human_duration;
 use crate::terminal::{ERASE, fit, one_line};
-use crate::text::counted;
+use crate::text::{counted, human_duration, printable};
 
 /// How often the live line is renewed.
 const DRAW_EVERY: Duration = Duration::from_millis(500);

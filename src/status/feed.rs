@@ -3,10 +3,20 @@
 //! Kept by the session, which knows it first, and shown at once, whatever the disk does. No I/O and
 //! no clock: times are arguments, this machine's clock in UNIX milliseconds.
 
-use super::snapshot::Snapshot;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
+const MOST_GAPS: usize = 512;
+
+/// Characters of a gap's reason that are kept; it is a label.
+const REASON_CHARACTERS: usize = 160;
 
 /// Whether trades are being recorded.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FeedState {
     /// No connection yet, or a new one is being tried.
     #[default]
@@ -18,47 +28,56 @@ pub enum FeedState {
 }
 
 impl FeedState {
-    /// The word for it on the page and in its JSON.
+    /// The word for it in the live line; in JSON it is the same.
     pub fn name(self) -> &'static str {
         match self {
-            FeedState::Connecting => "connecting",
-            FeedState::Live => "live",
-            FeedState::Down => "down",
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Down => "down",
         }
     }
 }
 
-/// The state of the feed and its history in numbers.
+/// A span in which nothing was recorded, or only late. Times are this machine's UNIX milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// When it began.
+    pub from_ms: i64,
+    /// When it ended.
+    pub to_ms: i64,
+    /// Why.
+    pub reason: String,
+}
+
+/// The state of the feed and its history.
 #[derive(Debug, Clone, Default)]
 pub struct Feed {
-    state: FeedState,
-    reason: String,
-    connections: u64,
-    live_since_ms: Option<i64>,
-    down_since_ms: Option<i64>,
-    missing_ms: i64,
-    changes: u64,
+    pub(super) state: FeedState,
+    pub(super) reason: String,
+    pub(super) connections: u64,
+    pub(super) live_since_ms: Option<i64>,
+    pub(super) down_since_ms: Option<i64>,
+    pub(super) missing_ms: i64,
+    pub(super) gaps: Arc<VecDeque<Gap>>,
 }
 
 impl Feed {
     /// A connection is being tried.
     pub fn connecting(&mut self) {
-        self.changes += 1;
         self.state = FeedState::Connecting;
     }
 
     /// Recording from `at_ms` on: a new connection, or a changed list.
     pub fn live(&mut self, at_ms: i64) {
-        self.changes += 1;
         if self.state != FeedState::Live {
             self.connections += 1;
             self.live_since_ms = Some(at_ms);
         }
-        if let Some(since_ms) = self.down_since_ms.take() {
-            self.lost(since_ms, at_ms);
-        }
         self.state = FeedState::Live;
-        self.reason.clear();
+        let reason = std::mem::take(&mut self.reason);
+        if let Some(since_ms) = self.down_since_ms.take() {
+            self.lost(since_ms, at_ms, &reason);
+        }
     }
 
     /// Nothing is recorded from `at_ms` on.
@@ -69,45 +88,46 @@ impl Feed {
 
     /// Another try has failed in an outage that is known already.
     pub fn not_connected(&mut self, reason: &str) {
-        self.changes += 1;
         self.state = FeedState::Down;
         reason.clone_into(&mut self.reason);
     }
 
     /// A span in which nothing was kept.
-    pub fn lost(&mut self, from_ms: i64, to_ms: i64) {
-        self.changes += 1;
+    pub fn lost(&mut self, from_ms: i64, to_ms: i64, reason: &str) {
         self.missing_ms += (to_ms - from_ms).max(0);
+        self.add_gap(from_ms, to_ms, reason);
     }
 
-    /// How often it has changed.
-    pub(super) fn changes(&self) -> u64 {
-        self.changes
-    }
-
-    /// Shows itself in a snapshot; nothing to show before the first change.
-    pub(super) fn put_into(&self, snapshot: &mut Snapshot) {
-        if self.changes == 0 {
-            return;
+    /// The program stood still. Nothing is missing, but all of it was recorded at the end.
+    pub(super) fn held_up(&mut self, from_ms: i64, to_ms: i64) {
+        let is_known = self.gaps.back().is_some_and(|gap| gap.to_ms > from_ms);
+        if self.down_since_ms.is_none() && !is_known {
+            self.add_gap(from_ms, to_ms, "held up, recorded late");
         }
-        let running = self.down_since_ms.map_or(0, |since| (snapshot.published_ms - since).max(0));
-        snapshot.state = self.state;
-        snapshot.reason.clone_from(&self.reason);
-        snapshot.live_since_ms = self.live_since_ms;
-        snapshot.down_since_ms = self.down_since_ms;
-        snapshot.reconnects = self.connections.saturating_sub(1);
-        snapshot.missing_ms = self.missing_ms + running;
-        snapshot.feed_changes = self.changes;
+    }
+
+    fn add_gap(&mut self, from_ms: i64, to_ms: i64, reason: &str) {
+        let gaps = Arc::make_mut(&mut self.gaps);
+        let reason = reason.chars().take(REASON_CHARACTERS).collect();
+        gaps.push_back(Gap { from_ms, to_ms, reason });
+        if gaps.len() > MOST_GAPS {
+            let earlier = gaps.iter().take(MOST_GAPS).enumerate();
+            let shortest = earlier.min_by_key(|(_, gap)| gap.to_ms - gap.from_ms);
+            if let Some((position, _)) = shortest {
+                gaps.remove(position);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Feed, FeedState, Snapshot};
+    use super::{Feed, FeedState, Gap, MOST_GAPS};
+    use crate::status::snapshot::Snapshot;
 
     fn shown(feed: &Feed, published_ms: i64) -> Snapshot {
         let mut snapshot = Snapshot { published_ms, ..Snapshot::default() };
-        feed.put_into(&mut snapshot);
+        snapshot.show(feed);
         snapshot
     }
 
@@ -129,8 +149,23 @@ mod tests {
         let snapshot = shown(&feed, 400);
         assert_eq!((snapshot.missing_ms, snapshot.reconnects), (205, 1));
         assert_eq!((snapshot.state, snapshot.live_since_ms), (FeedState::Live, Some(300)));
-        feed.lost(310, 330);
+        feed.lost(310, 330, "disk full");
         assert_eq!(shown(&feed, 400).missing_ms, 225);
+        let gap = |from_ms, to_ms, reason: &str| Gap { from_ms, to_ms, reason: reason.to_owned() };
+        let gaps =
+            [gap(5, 10, "refused"), gap(100, 300, "refused again"), gap(310, 330, "disk full")];
+        assert_eq!(*shown(&feed, 400).gaps, gaps);
+    }
+
+    #[test]
+    fn the_shortest_gaps_go_first() {
+        let mut feed = Feed::default();
+        for number in 1..=600_i64 {
+            feed.lost(number * 10_000, number * 10_001, "lost");
+        }
+        let gaps = shown(&feed, 0).gaps;
+        assert_eq!(gaps.len(), MOST_GAPS);
+        assert_eq!(gaps.iter().map(|gap| gap.to_ms - gap.from_ms).min(), Some(600 - 511));
     }
 
     #[test]

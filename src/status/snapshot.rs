@@ -1,38 +1,23 @@
-//! What has been recorded so far, in numbers: counters, the last trade of each symbol, and the
-//! snapshot of both that the terminal and the page read.
+//! The snapshot of everything that the terminal and the page read, and the place where it is left.
 //!
-//! Kept by the writer thread, which publishes a snapshot only when everything it counts has been
-//! handed to the file; the state of the feed comes from the session (`feed`). No I/O and no clock:
-//! times are arguments.
+//! The writer thread publishes it (`market`), only when everything it counts has been handed to the
+//! file; the state of the feed comes from the session (`feed`). No I/O and no clock: times are
+//! arguments. The fields have the names of `/api/status`.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-pub use super::feed::{Feed, FeedState};
+use serde::{Serialize, Serializer};
 
-use crate::protocol::trade::Trade;
+pub use super::feed::{Feed, FeedState, Gap};
 use crate::text::counted;
-
-/// Symbols that nobody asked for and that are followed all the same. A server can send any number
-/// of them; further ones are recorded and counted like the rest, but not remembered.
-const OTHER_SYMBOLS: usize = 1_000;
-
-/// Symbols taken off the list that are remembered: the longest list, twice.
-const GONE_SYMBOLS: usize = 10_000;
-
-/// A symbol or price with more bytes is recorded and counted, but not remembered: it is nothing
-/// that can be subscribed to, and the memory must have an end.
-const LONGEST_TEXT: usize = 400;
 
 /// A symbol without a trade for this long counts as silent. Liquid shares trade every second; for
 /// a thin one five minutes are nothing, and the page says only "silent".
 pub const SILENT_AFTER_MS: i64 = 5 * 60 * 1000;
 
-/// The rate is taken over this span: long enough to be steady, short enough to follow a burst.
-const RATE_SPAN_MS: i64 = 5_000;
-
 /// Elements of trade messages. Always: `received = written + rejected + dropped`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Elements of the messages taken from the channel.
     pub received: u64,
@@ -48,7 +33,7 @@ pub struct Counts {
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Counts { received, written, rejected, dropped, unreadable } = self;
+        let Self { received, written, rejected, dropped, unreadable } = self;
         write!(
             formatter,
             "received {received} = written {written} + rejected {rejected} + dropped {dropped}"
@@ -61,15 +46,18 @@ impl std::fmt::Display for Counts {
 }
 
 /// What is known of one symbol.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct TickerSnapshot {
     /// The symbol.
     pub symbol: String,
     /// Whether the server refuses it on this connection.
+    #[serde(skip)]
     pub refused: bool,
     /// The digits of the last price, in the quote currency; empty before the first trade.
+    #[serde(serialize_with = "null_if_empty")]
     pub price: String,
     /// The digits of the first price since the start.
+    #[serde(serialize_with = "null_if_empty")]
     pub first_price: String,
     /// Trades since the start.
     pub trades: u64,
@@ -96,7 +84,7 @@ impl TickerSnapshot {
 }
 
 /// A consistent view of everything, as of one instant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Snapshot {
     /// When the program started, UNIX milliseconds of this machine.
     pub started_ms: i64,
@@ -106,15 +94,18 @@ pub struct Snapshot {
     pub state: FeedState,
     /// Since when the present connection is live, UNIX milliseconds of this machine; `None` before
     /// the first one.
+    #[serde(skip)]
     pub live_since_ms: Option<i64>,
     /// Since when nothing is recorded, UNIX milliseconds of this machine; `None` while live, and
     /// before the first connection.
+    #[serde(skip)]
     pub down_since_ms: Option<i64>,
     /// Why not; empty while live.
     pub reason: String,
     /// What is wrong with the disk, if anything.
     pub disk_trouble: Option<String>,
     /// The sums.
+    #[serde(flatten)]
     pub counts: Counts,
     /// Rows written per second, over the last seconds.
     pub trades_per_second: f64,
@@ -122,319 +113,123 @@ pub struct Snapshot {
     pub reconnects: u64,
     /// Milliseconds in which nothing was recorded, up to `published_ms`.
     pub missing_ms: i64,
-    /// How many changes of the feed it knows.
-    pub feed_changes: u64,
+    /// The spans in which nothing was recorded, in their order; without one that goes on.
+    #[serde(skip)]
+    pub gaps: Arc<VecDeque<Gap>>,
     /// The file recorded to.
     pub out: String,
     /// Its size.
     pub out_bytes: u64,
     /// The wanted symbols in their order, and after them others that trades came for.
+    #[serde(skip)]
     pub tickers: Vec<TickerSnapshot>,
 }
 
-/// Where the writer leaves the latest snapshot and the session the state of the feed. Nobody waits
-/// for another: the locks are held just long enough to move a pointer or a few numbers, and the
-/// writer skips a turn rather than wait.
-#[derive(Debug, Clone, Default)]
-pub struct SnapshotSlot(Arc<Slot>);
+impl Snapshot {
+    /// Takes the state of the feed over.
+    pub(super) fn show(&mut self, feed: &Feed) {
+        self.state = feed.state;
+        self.reason.clone_from(&feed.reason);
+        self.live_since_ms = feed.live_since_ms;
+        self.down_since_ms = feed.down_since_ms;
+        self.reconnects = feed.connections.saturating_sub(1);
+        self.gaps = Arc::clone(&feed.gaps);
+        self.missing_ms = feed.missing_ms;
+        self.missing_ms += self.gap_now().map_or(0, |gap| gap.to_ms - gap.from_ms);
+    }
+
+    /// The gap that goes on.
+    pub fn gap_now(&self) -> Option<Gap> {
+        let from_ms = self.down_since_ms?;
+        let to_ms = self.published_ms.max(from_ms);
+        Some(Gap { from_ms, to_ms, reason: self.reason.clone() })
+    }
+}
+
+/// Without a new snapshot for this long, the program stood still: it makes one every two seconds at
+/// least.
+const HELD_UP_MS: i64 = 5_000;
+
+/// Where the writer leaves the latest snapshot, and the session the state of the feed. Nobody waits
+/// for another: the lock is held just long enough to move a pointer or to put a few numbers in, and
+/// the writer skips a turn rather than wait.
+#[derive(Debug, Default)]
+pub struct SnapshotSlot(Mutex<Slot>);
 
 #[derive(Debug, Default)]
 struct Slot {
-    latest: Mutex<Arc<Snapshot>>,
-    feed: Mutex<Feed>,
+    latest: Arc<Snapshot>,
+    feed: Feed,
 }
 
 impl SnapshotSlot {
     /// The latest snapshot, with the state of the feed as it is now.
     pub fn latest(&self) -> Arc<Snapshot> {
-        let feed = self.feed().clone();
-        let latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut latest = Arc::clone(&latest);
-        if feed.changes() != latest.feed_changes {
-            feed.put_into(Arc::make_mut(&mut latest));
-        }
-        latest
+        Arc::clone(&self.lock().latest)
     }
 
-    /// The state of the feed, for the session to change.
-    pub fn feed(&self) -> MutexGuard<'_, Feed> {
-        self.0.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the state of the feed; it is shown at once.
+    pub fn change_feed(&self, change: impl FnOnce(&mut Feed)) {
+        let Slot { latest, feed } = &mut *self.lock();
+        change(feed);
+        Arc::make_mut(latest).show(feed);
     }
 
     /// Replaces the snapshot, or not when somebody is just reading; the next one comes soon.
     pub fn publish(&self, mut snapshot: Snapshot) {
-        match self.0.feed.try_lock() {
-            Ok(feed) => feed.put_into(&mut snapshot),
-            Err(TryLockError::Poisoned(feed)) => feed.into_inner().put_into(&mut snapshot),
+        let mut slot = match self.0.try_lock() {
+            Ok(slot) => slot,
+            Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
             Err(TryLockError::WouldBlock) => return,
+        };
+        let (before_ms, now_ms) = (slot.latest.published_ms, snapshot.published_ms);
+        if before_ms > 0 && now_ms - before_ms > HELD_UP_MS {
+            slot.feed.held_up(before_ms, now_ms);
         }
-        let snapshot = Arc::new(snapshot);
-        match self.0.latest.try_lock() {
-            Ok(mut latest) => *latest = snapshot,
-            Err(TryLockError::Poisoned(latest)) => *latest.into_inner() = snapshot,
-            Err(TryLockError::WouldBlock) => {}
-        }
+        snapshot.show(&slot.feed);
+        slot.latest = Arc::new(snapshot);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The running numbers.
-#[derive(Debug, Default)]
-pub struct Market {
-    /// The sums.
-    pub counts: Counts,
-    started_ms: i64,
-    tickers: Vec<TickerSnapshot>,
-    /// How many of them are on the watch list; they come first.
-    wanted: usize,
-    by_symbol: HashMap<String, usize>,
-    latest: usize,
-    /// Symbols that were taken off the list. Their last trades may still come and are recorded,
-    /// but do not bring them back.
-    gone: HashSet<String>,
-    rate: VecDeque<(i64, u64)>,
-}
-
-impl Market {
-    /// Nothing recorded yet, at the machine's time `now_ms`.
-    pub fn new(now_ms: i64) -> Market {
-        Market { started_ms: now_ms, ..Market::default() }
-    }
-
-    /// A trade was put into a row.
-    pub fn trade(&mut self, trade: &Trade<'_>, received_ms: i64) {
-        if trade.ticker.len() > LONGEST_TEXT || trade.price.len() > LONGEST_TEXT {
-            return;
-        }
-        let Some(position) = self.position(&trade.ticker) else { return };
-        let ticker = &mut self.tickers[position];
-        ticker.trades += 1;
-        ticker.price.clear();
-        ticker.price.push_str(&trade.price);
-        if ticker.first_price.is_empty() {
-            ticker.first_price.push_str(&trade.price);
-        }
-        #[allow(clippy::cast_precision_loss)]
-        let volume = whole_number(&trade.volume).map(|whole| whole as f64);
-        ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
-        ticker.last_trade_ms =
-            whole_number(&trade.timestamp_ms).or_else(|| trade.timestamp_ms.parse().ok());
-        ticker.last_received_ms = Some(received_ms);
-    }
-
-    fn position(&mut self, symbol: &str) -> Option<usize> {
-        // Trades of a symbol come in runs.
-        if self.tickers.get(self.latest).is_some_and(|ticker| ticker.symbol == symbol) {
-            return Some(self.latest);
-        }
-        let known = self.by_symbol.get(symbol).copied();
-        let position = known.or_else(|| {
-            let has_room = self.tickers.len() < self.wanted + OTHER_SYMBOLS;
-            let is_new = has_room && !self.gone.contains(symbol);
-            is_new.then(|| self.add(symbol))
-        })?;
-        self.latest = position;
-        Some(position)
-    }
-
-    fn add(&mut self, symbol: &str) -> usize {
-        let position = self.tickers.len();
-        self.tickers
-            .push(TickerSnapshot { symbol: symbol.to_owned(), ..TickerSnapshot::default() });
-        self.by_symbol.insert(symbol.to_owned(), position);
-        position
-    }
-
-    /// Puts the watch list first, in its order, and forgets symbols that are no longer on it.
-    pub fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
-        let old = std::mem::take(&mut self.tickers).into_iter();
-        let mut old: HashMap<_, _> = old.map(|ticker| (ticker.symbol.clone(), ticker)).collect();
-        self.by_symbol.clear();
-        let refused = refused.iter().map(|symbol| (symbol, true));
-        for (symbol, refused) in tickers.iter().map(|symbol| (symbol, false)).chain(refused) {
-            let mut ticker = old.remove(symbol).unwrap_or_default();
-            symbol.clone_into(&mut ticker.symbol);
-            ticker.refused = refused;
-            ticker.wanted_since_ms.get_or_insert(at_ms);
-            self.by_symbol.insert(symbol.clone(), self.tickers.len());
-            self.tickers.push(ticker);
-            self.gone.remove(symbol);
-        }
-        self.wanted = self.tickers.len();
-        if self.gone.len() + old.len() > GONE_SYMBOLS {
-            self.gone.clear();
-        }
-        let gone = old.into_values().filter(|ticker| ticker.wanted_since_ms.is_some());
-        self.gone.extend(gone.map(|ticker| ticker.symbol));
-        self.latest = 0;
-    }
-
-    /// Everything as of the machine's time `now_ms`. `out` and its size come from the file.
-    pub fn snapshot(
-        &mut self,
-        now_ms: i64,
-        out: &str,
-        out_bytes: u64,
-        disk_trouble: Option<String>,
-    ) -> Snapshot {
-        Snapshot {
-            started_ms: self.started_ms,
-            published_ms: now_ms,
-            disk_trouble,
-            counts: self.counts,
-            trades_per_second: self.trades_per_second(now_ms),
-            out: out.to_owned(),
-            out_bytes,
-            tickers: self.tickers.clone(),
-            // The slot puts the state of the feed in.
-            ..Snapshot::default()
-        }
-    }
-
-    fn trades_per_second(&mut self, now_ms: i64) -> f64 {
-        // A clock that was set back would keep old points for ever.
-        if self.rate.back().is_some_and(|(at, _)| *at > now_ms) {
-            self.rate.clear();
-        }
-        self.rate.push_back((now_ms, self.counts.written));
-        while self.rate.len() > 2 && self.rate[1].0 <= now_ms - RATE_SPAN_MS {
-            self.rate.pop_front();
-        }
-        let (from_ms, from) = self.rate[0];
-        let span_ms = now_ms - from_ms;
-        if span_ms <= 0 {
-            return 0.0;
-        }
-        #[allow(clippy::cast_precision_loss)]
-        let (trades, seconds) = ((self.counts.written - from) as f64, span_ms as f64 / 1000.0);
-        trades / seconds
-    }
-}
-
-/// The value of digits that surely fit, which is what nearly all are: the general parsers look for
-/// a sign, a fraction and an overflow, for each trade twice.
-fn whole_number(digits: &str) -> Option<i64> {
-    const SURELY_FIT: usize = 18;
-    if digits.is_empty() || digits.len() > SURELY_FIT {
-        return None;
-    }
-    digits.bytes().try_fold(0, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })
+/// As JSON, a text that is not known yet is `null`.
+fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FeedState, Market, OTHER_SYMBOLS, SILENT_AFTER_MS, SnapshotSlot};
-    use crate::protocol::trade::{Conditions, Trade};
-
-    fn trade<'a>(ticker: &'a str, price: &'a str, volume: &'a str) -> Trade<'a> {
-        let conditions = Conditions::Plain("".into());
-        Trade {
-            ticker: ticker.into(),
-            price: price.into(),
-            volume: volume.into(),
-            timestamp_ms: "1680286537580".into(),
-            conditions,
-        }
-    }
-
-    fn names(symbols: &[&str]) -> Vec<String> {
-        symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
-    }
-
-    #[test]
-    fn each_symbol_keeps_its_last_trade_and_sums() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &names(&["C"]), 10);
-        market.trade(&trade("A", "1.10", "2"), 20);
-        market.trade(&trade("B", "9", "1"), 21);
-        market.trade(&trade("A", "1.20", "0.5"), 22);
-        let snapshot = market.snapshot(30, "x.csv", 7, None);
-        let a = &snapshot.tickers[0];
-        assert_eq!(
-            (a.symbol.as_str(), a.price.as_str(), a.first_price.as_str()),
-            ("A", "1.20", "1.10")
-        );
-        assert_eq!((a.trades, a.volume, a.last_trade_ms), (2, 2.5, Some(1_680_286_537_580)));
-        assert_eq!(a.last_received_ms, Some(22));
-        let states: Vec<_> = snapshot.tickers.iter().map(|ticker| ticker.state(30)).collect();
-        assert_eq!(states, ["live", "live", "refused"]);
-        assert_eq!(a.state(22 + SILENT_AFTER_MS), "silent");
-    }
-
-    #[test]
-    fn a_late_trade_does_not_bring_a_symbol_back() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &[], 10);
-        market.follow(&names(&["B"]), &[], 20);
-        for symbol in ["A", "OTHER", "A", "B"] {
-            market.trade(&trade(symbol, "9", "1"), 21);
-        }
-        let shown = |market: &mut Market| {
-            let tickers = market.snapshot(40, "", 0, None).tickers;
-            tickers.into_iter().map(|t| (t.symbol, t.trades)).collect::<Vec<_>>()
-        };
-        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
-        market.follow(&names(&["B", "A"]), &[], 50);
-        market.trade(&trade("A", "9", "1"), 51);
-        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
-    }
-
-    #[test]
-    fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &[], 10);
-        for number in 0..2 * OTHER_SYMBOLS {
-            market.trade(&trade(&number.to_string(), "9", "1"), 21);
-        }
-        market.trade(&trade("B", "9", "1"), 22);
-        let tickers = market.snapshot(40, "", 0, None).tickers;
-        assert_eq!((tickers.len(), tickers[1].trades), (2 + OTHER_SYMBOLS, 1));
-        // The list has its places, whatever else came.
-        market.follow(&names(&["A", "B", "1999"]), &[], 50);
-        market.trade(&trade("1999", "9", "1"), 51);
-        assert_eq!(market.snapshot(60, "", 0, None).tickers[2].trades, 1);
-    }
-
-    #[test]
-    fn a_changed_list_keeps_what_is_known_and_forgets_what_is_gone() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &[], 10);
-        market.trade(&trade("B", "9", "1"), 21);
-        market.follow(&names(&["B", "C"]), &[], 30);
-        let snapshot = market.snapshot(40, "", 0, None);
-        let shown: Vec<_> =
-            snapshot.tickers.iter().map(|t| (t.symbol.as_str(), t.trades)).collect();
-        assert_eq!(shown, [("B", 1), ("C", 0)]);
-        let since: Vec<_> = snapshot.tickers.iter().map(|t| t.wanted_since_ms).collect();
-        assert_eq!(since, [Some(10), Some(30)]);
-    }
+    use super::{FeedState, Snapshot, SnapshotSlot};
 
     #[test]
     fn the_feed_is_shown_as_it_is_also_when_the_writer_is_late() {
         let slot = SnapshotSlot::default();
-        slot.feed().live(10);
-        slot.publish(Market::new(1).snapshot(20, "x.csv", 7, None));
+        slot.change_feed(|feed| feed.live(10));
+        slot.publish(Snapshot { published_ms: 20, out_bytes: 7, ..Snapshot::default() });
         assert_eq!(slot.latest().state, FeedState::Live);
-        slot.feed().down(15, "lost");
+        slot.change_feed(|feed| feed.down(15, "lost"));
         let latest = slot.latest();
         assert_eq!((latest.state, latest.reason.as_str()), (FeedState::Down, "lost"));
         assert_eq!((latest.published_ms, latest.out_bytes, latest.missing_ms), (20, 7, 5));
     }
 
     #[test]
-    fn the_rate_is_that_of_the_last_seconds() {
-        let mut market = Market::new(0);
-        for second in 0..20 {
-            market.counts.written = if second < 10 { second * 100 } else { 1000 };
-            let rate = market
-                .snapshot(i64::try_from(second).unwrap() * 1000, "", 0, None)
-                .trades_per_second;
-            match second {
-                1..=9 => assert!((rate - 100.0).abs() < 1e-9, "{second}: {rate}"),
-                16.. => assert!(rate.abs() < 1e-9, "{second}: {rate}"),
-                _ => {}
-            }
-        }
+    fn a_program_that_stood_still_shows_where_unless_that_is_known() {
+        let slot = SnapshotSlot::default();
+        let publish = |published_ms| slot.publish(Snapshot { published_ms, ..Snapshot::default() });
+        slot.change_feed(|feed| feed.live(10));
+        publish(1_000);
+        publish(6_000);
+        assert!(slot.latest().gaps.is_empty());
+        publish(12_000);
+        slot.change_feed(|feed| feed.lost(12_000, 20_000, "lost"));
+        publish(21_000);
+        let gaps =
+            slot.latest().gaps.iter().map(|gap| (gap.from_ms, gap.to_ms)).collect::<Vec<_>>();
+        assert_eq!(gaps, [(6_000, 12_000), (12_000, 20_000)]);
+        assert_eq!(slot.latest().missing_ms, 8_000);
     }
 }

@@ -16,7 +16,7 @@ use crate::channel::{Line, SharedState};
 use crate::clock::now_ms;
 use crate::error::Error;
 use crate::recorder::Summary;
-use crate::threads::spawn;
+use crate::threads::{join_until, spawn};
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
 const WAITING_LINES: usize = 1024;
@@ -30,7 +30,7 @@ const SUMMARY: Duration = Duration::from_millis(200);
 /// … and one that does not take the last lines within this neither: together half a second.
 const LAST_LINES: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether it has taken them.
+/// How often it is looked whether there is room.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The terminal thread and the way to it.
@@ -66,9 +66,7 @@ impl Screen {
     pub(crate) fn end(self) {
         let until = Instant::now() + LAST_LINES;
         self.send_until(until, Line::End);
-        while !self.thread.is_finished() && Instant::now() < until {
-            thread::sleep(LOOK_EVERY);
-        }
+        join_until(&self.thread, until);
     }
 
     fn send_until(&self, until: Instant, line: Line) {

@@ -22,9 +22,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::error::{Error, printable};
+use crate::error::Error;
 use crate::recorder::recording_of;
 use crate::terminal::ProgressLine;
+use crate::text::printable;
 use days::RecordingDays;
 use report::{Report, Total};
 

@@ -6,10 +6,9 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use crate::error::printable;
 use crate::recorder::columns::Column;
 use crate::rows::Row;
-use crate::text::is_json_number;
+use crate::text::{is_json_number, printable};
 
 /// How much of a wrong value is shown, in characters: enough to recognise it in one line.
 const SHOWN: usize = 60;

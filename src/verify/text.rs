@@ -8,9 +8,7 @@ use super::report::{Counts, FileReport, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
-use crate::error::printable;
-use crate::status::market_hours::human_duration;
-use crate::text::grouped;
+use crate::text::{grouped, human_duration, printable};
 
 /// Symbols shown: Finnhub's free plan has as many.
 const SYMBOLS_SHOWN: usize = 50;

@@ -11,9 +11,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use finnhub_stream::channel::{self, Entry, EntrySender};
+use finnhub_stream::error::Error;
 use finnhub_stream::feed::{
-    ApiKey, BackoffConfig, Command, CommandSender, Endpoint, KeySource, Session, SessionError,
-    Timeouts, WatchList, commands,
+    ApiKey, BackoffConfig, Command, CommandSender, Endpoint, KeySource, Session, Timeouts,
+    WatchList, commands,
 };
 use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::columns::Column;
@@ -64,7 +65,7 @@ pub(crate) struct Inside {
     directory: TempDir,
     pub(crate) commands: CommandSender,
     entries: EntrySender,
-    session: JoinHandle<Result<(), SessionError>>,
+    session: JoinHandle<Result<(), Error>>,
     writer: JoinHandle<Summary>,
 }
 

@@ -2,68 +2,47 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 
 use finnhub_stream::channel::SharedState;
-use finnhub_stream::dashboard::{Dashboard, DashboardError, Stopper, Tickers};
-use finnhub_stream::status::snapshot::{FeedState, Snapshot, SnapshotSlot, TickerSnapshot};
+use finnhub_stream::dashboard::{Change, Dashboard, Listener};
+use finnhub_stream::status::snapshot::{Feed, Snapshot, TickerSnapshot};
 
 /// A watch list that takes everything but `REFUSED`.
-#[derive(Default)]
-struct List(Mutex<Vec<String>>);
-
-impl Tickers for List {
-    fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
-        if symbol == "REFUSED" {
-            return Err("this one is refused".to_owned());
-        }
-        let mut list = self.0.lock().unwrap();
-        list.push(symbol.to_owned());
-        Ok(list.clone())
+fn change(list: &Mutex<Vec<String>>, change: Change<'_>) -> Result<Vec<String>, String> {
+    let mut list = list.lock().unwrap();
+    match change {
+        Change::Add("REFUSED") => return Err("this one is refused".to_owned()),
+        Change::Add(symbol) => list.push(symbol.to_owned()),
+        Change::Remove(symbol) => list.retain(|listed| listed != symbol),
     }
-
-    fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
-        let mut list = self.0.lock().unwrap();
-        list.retain(|listed| listed != symbol);
-        Ok(list.clone())
-    }
+    Ok(list.clone())
 }
 
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
-    pub(crate) stopper: Stopper,
-    pub(crate) thread: Option<JoinHandle<Result<(), DashboardError>>>,
-    slot: SnapshotSlot,
+    recording: Arc<SharedState>,
+    _dashboard: Dashboard,
 }
 
 impl Served {
     pub(crate) fn start(snapshot: Snapshot) -> Served {
-        let dashboard = Dashboard::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-        let (address, stopper) = (dashboard.local_addr(), dashboard.stopper());
-        let slot = SnapshotSlot::default();
-        slot.publish(snapshot);
-        let read = slot.clone();
-        let thread = thread::spawn(move || {
-            dashboard.serve(read, Arc::new(SharedState::default()), Arc::new(List::default()))
-        });
-        Served { address, stopper, thread: Some(thread), slot }
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Vec::new()).unwrap();
+        let address = listener.local_addr();
+        let recording = Arc::new(SharedState::default());
+        recording.slot.change_feed(|feed: &mut Feed| feed.live(0));
+        recording.slot.publish(snapshot);
+        let list = Mutex::default();
+        let change = Box::new(move |wish: Change<'_>| change(&list, wish));
+        let dashboard = listener.serve(Arc::clone(&recording), change).unwrap();
+        Served { address, recording, _dashboard: dashboard }
     }
 
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.slot.publish(snapshot);
+        self.recording.slot.publish(snapshot);
     }
 }
 
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.stopper.stop();
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap().unwrap();
-        }
-    }
-}
-
-/// Live, with one trade a symbol.
+/// One trade a symbol.
 pub(crate) fn snapshot(symbols: impl IntoIterator<Item = String>) -> Snapshot {
     let tickers = symbols.into_iter().map(|symbol| TickerSnapshot {
         symbol,
@@ -75,5 +54,5 @@ pub(crate) fn snapshot(symbols: impl IntoIterator<Item = String>) -> Snapshot {
         last_received_ms: Some(2_000),
         ..TickerSnapshot::default()
     });
-    Snapshot { state: FeedState::Live, tickers: tickers.collect(), ..Snapshot::default() }
+    Snapshot { tickers: tickers.collect(), ..Snapshot::default() }
 }

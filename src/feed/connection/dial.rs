@@ -21,57 +21,33 @@ use super::socket::{Socket, timed_out};
 use super::{
     Connection, Endpoint, MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES, READ_BUFFER_BYTES, io_reason,
 };
-use crate::error::printable;
 use crate::feed::api_key::ApiKey;
+use crate::text::printable;
 
 /// For TCP, TLS and upgrade together; a healthy server takes one second.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why there is no connection. Printable: the key is not in it.
+/// Why there is no connection: with which host or endpoint, and the reason. Printable: the key is
+/// not in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// The host's name has no address.
-    #[error("cannot resolve the name {host}: {reason}; check the network or --url")]
-    Name {
-        /// The name.
-        host: String,
-        /// The resolver's answer.
-        reason: String,
-    },
+    #[error("cannot resolve the name {0}: {1}; check the network or --url")]
+    Name(String, String),
     /// No TCP connection.
-    #[error("cannot connect to {endpoint}: {reason}")]
-    Tcp {
-        /// Host and port.
-        endpoint: String,
-        /// The system's answer.
-        reason: String,
-    },
+    #[error("cannot connect to {0}: {1}")]
+    Tcp(String, String),
     /// No TLS session.
     #[error(
-        "TLS to {endpoint} failed: {reason}; check the machine's clock and certificates (or SSL_CERT_FILE)"
+        "TLS to {0} failed: {1}; check the machine's clock and certificates (or SSL_CERT_FILE)"
     )]
-    Tls {
-        /// Host and port.
-        endpoint: String,
-        /// The TLS library's answer.
-        reason: String,
-    },
-    /// An HTTP answer instead of the upgrade.
-    #[error("{endpoint} answered HTTP {status}{}", advice(*status))]
-    Http {
-        /// Host and port.
-        endpoint: String,
-        /// The status code.
-        status: u16,
-    },
+    Tls(String, String),
+    /// An HTTP answer with this status instead of the upgrade.
+    #[error("{0} answered HTTP {1}{advice}", advice = advice(*.1))]
+    Http(String, u16),
     /// No proper answer to the upgrade.
-    #[error("{endpoint} did not accept the WebSocket upgrade: {reason}")]
-    Upgrade {
-        /// Host and port.
-        endpoint: String,
-        /// What came instead.
-        reason: String,
-    },
+    #[error("{0} did not accept the WebSocket upgrade: {1}")]
+    Upgrade(String, String),
 }
 
 /// What to do about an HTTP status that says it only in numbers.
@@ -118,9 +94,8 @@ pub(crate) fn open_stream(
     stopping: &Arc<AtomicBool>,
 ) -> Result<OpenStream, DialError> {
     let tcp = connect_tcp(endpoint, addresses, deadline)?;
-    let socket = Socket::dialling(tcp, deadline, Arc::clone(stopping)).map_err(|error| {
-        DialError::Tcp { endpoint: endpoint.to_string(), reason: io_reason(&error) }
-    })?;
+    let socket = Socket::dialling(tcp, deadline, Arc::clone(stopping))
+        .map_err(|error| DialError::Tcp(endpoint.to_string(), io_reason(&error)))?;
     start_tls(endpoint, socket).map(OpenStream)
 }
 
@@ -147,7 +122,7 @@ pub(crate) fn upgrade(
 
 /// The host's addresses; for an unencrypted connection only those of this machine.
 pub(crate) fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
-    let failed = |reason: String| DialError::Name { host: endpoint.host.clone(), reason };
+    let failed = |reason| DialError::Name(endpoint.host.clone(), reason);
     let mut addresses: Vec<SocketAddr> = (endpoint.host.as_str(), endpoint.port)
         .to_socket_addrs()
         .map_err(|error| failed(resolver_reason(&error)))?
@@ -185,11 +160,11 @@ fn connect_tcp(
             Err(error) => failure = error,
         }
     }
-    Err(DialError::Tcp { endpoint: endpoint.to_string(), reason: io_reason(&failure) })
+    Err(DialError::Tcp(endpoint.to_string(), io_reason(&failure)))
 }
 
 fn start_tls(endpoint: &Endpoint, socket: Socket) -> Result<MaybeTlsStream<Socket>, DialError> {
-    let failed = |reason: String| DialError::Tls { endpoint: endpoint.to_string(), reason };
+    let failed = |reason| DialError::Tls(endpoint.to_string(), reason);
     if !endpoint.tls {
         return Ok(MaybeTlsStream::Plain(socket));
     }
@@ -222,7 +197,7 @@ fn upgrade_error(endpoint: &Endpoint, error: &UpgradeError) -> DialError {
     let reason = match error {
         HandshakeError::Failure(Error::Http(response)) => {
             if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                return DialError::Http { endpoint, status: response.status().as_u16() };
+                return DialError::Http(endpoint, response.status().as_u16());
             }
             "a broken answer".to_owned()
         }
@@ -235,5 +210,5 @@ fn upgrade_error(endpoint: &Endpoint, error: &UpgradeError) -> DialError {
         HandshakeError::Failure(_) => "not understood".to_owned(),
         HandshakeError::Interrupted(_) => "timed out".to_owned(),
     };
-    DialError::Upgrade { endpoint, reason }
+    DialError::Upgrade(endpoint, reason)
 }

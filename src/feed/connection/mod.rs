@@ -23,9 +23,9 @@ pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve, upgrade};
 pub use endpoint::Endpoint;
 use socket::Socket;
 
-use crate::error::printable;
 use crate::feed::api_key::ApiKey;
 use crate::feed::commands::Commands;
+use crate::text::printable;
 
 /// How long one read waits for a message. A stop or a changed watch list waits for the main thread
 /// no longer than two of them.

@@ -11,14 +11,13 @@ use log::{info, warn};
 use super::reports::Unreported;
 use super::{SHOWN_CHARACTERS, Session};
 use crate::clock::now_ms;
-use crate::error::printable;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
 use crate::feed::subscriptions::Request;
 use crate::feed::watchdog::{Verdict, Watchdog};
 use crate::protocol::message;
-use crate::text::{counted, grouped};
+use crate::text::{counted, grouped, printable};
 
 /// After our Close frame the server may still send what was on its way, for this long; and for no
 /// longer is read what lies in the socket of a connection that is given up.

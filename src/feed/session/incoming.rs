@@ -12,11 +12,10 @@ use super::reports::{Unreported, live};
 use super::{SHOWN_CHARACTERS, Session};
 use crate::channel::TradeBatch;
 use crate::clock::now_ms;
-use crate::error::printable;
 use crate::feed::connection::{ConnectionLost, Incoming, Wait};
 use crate::feed::subscriptions::FREE_PLAN_SYMBOLS;
-use crate::log_limit::Permission;
 use crate::protocol::message::{self, Message};
+use crate::text::printable;
 
 /// Unknown message types that are remembered as told; Finnhub has two.
 const TOLD_TYPES: usize = 32;
@@ -94,28 +93,17 @@ impl Session {
     }
 
     fn server_error(&mut self, connected: &mut Connected, message: &str) {
-        let permission = self.log_limit.ask(now_ms());
-        if let Permission::YesAfterHidden(hidden) = permission {
-            warn!("({hidden} more lines about the server's errors were left out)");
-        }
-        if permission != Permission::No {
-            self.say_server_error(message);
+        if self.log_limit.allows(now_ms(), "the server's errors") {
+            let shown = self.shown(message);
+            let advice = message::is_too_many_symbols(message).then(|| {
+                format!("; the others are recorded (the free plan has {FREE_PLAN_SYMBOLS} symbols)")
+            });
+            warn!("the server says: {shown}{}", advice.unwrap_or_default());
         }
         if let Some(symbol) = message::refused_symbol(message)
             && self.watch_list.refuse(symbol)
         {
             connected.unreported.get_or_insert(Unreported::Refusals(connected.last_frame));
         }
-    }
-
-    fn say_server_error(&self, message: &str) {
-        let shown = self.shown(message);
-        if message::is_too_many_symbols(message) {
-            warn!(
-                "the server says: {shown}; the others are recorded (the free plan has {FREE_PLAN_SYMBOLS} symbols)"
-            );
-            return;
-        }
-        warn!("the server says: {shown}");
     }
 }

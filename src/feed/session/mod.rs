@@ -17,6 +17,7 @@ use log::{Level, error, warn};
 
 use crate::channel::EntrySender;
 use crate::clock::now_ms;
+use crate::error::{Error, cannot_go_on};
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
 use crate::feed::backpressure::TradeSender;
@@ -25,29 +26,10 @@ use crate::feed::connection::{DialError, Endpoint, dial};
 use crate::feed::subscriptions::WatchList;
 use crate::feed::watchdog::Timeouts;
 use crate::log_limit::LogLimit;
+use crate::status::snapshot::Feed;
 
 /// Characters of a server's text that are logged.
 const SHOWN_CHARACTERS: usize = 200;
-
-/// Why the session cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SessionError {
-    /// The server refuses the key, and has never accepted it.
-    #[error(
-        "{dial}: the API key in {variable} (from {place}) is refused; compare it with the one on https://finnhub.io/dashboard"
-    )]
-    KeyRefused {
-        /// What the server said.
-        dial: DialError,
-        /// The variable that holds the key.
-        variable: &'static str,
-        /// Where the variable was found.
-        place: String,
-    },
-    /// Nobody writes any more.
-    #[error("the writer thread has ended; nothing can be recorded")]
-    WriterGone,
-}
 
 /// Everything the session needs from one connection to the next.
 pub struct Session {
@@ -97,11 +79,11 @@ impl Session {
     /// Records until told to stop.
     ///
     /// # Errors
-    /// When the server refuses the key at the very first connection.
-    pub fn run(mut self) -> Result<(), SessionError> {
+    /// When the server refuses the key and has never accepted it, or when the writer has ended.
+    pub fn run(mut self) -> Result<(), Error> {
         self.report_wanted();
         loop {
-            self.feed().connecting();
+            self.change_feed(Feed::connecting);
             let outcome = match dial(&self.endpoint, &self.key, &self.entries.shared().stopping) {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
@@ -112,10 +94,10 @@ impl Session {
                     self.report_down(now_ms(), "stopped");
                     return Ok(());
                 }
-                Err(error) => self.not_connected(error)?,
+                Err(error) => self.not_connected(&error)?,
             };
             if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
-                return Err(SessionError::WriterGone);
+                return Err(cannot_go_on("the writer thread has ended; nothing can be recorded"));
             }
             if self.wait_for_next_try(outcome).is_break() {
                 self.report_down(now_ms(), "stopped");
@@ -142,18 +124,20 @@ impl Session {
         self.report_wanted();
     }
 
-    fn not_connected(&mut self, error: DialError) -> Result<Outcome, SessionError> {
+    fn not_connected(&mut self, error: &DialError) -> Result<Outcome, Error> {
         let outcome = match error {
-            DialError::Http { status: 401 | 403, .. } => Outcome::Unauthorized,
-            DialError::Http { status: 429, .. } => Outcome::TooManyRequests,
+            DialError::Http(_, 401 | 403) => Outcome::Unauthorized,
+            DialError::Http(_, 429) => Outcome::TooManyRequests,
             _ => Outcome::Unreachable,
         };
         if outcome == Outcome::Unauthorized {
             self.entries.shared().key_refused.store(true, Ordering::Relaxed);
             let variable = self.key.variable();
             if !self.backoff.was_accepted() {
-                let place = self.key.source().to_string();
-                return Err(SessionError::KeyRefused { dial: error, variable, place });
+                let place = self.key.source();
+                return Err(cannot_go_on(format_args!(
+                    "{error}: the API key in {variable} (from {place}) is refused; compare it with the one on https://finnhub.io/dashboard"
+                )));
             }
             error!("{error}: the API key in {variable} is refused now");
         } else {
@@ -163,7 +147,7 @@ impl Session {
         match self.started_ms {
             Some(started_ms) => self.report_down(started_ms, &reason),
             // The ledger knows since when nothing is recorded.
-            None => self.feed().not_connected(&self.key.redact(&reason)),
+            None => self.change_feed(|feed| feed.not_connected(&self.key.redact(&reason))),
         }
         Ok(outcome)
     }

@@ -2,7 +2,6 @@
 //!
 //! Main thread.
 
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use super::Session;
@@ -46,7 +45,7 @@ impl Session {
             Some(Unreported::Refusals(_)) | None => return,
         };
         connected.unreported = None;
-        self.feed().live(at_ms);
+        self.change_feed(|feed| feed.live(at_ms));
         // While trades are dropped nothing is live; the first one that is kept again tells it.
         if !self.trades.is_dropping() {
             self.entries.send(live(&self.watch_list, at_ms));
@@ -59,15 +58,15 @@ impl Session {
     }
 
     /// What others are shown of the connection.
-    pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
-        self.entries.shared().slot.feed()
+    pub(super) fn change_feed(&self, change: impl FnOnce(&mut Feed)) {
+        self.entries.shared().slot.change_feed(change);
     }
 
     pub(super) fn report_down(&mut self, at_ms: i64, reason: &str) {
         self.started_ms = None;
         // It may quote the server, and the server knows the key.
         let reason = self.key.redact(reason);
-        self.feed().down(at_ms, &reason);
+        self.change_feed(|feed| feed.down(at_ms, &reason));
         self.entries.send(Entry::Down { at_ms, reason });
     }
 }

@@ -33,7 +33,7 @@ use crate::channel::{Entry, SharedState, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
-use crate::status::snapshot::Market;
+use crate::status::market::Market;
 use disk_retry::DiskRetry;
 pub use handle::{Summary, WriterError, WriterHandle};
 use rows::RowBuffer;

@@ -7,11 +7,11 @@ use log::warn;
 
 use super::Writer;
 use crate::channel::TradeBatch;
-use crate::error::printable;
-use crate::log_limit::{LogLimit, Permission};
+use crate::log_limit::LogLimit;
 use crate::protocol::message::Element;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::row;
+use crate::text::printable;
 
 /// Characters of a malformed element that are logged: more than any trade has.
 const SHOWN_CHARACTERS: usize = 300;
@@ -76,11 +76,7 @@ impl Writer {
 
 /// Logs bad input, escaped and shortened, unless there is too much of it.
 fn log_limited(limit: &mut LogLimit, at_ms: i64, what: &str, fault: &str, text: &str) {
-    let permission = limit.ask(at_ms);
-    if let Permission::YesAfterHidden(hidden) = permission {
-        warn!("({hidden} more lines about bad input were left out)");
-    }
-    if permission != Permission::No {
+    if limit.allows(at_ms, "bad input") {
         warn!(
             "{what} ({}): {}",
             printable(fault, SHOWN_CHARACTERS),

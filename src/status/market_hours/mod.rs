@@ -81,26 +81,6 @@ pub fn is_us_stock(symbol: &str) -> bool {
     !symbol.is_empty() && !symbol.contains(':')
 }
 
-/// A span of milliseconds for people: its two largest units, rounded down, the second left out
-/// when it is zero: `3 d 2 h`, `5 h 12 m`, `20 m`, `45 s`. Less than nothing is `0 s`.
-pub fn human_duration(ms: i64) -> String {
-    /// Each unit with its length in seconds, the largest first.
-    const UNITS: [(&str, i64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
-    let seconds = ms.max(0) / 1000;
-    for (at, (unit, length)) in UNITS.into_iter().enumerate() {
-        if seconds < length {
-            continue;
-        }
-        let whole = format!("{} {unit}", seconds / length);
-        let next = UNITS.get(at + 1).map(|(unit, next)| (unit, seconds % length / next));
-        return match next {
-            Some((unit, count)) if count > 0 => format!("{whole} {count} {unit}"),
-            _ => whole,
-        };
-    }
-    "0 s".to_owned()
-}
-
 /// `None` where the calendar ends.
 fn in_new_york(now_ms: i64) -> Option<Zoned> {
     Some(Timestamp::from_millisecond(now_ms).ok()?.to_zoned(NEW_YORK.clone()?))
@@ -257,30 +237,6 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(is_us_stock(symbol), expected, "{symbol}");
-        }
-    }
-
-    #[test]
-    fn durations_show_their_two_largest_units() {
-        for (ms, expected) in [
-            (i64::MIN, "0 s"),
-            (-1, "0 s"),
-            (0, "0 s"),
-            (999, "0 s"),
-            (45 * SECOND, "45 s"),
-            (MINUTE - 1, "59 s"),
-            (MINUTE, "1 m"),
-            (90 * SECOND, "1 m 30 s"),
-            (20 * MINUTE, "20 m"),
-            (HOUR, "1 h"),
-            (HOUR + 59 * SECOND, "1 h"),
-            (5 * HOUR + 12 * MINUTE + 40 * SECOND, "5 h 12 m"),
-            (DAY - 1, "23 h 59 m"),
-            (DAY + 59 * MINUTE, "1 d"),
-            (3 * DAY + 2 * HOUR + 59 * MINUTE, "3 d 2 h"),
-            (400 * DAY, "400 d"),
-        ] {
-            assert_eq!(human_duration(ms), expected, "{ms} ms");
         }
     }
 }

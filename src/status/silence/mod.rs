@@ -11,9 +11,9 @@ mod notice;
 pub use notice::{News, Teller};
 
 use crate::clock::show_ms;
-use crate::error::printable;
-use crate::status::market_hours::{MarketState, human_duration, is_us_stock, us_market};
+use crate::status::market_hours::{MarketState, is_us_stock, us_market};
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
+use crate::text::{human_duration, printable};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;

@@ -1,0 +1,275 @@
+//! The running numbers: sums, the last trade of each symbol, and the rate.
+//!
+//! Kept by the writer thread, which makes a snapshot of them. No I/O and no clock: times are
+//! arguments, this machine's clock in UNIX milliseconds.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::snapshot::{Counts, Snapshot, TickerSnapshot};
+use crate::protocol::trade::Trade;
+
+/// Symbols that nobody asked for and that are followed all the same. A server can send any number
+/// of them; further ones are recorded and counted like the rest, but not remembered.
+const OTHER_SYMBOLS: usize = 1_000;
+
+/// Symbols taken off the list that are remembered: the longest list, twice.
+const GONE_SYMBOLS: usize = 10_000;
+
+/// A symbol or price with more bytes is recorded and counted, but not remembered: it is nothing
+/// that can be subscribed to, and the memory must have an end.
+const LONGEST_TEXT: usize = 400;
+
+/// The rate is taken over this span: long enough to be steady, short enough to follow a burst.
+const RATE_SPAN_MS: i64 = 5_000;
+
+/// The running numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Market {
+    /// The sums.
+    pub(crate) counts: Counts,
+    started_ms: i64,
+    tickers: Vec<TickerSnapshot>,
+    /// How many of them are on the watch list; they come first.
+    wanted: usize,
+    by_symbol: HashMap<String, usize>,
+    latest: usize,
+    /// Symbols that were taken off the list. Their last trades may still come and are recorded,
+    /// but do not bring them back.
+    gone: HashSet<String>,
+    rate: VecDeque<(i64, u64)>,
+}
+
+impl Market {
+    /// Nothing recorded yet, at the machine's time `now_ms`.
+    pub(crate) fn new(now_ms: i64) -> Self {
+        Self { started_ms: now_ms, ..Self::default() }
+    }
+
+    /// A trade was put into a row.
+    pub(crate) fn trade(&mut self, trade: &Trade<'_>, received_ms: i64) {
+        if trade.ticker.len() > LONGEST_TEXT || trade.price.len() > LONGEST_TEXT {
+            return;
+        }
+        let Some(position) = self.position(&trade.ticker) else { return };
+        let ticker = &mut self.tickers[position];
+        ticker.trades += 1;
+        ticker.price.clear();
+        ticker.price.push_str(&trade.price);
+        if ticker.first_price.is_empty() {
+            ticker.first_price.push_str(&trade.price);
+        }
+        #[allow(clippy::cast_precision_loss)]
+        let volume = whole_number(&trade.volume).map(|whole| whole as f64);
+        ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
+        ticker.last_trade_ms =
+            whole_number(&trade.timestamp_ms).or_else(|| trade.timestamp_ms.parse().ok());
+        ticker.last_received_ms = Some(received_ms);
+    }
+
+    fn position(&mut self, symbol: &str) -> Option<usize> {
+        // Trades of a symbol come in runs.
+        if self.tickers.get(self.latest).is_some_and(|ticker| ticker.symbol == symbol) {
+            return Some(self.latest);
+        }
+        let known = self.by_symbol.get(symbol).copied();
+        let position = known.or_else(|| {
+            let has_room = self.tickers.len() < self.wanted + OTHER_SYMBOLS;
+            let is_new = has_room && !self.gone.contains(symbol);
+            is_new.then(|| self.add(symbol))
+        })?;
+        self.latest = position;
+        Some(position)
+    }
+
+    fn add(&mut self, symbol: &str) -> usize {
+        let position = self.tickers.len();
+        self.tickers
+            .push(TickerSnapshot { symbol: symbol.to_owned(), ..TickerSnapshot::default() });
+        self.by_symbol.insert(symbol.to_owned(), position);
+        position
+    }
+
+    /// Puts the watch list first, in its order, and forgets symbols that are no longer on it.
+    pub(crate) fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
+        let old = std::mem::take(&mut self.tickers).into_iter();
+        let mut old: HashMap<_, _> = old.map(|ticker| (ticker.symbol.clone(), ticker)).collect();
+        self.by_symbol.clear();
+        let refused = refused.iter().map(|symbol| (symbol, true));
+        for (symbol, refused) in tickers.iter().map(|symbol| (symbol, false)).chain(refused) {
+            let mut ticker = old.remove(symbol).unwrap_or_default();
+            symbol.clone_into(&mut ticker.symbol);
+            ticker.refused = refused;
+            ticker.wanted_since_ms.get_or_insert(at_ms);
+            self.by_symbol.insert(symbol.clone(), self.tickers.len());
+            self.tickers.push(ticker);
+            self.gone.remove(symbol);
+        }
+        self.wanted = self.tickers.len();
+        if self.gone.len() + old.len() > GONE_SYMBOLS {
+            self.gone.clear();
+        }
+        let gone = old.into_values().filter(|ticker| ticker.wanted_since_ms.is_some());
+        self.gone.extend(gone.map(|ticker| ticker.symbol));
+        self.latest = 0;
+    }
+
+    /// Everything as of the machine's time `now_ms`. `out` and its size come from the file.
+    pub(crate) fn snapshot(
+        &mut self,
+        now_ms: i64,
+        out: &str,
+        out_bytes: u64,
+        disk_trouble: Option<String>,
+    ) -> Snapshot {
+        Snapshot {
+            started_ms: self.started_ms,
+            published_ms: now_ms,
+            disk_trouble,
+            counts: self.counts,
+            trades_per_second: self.trades_per_second(now_ms),
+            out: out.to_owned(),
+            out_bytes,
+            tickers: self.tickers.clone(),
+            // The slot puts the state of the feed in.
+            ..Snapshot::default()
+        }
+    }
+
+    fn trades_per_second(&mut self, now_ms: i64) -> f64 {
+        // A clock that was set back would keep old points for ever.
+        if self.rate.back().is_some_and(|(at, _)| *at > now_ms) {
+            self.rate.clear();
+        }
+        self.rate.push_back((now_ms, self.counts.written));
+        while self.rate.len() > 2 && self.rate[1].0 <= now_ms - RATE_SPAN_MS {
+            self.rate.pop_front();
+        }
+        let (from_ms, from) = self.rate[0];
+        let span_ms = now_ms - from_ms;
+        if span_ms <= 0 {
+            return 0.0;
+        }
+        #[allow(clippy::cast_precision_loss)]
+        let (trades, seconds) = ((self.counts.written - from) as f64, span_ms as f64 / 1000.0);
+        // More decimals say nothing, and double the JSON of the page.
+        (trades / seconds * 10.0).round() / 10.0
+    }
+}
+
+/// The value of digits that surely fit, which is what nearly all are: the general parsers look for
+/// a sign, a fraction and an overflow, for each trade twice.
+fn whole_number(digits: &str) -> Option<i64> {
+    const SURELY_FIT: usize = 18;
+    if digits.is_empty() || digits.len() > SURELY_FIT {
+        return None;
+    }
+    digits.bytes().try_fold(0, |value, byte| {
+        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Market, OTHER_SYMBOLS};
+    use crate::protocol::trade::{Conditions, Trade};
+    use crate::status::snapshot::SILENT_AFTER_MS;
+
+    fn trade<'a>(ticker: &'a str, price: &'a str, volume: &'a str) -> Trade<'a> {
+        let conditions = Conditions::Plain("".into());
+        Trade {
+            ticker: ticker.into(),
+            price: price.into(),
+            volume: volume.into(),
+            timestamp_ms: "1680286537580".into(),
+            conditions,
+        }
+    }
+
+    fn names(symbols: &[&str]) -> Vec<String> {
+        symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
+    }
+
+    #[test]
+    fn each_symbol_keeps_its_last_trade_and_sums() {
+        let mut market = Market::new(0);
+        market.follow(&names(&["A", "B"]), &names(&["C"]), 10);
+        market.trade(&trade("A", "1.10", "2"), 20);
+        market.trade(&trade("B", "9", "1"), 21);
+        market.trade(&trade("A", "1.20", "0.5"), 22);
+        let snapshot = market.snapshot(30, "x.csv", 7, None);
+        let a = &snapshot.tickers[0];
+        assert_eq!(
+            (a.symbol.as_str(), a.price.as_str(), a.first_price.as_str()),
+            ("A", "1.20", "1.10")
+        );
+        assert_eq!((a.trades, a.volume, a.last_trade_ms), (2, 2.5, Some(1_680_286_537_580)));
+        assert_eq!(a.last_received_ms, Some(22));
+        let states: Vec<_> = snapshot.tickers.iter().map(|ticker| ticker.state(30)).collect();
+        assert_eq!(states, ["live", "live", "refused"]);
+        assert_eq!(a.state(22 + SILENT_AFTER_MS), "silent");
+    }
+
+    #[test]
+    fn a_late_trade_does_not_bring_a_symbol_back() {
+        let mut market = Market::new(0);
+        market.follow(&names(&["A", "B"]), &[], 10);
+        market.follow(&names(&["B"]), &[], 20);
+        for symbol in ["A", "OTHER", "A", "B"] {
+            market.trade(&trade(symbol, "9", "1"), 21);
+        }
+        let shown = |market: &mut Market| {
+            let tickers = market.snapshot(40, "", 0, None).tickers;
+            tickers.into_iter().map(|t| (t.symbol, t.trades)).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
+        market.follow(&names(&["B", "A"]), &[], 50);
+        market.trade(&trade("A", "9", "1"), 51);
+        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
+        let mut market = Market::new(0);
+        market.follow(&names(&["A", "B"]), &[], 10);
+        for number in 0..2 * OTHER_SYMBOLS {
+            market.trade(&trade(&number.to_string(), "9", "1"), 21);
+        }
+        market.trade(&trade("B", "9", "1"), 22);
+        let tickers = market.snapshot(40, "", 0, None).tickers;
+        assert_eq!((tickers.len(), tickers[1].trades), (2 + OTHER_SYMBOLS, 1));
+        // The list has its places, whatever else came.
+        market.follow(&names(&["A", "B", "1999"]), &[], 50);
+        market.trade(&trade("1999", "9", "1"), 51);
+        assert_eq!(market.snapshot(60, "", 0, None).tickers[2].trades, 1);
+    }
+
+    #[test]
+    fn a_changed_list_keeps_what_is_known_and_forgets_what_is_gone() {
+        let mut market = Market::new(0);
+        market.follow(&names(&["A", "B"]), &[], 10);
+        market.trade(&trade("B", "9", "1"), 21);
+        market.follow(&names(&["B", "C"]), &[], 30);
+        let snapshot = market.snapshot(40, "", 0, None);
+        let shown: Vec<_> =
+            snapshot.tickers.iter().map(|t| (t.symbol.as_str(), t.trades)).collect();
+        assert_eq!(shown, [("B", 1), ("C", 0)]);
+        let since: Vec<_> = snapshot.tickers.iter().map(|t| t.wanted_since_ms).collect();
+        assert_eq!(since, [Some(10), Some(30)]);
+    }
+
+    #[test]
+    fn the_rate_is_that_of_the_last_seconds() {
+        let mut market = Market::new(0);
+        for second in 0..20 {
+            market.counts.written = if second < 10 { second * 100 } else { 1000 };
+            let rate = market
+                .snapshot(i64::try_from(second).unwrap() * 1000, "", 0, None)
+                .trades_per_second;
+            match second {
+                1..=9 => assert!((rate - 100.0).abs() < 1e-9, "{second}: {rate}"),
+                16.. => assert!(rate.abs() < 1e-9, "{second}: {rate}"),
+                _ => {}
+            }
+        }
+    }
+}
