@@ -78,9 +78,11 @@ impl LiveData {
         self.recording.slot.latest()
     }
 
-    /// The history, for the length of one function.
+    /// The history up to now, for the length of one function.
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.remember(&self.latest().tickers);
+        history
     }
 
     /// How many connections follow the events.
@@ -100,7 +102,8 @@ impl LiveData {
     /// Looks at the writer's snapshot, remembers it, and tells who listens.
     fn sample(&self) {
         let snapshot = self.latest();
-        self.history().remember(&snapshot.tickers);
+        // Remembers what is new.
+        drop(self.history());
         let before = Arc::clone(&self.updates.borrow());
         let change = (self.followers() > 0)
             .then(|| status::change(&before.snapshot, &snapshot, &self.recording, now_ms()))
