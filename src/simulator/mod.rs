@@ -4,7 +4,7 @@
 //! drive the recorder with it, faults included. A [`Simulator`] is a thread that listens, and a
 //! thread for each of up to 64 clients.
 //!
-//! It must not use the recorder's own reading of Finnhub's messages (the room `wire`): what it
+//! It must not use the recorder's own reading of Finnhub's messages (`protocol::message`): what it
 //! sends is spelled by hand in `encode`, so that a shared mistake cannot hide.
 //!
 //! - `simulate`: the subcommand
@@ -36,60 +36,14 @@ pub use simulate::simulate;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crate::error::Error;
+use crate::error::{Error, cannot_go_on};
 
 /// More trades a second and symbol than this are not made.
 pub const MOST_TRADES_PER_SECOND: f64 = 100_000.0;
-
-/// Why the simulator could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// The address cannot be listened on, or the system gives no thread for it.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, #[source] io::Error),
-    /// The rate is negative, too high or not a number.
-    #[error("cannot make {0} trades a second; choose a rate from 0 to {MOST_TRADES_PER_SECOND}")]
-    Rate(f64),
-    /// The replay's speed is not above 0.
-    #[error("cannot replay at speed {0}; choose one above 0, such as 1")]
-    Speed(f64),
-    /// The recording cannot be opened or read.
-    #[error("cannot replay {}: {source}", path.display())]
-    ReplayFile {
-        /// The recording.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The recording's header lacks a column.
-    #[error("cannot replay {}: its header has no column {missing}", path.display())]
-    ReplayColumn {
-        /// The recording.
-        path: PathBuf,
-        /// The missing column's name.
-        missing: &'static str,
-    },
-}
-
-impl From<SimulatorError> for Error {
-    fn from(error: SimulatorError) -> Self {
-        let said = error.to_string();
-        match error {
-            SimulatorError::Rate(_) | SimulatorError::Speed(_) => Self::Usage(said),
-            SimulatorError::Listen(..) => Self::CannotGoOn(format!(
-                "{said}; give another --listen, such as 127.0.0.1:0 for any free port"
-            )),
-            SimulatorError::ReplayFile { .. } | SimulatorError::ReplayColumn { .. } => {
-                Self::CannotGoOn(format!("{said}; check --replay"))
-            }
-        }
-    }
-}
 
 /// A running simulated server. Dropped, it ends.
 #[derive(Debug)]
@@ -105,7 +59,7 @@ impl Simulator {
     /// # Errors
     /// When an option makes no sense, the recording to replay cannot be read, the address cannot
     /// be listened on, or the system gives no thread.
-    pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, SimulatorError> {
+    pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let hub = server::Hub::new(options, Arc::clone(&stop))?;
         let start = || {
@@ -116,14 +70,17 @@ impl Simulator {
             let thread = thread::Builder::new().name(String::from("simulator")).spawn(serve)?;
             Ok(Self { address, stop, thread: Some(thread) })
         };
-        start().map_err(|source| SimulatorError::Listen(address, source))
+        let advice = "give another --listen, such as 127.0.0.1:0 for any free port";
+        start().map_err(|error: io::Error| {
+            cannot_go_on(format_args!("cannot listen on {address}: {error}; {advice}"))
+        })
     }
 
     /// The market of `--demo`: another one each time, for this process alone.
     ///
     /// # Errors
     /// When no port of 127.0.0.1 can be listened on, or the system gives no thread.
-    pub fn demo() -> Result<Self, SimulatorError> {
+    pub fn demo() -> Result<Self, Error> {
         let options = SimulatorOptions { seed: fastrand::u64(..), ..SimulatorOptions::default() };
         Self::start((Ipv4Addr::LOCALHOST, 0).into(), options)
     }

@@ -2,8 +2,9 @@
 
 use super::broadcast::Broadcast;
 use super::client;
-use super::replay::Recording;
-use super::{MOST_TRADES_PER_SECOND, SimulatorError, SimulatorOptions};
+use super::replay::Playback;
+use super::{MOST_TRADES_PER_SECOND, SimulatorOptions};
+use crate::error::Error;
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use std::borrow::Cow;
 use std::io;
@@ -36,17 +37,19 @@ pub(super) struct Hub {
 
 impl Hub {
     /// Checks the options and opens the recording, if there is one.
-    pub(super) fn new(
-        mut options: SimulatorOptions,
-        stop: Arc<AtomicBool>,
-    ) -> Result<Self, SimulatorError> {
+    ///
+    /// # Errors
+    /// When the rate makes no sense, or the recording cannot be replayed.
+    pub(super) fn new(mut options: SimulatorOptions, stop: Arc<AtomicBool>) -> Result<Self, Error> {
         let rate = options.trades_per_second;
         if !(0.0..=MOST_TRADES_PER_SECOND).contains(&rate) {
-            return Err(SimulatorError::Rate(rate));
+            return Err(Error::Usage(format!(
+                "cannot make {rate} trades a second; choose a rate from 0 to {MOST_TRADES_PER_SECOND}"
+            )));
         }
         options.ping_every = options.ping_every.max(SHORTEST_PING_INTERVAL);
-        let recording = options.replay.clone().map(Recording::open).transpose()?;
-        let broadcast = Mutex::new(Broadcast::new(&options, recording));
+        let playback = options.replay.clone().map(Playback::open).transpose()?;
+        let broadcast = Mutex::new(Broadcast::new(&options, playback));
         Ok(Self { options, started: Instant::now(), stop, broadcast })
     }
 

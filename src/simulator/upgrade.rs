@@ -9,7 +9,7 @@ use std::io;
 use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
+use tungstenite::handshake::server::{Request, Response};
 use tungstenite::http::{StatusCode, Uri};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, WebSocket, accept_hdr_with_config};
@@ -49,7 +49,16 @@ pub(super) fn upgrade(
         .write_buffer_size(WRITE_AT_BYTES)
         .max_message_size(Some(LONGEST_REQUEST_BYTES))
         .max_frame_size(Some(LONGEST_REQUEST_BYTES));
-    let gate = Gate { refusal: plan.handshake_refusal() };
+    let refusal = plan.handshake_refusal();
+    // Let in is who the real server would let in: anyone with a token.
+    #[expect(clippy::result_large_err, reason = "the library's own callback")]
+    let gate = move |request: &Request, response: Response| {
+        let missing = (!has_token(request.uri())).then_some(StatusCode::UNAUTHORIZED);
+        let Some(status) = refusal.or(missing) else { return Ok(response) };
+        let refusal = Response::builder().status(status);
+        let refusal = refusal.header("content-length", "0").header("connection", "close");
+        Err(refusal.body(None).expect("a status and two plain headers"))
+    };
     let mut result = accept_hdr_with_config(stream, gate, Some(config));
     let is_late = || connected.elapsed() >= delay + UPGRADE_DEADLINE || hub.is_stopping();
     loop {
@@ -61,21 +70,6 @@ pub(super) fn upgrade(
             // The error's own text could hold the URL, and with it a key.
             Err(_) => return Err("not upgraded to a WebSocket"),
         }
-    }
-}
-
-/// Lets in whom the real server would let in: anyone with a token.
-struct Gate {
-    refusal: Option<StatusCode>,
-}
-
-impl Callback for Gate {
-    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        let missing = (!has_token(request.uri())).then_some(StatusCode::UNAUTHORIZED);
-        let Some(status) = self.refusal.or(missing) else { return Ok(response) };
-        let refusal = Response::builder().status(status);
-        let refusal = refusal.header("content-length", "0").header("connection", "close");
-        Err(refusal.body(None).expect("a status and two plain headers"))
     }
 }
 
