@@ -219,7 +219,7 @@ fn take_lock(options: &ShipOptions) -> Result<File, ShipError> {
             return Err(ShipError::InUse { file, name, holder });
         }
     }
-    // For the words of the next one only; the lock is what counts.
+    // Only for the next one's error message; the lock is what counts.
     let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     Ok(lock)
 }
