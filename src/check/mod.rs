@@ -43,7 +43,7 @@ pub struct CheckArguments {
 /// Tries everything, and writes one line for each step to `out`. Answers whether all is well.
 ///
 /// # Errors
-/// When the words of the command line make no sense, as they would for a recording.
+/// When an argument makes no sense, as it would for a recording.
 pub fn run(
     CheckArguments { tickers, files }: CheckArguments,
     out: &mut dyn Write,

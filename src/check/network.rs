@@ -113,9 +113,9 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
 #[derive(Default)]
 struct Heard {
     pong: bool,
-    /// The first trade or ping, in words, and how long it took.
+    /// The first trade or ping, as text, and how long it took.
     sign: Option<(String, Duration)>,
-    /// What the server refuses, each in its words.
+    /// What the server refuses, as it says so.
     errors: Vec<String>,
 }
 

@@ -76,7 +76,7 @@ impl Instrument {
         -(1.0 - self.rng.f64()).ln() / rate
     }
 
-    /// Whether chance strikes, `per_cent` times in a hundred.
+    /// True `per_cent` times in a hundred.
     fn chance(&mut self, per_cent: u8) -> bool {
         self.rng.u8(0..100) < per_cent
     }

@@ -95,7 +95,7 @@ impl Simulator {
         Arc::clone(&self.stop)
     }
 
-    /// Waits until it has been stopped and has said goodbye to every client, which takes a tenth
+    /// Waits until it has been stopped and has closed every connection, which takes a tenth
     /// of a second, or one when a client does not read.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, StyledStr};
+use clap::builder::StyledStr;
 use clap::{Args, ValueEnum};
 
 use super::faults::{ENDING_AFTER, Fault};
@@ -31,7 +31,7 @@ pub struct SimulatorOptions {
     pub replay: Option<Replay>,
 
     /// What goes wrong on purpose (see below)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = fault)]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_possible_values = true)]
     pub faults: Vec<Fault>,
 
     /// Symbols that a connection may subscribe to; the free plan has 50
@@ -96,12 +96,9 @@ pub struct Replay {
     pub speed: f64,
 }
 
-fn faults() -> impl Iterator<Item = PossibleValue> {
-    Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value)
-}
-
 /// What `simulate --help` ends with.
 pub(crate) fn faults_help() -> StyledStr {
+    let faults = || Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let width = faults().map(|fault| fault.get_name().len()).max().unwrap_or_default();
     let lines = faults().map(|fault| {
         let help = fault.get_help().map(ToString::to_string).unwrap_or_default();
@@ -109,13 +106,6 @@ pub(crate) fn faults_help() -> StyledStr {
     });
     let lines: String = lines.collect();
     format!("Faults:\n{lines}\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
-}
-
-fn fault(given: &str) -> Result<Fault, String> {
-    Fault::from_str(given.trim(), false).map_err(|_| {
-        let names: Vec<String> = faults().map(|fault| fault.get_name().to_owned()).collect();
-        format!("there are {}", names.join(", "))
-    })
 }
 
 fn at_least_one(given: &str) -> Result<usize, String> {

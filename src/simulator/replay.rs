@@ -176,38 +176,22 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    const LONG_AFTER: Duration = Duration::from_secs(1_000_000);
-
-    fn recording(text: &str, speed: f64) -> Result<Playback, Error> {
+    fn playback(text: &str, speed: f64) -> Result<Playback, Error> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         Playback::open(Replay { path: file.path().to_owned(), speed })
     }
 
-    fn elements(recording: &mut Playback, elapsed: Duration) -> Vec<String> {
-        std::iter::from_fn(|| recording.next_due(elapsed)).map(|trade| trade.element).collect()
-    }
-
-    #[test]
-    fn digits_and_conditions_are_passed_on_as_they_stand() {
-        let text = "ticker,price,volume,timestamp_ms,received_ms,conditions\n\
-                    AAPL,100.10,5,1700000000000,1700000000050,1;12\n\
-                    \"IC MARKETS:1\",1e-07,0,1700000000001,1700000000050,\n";
-        assert_eq!(
-            elements(&mut recording(text, 1.0).unwrap(), LONG_AFTER),
-            [
-                r#"{"c":["1","12"],"p":100.10,"s":"AAPL","t":1700000000000,"v":5}"#,
-                r#"{"c":null,"p":1e-07,"s":"IC MARKETS:1","t":1700000000001,"v":0}"#,
-            ]
-        );
+    fn due(playback: &mut Playback, elapsed: Duration) -> usize {
+        std::iter::from_fn(|| playback.next_due(elapsed)).count()
     }
 
     #[test]
     fn rows_keep_their_spacing_divided_by_the_speed() {
         let text = "received_ms,volume,price,ticker\n\
                     1000,1,1,A\n1500,2,1,A\n1400,3,1,A\n3000,4,1,A\n";
-        let mut recording = recording(text, 2.0).unwrap();
-        let mut due = |ms| elements(&mut recording, Duration::from_millis(ms)).len();
+        let mut playback = playback(text, 2.0).unwrap();
+        let mut due = |ms| due(&mut playback, Duration::from_millis(ms));
         assert_eq!(due(0), 1);
         assert_eq!(due(249), 0);
         assert_eq!(due(250), 2, "one that ran back comes with the one before it");
@@ -220,24 +204,15 @@ mod tests {
     fn bad_rows_are_skipped_and_counted() {
         let text = "ticker,price,volume,timestamp_ms\n\
                     A,1.0,1,1000\nA,NaN,1,1000\nA,1.0,1,soon\n,1,1,1000\nA,2.0\nA,3.0,1,1001\nA,4";
-        let mut recording = recording(text, 1.0).unwrap();
-        assert_eq!(elements(&mut recording, LONG_AFTER).len(), 2);
-        assert_eq!((recording.played, recording.skipped), (2, 5));
-    }
-
-    #[test]
-    fn a_stray_quote_costs_its_own_row() {
-        let mut text = String::from("ticker,price,volume,timestamp_ms\nA,1,1,1000\n\"B,1,1,1000\n");
-        text.push_str(&"C,1,1,1000\n".repeat(200_000));
-        let mut recording = recording(&text, 1.0).unwrap();
-        assert_eq!(elements(&mut recording, LONG_AFTER).len(), 200_001);
-        assert_eq!((recording.played, recording.skipped), (200_001, 1));
+        let mut playback = playback(text, 1.0).unwrap();
+        assert_eq!(due(&mut playback, Duration::from_secs(1000)), 2);
+        assert_eq!((playback.played, playback.skipped), (2, 5));
     }
 
     #[test]
     fn what_cannot_be_played_is_said_at_the_start() {
         fn check(text: &str, speed: f64, expected: &str) {
-            let message = recording(text, speed).unwrap_err().to_string();
+            let message = playback(text, speed).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
         check("ticker,price\n", 1.0, "volume");

@@ -94,7 +94,7 @@ impl Hub {
                             Err(error) => log::warn!("simulator: no thread for a client: {error}"),
                         }
                     }
-                    // Nobody, a client gone again, or no free descriptor: all pass.
+                    // No client, one that is gone again, or no free descriptor: each may pass.
                     Err(error) => {
                         let nobody = error.kind() == io::ErrorKind::WouldBlock;
                         failures = if nobody { 0 } else { failures + 1 };
