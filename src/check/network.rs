@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ALWAYS_TRADES, Steps};
+use super::steps::Steps;
 use crate::clock::now_ms;
 use crate::error::printable;
 use crate::feed::{
@@ -15,6 +15,9 @@ use crate::feed::{
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
 use crate::status::market_hours::{MarketState, human_duration, is_us_stock, us_market};
+
+/// Trades day and night, at the weekend too.
+pub(super) const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
 
 /// How long a trade or a ping is waited for.
 const DATA_WITHIN: Duration = Duration::from_secs(10);

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use log::warn;
 
-use super::ShipOptions;
 use super::error::ShipError;
+use super::options::ShipOptions;
 use super::position::{Label, Position};
 use super::signals::Signals;
 use super::source::{FileId, Source, id_at};

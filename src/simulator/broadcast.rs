@@ -3,8 +3,9 @@
 //! Any client's thread calls it, under the hub's lock; who has taken everything makes the next
 //! trades that are due. Nothing waits here, and time is an argument.
 
-use super::SimulatorOptions;
-use super::market::{Market, Trade};
+use super::encode::Trade;
+use super::market::Market;
+use super::options::SimulatorOptions;
 use super::replay::Playback;
 use crate::clock::now_ms;
 use std::collections::{HashMap, VecDeque};

@@ -3,10 +3,10 @@
 //! Each has a thread of its own, which may wait for its socket: for what it sends a bounded time,
 //! for what it reads not at all.
 
-use super::encode::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
-use super::faults::{Fault, FaultPlan};
-use super::market::Trade;
-use super::server::{Hub, REST};
+use super::encode::{PING, TOO_MANY_SYMBOLS, Trade, invalid_symbol, trade_message};
+use super::faults::FaultPlan;
+use super::hub::{Hub, REST};
+use super::options::Fault;
 use super::upgrade::upgrade;
 use serde::Deserialize;
 use socket2::SockRef;

@@ -4,6 +4,7 @@
 //! hide behind the same mistake in the other. Pure text, any thread, no clock and no I/O.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Finnhub's own keep-alive, a text message and not a WebSocket ping.
 pub(super) const PING: &str = r#"{"type":"ping"}"#;
@@ -21,6 +22,16 @@ pub(super) fn invalid_symbol(symbol: &str) -> String {
 /// A trade message of elements that are already spelled.
 pub(super) fn trade_message(elements: &[&str]) -> String {
     format!(r#"{{"data":[{}],"type":"trade"}}"#, elements.join(","))
+}
+
+/// One trade on its way to the clients, simulated or replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trade {
+    pub(super) symbol: Arc<str>,
+    /// The trade as it stands in a message.
+    pub(super) element: String,
+    /// When it arrived, UNIX milliseconds: trades that share it may go out in one message.
+    pub(super) instant_ms: i64,
 }
 
 /// A trade's element as Finnhub orders it, keys alphabetical, of parts that are JSON already:

@@ -3,8 +3,7 @@
 //! A rule: no I/O and no clock, the time is an argument, and everything random comes from the
 //! seed. The same seed and symbol give the same trades, whatever else is subscribed.
 
-use super::encode::{decimal, json_string, trade_element};
-use super::market::Trade;
+use super::encode::{Trade, decimal, json_string, trade_element};
 use super::names::{Kind, hash, price_decimals, start_price};
 use std::sync::Arc;
 

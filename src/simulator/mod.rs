@@ -9,7 +9,7 @@
 //!
 //! - `simulate`: the subcommand
 //! - `options`: what it can be asked to do
-//! - `server`: the listening thread
+//! - `server`: the listening thread; `hub`: what it shares with those of its clients
 //! - `upgrade`, `client`: one connection: who is let in, requests, bounded sending, end
 //! - `faults`: what goes wrong on purpose, and when
 //! - `broadcast`: the trades on their way to the clients
@@ -20,6 +20,7 @@ mod broadcast;
 mod client;
 mod encode;
 mod faults;
+mod hub;
 mod instrument;
 mod market;
 mod names;
@@ -29,9 +30,9 @@ mod server;
 mod simulate;
 mod upgrade;
 
-pub use faults::{Fault, SLOW_UPGRADE};
+pub use faults::SLOW_UPGRADE;
 pub(crate) use options::faults_help;
-pub use options::{Replay, SimulatorOptions};
+pub use options::{Fault, Replay, SimulatorOptions};
 pub use simulate::simulate;
 
 use std::io;
@@ -41,9 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, cannot_go_on};
-
-/// More trades a second and symbol than this are not made.
-pub const MOST_TRADES_PER_SECOND: f64 = 100_000.0;
+use hub::Hub;
 
 /// A running simulated server. Dropped, it ends.
 #[derive(Debug)]
@@ -61,12 +60,12 @@ impl Simulator {
     /// be listened on, or the system gives no thread.
     pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
-        let hub = server::Hub::new(options, Arc::clone(&stop))?;
+        let hub = Hub::new(options, Arc::clone(&stop))?;
         let start = || {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
-            let serve = move || hub.serve(&listener);
+            let serve = move || server::serve(&hub, &listener);
             let thread = thread::Builder::new().name(String::from("simulator")).spawn(serve)?;
             Ok(Self { address, stop, thread: Some(thread) })
         };

@@ -9,10 +9,13 @@ use std::time::Duration;
 use clap::builder::StyledStr;
 use clap::{Args, ValueEnum};
 
-use super::faults::{ENDING_AFTER, Fault};
-
 /// A ping interval longer than this would not be one.
 const LONGEST_PING_SECONDS: f64 = 86_400.0;
+
+/// How long after its first subscription a connection comes to its end by `reset`, `stall` or
+/// `cut`: long enough to see trades flow and short enough to watch a reconnect. The same again on
+/// every new connection.
+pub(super) const ENDING_AFTER: Range<Duration> = Duration::from_secs(5)..Duration::from_secs(15);
 
 /// What the simulated server does.
 #[derive(Clone, Debug, Args)]
@@ -94,6 +97,32 @@ pub struct Replay {
         requires = "replay"
     )]
     pub speed: f64,
+}
+
+/// Something that a real server was seen to do wrong. Its name and its help on the command line
+/// are those that stand here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// TCP reset, 5 to 15 s after subscribing
+    Reset,
+    /// nothing sent any more 5 to 15 s after subscribing, not even pongs
+    Stall,
+    /// closed about 1 s after subscribing
+    Kick,
+    /// every third symbol answered with `Invalid symbol`
+    Refuse,
+    /// now and then no JSON, or elements that are no trades
+    Garbage,
+    /// closed inside a frame, 5 to 15 s after subscribing
+    Cut,
+    /// pings but no trades
+    PingsOnly,
+    /// HTTP 401 at the handshake
+    Unauthorized,
+    /// HTTP 429 at the handshake
+    TooMany,
+    /// the upgrade takes 5 s
+    Slow,
 }
 
 /// What `simulate --help` ends with.

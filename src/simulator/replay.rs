@@ -4,9 +4,8 @@
 //! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
 //! has passed since the replay began.
 
-use super::Replay;
-use super::encode::{json_string, trade_element};
-use super::market::Trade;
+use super::encode::{Trade, json_string, trade_element};
+use super::options::Replay;
 use crate::error::{Error, cannot_go_on};
 use crate::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;

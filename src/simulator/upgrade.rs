@@ -3,8 +3,9 @@
 //! Runs on the client's thread, for a bounded time. It must not log or keep the request's URL: it
 //! holds a client's token, which may be somebody's real key.
 
-use super::faults::{Fault, FaultPlan, SLOW_UPGRADE};
-use super::server::{Hub, REST};
+use super::faults::{FaultPlan, SLOW_UPGRADE};
+use super::hub::{Hub, REST};
+use super::options::Fault;
 use std::io;
 use std::net::TcpStream;
 use std::thread::sleep;
