@@ -212,8 +212,11 @@ fn pings_come_without_any_subscription() {
 #[test]
 fn a_missing_or_empty_token_is_answered_with_401() {
     let simulator = RunningSimulator::start(fast_options());
-    for path in ["/", "/?token="] {
-        assert_eq!(refused_status(&simulator, path), 401);
+    for path in ["/", "/?token=", "/?mytoken=abc"] {
+        assert_eq!(refused_status(&simulator, path), 401, "{path}");
+    }
+    for path in ["/?token=abc", "/?x=1&token=abc"] {
+        assert!(Client::connect(simulator.address, path).is_ok(), "{path}");
     }
 }
 
@@ -466,7 +469,8 @@ mod replay {
              MSFT,1,1,1700000000000,1700000000100,\n\
              AAPL,1e-07,0,1699999999999,1700000000100,\n\
              torn,1\n\
-             AAPL,3.000,0.00008,1700000000002,1700000060100,\n",
+             \"A\"PL,1,1,1700000000000,1700000000100,\n\
+             \"AAPL\",3.000,0.00008,1700000000002,1700000060100,\n",
             1000.0,
         );
         let mut client = simulator.client();

@@ -5,6 +5,7 @@
 //! key would interrupt it.
 
 mod network;
+mod steps;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -21,13 +22,8 @@ use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
 use crate::recorder::{self, Destination, OpenError};
 use crate::text::file_size;
-use network::try_network;
-
-/// Trades day and night, at the weekend too.
-const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
-
-/// Width of the steps' names, so that what is said of them begins in one column.
-const NAME_WIDTH: usize = 11;
+use network::{ALWAYS_TRADES, try_network};
+use steps::Steps;
 
 /// What is to be tried.
 #[derive(Debug, Args)]
@@ -43,7 +39,7 @@ pub struct CheckArguments {
 /// Tries everything, and writes one line for each step to `out`. Answers whether all is well.
 ///
 /// # Errors
-/// When the words of the command line make no sense, as they would for a recording.
+/// When an argument makes no sense, as it would for a recording.
 pub fn run(
     CheckArguments { tickers, files }: CheckArguments,
     out: &mut dyn Write,
@@ -63,42 +59,13 @@ pub fn run(
         Destination::File(csv) => Some(recorder::try_out(csv)),
         Destination::StandardOutput { coverage } => coverage.as_deref().map(recorder::try_ledger),
     };
-    let mut steps = Steps { out, all_well: true };
+    let mut steps = Steps::new(out);
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
     let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
     let columns = files.columns();
     try_files(&mut steps, &destination, files.log_file(), &columns, simulated, recording.as_ref());
     Ok(steps.all_well)
-}
-
-/// The lines said so far.
-struct Steps<'a> {
-    out: &'a mut dyn Write,
-    all_well: bool,
-}
-
-impl Steps<'_> {
-    fn line(&mut self, mark: char, name: &str, text: &dyn Display) {
-        // With nobody to read the lines, the exit code still says whether all is well.
-        let _ = writeln!(self.out, "{mark} {name:<NAME_WIDTH$}  {text}");
-        let _ = self.out.flush();
-    }
-
-    fn passed(&mut self, name: &str, text: impl Display) {
-        self.line('✓', name, &text);
-    }
-
-    fn failed(&mut self, name: &str, text: impl Display) {
-        self.all_well = false;
-        self.line('✗', name, &text);
-    }
-
-    fn skipped(&mut self, names: &[&str], why: &str) {
-        for name in names {
-            self.line('-', name, &format_args!("skipped: {why}"));
-        }
-    }
 }
 
 fn try_key(steps: &mut Steps<'_>) -> Option<ApiKey> {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ALWAYS_TRADES, Steps};
+use super::steps::Steps;
 use crate::clock::now_ms;
 use crate::feed::{
     ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
@@ -15,6 +15,9 @@ use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
 use crate::status::market_hours::{MarketState, is_us_stock, us_market};
 use crate::text::{human_duration, printable};
+
+/// Trades day and night, at the weekend too.
+pub(super) const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
 
 /// How long a trade or a ping is waited for.
 const DATA_WITHIN: Duration = Duration::from_secs(10);
@@ -112,9 +115,9 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
 #[derive(Default)]
 struct Heard {
     pong: bool,
-    /// The first trade or ping, in words, and how long it took.
+    /// The first trade or ping, as text, and how long it took.
     sign: Option<(String, Duration)>,
-    /// What the server refuses, each in its words.
+    /// What the server refuses, as it says so.
     errors: Vec<String>,
 }
 

@@ -229,6 +229,18 @@ pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenErr
     })
 }
 
+/// Whether a recorder, or the compressor, holds `file`. To find out, the lock is shared for an
+/// instant, which a recorder that starts just then waits out.
+pub(crate) fn is_locked(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => true,
+        // Closing the file would free it too, but only after hours of reading.
+        Ok(()) => file.unlock().is_err(),
+        // A file system without locks cannot tell.
+        Err(TryLockError::Error(_)) => false,
+    }
+}
+
 /// Tries a lock until it is clear that its holder does more than to look.
 pub(super) fn try_lock_for_a_moment(
     mut try_lock: impl FnMut() -> Result<(), TryLockError>,

@@ -29,6 +29,7 @@ pub(crate) use disk::sync_directory;
 pub use error::OpenError;
 pub use header::header;
 pub use ledger::{belongs_to_recording, ledger_path, recording_of_ledger};
+pub(crate) use lock_file::is_locked;
 pub use lock_file::{Synced, read_synced};
 pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};

@@ -2,7 +2,7 @@
 //!
 //! Main thread. CMD must never take a part of a batch for the whole: end of file comes only behind
 //! the last row, and where the pipe has room for all of it, the batch is complete before CMD starts.
-//! Whoever is to be stopped is killed first.
+//! A CMD that is to end early is killed before its pipe is closed.
 
 use std::env;
 use std::ffi::{OsStr, OsString};

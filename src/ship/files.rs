@@ -11,11 +11,11 @@ use std::path::Path;
 
 use log::warn;
 
-use super::ShipOptions;
 use super::error::ShipError;
+use super::options::ShipOptions;
 use super::position::{Label, Position};
 use super::signals::Signals;
-use super::source::{FileId, Found, Source, id_at};
+use super::source::{FileId, Source, id_at};
 use crate::recorder::{closed_label, compressed_name};
 
 /// The files that are there.
@@ -67,17 +67,17 @@ impl<'o> Files<'o> {
             let others = closed.iter().rev().cloned().map(Some);
             for place in [position.file.clone(), None].into_iter().chain(others) {
                 let Some(mut source) = self.open(place.as_ref())? else { continue };
-                match source.has(&mark)? {
-                    Found::Same => {
+                match source.has(&mark) {
+                    Ok(true) => {
                         self.known.extend(place.clone());
                         position.enter(place);
                         return Ok(Some(source));
                     }
-                    Found::OtherFile => {}
-                    Found::Shorter(length) => {
-                        let (file, offset) = (source.path, mark.offset);
-                        shorter.get_or_insert(ShipError::Shorter { file, length, offset });
+                    Ok(false) => {}
+                    Err(error @ ShipError::Shorter { .. }) => {
+                        shorter.get_or_insert(error);
                     }
+                    Err(error) => return Err(error),
                 }
             }
             // A file that was closed meanwhile may be the one.

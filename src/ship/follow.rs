@@ -12,11 +12,11 @@ use memchr::memchr;
 use super::command::Batch;
 use super::error::ShipError;
 use super::files::Files;
+use super::options::{From, ShipOptions};
 use super::position::{Fingerprint, MARK_BYTES, Mark, Position, replace};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
-use super::source::{Found, PIECE, Reach, Source, columns};
-use super::{From, ShipOptions};
+use super::source::{PIECE, Reach, Source, columns};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
 use crate::text::counted;
@@ -30,7 +30,7 @@ pub(super) enum Look {
     Batch,
     /// Nothing yet; the next look is due then.
     Nothing(Instant),
-    /// In a hurry: everything is shipped.
+    /// Everything is shipped, and no more is waited for.
     End,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Follower<'o> {
     piece: Vec<u8>,
     /// When a row behind the last batch was seen for the first time.
     seen: Option<Instant>,
-    /// How long the live file was when its end was reached in a hurry for the first time.
+    /// With `--once`: how long the live file was when its end was reached for the first time.
     end: Option<u64>,
 }
 
@@ -63,11 +63,10 @@ impl<'o> Follower<'o> {
         position: Option<Position>,
     ) -> Result<Self, ShipError> {
         let from_now = position.is_none() && options.from == Some(From::Now);
-        let position = position.map_or_else(Position::begin, Ok);
         let mut follower = Self {
             options,
             files,
-            position: position.map_err(ShipError::read(Path::new("/dev/urandom")))?,
+            position: position.unwrap_or_else(Position::begin),
             saved: String::new(),
             source: None,
             reach: Reach::default(),
@@ -102,11 +101,11 @@ impl<'o> Follower<'o> {
         Ok(())
     }
 
-    /// Looks for the next batch; in a `hurry` it waits for no further rows.
+    /// Looks for the next batch; with `once` it waits for no further rows.
     ///
     /// # Errors
     /// When a file is missing, or is shorter or other than it was; when a stop comes.
-    pub(super) fn look(&mut self, hurry: bool) -> Result<Look, ShipError> {
+    pub(super) fn look(&mut self, once: bool) -> Result<Look, ShipError> {
         if self.files.have_changed() {
             self.files.note_new(&mut self.position, self.source.as_mut())?;
         }
@@ -121,17 +120,17 @@ impl<'o> Follower<'o> {
                 }
                 if self.rows.count > 0 {
                     let due = self.seen.unwrap_or(now) + self.options.batch_wait;
-                    let ready = self.rows.full || hurry || closed || due <= now;
+                    let ready = self.rows.full || once || closed || due <= now;
                     let wait = || Look::Nothing(due.min(now + LOOK_EVERY));
                     return Ok(if ready { Look::Batch } else { wait() });
                 }
                 if !closed {
-                    let all = hurry && limit >= *self.end.get_or_insert(length);
+                    let all = once && limit >= *self.end.get_or_insert(length);
                     return Ok(if all { Look::End } else { nothing });
                 }
             }
             if !self.next_file()? {
-                return Ok(if hurry { Look::End } else { nothing });
+                return Ok(if once { Look::End } else { nothing });
             }
         }
     }
@@ -146,7 +145,7 @@ impl<'o> Follower<'o> {
         let start = self.position.mark.offset.max(source.header.len() as u64);
         let offset = self.position.known_by().offset;
         if length < offset {
-            return Err(ShipError::Shorter { file: source.path.clone(), length, offset });
+            return Err(source.shorter(length, offset));
         }
         if let Some((end, rows)) = self.position.batch {
             // The one that was under way before a restart; its end has been looked at.
@@ -206,7 +205,7 @@ impl<'o> Follower<'o> {
         let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {
             return Ok(());
         };
-        if !self.reach.closed && source.has(&mark)? != Found::Same {
+        if !self.reach.closed && !source.has(&mark)? {
             return Err(ShipError::Changed { file: source.path.clone(), offset: mark.offset });
         }
         let bytes = self.rows.batch();

@@ -1,32 +1,30 @@
 //! `ship`: brings a recording, batch by batch, to a command of the user's, and loses nothing.
 //!
 //! Main thread alone, until everything is shipped or a signal comes. The recording is only read;
-//! the files written are the position and its lock. In reading order: `follow` finds the next rows
-//! (`files`: in which file; `source`: one file, and how far it may be
-//! read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
+//! the files written are the position and its lock. In reading order: `options` is what is asked
+//! for, `follow` finds the next rows (`files`: in which file; `source`: one file, and how far it may
+//! be read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
 //! `progress` tells.
 
 mod command;
 mod error;
 mod files;
 mod follow;
+mod options;
 mod position;
 mod progress;
 mod rows;
 mod signals;
 mod source;
 
-use std::ffi::OsString;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use clap::Args;
 use log::info;
 
 use crate::clock::now_ms;
-use crate::config::values;
 use crate::error::Error;
 use crate::feed::{Backoff, Next, Outcome};
 use crate::logging;
@@ -35,135 +33,11 @@ use crate::text::counted;
 use error::ShipError;
 use files::Files;
 use follow::{Follower, Look};
+use options::DAMAGED;
+pub use options::ShipOptions;
 use position::Position;
 use progress::Progress;
 use signals::Signals;
-
-/// Stands in the name of a position that was moved aside, before the time.
-const DAMAGED: &str = ".damaged-";
-
-/// More rows or bytes in a batch would not be one.
-const MOST_ROWS: u64 = 10_000_000;
-const MOST_BYTES: usize = 1 << 30;
-
-/// A file name has at most 255 bytes, and the recording's own name is part of it.
-const LONGEST_NAME: usize = 64;
-
-/// The largest batch.
-#[derive(Debug, Clone, Copy, Args)]
-pub struct Limits {
-    /// Rows in a batch at most
-    #[arg(long = "batch-rows", value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=MOST_ROWS))]
-    pub rows: u64,
-
-    /// Bytes in a batch at most; a longer row goes alone
-    #[arg(long = "batch-bytes", value_name = "SIZE", default_value = "1MiB", value_parser = size)]
-    pub bytes: usize,
-}
-
-/// Where the first start begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum From {
-    /// With the first row there is.
-    Start,
-    /// With the rows that come from now on.
-    Now,
-}
-
-/// What is asked for.
-#[derive(Debug, Clone, Args)]
-pub struct ShipOptions {
-    /// The recording, as its --out names it
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-
-    /// Whose place in the recording it is; others have other names
-    #[arg(long, value_name = "NAME", value_parser = checked_name)]
-    pub name: String,
-
-    /// Where the first start begins: with the first row, or with those from now on
-    #[arg(long, value_name = "start|now")]
-    pub from: Option<From>,
-
-    /// End with the last row that is there
-    #[arg(long)]
-    pub once: bool,
-
-    /// Begin each batch with the file's header
-    #[arg(long)]
-    pub header: bool,
-
-    /// Go on without files that were removed before they were shipped
-    #[arg(long)]
-    pub skip_missing: bool,
-
-    /// The largest batch.
-    #[command(flatten)]
-    pub limits: Limits,
-
-    /// A batch is sent at the latest this long after its first row came
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::interval)]
-    pub batch_wait: Duration,
-
-    /// How long CMD may take for a batch; then it is killed
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = values::interval)]
-    pub timeout: Duration,
-
-    /// The command, without a shell, and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
-    pub command: Vec<OsString>,
-}
-
-fn checked_name(given: &str) -> Result<String, String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    // Names of files that stand beside the position.
-    let taken = [".lock", ".new"].iter().any(|ending| given.ends_with(ending));
-    let fits = (1..=LONGEST_NAME).contains(&given.len()) && given.chars().all(allowed);
-    if fits && !taken && !given.contains(DAMAGED) {
-        return Ok(given.to_owned());
-    }
-    Err(format!(
-        "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock or .new"
-    ))
-}
-
-fn size(given: &str) -> Result<usize, String> {
-    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &given[digits.len()..] {
-        "" | "B" => Some(1),
-        "kB" | "KB" => Some(1_000),
-        "KiB" => Some(1 << 10),
-        "MB" => Some(1_000_000),
-        "MiB" => Some(1 << 20),
-        _ => None,
-    };
-    let bytes = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    bytes
-        .filter(|bytes| (1..=MOST_BYTES).contains(bytes))
-        .ok_or_else(|| "give a size like 1MiB, 512KiB or 100000, up to 1024MiB".to_owned())
-}
-
-impl ShipOptions {
-    /// `op1.csv.ship-NAME`.
-    fn position_path(&self) -> PathBuf {
-        self.beside("")
-    }
-
-    /// One that was moved aside.
-    fn damaged_position(&self) -> Option<PathBuf> {
-        let begin = self.beside(DAMAGED);
-        let begin = begin.file_name()?.as_encoded_bytes();
-        let mut names = files::names_beside(&self.file).ok()?.into_iter();
-        let found = names.find(|name| name.as_encoded_bytes().starts_with(begin))?;
-        Some(self.file.with_file_name(found))
-    }
-
-    fn beside(&self, ending: &str) -> PathBuf {
-        let mut path = self.file.clone().into_os_string();
-        path.push(format!(".ship-{}{ending}", self.name));
-        PathBuf::from(path)
-    }
-}
 
 /// Ships until everything is shipped (`--once`) or a signal comes; gives the exit code.
 ///
@@ -219,7 +93,7 @@ fn take_lock(options: &ShipOptions) -> Result<File, ShipError> {
             return Err(ShipError::InUse { file, name, holder });
         }
     }
-    // For the words of the next one only; the lock is what counts.
+    // Only for the next one's error message; the lock is what counts.
     let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     Ok(lock)
 }
@@ -237,11 +111,20 @@ fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
             Err(ShipError::Damaged { position: path, aside })
         }
         Err(error) if error.kind() != ErrorKind::NotFound => Err(ShipError::read(&path)(error)),
-        Err(_) => match options.damaged_position().filter(|_| options.from.is_none()) {
+        Err(_) => match damaged_position(options).filter(|_| options.from.is_none()) {
             Some(aside) => Err(ShipError::StillDamaged { position: path, aside }),
             None => Ok(None),
         },
     }
+}
+
+/// A position that was moved aside.
+fn damaged_position(options: &ShipOptions) -> Option<PathBuf> {
+    let begin = options.beside(DAMAGED);
+    let begin = begin.file_name()?.as_encoded_bytes();
+    let mut names = files::names_beside(&options.file).ok()?.into_iter();
+    let found = names.find(|name| name.as_encoded_bytes().starts_with(begin))?;
+    Some(options.file.with_file_name(found))
 }
 
 /// Everything at work.

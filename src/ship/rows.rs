@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2};
 
-use super::Limits;
+use super::options::Limits;
 use crate::rows::{LONGEST_ROW, row_length};
 
 /// Without a line end in so many bytes it is no recording, and would draw a whole file into memory.

@@ -5,7 +5,7 @@
 //! its end also when it is renamed, compressed or removed meanwhile. While a recorder runs, only what
 //! that has forced to the disk may be read; locks are looked at for an instant each.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
 use crate::recorder::columns::Column;
-use crate::recorder::read_synced;
+use crate::recorder::{is_locked, read_synced};
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -45,17 +45,6 @@ pub(super) struct Reach {
     pub(super) length: u64,
     /// Nobody appends to it any more.
     pub(super) closed: bool,
-}
-
-/// What a look for a [`Mark`] finds.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// Its file.
-    Same,
-    /// One that begins as its file did and is only so long.
-    Shorter(u64),
-    /// Another one.
-    OtherFile,
 }
 
 /// The content of a compressed file; it can only be read forward.
@@ -226,23 +215,27 @@ impl<'s> Source<'s> {
     /// Whether this is the file that `mark` was made in, by what is in it.
     ///
     /// # Errors
-    /// When it cannot be read, or a stop comes.
-    pub(super) fn has(&mut self, mark: &Mark) -> Result<Found, ShipError> {
+    /// [`ShipError::Shorter`] when it begins as that file did and ends before the mark; when it
+    /// cannot be read, or a stop comes.
+    pub(super) fn has(&mut self, mark: &Mark) -> Result<bool, ShipError> {
         if Fingerprint::of(&self.read_up_to(0, mark.head.length)?) != mark.head {
-            return Ok(Found::OtherFile);
+            return Ok(false);
         }
         let start = mark.offset.saturating_sub(mark.tail.length as u64);
         let tail = Fingerprint::of(&self.read_up_to(start, mark.tail.length)?);
-        Ok(if tail == mark.tail {
-            Found::Same
-        } else if tail.length < mark.tail.length {
-            Found::Shorter(match &self.gzip {
+        if tail.length < mark.tail.length {
+            let length = match &self.gzip {
                 Some(gzip) => gzip.at,
                 None => self.file.metadata().map_err(ShipError::read(&self.path))?.len(),
-            })
-        } else {
-            Found::OtherFile
-        })
+            };
+            return Err(self.shorter(length, mark.offset));
+        }
+        Ok(tail == mark.tail)
+    }
+
+    /// It is only so long, although so much was shipped of it.
+    pub(super) fn shorter(&self, length: u64, offset: u64) -> ShipError {
+        ShipError::Shorter { file: self.path.clone(), length, offset }
     }
 
     /// Whether `other` is this file, compressed perhaps: it begins in the same way.
@@ -260,17 +253,6 @@ fn unpack(file: &File) -> io::Result<Gzip> {
     compressed.rewind()?;
     let content = MultiGzDecoder::new(BufReader::with_capacity(PIECE / 4, compressed));
     Ok(Gzip { content, at: 0 })
-}
-
-/// Whether a recorder, or the compressor, holds the file. To find out, the lock is shared for an
-/// instant, which a recorder that starts just then waits out.
-fn is_locked(file: &File) -> bool {
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => true,
-        Ok(()) => file.unlock().is_err(),
-        // A file system without locks cannot tell.
-        Err(TryLockError::Error(_)) => false,
-    }
 }
 
 /// The columns that a header line names, if it is one.

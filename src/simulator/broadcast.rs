@@ -3,9 +3,10 @@
 //! Any client's thread calls it, under the hub's lock; who has taken everything makes the next
 //! trades that are due. Nothing waits here, and time is an argument.
 
-use super::SimulatorOptions;
-use super::market::{Market, Trade};
-use super::replay::Recording;
+use super::encode::Trade;
+use super::market::Market;
+use super::options::SimulatorOptions;
+use super::replay::Playback;
 use crate::clock::now_ms;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ const REPLAY_DELAY: Duration = Duration::from_millis(250);
 pub(super) struct Broadcast {
     pub(super) market: Market,
     /// Played instead of the market.
-    recording: Option<Recording>,
+    playback: Option<Playback>,
     /// When the replay begins, after the start; known when the first client has subscribed.
     replay_begins: Option<Duration>,
     tick: Duration,
@@ -49,12 +50,12 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    pub(super) fn new(options: &SimulatorOptions, recording: Option<Recording>) -> Self {
+    pub(super) fn new(options: &SimulatorOptions, playback: Option<Playback>) -> Self {
         let rate = options.trades_per_second;
         let tick = if rate > FAST_RATE { FAST_TICK } else { TICK };
         Self {
             market: Market::new(options.seed, rate),
-            recording,
+            playback,
             replay_begins: None,
             tick,
             next_tick: tick,
@@ -109,7 +110,7 @@ impl Broadcast {
     fn due(&mut self, now: Duration) -> Vec<Trade> {
         let waiting = self.batches.iter().flat_map(|batch| batch.iter());
         let is_full = waiting.map(|trade| trade.element.len()).sum::<usize>() > MOST_WAITING_BYTES;
-        let Some(recording) = &mut self.recording else {
+        let Some(playback) = &mut self.playback else {
             if now < self.next_tick {
                 return Vec::new();
             }
@@ -121,7 +122,7 @@ impl Broadcast {
         };
         let elapsed = self.replay_begins.and_then(|begins| now.checked_sub(begins));
         let Some(elapsed) = elapsed.filter(|_| !is_full) else { return Vec::new() };
-        std::iter::from_fn(|| recording.next_due(elapsed)).take(REPLAY_ROWS_PER_BATCH).collect()
+        std::iter::from_fn(|| playback.next_due(elapsed)).take(REPLAY_ROWS_PER_BATCH).collect()
     }
 }
 
@@ -135,7 +136,7 @@ mod tests {
         std::fs::write(file.path(), format!("ticker,price,volume,timestamp_ms,conditions\n{rows}"))
             .unwrap();
         let replay = Replay { path: file.path().to_owned(), speed: 1.0 };
-        Broadcast::new(&SimulatorOptions::default(), Some(Recording::open(replay).unwrap()))
+        Broadcast::new(&SimulatorOptions::default(), Some(Playback::open(replay).unwrap()))
     }
 
     /// How many trades come next.

@@ -3,10 +3,10 @@
 //! Each has a thread of its own, which may wait for its socket: for what it sends a bounded time,
 //! for what it reads not at all.
 
-use super::encode::{PING, TOO_MANY_SYMBOLS, invalid_symbol, trade_message};
-use super::faults::{Fault, FaultPlan};
-use super::market::Trade;
-use super::server::{Hub, REST};
+use super::encode::{PING, TOO_MANY_SYMBOLS, Trade, invalid_symbol, trade_message};
+use super::faults::FaultPlan;
+use super::hub::{Hub, REST};
+use super::options::Fault;
 use super::upgrade::upgrade;
 use serde::Deserialize;
 use socket2::SockRef;
@@ -22,7 +22,7 @@ use tungstenite::{Error, Message, WebSocket};
 const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// The same when the simulator stops.
-const GOODBYE: Duration = Duration::from_millis(100);
+const CLOSE_DEADLINE_AT_STOP: Duration = Duration::from_millis(100);
 
 /// Requests are taken in portions, so that trades go out also while they flood in.
 const REQUESTS_PER_PASS: usize = 256;
@@ -92,7 +92,7 @@ impl Client<'_> {
             }
         }
         let reason = "simulator stopped".into();
-        self.close(Some(CloseFrame { code: CloseCode::Away, reason }), GOODBYE)
+        self.close(Some(CloseFrame { code: CloseCode::Away, reason }), CLOSE_DEADLINE_AT_STOP)
     }
 
     /// Takes what has come. WebSocket pings are answered on the way.
@@ -212,9 +212,9 @@ impl Client<'_> {
     fn close(
         &mut self,
         frame: Option<CloseFrame>,
-        patience: Duration,
+        deadline: Duration,
     ) -> Result<&'static str, Error> {
-        let until = Instant::now() + patience;
+        let until = Instant::now() + deadline;
         self.socket.close(frame)?;
         while Instant::now() < until {
             // An error is the end that was waited for.

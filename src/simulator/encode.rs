@@ -4,6 +4,7 @@
 //! hide behind the same mistake in the other. Pure text, any thread, no clock and no I/O.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// Finnhub's own keep-alive, a text message and not a WebSocket ping.
 pub(super) const PING: &str = r#"{"type":"ping"}"#;
@@ -14,8 +15,7 @@ pub(super) const TOO_MANY_SYMBOLS: &str =
 
 /// The refusal of one symbol, which names it.
 pub(super) fn invalid_symbol(symbol: &str) -> String {
-    let mut message = String::new();
-    push_string(&mut message, &format!("Invalid symbol {symbol}"));
+    let message = json_string(&format!("Invalid symbol {symbol}"));
     format!(r#"{{"msg":{message},"type":"error"}}"#)
 }
 
@@ -24,50 +24,49 @@ pub(super) fn trade_message(elements: &[&str]) -> String {
     format!(r#"{{"data":[{}],"type":"trade"}}"#, elements.join(","))
 }
 
-/// What one trade says, every part already in its JSON spelling.
-pub(super) struct TradeText<'a> {
-    /// `["1","12"]` or `null`.
-    pub(super) conditions: &'a str,
-    /// The digits of the price.
-    pub(super) price: &'a str,
-    /// The symbol in quotes, escaped.
-    pub(super) symbol: &'a str,
-    /// UNIX milliseconds, the exchange's clock.
-    pub(super) timestamp_ms: i64,
-    /// The digits of the volume.
-    pub(super) volume: &'a str,
+/// One trade on its way to the clients, simulated or replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trade {
+    pub(super) symbol: Arc<str>,
+    /// The trade as it stands in a message.
+    pub(super) element: String,
+    /// When it arrived, UNIX milliseconds: trades that share it may go out in one message.
+    pub(super) instant_ms: i64,
 }
 
-impl TradeText<'_> {
-    /// Appends the element as Finnhub orders it: keys alphabetical.
-    pub(super) fn push_to(&self, out: &mut String) {
-        let Self { conditions, price, symbol, timestamp_ms, volume } = self;
-        let _ = write!(
-            out, // a String cannot fail
-            r#"{{"c":{conditions},"p":{price},"s":{symbol},"t":{timestamp_ms},"v":{volume}}}"#
-        );
-    }
+/// A trade's element as Finnhub orders it, keys alphabetical, of parts that are JSON already:
+/// `["1","12"]` or `null`, the digits of the price, the symbol in quotes, UNIX milliseconds by the
+/// exchange's clock, the digits of the volume.
+pub(super) fn trade_element(
+    conditions: &str,
+    price: &str,
+    symbol: &str,
+    timestamp_ms: i64,
+    volume: &str,
+) -> String {
+    format!(r#"{{"c":{conditions},"p":{price},"s":{symbol},"t":{timestamp_ms},"v":{volume}}}"#)
 }
 
-/// Appends `text` as a JSON string, escaped as Go's encoder does it (the real server looks like
-/// Go): control characters, quotes, and also `<`, `>`, `&` and the two Unicode line separators;
-/// other non-ASCII text stays as it is.
-pub(super) fn push_string(out: &mut String, text: &str) {
-    out.push('"');
+/// `text` as a JSON string, escaped as Go's encoder does it (the real server looks like Go): control
+/// characters, quotes, and also `<`, `>`, `&` and the two Unicode line separators; other non-ASCII
+/// text stays as it is.
+pub(super) fn json_string(text: &str) -> String {
+    let mut json = String::from('"');
     for character in text.chars() {
         match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
             '\u{0}'..='\u{1f}' | '\u{7f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(character)); // a String cannot fail
+                let _ = write!(json, "\\u{:04x}", u32::from(character)); // a String cannot fail
             }
-            other => out.push(other),
+            other => json.push(other),
         }
     }
-    out.push('"');
+    json.push('"');
+    json
 }
 
 /// `units` × 10^-`decimals` in plain digits: no exponent, no trailing zeros.
@@ -107,8 +106,7 @@ mod tests {
         for text in
             ["AAPL", "a\"b\\c", "\u{0}\n\r\t\u{1f}\u{7f}", "Ünï 株 🦀", "</script>&\u{2028}"]
         {
-            let mut spelled = String::new();
-            push_string(&mut spelled, text);
+            let spelled = json_string(text);
             assert_eq!(serde_json::from_str::<String>(&spelled).unwrap(), text);
             assert!(spelled.chars().all(|character| !character.is_control()), "{spelled}");
         }

@@ -2,17 +2,11 @@
 //!
 //! A rule: no I/O and no clock, times are arguments, chance comes from the seed.
 
-use super::SimulatorOptions;
 use super::names::hash;
-use clap::ValueEnum;
+use super::options::{Fault, SimulatorOptions};
 use std::ops::Range;
 use std::time::Duration;
 use tungstenite::http::StatusCode;
-
-/// How long after its first subscription a connection comes to its end by `reset`, `stall` or
-/// `cut`: long enough to see trades flow and short enough to watch a reconnect. The same again on
-/// every new connection.
-pub(super) const ENDING_AFTER: Range<Duration> = Duration::from_secs(5)..Duration::from_secs(15);
 
 /// How long after its first subscription `kick` closes a connection. A second session with the
 /// same key was seen to be thrown out after about this time.
@@ -27,32 +21,6 @@ const REFUSE_EVERY: u64 = 3;
 
 /// Out of a hundred trade messages so many are spoilt (or preceded by nonsense) by `garbage`.
 const GARBAGE_PER_CENT: u8 = 20;
-
-/// Something that a real server was seen to do wrong. Its name and its help on the command line
-/// are those that stand here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Fault {
-    /// TCP reset, 5 to 15 s after subscribing
-    Reset,
-    /// nothing sent any more 5 to 15 s after subscribing, not even pongs
-    Stall,
-    /// closed about 1 s after subscribing
-    Kick,
-    /// every third symbol answered with `Invalid symbol`
-    Refuse,
-    /// now and then no JSON, or elements that are no trades
-    Garbage,
-    /// closed inside a frame, 5 to 15 s after subscribing
-    Cut,
-    /// pings but no trades
-    PingsOnly,
-    /// HTTP 401 at the handshake
-    Unauthorized,
-    /// HTTP 429 at the handshake
-    TooMany,
-    /// the upgrade takes 5 s
-    Slow,
-}
 
 /// What the faults in force mean for one connection.
 #[derive(Debug)]
@@ -143,6 +111,7 @@ const BAD_ELEMENTS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::ENDING_AFTER;
     use super::*;
 
     fn options(faults: &[Fault], seed: u64) -> SimulatorOptions {

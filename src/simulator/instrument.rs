@@ -3,8 +3,7 @@
 //! A rule: no I/O and no clock, the time is an argument, and everything random comes from the
 //! seed. The same seed and symbol give the same trades, whatever else is subscribed.
 
-use super::encode::{TradeText, decimal, push_string};
-use super::market::Trade;
+use super::encode::{Trade, decimal, json_string, trade_element};
 use super::names::{Kind, hash, price_decimals, start_price};
 use std::sync::Arc;
 
@@ -56,11 +55,9 @@ impl Instrument {
     pub(super) fn new(symbol: &str, seed: u64, now: f64) -> Self {
         let kind = Kind::of(symbol);
         let start_price = start_price(symbol);
-        let mut symbol_json = String::new();
-        push_string(&mut symbol_json, symbol);
         Self {
             kind,
-            symbol_json,
+            symbol_json: json_string(symbol),
             start_price,
             price_decimals: price_decimals(kind, start_price),
             deviation: 0.0,
@@ -78,7 +75,7 @@ impl Instrument {
         -(1.0 - self.rng.f64()).ln() / rate
     }
 
-    /// Whether chance strikes, `per_cent` times in a hundred.
+    /// True `per_cent` times in a hundred.
     fn chance(&mut self, per_cent: u8) -> bool {
         self.rng.u8(0..100) < per_cent
     }
@@ -124,16 +121,8 @@ impl Instrument {
         self.walk(elapsed_seconds);
         let price = self.price();
         let (units, decimals) = self.volume();
-        let mut element = String::new();
-        TradeText {
-            conditions: self.conditions(units),
-            price: &price,
-            symbol: &self.symbol_json,
-            timestamp_ms,
-            volume: &decimal(units, decimals),
-        }
-        .push_to(&mut element);
-        element
+        let (conditions, volume) = (self.conditions(units), decimal(units, decimals));
+        trade_element(conditions, &price, &self.symbol_json, timestamp_ms, &volume)
     }
 
     /// An Ornstein-Uhlenbeck step: a random walk that is pulled back to its start.

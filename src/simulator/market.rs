@@ -2,6 +2,7 @@
 //!
 //! A rule: no I/O and no clock. The server says what time it is and gets the trades since then.
 
+use super::encode::Trade;
 use super::instrument::Instrument;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,16 +18,6 @@ const LONGEST_CATCH_UP_SECONDS: f64 = 1.0;
 /// No tick makes more trades than this for all symbols together. It bounds the memory of one tick
 /// (some 15 MB) and lets a machine that cannot keep up make fewer trades instead of stopping.
 const MOST_TRADES_PER_TICK: f64 = 100_000.0;
-
-/// One trade on its way to the clients, simulated or replayed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trade {
-    pub(super) symbol: Arc<str>,
-    /// The trade as it stands in a message.
-    pub(super) element: String,
-    /// When it arrived, UNIX milliseconds: trades that share it may go out in one message.
-    pub(super) instant_ms: i64,
-}
 
 /// All symbols that are or were subscribed, and their prices.
 pub(super) struct Market {
@@ -92,7 +83,7 @@ impl Market {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{MOST_TRADES_PER_SECOND, instrument::EXCHANGE_LAG_MS};
+    use super::super::{hub::MOST_TRADES_PER_SECOND, instrument::EXCHANGE_LAG_MS};
     use super::*;
     use serde_json::Value;
 

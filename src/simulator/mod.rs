@@ -4,12 +4,12 @@
 //! drive the recorder with it, faults included. A [`Simulator`] is a thread that listens, and a
 //! thread for each of up to 64 clients.
 //!
-//! It must not use the recorder's own reading of Finnhub's messages (the room `wire`): what it
+//! It must not use the recorder's own reading of Finnhub's messages (`protocol::message`): what it
 //! sends is spelled by hand in `encode`, so that a shared mistake cannot hide.
 //!
 //! - `simulate`: the subcommand
 //! - `options`: what it can be asked to do
-//! - `server`: the listening thread
+//! - `server`: the listening thread; `hub`: what it shares with those of its clients
 //! - `upgrade`, `client`: one connection: who is let in, requests, bounded sending, end
 //! - `faults`: what goes wrong on purpose, and when
 //! - `broadcast`: the trades on their way to the clients
@@ -20,6 +20,7 @@ mod broadcast;
 mod client;
 mod encode;
 mod faults;
+mod hub;
 mod instrument;
 mod market;
 mod names;
@@ -29,67 +30,19 @@ mod server;
 mod simulate;
 mod upgrade;
 
-pub use faults::{Fault, SLOW_UPGRADE};
+pub use faults::SLOW_UPGRADE;
 pub(crate) use options::faults_help;
-pub use options::{Replay, SimulatorOptions};
+pub use options::{Fault, Replay, SimulatorOptions};
 pub use simulate::simulate;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use crate::error::Error;
-
-/// More trades a second and symbol than this are not made.
-pub const MOST_TRADES_PER_SECOND: f64 = 100_000.0;
-
-/// Why the simulator could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum SimulatorError {
-    /// The address cannot be listened on, or the system gives no thread for it.
-    #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, #[source] io::Error),
-    /// The rate is negative, too high or not a number.
-    #[error("cannot make {0} trades a second; choose a rate from 0 to {MOST_TRADES_PER_SECOND}")]
-    Rate(f64),
-    /// The replay's speed is not above 0.
-    #[error("cannot replay at speed {0}; choose one above 0, such as 1")]
-    Speed(f64),
-    /// The recording cannot be opened or read.
-    #[error("cannot replay {}: {source}", path.display())]
-    ReplayFile {
-        /// The recording.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The recording's header lacks a column.
-    #[error("cannot replay {}: its header has no column {missing}", path.display())]
-    ReplayColumn {
-        /// The recording.
-        path: PathBuf,
-        /// The missing column's name.
-        missing: &'static str,
-    },
-}
-
-impl From<SimulatorError> for Error {
-    fn from(error: SimulatorError) -> Self {
-        let said = error.to_string();
-        match error {
-            SimulatorError::Rate(_) | SimulatorError::Speed(_) => Self::Usage(said),
-            SimulatorError::Listen(..) => Self::CannotGoOn(format!(
-                "{said}; give another --listen, such as 127.0.0.1:0 for any free port"
-            )),
-            SimulatorError::ReplayFile { .. } | SimulatorError::ReplayColumn { .. } => {
-                Self::CannotGoOn(format!("{said}; check --replay"))
-            }
-        }
-    }
-}
+use crate::error::{Error, cannot_go_on};
+use hub::Hub;
 
 /// A running simulated server. Dropped, it ends.
 #[derive(Debug)]
@@ -105,25 +58,28 @@ impl Simulator {
     /// # Errors
     /// When an option makes no sense, the recording to replay cannot be read, the address cannot
     /// be listened on, or the system gives no thread.
-    pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, SimulatorError> {
+    pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
-        let hub = server::Hub::new(options, Arc::clone(&stop))?;
+        let hub = Hub::new(options, Arc::clone(&stop))?;
         let start = || {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
             let address = listener.local_addr()?;
-            let serve = move || hub.serve(&listener);
+            let serve = move || server::serve(&hub, &listener);
             let thread = thread::Builder::new().name(String::from("simulator")).spawn(serve)?;
             Ok(Self { address, stop, thread: Some(thread) })
         };
-        start().map_err(|source| SimulatorError::Listen(address, source))
+        let advice = "give another --listen, such as 127.0.0.1:0 for any free port";
+        start().map_err(|error: io::Error| {
+            cannot_go_on(format_args!("cannot listen on {address}: {error}; {advice}"))
+        })
     }
 
     /// The market of `--demo`: another one each time, for this process alone.
     ///
     /// # Errors
     /// When no port of 127.0.0.1 can be listened on, or the system gives no thread.
-    pub fn demo() -> Result<Self, SimulatorError> {
+    pub fn demo() -> Result<Self, Error> {
         let options = SimulatorOptions { seed: fastrand::u64(..), ..SimulatorOptions::default() };
         Self::start((Ipv4Addr::LOCALHOST, 0).into(), options)
     }
@@ -138,7 +94,7 @@ impl Simulator {
         Arc::clone(&self.stop)
     }
 
-    /// Waits until it has been stopped and has said goodbye to every client, which takes a tenth
+    /// Waits until it has been stopped and has closed every connection, which takes a tenth
     /// of a second, or one when a client does not read.
     ///
     /// # Errors

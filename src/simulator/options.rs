@@ -6,13 +6,16 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, StyledStr};
+use clap::builder::StyledStr;
 use clap::{Args, ValueEnum};
-
-use super::faults::{ENDING_AFTER, Fault};
 
 /// A ping interval longer than this would not be one.
 const LONGEST_PING_SECONDS: f64 = 86_400.0;
+
+/// How long after its first subscription a connection comes to its end by `reset`, `stall` or
+/// `cut`: long enough to see trades flow and short enough to watch a reconnect. The same again on
+/// every new connection.
+pub(super) const ENDING_AFTER: Range<Duration> = Duration::from_secs(5)..Duration::from_secs(15);
 
 /// What the simulated server does.
 #[derive(Clone, Debug, Args)]
@@ -31,7 +34,7 @@ pub struct SimulatorOptions {
     pub replay: Option<Replay>,
 
     /// What goes wrong on purpose (see below)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = fault)]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', hide_possible_values = true)]
     pub faults: Vec<Fault>,
 
     /// Symbols that a connection may subscribe to; the free plan has 50
@@ -96,12 +99,35 @@ pub struct Replay {
     pub speed: f64,
 }
 
-fn faults() -> impl Iterator<Item = PossibleValue> {
-    Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value)
+/// Something that a real server was seen to do wrong. Its name and its help on the command line
+/// are those that stand here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// TCP reset, 5 to 15 s after subscribing
+    Reset,
+    /// nothing sent any more 5 to 15 s after subscribing, not even pongs
+    Stall,
+    /// closed about 1 s after subscribing
+    Kick,
+    /// every third symbol answered with `Invalid symbol`
+    Refuse,
+    /// now and then no JSON, or elements that are no trades
+    Garbage,
+    /// closed inside a frame, 5 to 15 s after subscribing
+    Cut,
+    /// pings but no trades
+    PingsOnly,
+    /// HTTP 401 at the handshake
+    Unauthorized,
+    /// HTTP 429 at the handshake
+    TooMany,
+    /// the upgrade takes 5 s
+    Slow,
 }
 
 /// What `simulate --help` ends with.
 pub(crate) fn faults_help() -> StyledStr {
+    let faults = || Fault::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     let width = faults().map(|fault| fault.get_name().len()).max().unwrap_or_default();
     let lines = faults().map(|fault| {
         let help = fault.get_help().map(ToString::to_string).unwrap_or_default();
@@ -109,13 +135,6 @@ pub(crate) fn faults_help() -> StyledStr {
     });
     let lines: String = lines.collect();
     format!("Faults:\n{lines}\nWho subscribes to AAPL gets trades of DEMO:AAPL, so that they can never be taken for real ones;\n--plain-symbols leaves the mark out.\n\nAny key is accepted. It runs until Ctrl-C.").into()
-}
-
-fn fault(given: &str) -> Result<Fault, String> {
-    Fault::from_str(given.trim(), false).map_err(|_| {
-        let names: Vec<String> = faults().map(|fault| fault.get_name().to_owned()).collect();
-        format!("there are {}", names.join(", "))
-    })
 }
 
 fn at_least_one(given: &str) -> Result<usize, String> {

@@ -4,20 +4,21 @@
 //! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
 //! has passed since the replay began.
 
-use super::encode::{TradeText, push_string};
-use super::market::Trade;
-use super::{Replay, SimulatorError};
+use super::encode::{Trade, json_string, trade_element};
+use super::options::Replay;
+use crate::error::{Error, cannot_go_on};
 use crate::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;
 use crate::text::is_json_number;
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// An open recording and the place reached in it.
 #[derive(Debug)]
-pub(super) struct Recording {
+pub(super) struct Playback {
     path: PathBuf,
     speed: f64,
     rows: RowReader<File>,
@@ -30,25 +31,29 @@ pub(super) struct Recording {
     progress: ProgressLine,
 }
 
-impl Recording {
+impl Playback {
     /// Opens the file and finds its columns by their names.
     ///
     /// # Errors
     /// When the file cannot be read, its header lacks a column, or the speed is not above 0.
-    pub(super) fn open(replay: Replay) -> Result<Self, SimulatorError> {
+    pub(super) fn open(replay: Replay) -> Result<Self, Error> {
         let Replay { path, speed } = replay;
         if !(speed > 0.0 && speed.is_finite()) {
-            return Err(SimulatorError::Speed(speed));
+            return Err(Error::Usage(format!(
+                "cannot replay at speed {speed}; choose one above 0, such as 1"
+            )));
         }
-        let unreadable =
-            |source: io::Error| SimulatorError::ReplayFile { path: path.clone(), source };
-        let file = File::open(&path).map_err(unreadable)?;
-        let progress = ProgressLine::new("replay", file.metadata().map_err(unreadable)?.len());
+        let failed = |why: &dyn Display| {
+            cannot_go_on(format_args!("cannot replay {}: {why}; check --replay", path.display()))
+        };
+        let file = File::open(&path).map_err(|error| failed(&error))?;
+        let bytes = file.metadata().map_err(|error| failed(&error))?.len();
         let mut rows = RowReader::new(file);
-        let header = rows.next_row().map_err(unreadable)?.and_then(|row| row.fields.ok());
-        let columns = header.as_ref().map_or(Err("ticker"), Columns::find);
-        let columns = columns
-            .map_err(|missing| SimulatorError::ReplayColumn { path: path.clone(), missing })?;
+        let header = rows.next_row().map_err(|error| failed(&error))?;
+        let columns = Columns::find(header.and_then(|row| row.fields.ok()));
+        let columns =
+            columns.map_err(|name| failed(&format_args!("its header has no column {name}")))?;
+        let progress = ProgressLine::new("replay", bytes);
         Ok(Self {
             path,
             speed,
@@ -112,31 +117,20 @@ impl Recording {
     }
 }
 
-/// Where in a row each column stands.
+/// Where in a row each column stands, by its name.
 #[derive(Debug)]
-struct Columns {
-    ticker: usize,
-    price: usize,
-    volume: usize,
-    timestamp_ms: Option<usize>,
-    received_ms: Option<usize>,
-    conditions: Option<usize>,
-}
+struct Columns(HashMap<Vec<u8>, usize>);
 
 impl Columns {
     /// The columns of a header, or the name of the one that is missing.
-    fn find(header: &Fields<'_>) -> Result<Self, &'static str> {
-        let find =
-            |name: &str| (0..header.count()).find(|index| *header.get(*index) == *name.as_bytes());
-        let columns = Self {
-            ticker: find("ticker").ok_or("ticker")?,
-            price: find("price").ok_or("price")?,
-            volume: find("volume").ok_or("volume")?,
-            timestamp_ms: find("timestamp_ms"),
-            received_ms: find("received_ms"),
-            conditions: find("conditions"),
-        };
-        if columns.timestamp_ms.is_none() && columns.received_ms.is_none() {
+    fn find(header: Option<Fields<'_>>) -> Result<Self, &'static str> {
+        let names = header.iter().flat_map(|header| (0..header.count()).map(|at| header.get(at)));
+        let columns = Self(names.zip(0..).map(|(name, at)| (name.into_owned(), at)).collect());
+        let has = |name: &str| columns.0.contains_key(name.as_bytes());
+        if let Some(missing) = ["ticker", "price", "volume"].into_iter().find(|name| !has(name)) {
+            return Err(missing);
+        }
+        if !has("timestamp_ms") && !has("received_ms") {
             return Err("timestamp_ms (or received_ms)");
         }
         Ok(columns)
@@ -144,27 +138,25 @@ impl Columns {
 
     /// The row as a trade; `None` when it is torn or says something that no message can say.
     fn trade(&self, row: &Fields<'_>) -> Option<Trade> {
-        let field = |column: usize| {
-            let field = (column < row.count()).then(|| row.get(column).into_owned())?;
-            String::from_utf8(field).ok()
-        };
-        let number = |column: usize| field(column).filter(|text| is_json_number(text.as_bytes()));
-        let time = |column: Option<usize>| -> Option<Option<i64>> {
-            column.map_or(Some(None), |column| Some(Some(field(column)?.parse().ok()?)))
-        };
-        let symbol = field(self.ticker).filter(|symbol| !symbol.is_empty())?;
-        let (traded, received) = (time(self.timestamp_ms)?, time(self.received_ms)?);
-        let mut symbol_json = String::new();
-        push_string(&mut symbol_json, &symbol);
-        let mut element = String::new();
-        TradeText {
-            conditions: &conditions_json(&self.conditions.map_or(Some(String::new()), field)?),
-            price: &number(self.price)?,
-            symbol: &symbol_json,
-            timestamp_ms: traded.or(received)?,
-            volume: &number(self.volume)?,
+        if row.count() != self.0.len() {
+            return None;
         }
-        .push_to(&mut element);
+        // Nothing where there is no such column.
+        let field = |name: &str| {
+            let at = self.0.get(name.as_bytes());
+            at.map(|at| String::from_utf8(row.get(*at).into_owned())).transpose().ok()
+        };
+        let number = |name| field(name)?.filter(|text| is_json_number(text.as_bytes()));
+        let time = |name| field(name)?.map(|text| text.parse::<i64>()).transpose().ok();
+        let symbol = field("ticker")?.filter(|symbol| !symbol.is_empty())?;
+        let (traded, received) = (time("timestamp_ms")?, time("received_ms")?);
+        let element = trade_element(
+            &conditions_json(&field("conditions")?.unwrap_or_default()),
+            &number("price")?,
+            &json_string(&symbol),
+            traded.or(received)?,
+            &number("volume")?,
+        );
         Some(Trade { symbol: symbol.into(), element, instant_ms: received.or(traded)? })
     }
 }
@@ -174,15 +166,8 @@ fn conditions_json(joined: &str) -> String {
     if joined.is_empty() {
         return String::from("null");
     }
-    let mut text = String::from("[");
-    for (place, code) in joined.split(';').enumerate() {
-        if place > 0 {
-            text.push(',');
-        }
-        push_string(&mut text, code);
-    }
-    text.push(']');
-    text
+    let codes: Vec<String> = joined.split(';').map(json_string).collect();
+    format!("[{}]", codes.join(","))
 }
 
 #[cfg(test)]
@@ -190,38 +175,22 @@ mod tests {
     use super::*;
     use std::io::Write as _;
 
-    const LONG_AFTER: Duration = Duration::from_secs(1_000_000);
-
-    fn recording(text: &str, speed: f64) -> Result<Recording, SimulatorError> {
+    fn playback(text: &str, speed: f64) -> Result<Playback, Error> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        Recording::open(Replay { path: file.path().to_owned(), speed })
+        Playback::open(Replay { path: file.path().to_owned(), speed })
     }
 
-    fn elements(recording: &mut Recording, elapsed: Duration) -> Vec<String> {
-        std::iter::from_fn(|| recording.next_due(elapsed)).map(|trade| trade.element).collect()
-    }
-
-    #[test]
-    fn digits_and_conditions_are_passed_on_as_they_stand() {
-        let text = "ticker,price,volume,timestamp_ms,received_ms,conditions\n\
-                    AAPL,100.10,5,1700000000000,1700000000050,1;12\n\
-                    \"IC MARKETS:1\",1e-07,0,1700000000001,1700000000050,\n";
-        assert_eq!(
-            elements(&mut recording(text, 1.0).unwrap(), LONG_AFTER),
-            [
-                r#"{"c":["1","12"],"p":100.10,"s":"AAPL","t":1700000000000,"v":5}"#,
-                r#"{"c":null,"p":1e-07,"s":"IC MARKETS:1","t":1700000000001,"v":0}"#,
-            ]
-        );
+    fn due(playback: &mut Playback, elapsed: Duration) -> usize {
+        std::iter::from_fn(|| playback.next_due(elapsed)).count()
     }
 
     #[test]
     fn rows_keep_their_spacing_divided_by_the_speed() {
         let text = "received_ms,volume,price,ticker\n\
                     1000,1,1,A\n1500,2,1,A\n1400,3,1,A\n3000,4,1,A\n";
-        let mut recording = recording(text, 2.0).unwrap();
-        let mut due = |ms| elements(&mut recording, Duration::from_millis(ms)).len();
+        let mut playback = playback(text, 2.0).unwrap();
+        let mut due = |ms| due(&mut playback, Duration::from_millis(ms));
         assert_eq!(due(0), 1);
         assert_eq!(due(249), 0);
         assert_eq!(due(250), 2, "one that ran back comes with the one before it");
@@ -234,31 +203,22 @@ mod tests {
     fn bad_rows_are_skipped_and_counted() {
         let text = "ticker,price,volume,timestamp_ms\n\
                     A,1.0,1,1000\nA,NaN,1,1000\nA,1.0,1,soon\n,1,1,1000\nA,2.0\nA,3.0,1,1001\nA,4";
-        let mut recording = recording(text, 1.0).unwrap();
-        assert_eq!(elements(&mut recording, LONG_AFTER).len(), 2);
-        assert_eq!((recording.played, recording.skipped), (2, 5));
-    }
-
-    #[test]
-    fn a_stray_quote_costs_its_own_row() {
-        let mut text = String::from("ticker,price,volume,timestamp_ms\nA,1,1,1000\n\"B,1,1,1000\n");
-        text.push_str(&"C,1,1,1000\n".repeat(200_000));
-        let mut recording = recording(&text, 1.0).unwrap();
-        assert_eq!(elements(&mut recording, LONG_AFTER).len(), 200_001);
-        assert_eq!((recording.played, recording.skipped), (200_001, 1));
+        let mut playback = playback(text, 1.0).unwrap();
+        assert_eq!(due(&mut playback, Duration::from_secs(1000)), 2);
+        assert_eq!((playback.played, playback.skipped), (2, 5));
     }
 
     #[test]
     fn what_cannot_be_played_is_said_at_the_start() {
         fn check(text: &str, speed: f64, expected: &str) {
-            let message = recording(text, speed).unwrap_err().to_string();
+            let message = playback(text, speed).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
         check("ticker,price\n", 1.0, "volume");
         check("ticker,price,volume\n", 1.0, "timestamp_ms");
         check("ticker,price,volume,timestamp_ms\n", 0.0, "speed 0");
         let path = PathBuf::from("/nonexistent/recording.csv");
-        let message = Recording::open(Replay { path, speed: 1.0 }).unwrap_err().to_string();
+        let message = Playback::open(Replay { path, speed: 1.0 }).unwrap_err().to_string();
         assert!(message.contains("/nonexistent/recording.csv"), "{message}");
     }
 }

@@ -3,13 +3,14 @@
 //! Runs on the client's thread, for a bounded time. It must not log or keep the request's URL: it
 //! holds a client's token, which may be somebody's real key.
 
-use super::faults::{Fault, FaultPlan, SLOW_UPGRADE};
-use super::server::{Hub, REST};
+use super::faults::{FaultPlan, SLOW_UPGRADE};
+use super::hub::{Hub, REST};
+use super::options::Fault;
 use std::io;
 use std::net::TcpStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response};
+use tungstenite::handshake::server::{Request, Response};
 use tungstenite::http::{StatusCode, Uri};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, WebSocket, accept_hdr_with_config};
@@ -49,7 +50,16 @@ pub(super) fn upgrade(
         .write_buffer_size(WRITE_AT_BYTES)
         .max_message_size(Some(LONGEST_REQUEST_BYTES))
         .max_frame_size(Some(LONGEST_REQUEST_BYTES));
-    let gate = Gate { refusal: plan.handshake_refusal() };
+    let refusal = plan.handshake_refusal();
+    // Let in is who the real server would let in: anyone with a token.
+    #[expect(clippy::result_large_err, reason = "the library's own callback")]
+    let gate = move |request: &Request, response: Response| {
+        let missing = (!has_token(request.uri())).then_some(StatusCode::UNAUTHORIZED);
+        let Some(status) = refusal.or(missing) else { return Ok(response) };
+        let refusal = Response::builder().status(status);
+        let refusal = refusal.header("content-length", "0").header("connection", "close");
+        Err(refusal.body(None).expect("a status and two plain headers"))
+    };
     let mut result = accept_hdr_with_config(stream, gate, Some(config));
     let is_late = || connected.elapsed() >= delay + UPGRADE_DEADLINE || hub.is_stopping();
     loop {
@@ -64,37 +74,7 @@ pub(super) fn upgrade(
     }
 }
 
-/// Lets in whom the real server would let in: anyone with a token.
-struct Gate {
-    refusal: Option<StatusCode>,
-}
-
-impl Callback for Gate {
-    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-        let missing = (!has_token(request.uri())).then_some(StatusCode::UNAUTHORIZED);
-        let Some(status) = self.refusal.or(missing) else { return Ok(response) };
-        let refusal = Response::builder().status(status);
-        let refusal = refusal.header("content-length", "0").header("connection", "close");
-        Err(refusal.body(None).expect("a status and two plain headers"))
-    }
-}
-
 fn has_token(uri: &Uri) -> bool {
     let mut pairs = uri.query().unwrap_or("").split('&');
     pairs.any(|pair| pair.strip_prefix("token=").is_some_and(|token| !token.is_empty()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_token_that_is_not_empty_lets_in() {
-        for good in ["/?token=abc", "/?x=1&token=abc"] {
-            assert!(has_token(&good.parse().unwrap()), "{good}");
-        }
-        for bad in ["/", "/?token=", "/?mytoken=abc"] {
-            assert!(!has_token(&bad.parse().unwrap()), "{bad}");
-        }
-    }
 }

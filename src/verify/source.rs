@@ -3,13 +3,14 @@
 //! Runs on the main thread, for `verify`. Reads only: the recorder may be at work on the same file.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     io::{self, BufReader, Cursor, Read},
     path::Path,
 };
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::recorder::is_locked;
 use crate::terminal::{CountedRead, ProgressLine};
 
 /// The first two bytes of every gzip file. No recording in plain text begins with them.
@@ -44,15 +45,8 @@ impl<'p> Source<'p> {
         Ok(Self { file, text })
     }
 
-    /// Whether a recorder holds its lock. To find out, the lock is shared for an instant, which a
-    /// recorder that starts just then waits out.
+    /// Whether a recorder holds its lock.
     pub(super) fn is_being_recorded(&self) -> bool {
-        match self.file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => true,
-            // Closing the file would free it too, but only after hours of reading.
-            Ok(()) => self.file.unlock().is_err(),
-            // A file system without locks cannot tell.
-            Err(TryLockError::Error(_)) => false,
-        }
+        is_locked(&self.file)
     }
 }
