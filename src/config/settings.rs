@@ -60,10 +60,11 @@ impl Settings {
         let mut warnings = Vec::new();
         let out = destination(&files, demo)?;
         let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
+        let listed = || tickers_file.iter().flat_map(|(_, listed)| listed);
         if !demo {
-            let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
-            warnings.extend(lower_case(tickers.iter().chain(listed)));
+            warnings.extend(lower_case(tickers.iter().chain(listed())));
         }
+        warnings.extend(with_spaces(tickers.iter().chain(listed())));
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
         warnings.extend(check_dashboard(dashboard)?);
         let columns = files.columns();
@@ -116,7 +117,7 @@ fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wante
         }
         if tickers.is_empty() {
             return Err(usage(
-                "no symbols: give some with --tickers, for example --tickers AAPL,MSFT, or a --tickers-file",
+                "no symbols: give some with --tickers, for example --tickers AAPL,MSFT, or a --tickers-file; --demo needs none",
             ));
         }
         return Ok((tickers, None));
@@ -148,6 +149,15 @@ fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
     (!found.is_empty()).then(|| {
         format!("{given}: Finnhub's symbols are in capital letters; did you mean {meant}?")
     })
+}
+
+/// Gives a warning when symbols have a space where a comma or a new line was probably meant. Those of
+/// Finnhub that have one have an exchange in front, too: `IC MARKETS:1`.
+fn with_spaces<'s>(mut symbols: impl Iterator<Item = &'s String>) -> Option<String> {
+    let found = symbols.find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
+    Some(format!(
+        "\"{found}\" is taken for one symbol; several are separated by commas, in a file by lines"
+    ))
 }
 
 /// Gives a warning when others can reach the page.

@@ -126,6 +126,16 @@ fn symbols_without_a_capital_letter_get_a_hint() {
 }
 
 #[test]
+fn symbols_on_one_line_of_the_file_get_a_hint() {
+    let server = Server::plain();
+    let run = Run::new().file("list.txt", "IC MARKETS:1\nAAPL MSFT\n").url(&server.url());
+    let mut recorder = run.arg("-f").arg("list.txt").spawn();
+    let connection = server.connect_and_wait_for_subscriptions(2);
+    recorder.wait_until_it_says("\"AAPL MSFT\" is taken for one symbol; several are separated by");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+}
+
+#[test]
 fn what_was_given_is_shown_with_its_backslashes_as_they_are() {
     let run = Run::new().tickers("AAPL").columns("a\\b");
     assert_refused(run, 2, &["--columns \"a\\b\": unknown column \"a\\b\"; "]);

@@ -18,6 +18,7 @@ fn assert_refused_but_tried_again(server: &Server, mut recorder: Recorder, reaso
     let stderr = recorder.stderr();
     let line = stderr.lines().find(|line| line.contains(REFUSED)).expect("on the terminal");
     assert!(line.contains("localhost") && line.contains(reason), "{reason:?} in {line:?}");
+    assert!(line.contains(&format!(" failed: {REFUSED} (")), "no codes of OpenSSL: {line}");
     server.accept_broken_tls();
     recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());

@@ -187,7 +187,15 @@ fn tls_reason(error: &native_tls::Error) -> String {
         }
         cause = inner.source();
     }
-    printable(&reason, 300)
+    printable(&without_codes(&reason), 300)
+}
+
+/// `why (details)` of OpenSSL's `error:0A000086:SSL routines:function:why:file.c:2124: (details)`.
+fn without_codes(reason: &str) -> String {
+    match reason.split(':').collect::<Vec<_>>()[..] {
+        ["error", _, _, _, why, _, _, ref details @ ..] => format!("{why}{}", details.join(":")),
+        _ => reason.to_owned(),
+    }
 }
 
 type UpgradeError = HandshakeError<ClientHandshake<MaybeTlsStream<Socket>>>;
