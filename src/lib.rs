@@ -40,7 +40,7 @@
 //! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
 //! | 5 | [`config`] | what was asked for, resolved once and valid; the tickers file |
 //! | 4 | [`recorder`] | the writer thread and the output files |
-//! | 4 | [`terminal`], `dashboard`, [`on_event`] | who looks at a recording: standard error, the page, a command that is run |
+//! | 4 | [`terminal`], `dashboard`, `on_event` | who looks at a recording: standard error, the page, a command that is run |
 //! | 4 | [`logging`] | log records as lines |
 //! | 3 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 2 | [`channel`] | what travels to the writer and to the terminal |
@@ -82,7 +82,7 @@ pub mod error;
 pub mod feed;
 mod log_limit;
 pub mod logging;
-pub mod on_event;
+mod on_event;
 pub mod protocol;
 pub mod recorder;
 mod rows;

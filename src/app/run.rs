@@ -17,13 +17,12 @@ use crate::dashboard::{Change, Listener};
 use crate::error::{Error, cannot_go_on};
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList};
 use crate::logging;
-use crate::on_event::thread::Events;
+use crate::on_event::OnEvent;
 use crate::recorder::{Destination, Summary, Writer};
 use crate::simulator::Simulator;
-use crate::status::silence_reporter;
+use crate::status::silence::reporter;
 use crate::terminal::Screen;
 use crate::text::counted;
-use crate::threads::spawn;
 
 /// Records until a signal asks for the end.
 ///
@@ -69,17 +68,20 @@ fn run(
 
     // The threads beside the main one.
     let writer = writer.spawn(inbox, entries)?;
-    let events =
-        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, shared)?;
+    let on_event = settings
+        .on_event
+        .clone()
+        .map(|command| OnEvent::start(command, &settings.recorder.out, shared))
+        .transpose()?;
     let deadline = Deadline {
         entries: entries.clone(),
         writer: writer.clone(),
         screen: screen.sender(),
-        events: events.clone(),
+        on_event: on_event.clone(),
     };
     shutdown::listen(command_sender, deadline)?;
     let watched = Arc::clone(shared);
-    spawn("quiet", move || silence_reporter::run(&watched.slot))?;
+    let _silence_reporter = reporter::start(move || watched.slot.latest())?;
     #[cfg(feature = "dashboard")]
     let dashboard = listener
         .map(|listener| {
@@ -91,7 +93,7 @@ fn run(
             listener.serve(Arc::clone(shared), Box::new(change))
         })
         .transpose()?;
-    controller.follow_file()?;
+    let _tickers_file = controller.follow_file()?;
 
     let session = Session::new(
         endpoint,
@@ -115,7 +117,9 @@ fn run(
     let result = ended.and_then(|()| whole(summary.map_err(cannot_go_on)?));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
-    events.stopped(reason, until);
+    if let Some(on_event) = on_event {
+        on_event.stopped(reason, until);
+    }
     result
 }
 

@@ -18,7 +18,7 @@ use crate::channel::{Entry, EntrySender, Line, SharedState};
 use crate::clock::now_ms;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
 use crate::feed::Command;
-use crate::on_event::thread::Events;
+use crate::on_event::OnEvent;
 use crate::recorder::{Summary, WriterHandle};
 use crate::stop_signals;
 use crate::threads::spawn;
@@ -59,7 +59,7 @@ pub(super) struct Deadline {
     pub(super) entries: EntrySender,
     pub(super) writer: WriterHandle,
     pub(super) screen: SyncSender<Line>,
-    pub(super) events: Events,
+    pub(super) on_event: Option<OnEvent>,
 }
 
 /// Starts the signal thread.
@@ -100,7 +100,9 @@ impl Deadline {
         let code = if failure.is_none() { EXIT_OK } else { EXIT_CANNOT_GO_ON };
         // The command is started, and left alone.
         let reason = failure.clone().unwrap_or_else(|| AS_ASKED.to_owned());
-        self.events.stopped(reason, Instant::now());
+        if let Some(on_event) = &self.on_event {
+            on_event.stopped(reason, Instant::now());
+        }
         let lines =
             [counts.map(|counts| counts.to_string()), failure.map(|it| format!("error: {it}"))];
         for text in lines.into_iter().flatten() {

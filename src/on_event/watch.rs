@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Event, EventKind};
 use crate::status::market_hours::in_regular_session;
 use crate::status::silence::{Silence, UsStocks};
 use crate::status::snapshot::{FeedState, Snapshot};
@@ -28,10 +27,27 @@ const SESSION_MS: i64 = 10 * 60 * 1000;
 /// Silence is told at most this often: thin stocks come and go.
 const SILENT_AGAIN: Duration = Duration::from_secs(60 * 60);
 
+/// Something that happened, for the command's environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Event {
+    /// What, in one word; the README lists them.
+    pub(super) kind: &'static str,
+    /// When, this machine's clock, UNIX milliseconds.
+    pub(super) at_ms: i64,
+    /// Why, as one line.
+    pub(super) reason: String,
+}
+
+impl Event {
+    pub(super) fn new(kind: &'static str, at_ms: i64, reason: impl Into<String>) -> Self {
+        Self { kind, at_ms, reason: reason.into() }
+    }
+}
+
 /// Remembers what has been told.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is about an event of its own")]
-pub struct EventWatch {
+pub(super) struct EventWatch {
     live_since: Option<Instant>,
     not_live_since: Option<Instant>,
     down_told: bool,
@@ -45,7 +61,7 @@ pub struct EventWatch {
 
 impl EventWatch {
     /// What is new. To be asked twice a second.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         snapshot: &Snapshot,
         key_refused: bool,
@@ -59,8 +75,7 @@ impl EventWatch {
         let mut events = Vec::from_iter(self.outage(snapshot, now, now_ms));
         events.extend(self.disk(snapshot, now_ms));
         if key_refused && !self.key_told {
-            let reason = "the server refuses the API key".to_owned();
-            events.push(Event { kind: EventKind::KeyRefused, at_ms: now_ms, reason });
+            events.push(Event::new("key-refused", now_ms, "the server refuses the API key"));
         }
         self.key_told = key_refused;
         events.extend(self.silence(snapshot, now, now_ms));
@@ -77,11 +92,7 @@ impl EventWatch {
             let at_ms = snapshot.live_since_ms.unwrap_or(now_ms);
             let lasted = i64::try_from((since - began).as_millis()).unwrap_or(i64::MAX);
             let reason = format!("after {}", human_duration(lasted));
-            return std::mem::take(&mut self.down_told).then_some(Event {
-                kind: EventKind::Live,
-                at_ms,
-                reason,
-            });
+            return std::mem::take(&mut self.down_told).then(|| Event::new("live", at_ms, reason));
         }
         self.live_since = None;
         let since = *self.not_live_since.get_or_insert(now);
@@ -91,10 +102,10 @@ impl EventWatch {
         self.down_told = true;
         let at_ms = snapshot.down_since_ms.unwrap_or(snapshot.started_ms);
         let reason = match snapshot.reason.as_str() {
-            "" => "no connection yet".to_owned(),
-            reason => reason.to_owned(),
+            "" => "no connection yet",
+            reason => reason,
         };
-        Some(Event { kind: EventKind::Down, at_ms, reason })
+        Some(Event::new("down", at_ms, reason))
     }
 
     fn disk(&mut self, snapshot: &Snapshot, now_ms: i64) -> Option<Event> {
@@ -104,12 +115,12 @@ impl EventWatch {
         let stuck = || (self.same_snapshot >= STUCK_LOOKS).then_some("the disk does not answer");
         let trouble = snapshot.disk_trouble.as_deref().or_else(stuck);
         let (kind, reason) = match (trouble, self.disk_told) {
-            (Some(cause), false) => (EventKind::DiskFull, cause.to_owned()),
-            (None, true) => (EventKind::DiskOk, "writing again".to_owned()),
+            (Some(cause), false) => ("disk-full", cause),
+            (None, true) => ("disk-ok", "writing again"),
             _ => return None,
         };
         self.disk_told = trouble.is_some();
-        Some(Event { kind, at_ms: now_ms, reason })
+        Some(Event::new(kind, now_ms, reason))
     }
 
     fn silence(&mut self, snapshot: &Snapshot, now: Instant, now_ms: i64) -> Option<Event> {
@@ -126,8 +137,7 @@ impl EventWatch {
         }
         self.silence_told = true;
         self.silence_told_at = Some(now);
-        let reason = silence.notice()?;
-        Some(Event { kind: EventKind::Silent, at_ms: now_ms, reason })
+        Some(Event::new("silent", now_ms, silence.notice()?))
     }
 }
 
@@ -156,10 +166,10 @@ mod tests {
     }
 
     impl Told {
-        fn new() -> Told {
+        fn new() -> Self {
             let snapshot = Snapshot { started_ms: BELL, ..Snapshot::default() };
             let (watch, began) = (EventWatch::default(), Instant::now());
-            Told { watch, began, snapshot, second: 0, key_refused: false, lines: Vec::new() }
+            Self { watch, began, snapshot, second: 0, key_refused: false, lines: Vec::new() }
         }
 
         fn now_ms(&self) -> i64 {
@@ -190,7 +200,7 @@ mod tests {
             let (second, now_ms) = (self.second, self.now_ms());
             self.lines.extend(events.into_iter().map(|event| {
                 let at = (event.at_ms - now_ms) / SECOND;
-                format!("{second}: {} {at}: {}", event.kind.name(), event.reason)
+                format!("{second}: {} {at}: {}", event.kind, event.reason)
             }));
         }
     }
