@@ -47,7 +47,7 @@ fn run(
     screen: &Screen,
 ) -> Result<(), Error> {
     // What may refuse the start.
-    shutdown::outlive_file_size_limits().map_err(cannot_go_on)?;
+    shutdown::survive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
     let listener = settings
         .dashboard

@@ -36,8 +36,8 @@ struct Warning {
 }
 
 impl LogLines {
-    pub(super) fn new(colours: bool) -> LogLines {
-        LogLines { colours, ..LogLines::default() }
+    pub(super) fn new(colours: bool) -> Self {
+        Self { colours, ..Self::default() }
     }
 
     /// Appends the line to `out`, unless it is a warning that stands there already.
