@@ -32,7 +32,7 @@ pub fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);
-    let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;
+    let screen = Screen::start(settings.views.quiet, rows_on_standard_output, &shared)?;
     start_log(settings, &entries, &screen);
     let result = run(settings, &shared, &entries, inbox, &screen);
     screen.end();
@@ -50,8 +50,9 @@ fn run(
     shutdown::survive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
     let listener = settings
+        .views
         .dashboard
-        .map(|address| Listener::bind(address, settings.dashboard_origins.clone()))
+        .map(|address| Listener::bind(address, settings.views.dashboard_origin.clone()))
         .transpose()?;
     let (command_sender, commands) = mpsc::channel();
     let key = settings.key.clone();
@@ -69,6 +70,7 @@ fn run(
     // The threads beside the main one.
     let writer = writer.spawn(inbox, entries)?;
     let on_event = settings
+        .views
         .on_event
         .clone()
         .map(|command| OnEvent::start(command, &settings.recorder.out, shared))
@@ -139,15 +141,15 @@ fn server(settings: &Settings) -> Result<(Endpoint, Option<Simulator>), Error> {
 }
 
 fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
-    let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
-    let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
+    let level = if settings.views.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    let terminal_level = if settings.views.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let (key, entries) = (settings.key.clone(), entries.clone());
     logging::to_log_and_terminal(level, terminal_level, key, entries, screen.sender());
 }
 
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
-    let (market, next) = match (&settings.server, settings.dashboard) {
+    let (market, next) = match (&settings.server, settings.views.dashboard) {
         (Some(_), _) => ("", ""),
         (None, None) => {
             (" of a simulated market", "; next: add --dashboard to watch it in the browser")

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::arguments::RecordArguments;
+use super::arguments::{RecordArguments, ViewArguments};
 use super::key_source::{find_key, readable_by_others};
 use super::tickers_file;
 use crate::error::Error;
@@ -29,16 +29,8 @@ pub struct Settings {
     pub tickers_file: Option<(PathBuf, Vec<String>)>,
     /// The files.
     pub recorder: RecorderOptions,
-    /// Where the live page is served, if at all.
-    pub dashboard: Option<SocketAddr>,
-    /// Origins whose web pages may read it.
-    pub dashboard_origins: Vec<String>,
-    /// What is run at events.
-    pub on_event: Option<String>,
-    /// Whether the terminal gets warnings and errors only.
-    pub quiet: bool,
-    /// Whether details are told.
-    pub verbose: bool,
+    /// The dashboard, the terminal, and the command for events.
+    pub views: ViewArguments,
     /// Lines to warn with at the start.
     pub warnings: Vec<String>,
 }
@@ -53,8 +45,7 @@ impl Settings {
     /// # Errors
     /// One line about the first thing that is wrong.
     pub fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
-        let RecordArguments { tickers, files, fsync, dashboard, rotate, compress, demo, .. } =
-            arguments;
+        let RecordArguments { tickers, files, fsync, rotate, compress, demo, views } = arguments;
         let mut warnings = Vec::new();
         let (out, log_file) = (files.out(demo), files.log_file.clone());
         if let Some(list) = &files.tickers_file {
@@ -67,7 +58,7 @@ impl Settings {
             warnings.extend(lower_case(tickers.iter().chain(listed)));
         }
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
-        warnings.extend(check_dashboard(dashboard)?);
+        warnings.extend(check_dashboard(views.dashboard)?);
         let columns = files.columns();
         let out = destination(out, &log_file, rotate.is_some(), compress)?;
         let (server, key) = if demo {
@@ -78,19 +69,7 @@ impl Settings {
         warnings.extend(readable_by_others(&key));
         let recorder =
             RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
-        Ok(Self {
-            server,
-            key,
-            tickers,
-            tickers_file,
-            recorder,
-            dashboard,
-            dashboard_origins: arguments.dashboard_origin,
-            on_event: arguments.on_event,
-            quiet: arguments.quiet,
-            verbose: arguments.verbose,
-            warnings,
-        })
+        Ok(Self { server, key, tickers, tickers_file, recorder, views, warnings })
     }
 }
 
