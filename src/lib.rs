@@ -39,17 +39,17 @@
 //! |---|---|---|
 //! | 8 | `main.rs` | one error line, exit code |
 //! | 7 | [`cli`] | the command line, its help and its errors; calls what is asked for |
-//! | 6 | [`app`] | one recording from start to end: threads, channels, signals |
+//! | 6 | `app` | one recording from start to end: threads, channels, signals |
 //! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
-//! | 5 | [`config`] | what was asked for, resolved once and valid; the tickers file |
+//! | 5 | `config` | what was asked for, resolved once and valid; the tickers file |
 //! | 4 | [`recorder`] | the writer thread and the output files |
-//! | 4 | [`terminal`], `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
-//! | 4 | [`logging`] | log records as lines |
+//! | 4 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
+//! | 4 | `logging` | log records as lines |
 //! | 3 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 2 | [`channel`] | what travels to the writer and to the terminal |
 //! | 1 | [`status`] | what is known of the market and the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, [`text`], `threads`, `stop_signals` | what all others use; `rows` finds where a row of a recording ends |
+//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, `text`, `threads`, `stop_signals` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!
@@ -71,20 +71,20 @@
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |
-//! | that the key is nowhere | `feed/api_key`, [`logging`] |
+//! | that the key is nowhere | `feed/api_key`, `logging` |
 
-pub mod app;
+mod app;
 pub mod channel;
 pub mod check;
 pub mod cli;
 pub mod clock;
-pub mod config;
+mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 pub mod error;
 pub mod feed;
 mod log_limit;
-pub mod logging;
+mod logging;
 mod on_event;
 pub mod protocol;
 pub mod recorder;
@@ -93,7 +93,7 @@ pub mod ship;
 pub mod simulator;
 pub mod status;
 mod stop_signals;
-pub mod terminal;
-pub mod text;
+mod terminal;
+mod text;
 mod threads;
 pub mod verify;

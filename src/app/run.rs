@@ -28,7 +28,7 @@ use crate::text::counted;
 ///
 /// # Errors
 /// When the recording cannot begin, or cannot go on, or its end could not be written.
-pub fn record(settings: &Settings) -> Result<(), Error> {
+pub(crate) fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
     let rows_on_standard_output = matches!(settings.recorder.out, Destination::StandardOutput);

@@ -24,7 +24,7 @@ original script's file";
 /// The options of a recording.
 // A type with its full path, such as `std::option::Option`, is a value to clap as it is.
 #[derive(Debug, Args)]
-pub struct RecordArguments {
+pub(crate) struct RecordArguments {
     /// Comma-separated Finnhub symbols: AAPL, BINANCE:BTCUSDT, "IC MARKETS:1"
     #[arg(short, long, value_name = "SYMBOL,...", value_delimiter = ',', value_parser = values::symbol)]
     pub(super) tickers: Vec<String>,
@@ -55,7 +55,7 @@ pub struct RecordArguments {
 
 /// How a recording is looked at while it runs.
 #[derive(Debug, Clone, Args)]
-pub struct ViewArguments {
+pub(crate) struct ViewArguments {
     /// Live page in the browser [default address: 127.0.0.1:8787]
     #[arg(
         long,
@@ -87,7 +87,7 @@ pub struct ViewArguments {
 
 /// What is read from and written to: the same options for a recording and for `check`.
 #[derive(Debug, Args)]
-pub struct FileArguments {
+pub(crate) struct FileArguments {
     /// One symbol per line, # starts a comment; read again whenever it changes
     #[arg(short = 'f', long, value_name = "FILE")]
     pub tickers_file: Option<PathBuf>,
@@ -112,13 +112,13 @@ pub struct FileArguments {
 
 impl FileArguments {
     /// Where rows go; `-` is standard output.
-    pub fn out(&self, demo: bool) -> PathBuf {
+    pub(crate) fn out(&self, demo: bool) -> PathBuf {
         let default = if demo { DEFAULT_DEMO_OUT } else { DEFAULT_OUT };
         self.out.clone().unwrap_or_else(|| default.into())
     }
 
     /// The columns, in their order.
-    pub fn columns(&self) -> Vec<Column> {
+    pub(crate) fn columns(&self) -> Vec<Column> {
         self.columns.clone().unwrap_or_else(|| Column::ALL.to_vec())
     }
 }

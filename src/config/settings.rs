@@ -18,7 +18,7 @@ use crate::recorder::{Destination, RecorderOptions, belongs_to_recording};
 
 /// Everything a recording needs.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where trades come from; without it, from the built-in simulated market.
     pub server: Option<Endpoint>,
     /// The key that the server wants.
@@ -44,7 +44,7 @@ impl Settings {
     ///
     /// # Errors
     /// One line about the first thing that is wrong.
-    pub fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
+    pub(crate) fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
         let RecordArguments { tickers, files, fsync, rotate, compress, demo, views } = arguments;
         let mut warnings = Vec::new();
         let (out, log_file) = (files.out(demo), files.log_file.clone());

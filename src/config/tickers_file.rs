@@ -15,7 +15,7 @@ use crate::feed::{check_count, check_symbol, without_repeats};
 
 /// How often the file is looked at. A new content counts when it is seen twice, so a change is
 /// applied within a second; two are promised.
-pub const LOOK_EVERY: Duration = Duration::from_millis(400);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// A list of symbols is never larger; what is, is the wrong file.
 const LARGEST_FILE: u64 = 1 << 20;
@@ -28,7 +28,7 @@ fn failed(action: &str, path: &Path, reason: impl Display) -> String {
 ///
 /// # Errors
 /// When it cannot be read, names no symbol, has a line that is none, or when they are too many.
-pub fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String> {
+pub(crate) fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String> {
     parse(path, &content(path)?, beside)
 }
 
@@ -74,7 +74,12 @@ fn symbol_of(line: &str) -> Option<&str> {
 ///
 /// # Errors
 /// When the file cannot be read or replaced; then it is as it was.
-pub fn change(path: &Path, symbol: &str, add: bool, in_use: &[String]) -> Result<(), String> {
+pub(crate) fn change(
+    path: &Path,
+    symbol: &str,
+    add: bool,
+    in_use: &[String],
+) -> Result<(), String> {
     let mut text = match content(path) {
         Ok(text) => text,
         Err(_) if !path.exists() => String::new(),
@@ -126,7 +131,7 @@ fn write_new(new: &Path, text: &str, old: &Path) -> io::Result<()> {
 
 /// Finds out when the file has changed.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     path: PathBuf,
     beside: Vec<String>,
     seen: Result<String, String>,
@@ -135,7 +140,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Begins with what is in the file now. `beside` are recorded as well.
-    pub fn new(path: PathBuf, beside: Vec<String>) -> Self {
+    pub(crate) fn new(path: PathBuf, beside: Vec<String>) -> Self {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
         Self { path, beside, seen, is_read: false }
@@ -144,7 +149,7 @@ impl Watcher {
     /// Looks at the file; gives the list in it, or why it gives none, when it has changed. A content
     /// is read when it is seen the second time: the first look may have met an editor that had
     /// emptied the file and was about to write it.
-    pub fn look(&mut self) -> Option<Result<Vec<String>, String>> {
+    pub(crate) fn look(&mut self) -> Option<Result<Vec<String>, String>> {
         let now = content(&self.path);
         if now != self.seen {
             self.seen = now;

@@ -111,17 +111,17 @@ async fn change(
 ) -> Result<Json<Value>, Refusal> {
     let symbol = read_symbol(symbol)?;
     let shown = printable(&symbol, SHOWN_CHARACTERS);
-    let (wish, answer) = match method {
+    let (what, answer) = match method {
         Method::PUT => ("add", change(Change::Add(&symbol))),
         _ => ("remove", change(Change::Remove(&symbol))),
     };
     match answer {
         Ok(tickers) => {
-            info!("the dashboard was asked to {wish} {shown}: done");
+            info!("the dashboard was asked to {what} {shown}: done");
             Ok(Json(json!({ "tickers": tickers })))
         }
         Err(why) => {
-            info!("the dashboard was asked to {wish} {shown}: refused, {why}");
+            info!("the dashboard was asked to {what} {shown}: refused, {why}");
             Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, why))
         }
     }

@@ -26,7 +26,7 @@ const USUAL_WIDTH: usize = 80;
 /// Characters of a reason that are shown: the counters behind it matter, too.
 const REASON_CHARACTERS: usize = 60;
 
-/// Where room is scarce a text keeps so many characters at least, or goes.
+/// In a narrow terminal a text keeps at least so many characters, or is left out.
 const SHORTEST_TEXT: usize = 12;
 
 /// A snapshot is renewed five times a second; one that is this old means a writer that waits for

@@ -24,13 +24,13 @@ const WAITING_LINES: usize = 1024;
 /// How often the live line is renewed: its ages are in seconds.
 const RENEW_EVERY: Duration = Duration::from_millis(500);
 
-/// A terminal that has no room for the summary within this does not get it …
+/// A terminal that takes nothing for so long does not get the summary …
 const SUMMARY: Duration = Duration::from_millis(200);
 
 /// … and one that does not take the last lines within this neither: together half a second.
 const LAST_LINES: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether there is room.
+/// How often it is looked whether the terminal takes more.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The terminal thread and the way to it.
@@ -55,14 +55,14 @@ impl Screen {
         self.sender.clone()
     }
 
-    /// Shows the summary, for which even a slow terminal is to have room.
+    /// Shows the summary; waits a little for a slow terminal.
     pub(crate) fn sum_up(&self, summary: Option<&Summary>) {
         if let Some(summary) = summary {
             self.send_until(Instant::now() + SUMMARY, Line::Plain(summary.counts.to_string()));
         }
     }
 
-    /// Waits for the last lines to be shown, but not for ever.
+    /// Waits for the last lines to be shown, for a bounded time.
     pub(crate) fn end(self) {
         let until = Instant::now() + LAST_LINES;
         self.send_until(until, Line::End);
@@ -134,7 +134,7 @@ impl Shown {
         }
         // Everything else is about the end.
         self.live_line = None;
-        self.log.tell_repeats(text, now_ms());
+        self.log.push_repeats(text, now_ms());
         if let Line::Plain(line) = line {
             text.push_str(&line);
             text.push('\n');

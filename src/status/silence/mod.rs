@@ -27,14 +27,14 @@ const FIRST_TRADE_MS: i64 = 10_000;
 /// and even before the opening bell hardly all of several are silent for so long.
 const NO_US_TRADES_AFTER_MS: i64 = 10 * MINUTE_MS;
 
-/// One symbol silent for this long while others trade is worth a line. Thin symbols do it often,
+/// One symbol silent for this long while others trade gets a line. Thin symbols do it often,
 /// so it is not said sooner.
 const SILENT_SYMBOL_AFTER_MS: i64 = 20 * MINUTE_MS;
 
 /// A snapshot older than this says nothing about the present: the writer is waiting for a disk.
 const STALE_AFTER_MS: i64 = 10_000;
 
-/// Symbols that are named; of the others the number is told.
+/// Symbols that are named; the others are counted.
 const NAMED_SYMBOLS: usize = 2;
 
 /// What is known about the US stocks on the list as a whole.
