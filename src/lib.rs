@@ -1,52 +1,55 @@
 //! finnhub-stream records every trade that Finnhub's WebSocket delivers: once, digit for digit, in
 //! order; and where nothing was recorded, a ledger says from when to when and why.
 //!
-//! # Two threads and a channel, and who stands beside them
+//! # The threads
 //!
 //! ```text
 //! main: connect, subscribe, read ──trades, log lines──▶ writer: rows, ledger, lock, log
 //!  ▲                                                      │   │
-//!  │ a stop, a new list                                   │   ├─ what to force to the disk ─▶ fsync
+//!  │ stop, new list                                       │   ├─ files to force to the disk ─▶ fsync
 //!  │                                                      │   └─ closed files ─▶ compressor
 //! signals, tickers-file, dashboard                        ▼ snapshot
-//!                                  read by terminal, quiet, events, dashboard
+//!                                    read by terminal, silence, events, dashboard
 //! ```
 //!
 //! The main thread owns the blocking socket and, once connected, never waits for a disk. Trade
-//! messages go over the channel as they came, the ones of one read together; the writer decodes
-//! them and appends whole rows. The terminal and the page read a snapshot of what the writer has
-//! handed to the file. `deadline` starts at a signal, and sees the writer through when the main
-//! thread is stuck; `quiet` logs who has fallen silent; `events` runs the command of `--on-event`;
-//! `simulator` is the market of `--demo`, with a thread for each client.
+//! messages go over the channel as they came, those of one read together; the writer decodes them
+//! and appends whole rows. All others read a snapshot, which counts only what is in the file.
 //!
-//! | thread | files |
-//! |---|---|
-//! | main | before it connects: reads `.env` and the tickers file; looks for what would refuse the start; opens, locks and repairs CSV, ledger, lock and log |
-//! | writer | writes these four; opens the next ones at a rotation, or when somebody has moved them; removes what a refused start has made |
-//! | fsync | gets handles of CSV and ledger, opens none |
-//! | compressor | reads closed files, writes their `.gz`, removes them; with `--compress` only |
-//! | tickers-file | reads the tickers file |
-//! | dashboard | replaces the tickers file when the page changes the list |
+//! | thread | what it does | files |
+//! |---|---|---|
+//! | main | the session with the server | before it connects: reads `.env` and the tickers file; looks for what would refuse the start; opens, locks and repairs CSV, ledger, lock and log |
+//! | writer | rows, ledger and log | writes these four; opens the next ones at a rotation, or when somebody has moved them; removes what a refused start has made |
+//! | fsync | forces rows to the disk | gets handles of CSV and ledger, opens none |
+//! | compressor | with `--compress` | reads closed files, writes their `.gz`, removes them |
+//! | terminal | log lines and the live line | |
+//! | silence | logs which symbols have fallen silent, and why | |
+//! | events | runs the command of `--on-event` | |
+//! | tickers-file | follows the tickers file | reads it |
+//! | dashboard | serves the page | replaces the tickers file when the page changes the list |
+//! | signals | asks for the end | |
+//! | deadline | started by a signal; ends the writer and the program if the main thread cannot | |
+//! | simulator, simulator-client | the market of `--demo`; one thread for each client | |
 //!
 //! # The folders
 //!
-//! A folder imports only from those below it, which `tests/house.rs` checks.
+//! A folder imports only from those below it; `tests/house.rs` checks that there is no circle.
 //!
 //! | | folder | what it is |
 //! |---|---|---|
 //! | 8 | `main.rs` | one error line, exit code |
-//! | 7 | [`cli`] | the command line, its help and its errors; who does what is asked for |
-//! | 6 | [`app`] | one recording from start to end: threads, channels, signals |
+//! | 7 | [`cli`] | the command line, its help and its errors; calls what is asked for |
+//! | 6 | `app` | one recording from start to end: threads, channels, signals |
 //! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
-//! | 5 | [`config`] | what was asked for, resolved once and valid; the tickers file |
+//! | 5 | `config` | what was asked for, resolved once and valid; the tickers file |
 //! | 4 | [`recorder`] | the writer thread and the output files |
-//! | 4 | [`terminal`], `dashboard`, [`on_event`] | who looks at a recording: standard error, the page, a command that is run |
-//! | 4 | [`logging`] | log records as lines |
+//! | 4 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
+//! | 4 | `logging` | log records as lines |
 //! | 3 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 2 | [`channel`] | what travels to the writer and to the terminal |
 //! | 1 | [`status`] | what is known of the market and the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, [`text`], `threads`, `stop_signals` | words that all use; `rows` is where a row of a recording ends |
+//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, `text`, `threads`, `stop_signals` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!
@@ -62,28 +65,28 @@
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
-//! | that no server holds the main thread up | `feed/connection/socket` |
+//! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that nothing wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
-//! | whether it is live, and since when | `status/feed` |
+//! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
-//! | a change of the watch list | `app/watch_list` (who may), `config/tickers_file`, `feed/subscriptions` |
+//! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |
-//! | that the key is nowhere | `feed/api_key`, [`logging`] |
+//! | that the key is nowhere | `feed/api_key`, `logging` |
 
-pub mod app;
+mod app;
 pub mod channel;
 pub mod check;
 pub mod cli;
 pub mod clock;
-pub mod config;
+mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
 pub mod error;
 pub mod feed;
 mod log_limit;
-pub mod logging;
-pub mod on_event;
+mod logging;
+mod on_event;
 pub mod protocol;
 pub mod recorder;
 mod rows;
@@ -91,7 +94,7 @@ pub mod ship;
 pub mod simulator;
 pub mod status;
 mod stop_signals;
-pub mod terminal;
-pub mod text;
+mod terminal;
+mod text;
 mod threads;
 pub mod verify;

@@ -79,7 +79,7 @@ impl RecordingLogger {
 
 /// Makes a plain logger of the process, without a recording: our own lines go to standard error, each
 /// behind `before`. Those of libraries are left out: they show clients' keys.
-pub fn to_standard_error(before: &'static str) {
+pub(crate) fn to_standard_error(before: &'static str) {
     let mut builder = builder(LevelFilter::Info);
     builder.format(move |out, record| {
         if !is_ours(record.metadata()) {

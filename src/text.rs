@@ -4,7 +4,7 @@
 //! Any thread. No I/O, no clock.
 
 /// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -18,7 +18,7 @@ pub fn grouped(number: u64) -> String {
 
 /// Bytes in the largest unit that leaves a whole number: `12.3 MB`. The units are thousands, as
 /// `ls --si` and disk makers count.
-pub fn file_size(bytes: u64) -> String {
+pub(crate) fn file_size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] =
         [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
     for (unit, size) in UNITS {
@@ -31,19 +31,19 @@ pub fn file_size(bytes: u64) -> String {
 }
 
 /// A rate per second: to a tenth while it is small, whole when it is not.
-pub fn per_second(rate: f64) -> String {
+pub(crate) fn per_second(rate: f64) -> String {
     if rate < 9.95 { format!("{rate:.1}/s") } else { format!("{rate:.0}/s") }
 }
 
 /// `1 symbol`, `1,234 symbols`.
-pub fn counted(number: u64, what: &str) -> String {
+pub(crate) fn counted(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {what}{plural}", grouped(number))
 }
 
 /// A span of milliseconds for people: its two largest units, rounded down, the second left out
 /// when it is zero: `3 d 2 h`, `5 h 12 m`, `20 m`, `45 s`. Less than nothing is `0 s`.
-pub fn human_duration(ms: i64) -> String {
+pub(crate) fn human_duration(ms: i64) -> String {
     /// Each unit with its length in seconds, the largest first.
     const UNITS: [(&str, i64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
     let seconds = ms.max(0) / 1000;
@@ -63,7 +63,7 @@ pub fn human_duration(ms: i64) -> String {
 
 /// Text from outside made fit for a log line or a terminal: control characters escaped, at most
 /// `limit` characters kept.
-pub fn printable(text: &str, limit: usize) -> String {
+pub(crate) fn printable(text: &str, limit: usize) -> String {
     let mut shown = String::new();
     for (count, character) in text.chars().enumerate() {
         if count == limit {
@@ -81,7 +81,7 @@ pub fn printable(text: &str, limit: usize) -> String {
 
 /// Whether a character is not seen as such: control characters, and the invisible ones that reorder
 /// or hide text on a terminal.
-pub fn is_hidden(character: char) -> bool {
+pub(crate) fn is_hidden(character: char) -> bool {
     let invisible = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}');
     character.is_control() || invisible

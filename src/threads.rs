@@ -2,6 +2,7 @@
 //!
 //! Any thread. Each long-lived part starts its own with [`spawn`] and gives back a handle.
 
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,31 @@ pub(crate) fn spawn<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(work)
         .map_err(|error| cannot_go_on(format_args!("cannot start the thread {name}: {error}")))
+}
+
+/// A thread that does the same again and again. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Repeating {
+    _stop: Sender<()>,
+}
+
+/// Starts a thread that calls `work` again and again: after a `pause`, and then after those that it
+/// gives back.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub(crate) fn spawn_every(
+    name: &str,
+    mut pause: Duration,
+    mut work: impl FnMut() -> Duration + Send + 'static,
+) -> Result<Repeating, Error> {
+    let (stop, stopped) = mpsc::channel();
+    spawn(name, move || {
+        while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            pause = work();
+        }
+    })?;
+    Ok(Repeating { _stop: stop })
 }
 
 /// Waits for the end of a thread, but not longer than `until`.

@@ -1,47 +1,13 @@
 //! The rules of the house, checked in the source itself: who may know whom, who may do what; and
 //! that the README and `--help` name the same options.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How high each folder lies; it may import only from those below it, so that there is no circle. The
-/// tens are the floors of the crate's documentation.
-const HEIGHTS: &[(&str, u8)] = &[
-    // The crate's own file lists the folders and imports none.
-    ("lib", 90),
-    ("finnhub_stream", 90),
-    ("main", 80),
-    ("cli", 70),
-    ("app", 61),
-    ("verify", 60),
-    ("check", 60),
-    ("ship", 60),
-    ("simulator", 60),
-    ("config", 50),
-    ("terminal", 42),
-    ("dashboard", 42),
-    ("on_event", 42),
-    ("logging", 41),
-    ("recorder", 40),
-    ("feed", 30),
-    ("channel", 20),
-    ("status", 11),
-    ("protocol", 10),
-    ("rows", 1),
-    ("threads", 1),
-    ("stop_signals", 1),
-    ("text", 1),
-    ("log_limit", 0),
-    ("clock", 0),
-    ("error", 0),
-];
-
-fn height(room: &str) -> u8 {
-    let found = HEIGHTS.iter().find(|(name, _)| *name == room);
-    found.unwrap_or_else(|| panic!("{room} is a new folder: give it a height in tests/house.rs")).1
-}
+/// Folders in which files still import each other in a circle. To become none.
+const WITH_CIRCLES: [&str; 6] = ["check", "cli", "recorder/writer", "ship", "simulator", "verify"];
 
 /// A source file without its tests.
 struct Source {
@@ -99,18 +65,84 @@ fn rooms_known(text: &str) -> BTreeSet<String> {
     known
 }
 
+/// Fails when names import each other in a circle.
+fn check_no_circle(mut imports: BTreeMap<String, BTreeSet<String>>) {
+    let mut before = 0;
+    while before != imports.len() {
+        before = imports.len();
+        let left: BTreeSet<String> = imports.keys().cloned().collect();
+        imports
+            .retain(|name, known| known.iter().any(|other| other != name && left.contains(other)));
+    }
+    assert!(imports.is_empty(), "a circle, or what imports from one: {imports:#?}");
+}
+
 #[test]
-fn folders_import_only_from_those_below_them() {
+fn no_folders_import_each_other_in_a_circle() {
     assert_eq!(
         rooms_known("use crate::{app, verify::run}; crate::error::Error"),
         ["app", "error", "verify"].map(str::to_owned).into()
     );
-    for Source { path, room, text } in sources() {
-        for known in rooms_known(&text) {
-            let allowed = known == room || height(&known) < height(&room);
-            assert!(allowed, "{} knows {known}, which is not below it", path.display());
+    let mut imports = BTreeMap::<_, BTreeSet<_>>::new();
+    for Source { room, text, .. } in sources() {
+        imports.entry(room).or_default().extend(rooms_known(&text));
+    }
+    check_no_circle(imports);
+}
+
+#[test]
+fn no_files_of_a_folder_import_each_other_in_a_circle() {
+    let use_tree = "super::{a, b::{C, d}}";
+    assert_eq!(paths(use_tree), ["super::a", "super::b::C", "super::b::d"]);
+    let sources: BTreeMap<String, String> =
+        sources().into_iter().map(|source| (module(&source.path), source.text)).collect();
+    let is_checked = |name: &String| !WITH_CIRCLES.iter().any(|folder| name.starts_with(folder));
+    let modules: Vec<&String> = sources.keys().filter(|name| is_checked(name)).collect();
+    let imports = modules.iter().map(|name| {
+        let text = format!("\n{}", sources[*name]);
+        let uses = text.split("\nuse ").skip(1);
+        let known = uses.flat_map(|text| paths(text.split(';').next().unwrap_or_default()));
+        let known = known.filter_map(|path| resolved(name, &path, &modules));
+        ((*name).clone(), known.collect())
+    });
+    check_no_circle(imports.collect());
+}
+
+/// `feed/session` for `src/feed/session/mod.rs`.
+fn module(path: &Path) -> String {
+    let name = path.strip_prefix(root()).expect("below the root").with_extension("");
+    let name = name.to_str().expect("a plain name");
+    name.strip_suffix("/mod").unwrap_or(name).to_owned()
+}
+
+/// The single paths of what stands behind `use`.
+fn paths(tree: &str) -> Vec<String> {
+    let Some((before, inside)) = tree.split_once('{') else { return vec![tree.trim().to_owned()] };
+    let inside = inside.trim_end().strip_suffix('}').expect("a closing brace");
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for letter in inside.chars() {
+        match letter {
+            ',' if depth == 0 => parts.push(String::new()),
+            _ => parts.last_mut().expect("a part").push(letter),
+        }
+        depth += i32::from(letter == '{') - i32::from(letter == '}');
+    }
+    let parts = parts.iter().filter(|part| !part.trim().is_empty());
+    parts.flat_map(|part| paths(&format!("{}{}", before.trim(), part.trim()))).collect()
+}
+
+/// The module that a path leads to from `here`, if it is one of ours.
+fn resolved(here: &str, path: &str, modules: &[&String]) -> Option<String> {
+    let mut known: Vec<&str> = here.split('/').collect();
+    for part in path.split("::") {
+        match part {
+            "crate" => known.clear(),
+            "super" => drop(known.pop()),
+            _ => known.push(part),
         }
     }
+    let mut prefixes = (1..=known.len()).rev().map(|length| known[..length].join("/"));
+    prefixes.find(|prefix| modules.contains(&prefix))
 }
 
 /// Fails unless each word stands only below the folders given.
@@ -181,12 +213,6 @@ fn the_simulator_spells_its_messages_without_the_room_that_reads_them() {
 #[test]
 fn the_key_is_revealed_only_to_the_server() {
     only_in(&["feed/api_key.rs", "feed/connection"], &["reveal_to_server"]);
-}
-
-#[test]
-fn main_holds_no_logic() {
-    let main = sources().into_iter().find(|source| source.room == "main").expect("main.rs");
-    assert!(main.text.lines().count() <= 30);
 }
 
 /// Every `--option` in the first cell of a table row, or in a line of help that begins with one.

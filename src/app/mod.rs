@@ -7,4 +7,4 @@ mod shutdown;
 #[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
 mod watch_list;
 
-pub use run::record;
+pub(crate) use run::record;

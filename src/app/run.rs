@@ -17,24 +17,23 @@ use crate::dashboard::{Change, Listener};
 use crate::error::{Error, cannot_go_on};
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
-use crate::on_event::thread::Events;
+use crate::on_event::OnEvent;
 use crate::recorder::{Destination, Summary, Writer};
 use crate::simulator::Simulator;
-use crate::status::silence_reporter;
+use crate::status::silence::reporter;
 use crate::terminal::Screen;
 use crate::text::counted;
-use crate::threads::spawn;
 
 /// Records until a signal asks for the end.
 ///
 /// # Errors
 /// When the recording cannot begin, or cannot go on, or its end could not be written.
-pub fn record(settings: &Settings) -> Result<(), Error> {
+pub(crate) fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
     let rows_on_standard_output =
         matches!(settings.recorder.out, Destination::StandardOutput { .. });
-    let screen = Screen::start(settings.quiet, rows_on_standard_output, &shared)?;
+    let screen = Screen::start(settings.views.quiet, rows_on_standard_output, &shared)?;
     start_log(settings, &entries, &screen);
     let result = run(settings, &shared, &entries, inbox, &screen);
     screen.end();
@@ -49,11 +48,12 @@ fn run(
     screen: &Screen,
 ) -> Result<(), Error> {
     // What may refuse the start.
-    shutdown::outlive_file_size_limits().map_err(cannot_go_on)?;
+    shutdown::survive_file_size_limits().map_err(cannot_go_on)?;
     #[cfg(feature = "dashboard")]
     let listener = settings
+        .views
         .dashboard
-        .map(|address| Listener::bind(address, settings.dashboard_origins.clone()))
+        .map(|address| Listener::bind(address, settings.views.dashboard_origin.clone()))
         .transpose()?;
     let (command_sender, commands) = commands().map_err(cannot_go_on)?;
     let key = settings.key.clone();
@@ -70,17 +70,21 @@ fn run(
 
     // The threads beside the main one.
     let writer = writer.spawn(inbox, entries)?;
-    let events =
-        Events::start_if_wanted(settings.on_event.clone(), &settings.recorder.out, shared)?;
+    let on_event = settings
+        .views
+        .on_event
+        .clone()
+        .map(|command| OnEvent::start(command, &settings.recorder.out, shared))
+        .transpose()?;
     let deadline = Deadline {
         entries: entries.clone(),
         writer: writer.clone(),
         screen: screen.sender(),
-        events: events.clone(),
+        on_event: on_event.clone(),
     };
     shutdown::listen(command_sender, deadline)?;
     let watched = Arc::clone(shared);
-    spawn("quiet", move || silence_reporter::run(&watched.slot))?;
+    let _silence_reporter = reporter::start(move || watched.slot.latest())?;
     #[cfg(feature = "dashboard")]
     let dashboard = listener
         .map(|listener| {
@@ -92,7 +96,7 @@ fn run(
             listener.serve(Arc::clone(shared), Box::new(change))
         })
         .transpose()?;
-    controller.follow_file()?;
+    let _tickers_file = controller.follow_file()?;
 
     let session = Session::new(
         endpoint,
@@ -116,7 +120,9 @@ fn run(
     let result = ended.and_then(|()| whole(summary.map_err(cannot_go_on)?));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
-    events.stopped(reason, until);
+    if let Some(on_event) = on_event {
+        on_event.stopped(reason, until);
+    }
     result
 }
 
@@ -136,15 +142,15 @@ fn server(settings: &Settings) -> Result<(Endpoint, Option<Simulator>), Error> {
 }
 
 fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
-    let level = if settings.verbose { LevelFilter::Debug } else { LevelFilter::Info };
-    let terminal_level = if settings.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
+    let level = if settings.views.verbose { LevelFilter::Debug } else { LevelFilter::Info };
+    let terminal_level = if settings.views.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let (key, entries) = (settings.key.clone(), entries.clone());
     logging::to_log_and_terminal(level, terminal_level, key, entries, screen.sender());
 }
 
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
-    let (market, next) = match (&settings.server, settings.dashboard) {
+    let (market, next) = match (&settings.server, settings.views.dashboard) {
         (Some(_), _) => ("", ""),
         (None, None) => {
             (" of a simulated market", "; next: add --dashboard to watch it in the browser")

@@ -1,7 +1,8 @@
-//! Signals, and the promise that a stop takes 5 s at most whatever the main thread is stuck in.
+//! Signals, and the promise that a stop takes 5 s at most, whatever the main thread waits for.
 //!
-//! The signal thread only passes the wish on. Should the main thread not get to it in time (name
-//! resolution and handshakes cannot be interrupted), the deadline thread sees the writer through.
+//! The signal thread asks the session to stop. Name resolution and handshakes cannot be interrupted:
+//! if the main thread has not ended in time, the deadline thread waits for the writer instead, and
+//! ends the program.
 
 use std::io;
 use std::process::exit;
@@ -18,31 +19,31 @@ use crate::channel::{Entry, EntrySender, Line, SharedState};
 use crate::clock::now_ms;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
 use crate::feed::{Command, CommandSender};
-use crate::on_event::thread::Events;
+use crate::on_event::OnEvent;
 use crate::recorder::{Summary, WriterHandle};
 use crate::stop_signals;
 use crate::threads::spawn;
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
-/// From the end of the session on, the command of `--on-event` has this long to tell it while
-/// somebody waits, so that systemd does not end it with us. With the writer's time still below 5 s.
+/// After the end of the session the command of `--on-event` is waited for so long: systemd would end
+/// it with us. With the writer's time still below 5 s.
 pub(super) const LAST_COMMAND: Duration = Duration::from_secs(1);
-/// Then the writer has this long for what is left; together below the promised 5 s.
+/// Then the writer has this long to write what waits; together below the promised 5 s.
 const WRITER_TIME: Duration = Duration::from_secs(1);
-/// And the terminal this long to show the last lines.
+/// The terminal has this long to show the last lines.
 const LAST_LINES: Duration = Duration::from_millis(100);
-/// Why a recording has stopped when nothing went wrong, for the command.
+/// Why a recording has stopped when nothing went wrong; for the command of `--on-event`.
 pub(super) const AS_ASKED: &str = "as asked";
 
-/// Makes a file size limit an error like a full disk, instead of a death. To be called before the
-/// files are opened: their repair writes, too.
-pub(super) fn outlive_file_size_limits() -> io::Result<()> {
+/// Makes a file size limit an error like a full disk, instead of the end of the process. To be called
+/// before the files are opened: their repair writes, too.
+pub(super) fn survive_file_size_limits() -> io::Result<()> {
     // The flag itself is of no interest.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
-/// What asks the session to stop.
+/// Gives a function that asks the session to stop.
 pub(super) fn stop_session(commands: CommandSender, shared: Arc<SharedState>) -> impl Fn() + Send {
     move || {
         shared.stopping.store(true, Ordering::Relaxed);
@@ -50,12 +51,12 @@ pub(super) fn stop_session(commands: CommandSender, shared: Arc<SharedState>) ->
     }
 }
 
-/// What ends the program in the place of a main thread that is stuck.
+/// What is needed to end the program when the main thread cannot.
 pub(super) struct Deadline {
     pub(super) entries: EntrySender,
     pub(super) writer: WriterHandle,
     pub(super) screen: SyncSender<Line>,
-    pub(super) events: Events,
+    pub(super) on_event: Option<OnEvent>,
 }
 
 /// Starts the signal thread.
@@ -64,13 +65,13 @@ pub(super) struct Deadline {
 /// When the system does not tell of signals, or has no thread to give.
 pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), Error> {
     stop_signals::listen(move || {
-        // Before the word of it, so that nobody says after it that he goes on.
+        // First of all: after the log line no thread may say that it goes on.
         deadline.entries.shared().stopping.store(true, Ordering::Relaxed);
-        // Before the log line, so that this ends what the live line has begun.
+        // Before the log line, because this ends the live line.
         let _ = deadline.screen.try_send(Line::Stopping);
         info!("stopping (Ctrl-C again leaves at once)");
         commands.send(Command::Stop);
-        if spawn("deadline", move || deadline.see_through()).is_err() {
+        if spawn("deadline", move || deadline.run()).is_err() {
             exit(i32::from(EXIT_CANNOT_GO_ON));
         }
     })
@@ -78,10 +79,10 @@ pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), 
 }
 
 impl Deadline {
-    /// Sees the writer through, should the main thread not have ended the program in time.
-    fn see_through(&self) {
+    /// Ends the writer and the program, unless the main thread ends the program in time.
+    fn run(&self) {
         thread::sleep(MAIN_THREAD_TIME);
-        // The ledger does not let it be earlier than its last row, should there be no later message.
+        // If no message came after the ledger's last row, the ledger takes that row's time.
         let at_ms = match self.entries.shared().last_message_ms.load(Ordering::Relaxed) {
             0 => now_ms(),
             last_message_ms => last_message_ms,
@@ -93,9 +94,11 @@ impl Deadline {
             Err(error) => (None, Some(error.to_string())),
         };
         let code = if failure.is_none() { EXIT_OK } else { EXIT_CANNOT_GO_ON };
-        // The command is started, and left alone.
+        // The command is started, and not waited for.
         let reason = failure.clone().unwrap_or_else(|| AS_ASKED.to_owned());
-        self.events.stopped(reason, Instant::now());
+        if let Some(on_event) = &self.on_event {
+            on_event.stopped(reason, Instant::now());
+        }
         let lines =
             [counts.map(|counts| counts.to_string()), failure.map(|it| format!("error: {it}"))];
         for text in lines.into_iter().flatten() {

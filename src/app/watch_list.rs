@@ -2,9 +2,8 @@
 //!
 //! Shared by their threads; the session gets the whole new list as a command.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use log::{info, warn};
 
@@ -16,7 +15,7 @@ use crate::feed::{
 };
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::text::{counted, printable};
-use crate::threads::spawn;
+use crate::threads::{Repeating, spawn_every};
 
 /// The one list of what is wanted.
 pub(super) struct WatchListController {
@@ -122,44 +121,38 @@ impl WatchListController {
         Ok(self.announce(&lists))
     }
 
-    /// Starts the thread that looks at the tickers file, if there is one, for as long as the program
-    /// runs.
+    /// Starts the thread that looks at the tickers file, if there is one.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub(super) fn follow_file(self: &Arc<Self>) -> Result<(), Error> {
-        let Some(path) = self.file.clone() else { return Ok(()) };
-        let controller = Arc::clone(self);
-        spawn("tickers-file", move || controller.watch_file(&path)).map(drop)
-    }
-
-    fn watch_file(&self, path: &Path) -> ! {
-        let beside = self.lock().given.clone();
-        let mut watcher = Watcher::new(path.to_owned(), beside);
+    pub(super) fn follow_file(self: &Arc<Self>) -> Result<Option<Repeating>, Error> {
+        let Some(path) = self.file.clone() else { return Ok(None) };
+        let shown = path.display().to_string();
+        let mut watcher = Watcher::new(path, self.lock().given.clone());
+        let first = watcher.next_look();
         let mut told: Option<String> = None;
-        loop {
-            thread::sleep(watcher.next_look());
+        let controller = Arc::clone(self);
+        let look = move || {
             // Held from the look on, so that a change by the page cannot come in between.
-            let mut lists = self.lock();
+            let mut lists = controller.lock();
             match watcher.look() {
                 // Else it is our own change, come back from the file.
                 Some(Ok(list)) if list != lists.in_file => {
-                    let symbols = counted(list.len() as u64, "symbol");
-                    info!("{} has changed: {symbols}", path.display());
+                    info!("{shown} has changed: {}", counted(list.len() as u64, "symbol"));
                     lists.in_file = list;
-                    self.announce(&lists);
+                    controller.announce(&lists);
                     told = None;
                 }
-                Some(Ok(_)) if told.take().is_some() => {
-                    info!("{} can be read again", path.display());
-                }
+                Some(Ok(_)) if told.take().is_some() => info!("{shown} can be read again"),
                 Some(Err(fault)) if told.as_ref() != Some(&fault) => {
                     warn!("{fault}; recording goes on with the symbols as they were");
                     told = Some(fault);
                 }
                 _ => {}
             }
-        }
+            watcher.next_look()
+        };
+        spawn_every("tickers-file", first, look).map(Some)
     }
 }
 

@@ -27,8 +27,7 @@ original script's file";
 /// The options of a recording.
 // A type with its full path, such as `std::option::Option`, is a value to clap as it is.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-pub struct RecordArguments {
+pub(crate) struct RecordArguments {
     /// Comma-separated Finnhub symbols: AAPL, BINANCE:BTCUSDT, "IC MARKETS:1"
     #[arg(short, long, value_name = "SYMBOL,...", value_delimiter = ',', value_parser = values::symbol)]
     pub(super) tickers: Vec<String>,
@@ -40,6 +39,26 @@ pub struct RecordArguments {
     #[arg(long, value_name = "always|INTERVAL|never", default_value = "1s", value_parser = values::fsync)]
     pub(super) fsync: Fsync,
 
+    /// At each UTC hour or day, close the file and start a new one
+    #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = values::rotate)]
+    pub(super) rotate: std::option::Option<Rotate>,
+
+    /// gzip each closed file
+    #[arg(long)]
+    pub(super) compress: bool,
+
+    /// Stream from a built-in simulated market; needs no key, no network and, if you like, no
+    /// --tickers
+    #[arg(long, conflicts_with = "url")]
+    pub(super) demo: bool,
+
+    #[command(flatten)]
+    pub(super) views: ViewArguments,
+}
+
+/// How a recording is looked at while it runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ViewArguments {
     /// Live page in the browser [default address: 127.0.0.1:8787]
     #[arg(
         long,
@@ -49,42 +68,29 @@ pub struct RecordArguments {
         default_missing_value = "127.0.0.1:8787",
         value_parser = values::address
     )]
-    pub(super) dashboard: Option<SocketAddr>,
+    pub dashboard: Option<SocketAddr>,
 
     /// A web page of this origin may read the dashboard's API; may be repeated
     #[arg(long, value_name = "ORIGIN", requires = "dashboard", value_parser = values::origin)]
-    pub(super) dashboard_origin: Vec<String>,
-
-    /// At each UTC hour or day, close the file and start a new one
-    #[arg(long, value_name = "never|hourly|daily", default_value = "never", value_parser = values::rotate)]
-    pub(super) rotate: std::option::Option<Rotate>,
-
-    /// gzip each closed file
-    #[arg(long)]
-    pub(super) compress: bool,
+    pub dashboard_origin: Vec<String>,
 
     /// Run by sh at events that somebody should hear of: down, live, disk-full, disk-ok,
     /// key-refused, silent, stopped
     #[arg(long, value_name = "COMMAND", value_parser = values::command)]
-    pub(super) on_event: Option<String>,
-
-    /// Stream from a built-in simulated market; needs no key, no network and, if you like, no
-    /// --tickers
-    #[arg(long, conflicts_with = "url")]
-    pub(super) demo: bool,
+    pub on_event: Option<String>,
 
     /// Less on the terminal: warnings and errors only
     #[arg(short, long, conflicts_with = "verbose")]
-    pub(super) quiet: bool,
+    pub quiet: bool,
 
     /// More on the terminal and in the log
     #[arg(short, long)]
-    pub(super) verbose: bool,
+    pub verbose: bool,
 }
 
 /// What is read from and written to: the same options for a recording and for `check`.
 #[derive(Debug, Args)]
-pub struct FileArguments {
+pub(crate) struct FileArguments {
     /// One symbol per line, # starts a comment; read again whenever it changes
     #[arg(short = 'f', long, value_name = "FILE")]
     pub tickers_file: Option<PathBuf>,
@@ -119,12 +125,12 @@ impl FileArguments {
     }
 
     /// The log. Every line of it is on standard error, too, so that for `-` it needs no file.
-    pub fn log_file(&self) -> &Path {
+    pub(crate) fn log_file(&self) -> &Path {
         if self.log_file.as_os_str() == "-" { Path::new(NO_LOG_FILE) } else { &self.log_file }
     }
 
     /// The columns, in their order.
-    pub fn columns(&self) -> Vec<Column> {
+    pub(crate) fn columns(&self) -> Vec<Column> {
         self.columns.clone().unwrap_or_else(|| Column::ALL.to_vec())
     }
 }

@@ -15,7 +15,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 ///
 /// # Errors
 /// When there is no key, or what is there cannot be one: what is wrong and how to go on, in a line.
-pub fn find_key() -> Result<ApiKey, String> {
+pub(crate) fn find_key() -> Result<ApiKey, String> {
     find().map_err(|fault| {
         format!(
             "{fault}; get a free key at https://finnhub.io/register, or try --demo, which needs none"
@@ -52,7 +52,7 @@ fn find() -> Result<ApiKey, String> {
 
 /// A warning, when others can read the file that the key is in.
 #[cfg(unix)]
-pub fn readable_by_others(key: &ApiKey) -> Option<String> {
+pub(crate) fn readable_by_others(key: &ApiKey) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
     let KeySource::DotEnv(path) = key.source() else { return None };
     let mode = std::fs::metadata(path).ok()?.permissions().mode();

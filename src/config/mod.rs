@@ -4,11 +4,10 @@
 mod arguments;
 mod key_source;
 mod settings;
-pub mod tickers_file;
+pub(crate) mod tickers_file;
 pub(crate) mod values;
 
-pub(crate) use arguments::NO_LOG_FILE;
-pub use arguments::{FileArguments, RecordArguments};
-pub use key_source::{find_key, readable_by_others};
-pub use settings::Settings;
+pub(crate) use arguments::{FileArguments, NO_LOG_FILE, RecordArguments};
+pub(crate) use key_source::{find_key, readable_by_others};
+pub(crate) use settings::Settings;
 pub(crate) use settings::{destination, symbols};

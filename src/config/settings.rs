@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::arguments::{FileArguments, RecordArguments};
+use super::arguments::{FileArguments, RecordArguments, ViewArguments};
 use super::key_source::{find_key, readable_by_others};
 use super::tickers_file;
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::recorder::{
 
 /// Everything a recording needs.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where trades come from; without it, from the built-in simulated market.
     pub server: Option<Endpoint>,
     /// The key that the server wants.
@@ -31,16 +31,8 @@ pub struct Settings {
     pub tickers_file: Option<(PathBuf, Vec<String>)>,
     /// The files.
     pub recorder: RecorderOptions,
-    /// Where the live page is served, if at all.
-    pub dashboard: Option<SocketAddr>,
-    /// Origins whose web pages may read it.
-    pub dashboard_origins: Vec<String>,
-    /// What is run at events.
-    pub on_event: Option<String>,
-    /// Whether the terminal gets warnings and errors only.
-    pub quiet: bool,
-    /// Whether details are told.
-    pub verbose: bool,
+    /// The dashboard, the terminal, and the command for events.
+    pub views: ViewArguments,
     /// Lines to warn with at the start.
     pub warnings: Vec<String>,
 }
@@ -54,9 +46,8 @@ impl Settings {
     ///
     /// # Errors
     /// One line about the first thing that is wrong.
-    pub fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
-        let RecordArguments { tickers, files, fsync, dashboard, rotate, compress, demo, .. } =
-            arguments;
+    pub(crate) fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
+        let RecordArguments { tickers, files, fsync, rotate, compress, demo, views } = arguments;
         let mut warnings = Vec::new();
         let out = destination(&files, demo)?;
         let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
@@ -66,7 +57,7 @@ impl Settings {
         }
         warnings.extend(with_spaces(tickers.iter().chain(listed())));
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
-        warnings.extend(check_dashboard(dashboard)?);
+        warnings.extend(check_dashboard(views.dashboard)?);
         let columns = files.columns();
         check_rotation(&out, rotate.is_some(), compress)?;
         let (server, key) = if demo {
@@ -75,28 +66,10 @@ impl Settings {
             (Some(Endpoint::parse(&files.url).map_err(usage)?), find_key().map_err(usage)?)
         };
         warnings.extend(readable_by_others(&key));
-        let recorder = RecorderOptions {
-            out,
-            log_file: files.log_file().to_owned(),
-            columns,
-            fsync,
-            rotate,
-            compress,
-            simulated,
-        };
-        Ok(Self {
-            server,
-            key,
-            tickers,
-            tickers_file,
-            recorder,
-            dashboard,
-            dashboard_origins: arguments.dashboard_origin,
-            on_event: arguments.on_event,
-            quiet: arguments.quiet,
-            verbose: arguments.verbose,
-            warnings,
-        })
+        let log_file = files.log_file().to_owned();
+        let recorder =
+            RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
+        Ok(Self { server, key, tickers, tickers_file, recorder, views, warnings })
     }
 }
 

@@ -30,7 +30,7 @@ fn failed(action: &str, path: &Path, reason: impl Display) -> String {
 ///
 /// # Errors
 /// When it cannot be read, names no symbol, has a line that is none, or when they are too many.
-pub fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String> {
+pub(crate) fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String> {
     parse(path, &content(path)?, beside)
 }
 
@@ -76,7 +76,12 @@ fn symbol_of(line: &str) -> Option<&str> {
 ///
 /// # Errors
 /// When the file cannot be read or replaced; then it is as it was.
-pub fn change(path: &Path, symbol: &str, add: bool, in_use: &[String]) -> Result<(), String> {
+pub(crate) fn change(
+    path: &Path,
+    symbol: &str,
+    add: bool,
+    in_use: &[String],
+) -> Result<(), String> {
     let mut text = match content(path) {
         Ok(text) => text,
         Err(_) if !path.exists() => String::new(),
@@ -128,7 +133,7 @@ fn write_new(new: &Path, text: &str, old: &Path) -> io::Result<()> {
 
 /// Finds out when the file has changed.
 #[derive(Debug)]
-pub struct Watcher {
+pub(crate) struct Watcher {
     path: PathBuf,
     beside: Vec<String>,
     seen: Result<String, String>,
@@ -137,21 +142,21 @@ pub struct Watcher {
 
 impl Watcher {
     /// Begins with what is in the file now. `beside` are recorded as well.
-    pub fn new(path: PathBuf, beside: Vec<String>) -> Self {
+    pub(crate) fn new(path: PathBuf, beside: Vec<String>) -> Self {
         // A file that has gone bad since the list was read is news.
         let seen = content(&path);
         Self { path, beside, seen, is_read: false }
     }
 
     /// When to look again: soon, once there is a content to be read.
-    pub fn next_look(&self) -> Duration {
+    pub(crate) fn next_look(&self) -> Duration {
         if self.is_read { LOOK_EVERY } else { LOOK_AGAIN_AFTER }
     }
 
     /// Looks at the file; gives the list in it, or why it gives none, when it has changed. A content
     /// is read when it is seen the second time: the first look may have met an editor that had
     /// emptied the file and was about to write it.
-    pub fn look(&mut self) -> Option<Result<Vec<String>, String>> {
+    pub(crate) fn look(&mut self) -> Option<Result<Vec<String>, String>> {
         let now = content(&self.path);
         if now != self.seen {
             self.seen = now;

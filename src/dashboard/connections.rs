@@ -26,7 +26,7 @@ const REQUEST_TIME: Duration = Duration::from_secs(10);
 
 /// A client that takes nothing of its answer for this long is dropped. Suspended laptops come back
 /// and connect again by themselves.
-const READER_PATIENCE: Duration = Duration::from_secs(15);
+const READER_TIME: Duration = Duration::from_secs(15);
 
 /// Header fields of a request; browsers send about fifteen.
 const MOST_HEADERS: usize = 64;
@@ -63,11 +63,11 @@ pub(super) async fn accept_for_ever(listener: TcpListener, router: Router) {
 
 /// Serves one connection to its end, and gives its place back.
 async fn answer(stream: TcpStream, _place: OwnedSemaphorePermit, router: Router) {
-    // Both are wishes; without them it works as well, only later or with more memory.
+    // Should one fail, it works as well, only later or with more memory.
     let _ = stream.set_nodelay(true);
     let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SOCKET_BUFFER_BYTES);
     let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(READER_PATIENCE));
+    stream.set_write_timeout(Some(READER_TIME));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(REQUEST_TIME)

@@ -2,7 +2,7 @@
 //!
 //! The dashboard's thread. A look at the writer's snapshot moves one pointer and makes nobody
 //! wait. Events are made once for all clients. A client takes the next one when its connection has
-//! room for it; what it missed meanwhile never piles up, it gets the whole state instead.
+//! room for it. What it missed is not kept for it: it gets the whole state instead.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -27,10 +27,10 @@ const EVENT_EVERY: Duration = Duration::from_millis(250);
 /// second long.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
-/// What a browser is told to wait before it connects again.
+/// How long a browser is to wait before it connects again.
 const RETRY: &str = "retry: 1000\n";
 
-/// One state of everything, and how it is told.
+/// One state of everything, and the events made of it.
 #[derive(Debug, Default)]
 struct Update {
     number: u64,

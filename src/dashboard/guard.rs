@@ -75,12 +75,17 @@ pub(super) async fn answer_or_refuse(
 impl Guard {
     /// The origin, if it is one whose pages may read the answer.
     fn reader(&self, request: &Request) -> Option<HeaderValue> {
-        let mut origins = request.headers().get_all(ORIGIN).iter();
-        let (Some(origin), None) = (origins.next(), origins.next()) else { return None };
+        let origin = only(request.headers(), &ORIGIN)?;
         let may_read = is_reading(request.method())
             && self.origins.iter().any(|allowed| origin == allowed.as_str());
         may_read.then(|| origin.clone())
     }
+}
+
+/// The value of a header that is there exactly once.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 fn is_reading(method: &Method) -> bool {
@@ -107,9 +112,7 @@ fn check(request: &Request, bound: IpAddr) -> Result<(), (StatusCode, &'static s
 
 /// The one host that the request names.
 fn asked_host(request: &Request) -> Option<Authority> {
-    let mut named = request.headers().get_all(HOST).iter();
-    let (Some(host), None) = (named.next(), named.next()) else { return None };
-    let host: Authority = host.to_str().ok()?.parse().ok()?;
+    let host: Authority = only(request.headers(), &HOST)?.to_str().ok()?.parse().ok()?;
     // A user name in a host is a trick; and a request line with another host is a proxy's.
     let is_plain = !host.as_str().contains('@');
     let is_only_one = request.uri().authority().is_none_or(|other| *other == host);
@@ -133,16 +136,11 @@ fn is_own_name(host: &str, bound: IpAddr) -> bool {
 
 /// Whether a change comes from the page itself, or from no browser at all.
 fn is_same_origin(headers: &HeaderMap, host: &Authority) -> bool {
-    let mut origins = headers.get_all(ORIGIN).iter();
-    let from_here = match (origins.next(), origins.next()) {
-        (None, _) => true,
-        (Some(origin), None) => origin
-            .to_str()
-            .ok()
-            .and_then(|origin| origin.strip_prefix("http://"))
-            .is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_str())),
-        _ => false,
+    let is_own = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://"));
+        origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_str()))
     };
+    let from_here = !headers.contains_key(ORIGIN) || only(headers, &ORIGIN).is_some_and(is_own);
     // Browsers say this of every request, and pages cannot forge it.
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     from_here && site.is_none_or(|site| site == b"same-origin" || site == b"none")

@@ -3,9 +3,9 @@
 //! The dashboard's thread. No I/O and no clock. It forgets nothing but detail: when old bars need
 //! room, neighbours are merged into longer ones.
 //!
-//! Memory: a bar takes 24 bytes and a symbol at most 4096 + 2048 of them, 144 KiB; 50 symbols take
-//! 7.2 MB, however many weeks it runs. More than 64 symbols share what 64 would have (9.4 MB), each
-//! with less detail.
+//! Memory: a bar takes 24 bytes and a symbol at most 6,144 of them, 144 KiB; 50 symbols take 7.2 MB,
+//! however many weeks it runs. More than 64 symbols share what 64 would have (9.4 MB), each with less
+//! detail.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -13,11 +13,11 @@ use serde::{Serialize, Serializer};
 
 use crate::status::snapshot::TickerSnapshot;
 
-/// Bars of one second that a symbol keeps: 68 minutes of trades in every second.
-const FINE_BARS: usize = 4096;
+/// The newest bars of a symbol are never merged: 68 minutes of trades in every second.
+const NEWEST_BARS: usize = 4096;
 
-/// Longer bars for everything older: more than a chart has pixels.
-const COARSE_BARS: usize = 2048;
+/// The others, which are older and longer: more than a chart has pixels.
+const OLDER_BARS: usize = 2048;
 
 /// Symbols that get all of this; more have to share.
 const FULL_SYMBOLS: usize = 64;
@@ -61,25 +61,24 @@ impl History {
             self.0.retain(|symbol, _| kept.contains(symbol));
         }
         let sharing = tickers.len().max(FULL_SYMBOLS);
-        let fine = (FINE_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
-        let coarse = (COARSE_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
+        let newest = (NEWEST_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
+        let older = (OLDER_BARS * FULL_SYMBOLS / sharing).max(LEAST_BARS);
         for ticker in tickers {
             if !self.0.contains_key(&ticker.symbol) {
                 self.0.insert(ticker.symbol.clone(), Series::default());
             }
             if let Some(series) = self.0.get_mut(&ticker.symbol) {
                 series.remember(ticker);
-                series.thin_out(fine, coarse);
+                series.merge_older(newest, older);
             }
         }
     }
 
     /// The bars of `symbol` later than the second `after`; `None` when the symbol is not known.
     pub(super) fn bars_after(&self, symbol: &str, after: u32) -> Option<Vec<Bar>> {
-        let Series { coarse, fine, .. } = self.0.get(symbol)?;
-        let from_coarse = coarse.partition_point(|bar| bar.second <= after);
-        let from_fine = fine.partition_point(|bar| bar.second <= after);
-        Some(coarse.range(from_coarse..).chain(fine.range(from_fine..)).copied().collect())
+        let bars = &self.0.get(symbol)?.bars;
+        let from = bars.partition_point(|bar| bar.second <= after);
+        Some(bars.range(from..).copied().collect())
     }
 
     /// The price of `symbol` at `points` instants, `step` seconds apart, the last at `second`.
@@ -101,9 +100,8 @@ impl History {
 struct Series {
     trades: u64,
     volume: f64,
-    fine: VecDeque<Bar>,
-    coarse: VecDeque<Bar>,
-    /// How often the length of the coarse bars has been doubled.
+    bars: VecDeque<Bar>,
+    /// How often the length of the older bars has been doubled.
     doublings: u32,
 }
 
@@ -119,40 +117,40 @@ impl Series {
         let price = ticker.price.parse().ok().filter(|price: &f64| price.is_finite());
         let (Some(price), true) = (price, trades > 0) else { return };
         let received = ticker.last_received_ms.unwrap_or(0) / 1000;
-        let last = self.fine.back().or(self.coarse.back()).map_or(0, |bar| bar.second);
+        let last = self.bars.back().map_or(0, |bar| bar.second);
         // Time never runs backwards in a chart, also when the machine's clock does.
         let second = u32::try_from(received).unwrap_or(0).max(last);
         #[allow(clippy::cast_possible_truncation)]
         let volume = if volume.is_finite() { volume as f32 } else { 0.0 };
         let trades = u32::try_from(trades).unwrap_or(u32::MAX);
-        push_or_merge(&mut self.fine, Bar { second, trades, price, volume }, 1);
+        push_or_merge(&mut self.bars, Bar { second, trades, price, volume }, 1);
     }
 
-    /// Makes the oldest bars longer until there are no more than allowed.
-    fn thin_out(&mut self, fine: usize, coarse: usize) {
-        // One place is left free, so that the next bar does not double the memory.
-        while self.fine.len() >= fine {
-            let Some(bar) = self.fine.pop_front() else { break };
-            push_or_merge(&mut self.coarse, bar, FIRST_STEP << self.doublings);
-            while self.coarse.len() >= coarse && self.doublings < u32::BITS - 8 {
-                self.doublings += 1;
-                let bars = std::mem::take(&mut self.coarse);
-                self.coarse.reserve_exact(coarse);
-                for bar in bars {
-                    push_or_merge(&mut self.coarse, bar, FIRST_STEP << self.doublings);
+    /// When there are as many bars as `newest` and `older` together, merges the older ones until a
+    /// quarter of their room is free.
+    fn merge_older(&mut self, newest: usize, older: usize) {
+        let (most, enough) = (newest + older, older / 4 * 3);
+        if self.bars.len() >= most {
+            let kept = self.bars.split_off(self.bars.len() - newest);
+            while self.bars.len() > enough && self.doublings < u32::BITS - 8 {
+                for bar in std::mem::take(&mut self.bars) {
+                    push_or_merge(&mut self.bars, bar, FIRST_STEP << self.doublings);
                 }
+                self.doublings += u32::from(self.bars.len() > enough);
             }
-        }
-        if self.fine.capacity() > 2 * fine {
-            self.fine.shrink_to(fine);
-            self.coarse.shrink_to(coarse);
+            self.bars.reserve_exact(most - self.bars.len());
+            self.bars.extend(kept);
+        } else if self.bars.capacity() < most && self.bars.len() > most / 2 {
+            // By itself it would take room for twice as many.
+            self.bars.reserve_exact(most - self.bars.len());
+        } else if self.bars.capacity() > 2 * most {
+            self.bars.shrink_to(most);
         }
     }
 
     fn price_at(&self, second: u32) -> Option<f64> {
-        let bars = if self.fine.front()?.second <= second { &self.fine } else { &self.coarse };
-        let later = bars.partition_point(|bar| bar.second <= second);
-        bars.get(later.checked_sub(1)?).map(|bar| bar.price)
+        let later = self.bars.partition_point(|bar| bar.second <= second);
+        self.bars.get(later.checked_sub(1)?).map(|bar| bar.price)
     }
 }
 
@@ -171,7 +169,7 @@ fn push_or_merge(bars: &mut VecDeque<Bar>, bar: Bar, step: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::{COARSE_BARS, FINE_BARS, History, LEAST_BARS};
+    use super::{History, LEAST_BARS, NEWEST_BARS, OLDER_BARS};
     use crate::status::snapshot::TickerSnapshot;
 
     fn ticker(symbol: &str, trades: u64, second: i64, price: &str) -> TickerSnapshot {
@@ -216,10 +214,10 @@ mod tests {
             let at = i64::try_from(second).unwrap();
             history.remember(&[ticker("A", second, at, "1")]);
         }
-        let series = &history.0["A"];
-        assert!(series.fine.len() >= 3600, "the last hour second by second");
-        assert!(series.fine.capacity() <= FINE_BARS, "{}", series.fine.capacity());
-        assert!(series.coarse.capacity() <= COARSE_BARS, "{}", series.coarse.capacity());
+        let capacity = history.0["A"].bars.capacity();
+        assert!(capacity <= NEWEST_BARS + OLDER_BARS, "{capacity}");
+        let last_hour = history.bars_after("A", 200_000 - 3_600).unwrap();
+        assert_eq!(last_hour.len(), 3_600, "second by second");
         let bars = all(&history, "A");
         assert!(bars.is_sorted_by(|one, next| one.0 < next.0));
         assert!(bars[0].0 < 300, "the beginning is still there: {:?}", bars[0]);
@@ -234,9 +232,10 @@ mod tests {
             let tickers = (0..9000).map(|n| ticker(&n.to_string(), second, at, "1"));
             history.remember(&tickers.collect::<Vec<_>>());
         }
-        let bars: Vec<usize> =
-            history.0.values().map(|series| series.fine.len() + series.coarse.len()).collect();
+        let bars: Vec<usize> = history.0.values().map(|series| series.bars.len()).collect();
         assert!(bars.iter().all(|bars| *bars <= 30 + LEAST_BARS), "{:?}", bars.iter().max());
+        let room = history.0.values().map(|series| series.bars.capacity()).max();
+        assert!(room < Some(100), "{room:?}");
         assert!(bars.iter().all(|bars| *bars > 8));
     }
 

@@ -38,8 +38,8 @@ pub(super) fn render(
     text.one("trades_received_total", "counter", "Elements of trade messages", counts.received);
     text.one("trades_written_total", "counter", "Rows handed to the file", counts.written);
     text.head("trades_lost_total", "counter", "Elements that did not become rows, by reason");
-    text.sample("trades_lost_total", &[("reason", "rejected")], counts.rejected);
-    text.sample("trades_lost_total", &[("reason", "dropped")], counts.dropped);
+    text.sample("trades_lost_total", Some(("reason", "rejected")), counts.rejected);
+    text.sample("trades_lost_total", Some(("reason", "dropped")), counts.dropped);
     text.one("unreadable_messages_total", "counter", "Messages that were no JSON", {
         counts.unreadable
     });
@@ -74,35 +74,31 @@ impl Text {
         let _ = writeln!(self.0, "# TYPE finnhub_stream_{name} {kind}");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let _ = write!(self.0, "finnhub_stream_{name}");
-        for (position, (label, text)) in labels.iter().enumerate() {
-            let open = if position == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{open}{label}=\"{}\"", escaped(text));
-        }
-        let close = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{close} {value}");
+    fn sample(&mut self, name: &str, label: Option<(&str, &str)>, value: impl Display) {
+        let label = label.map(|(label, text)| format!("{{{label}=\"{}\"}}", escaped(text)));
+        let label = label.unwrap_or_default();
+        let _ = writeln!(self.0, "finnhub_stream_{name}{label} {value}");
     }
 
     fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.head(name, kind, help);
-        self.sample(name, &[], value);
+        self.sample(name, None, value);
     }
 
     fn tickers(&mut self, tickers: &[TickerSnapshot]) {
         self.head("ticker_trades_total", "counter", "Trades of a symbol");
         for ticker in tickers {
-            self.sample("ticker_trades_total", &[("symbol", &ticker.symbol)], ticker.trades);
+            self.sample("ticker_trades_total", Some(("symbol", &ticker.symbol)), ticker.trades);
         }
         self.head("ticker_refused", "gauge", "1 while the server refuses a symbol");
         for ticker in tickers {
             let refused = u8::from(ticker.refused);
-            self.sample("ticker_refused", &[("symbol", &ticker.symbol)], refused);
+            self.sample("ticker_refused", Some(("symbol", &ticker.symbol)), refused);
         }
         self.head("ticker_last_price", "gauge", "Price of a symbol's last trade");
         for ticker in tickers {
             if let Some(price) = ticker.price.parse().ok().filter(|price: &f64| price.is_finite()) {
-                self.sample("ticker_last_price", &[("symbol", &ticker.symbol)], price);
+                self.sample("ticker_last_price", Some(("symbol", &ticker.symbol)), price);
             }
         }
     }

@@ -39,23 +39,11 @@ use crate::threads::{join_until, spawn};
 use events::LiveData;
 use guard::Guard;
 use routes::Api;
+pub use routes::{Change, ChangeWatchList};
 
 /// The page ends within this time, or is left to end with the process: it may be waiting for the
 /// disk that holds the tickers file.
 const END: Duration = Duration::from_millis(200);
-
-/// A change of the watch list.
-#[derive(Debug, Clone, Copy)]
-pub enum Change<'a> {
-    /// Record this symbol.
-    Add(&'a str),
-    /// Do not record it any more.
-    Remove(&'a str),
-}
-
-/// Changes the watch list and gives the new one, or says in one line why not. Called on the
-/// dashboard's thread.
-pub type ChangeWatchList = dyn Fn(Change<'_>) -> Result<Vec<String>, String> + Send + Sync;
 
 /// A server that listens and does not serve yet; who connects meanwhile waits.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use super::events::LiveData;
 use super::guard::refusal;
 use super::history::Bar;
 use super::page::{File, PAGE};
-use super::{Change, ChangeWatchList, metrics, react_package, status};
+use super::{metrics, react_package, status};
 use crate::clock::now_ms;
 use crate::status::snapshot::{Gap, Snapshot};
 use crate::text::printable;
@@ -41,6 +41,19 @@ const NAMED_SYMBOLS: usize = 8;
 
 /// The React package, put together when it is first asked for.
 static REACT_PACKAGE: LazyLock<Bytes> = LazyLock::new(|| react_package::archive().into());
+
+/// A change of the watch list.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// Record this symbol.
+    Add(&'a str),
+    /// Do not record it any more.
+    Remove(&'a str),
+}
+
+/// Changes the watch list and gives the new one, or says in one line why not. Called on the
+/// dashboard's thread.
+pub type ChangeWatchList = dyn Fn(Change<'_>) -> Result<Vec<String>, String> + Send + Sync;
 
 /// What the routes need.
 #[derive(Clone)]
@@ -98,17 +111,17 @@ async fn change(
 ) -> Result<Json<Value>, Refusal> {
     let symbol = read_symbol(symbol)?;
     let shown = printable(&symbol, SHOWN_CHARACTERS);
-    let (wish, answer) = match method {
+    let (what, answer) = match method {
         Method::PUT => ("add", change(Change::Add(&symbol))),
         _ => ("remove", change(Change::Remove(&symbol))),
     };
     match answer {
         Ok(tickers) => {
-            info!("the dashboard was asked to {wish} {shown}: done");
+            info!("the dashboard was asked to {what} {shown}: done");
             Ok(Json(json!({ "tickers": tickers })))
         }
         Err(why) => {
-            info!("the dashboard was asked to {wish} {shown}: refused, {why}");
+            info!("the dashboard was asked to {what} {shown}: refused, {why}");
             Err(refusal(StatusCode::UNPROCESSABLE_ENTITY, why))
         }
     }

@@ -3,7 +3,7 @@
 //! Any thread. The key travels in the URL of the handshake and nowhere else, so this type has no
 //! `Display`, its `Debug` is redacted, and only `reveal_to_server` gives the text.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 /// The variables that may hold the key, the more specific one first.
@@ -90,10 +90,8 @@ impl ApiKey {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 encoded.push(char::from(byte));
             } else {
-                encoded.push('%');
-                for nibble in [byte >> 4, byte & 15] {
-                    encoded.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
-                }
+                // Writing to a String cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
             }
         }
         encoded

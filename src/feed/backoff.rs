@@ -1,13 +1,13 @@
 //! How long to wait before the next connection.
 //!
-//! Main thread; no I/O, no clock, no dice: durations and the random number come in as arguments.
-//! Finnhub tells a second user of a key nothing but closed connections, and counts handshakes, so
-//! a client that resets its back-off at each accepted handshake makes a storm of it.
+//! Main thread; no I/O, no clock, no random numbers: all of these come in as arguments. A second user
+//! of a key sees nothing but closed connections, and Finnhub counts handshakes: a client that resets
+//! its back-off at each accepted handshake would connect all the time.
 
 use std::time::Duration;
 
-/// So many kicks running mean that somebody else is using the key.
-const KICKS_THAT_TELL: u32 = 3;
+/// So many connections in a row that end at once mean that somebody else is using the key.
+const SHORT_CONNECTIONS: u32 = 3;
 
 /// The lengths of the waits, and what a connection's length says. The defaults are the promised
 /// ones; tests have no time for them.
@@ -19,7 +19,7 @@ pub struct BackoffConfig {
     pub longest: Duration,
     /// A connection that has lasted this long was a good one; the back-off starts anew.
     pub good_connection: Duration,
-    /// A connection that ended within this was kicked rather than lost.
+    /// A connection that ended within this was closed on purpose rather than lost.
     pub kicked_within: Duration,
     /// After HTTP 429, at first …
     pub throttled_first: Duration,
@@ -78,7 +78,7 @@ pub struct Backoff {
     was_accepted: bool,
     failures: u32,
     throttled: u32,
-    kicks: u32,
+    short_connections: u32,
 }
 
 impl Backoff {
@@ -96,7 +96,7 @@ impl Backoff {
     pub fn next(&mut self, outcome: Outcome, random: f64) -> Next {
         match outcome {
             Outcome::Unreachable => {
-                self.kicks = 0;
+                self.short_connections = 0;
                 Next::Wait(self.jittered(random))
             }
             Outcome::Unauthorized => Next::Wait(self.config.unauthorized_again),
@@ -110,8 +110,9 @@ impl Backoff {
         if lasted >= self.config.good_connection {
             *self = Self { was_accepted: true, ..Self::new(self.config) };
         }
-        self.kicks = if lasted < self.config.kicked_within { self.kicks + 1 } else { 0 };
-        if self.kicks < KICKS_THAT_TELL {
+        self.short_connections =
+            if lasted < self.config.kicked_within { self.short_connections + 1 } else { 0 };
+        if self.short_connections < SHORT_CONNECTIONS {
             Next::Wait(self.jittered(random))
         } else {
             Next::WaitKeyShared(self.throttle())
@@ -141,7 +142,7 @@ mod tests {
 
     use super::{Backoff, Next, Outcome};
 
-    const KICK: Outcome = Outcome::Ended { lasted: Duration::from_secs(1) };
+    const AT_ONCE: Outcome = Outcome::Ended { lasted: Duration::from_secs(1) };
     const SHORT: Outcome = Outcome::Ended { lasted: Duration::from_secs(29) };
     const GOOD: Outcome = Outcome::Ended { lasted: Duration::from_secs(30) };
 
@@ -191,7 +192,7 @@ mod tests {
         let mut backoff = Backoff::default();
         backoff.next(Outcome::Unreachable, 0.0);
         assert!(!backoff.was_accepted());
-        backoff.next(KICK, 0.0);
+        backoff.next(AT_ONCE, 0.0);
         assert!(backoff.was_accepted());
         check(&[GOOD, Outcome::Unauthorized, Outcome::Unauthorized], &[1.0, 300.0, 300.0]);
     }
@@ -203,9 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn three_kicks_running_tell_of_a_shared_key() {
-        check(&[KICK; 5], &[1.0, 2.0, -60.0, -120.0, -240.0]);
-        check(&[KICK, KICK, SHORT, KICK, KICK, KICK], &[1.0, 2.0, 4.0, 8.0, 16.0, -60.0]);
-        check(&[KICK, KICK, Outcome::Unreachable, KICK], &[1.0, 2.0, 4.0, 8.0]);
+    fn three_short_connections_in_a_row_mean_a_shared_key() {
+        check(&[AT_ONCE; 5], &[1.0, 2.0, -60.0, -120.0, -240.0]);
+        check(
+            &[AT_ONCE, AT_ONCE, SHORT, AT_ONCE, AT_ONCE, AT_ONCE],
+            &[1.0, 2.0, 4.0, 8.0, 16.0, -60.0],
+        );
+        check(&[AT_ONCE, AT_ONCE, Outcome::Unreachable, AT_ONCE], &[1.0, 2.0, 4.0, 8.0]);
     }
 }

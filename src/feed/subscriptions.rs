@@ -67,13 +67,13 @@ pub(crate) fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<
     symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
 }
 
-/// Something to ask of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// Begin a symbol's trades.
-    Subscribe(String),
-    /// End a symbol's trades.
-    Unsubscribe(String),
+/// What a new list changes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// Wanted no more.
+    pub(super) gone: Vec<String>,
+    /// Wanted now.
+    pub(super) new: Vec<String>,
 }
 
 /// The state of the list on the present connection.
@@ -93,44 +93,40 @@ impl WatchList {
     }
 
     /// Everything wanted, in order.
-    pub fn wanted(&self) -> &[String] {
+    pub(super) fn wanted(&self) -> &[String] {
         &self.wanted
     }
 
     /// What is being delivered as far as is known: wanted and not refused.
-    pub fn live(&self) -> Vec<String> {
+    pub(super) fn live(&self) -> Vec<String> {
         self.wanted.iter().filter(|symbol| !self.refused.contains(*symbol)).cloned().collect()
     }
 
     /// Wanted but refused on this connection.
-    pub fn refused(&self) -> Vec<String> {
+    pub(super) fn refused(&self) -> Vec<String> {
         self.wanted.iter().filter(|symbol| self.refused.contains(*symbol)).cloned().collect()
     }
 
-    /// A new connection is open: everything is asked for, with a clean slate.
-    pub fn connected(&mut self) -> Vec<Request> {
+    /// A new connection is open: everything that is wanted is to be asked for, with a clean slate.
+    pub(super) fn connected(&mut self) -> &[String] {
         self.refused.clear();
-        self.wanted.iter().cloned().map(Request::Subscribe).collect()
+        &self.wanted
     }
 
     /// The server refuses `symbol`. `true` when that is news.
-    pub fn refuse(&mut self, symbol: &str) -> bool {
+    pub(super) fn refuse(&mut self, symbol: &str) -> bool {
         self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
     }
 
-    /// A new list; gives what must be asked for the difference, what is gone first because that
-    /// frees places.
-    pub fn replace(&mut self, symbols: impl IntoIterator<Item = String>) -> Vec<Request> {
+    /// A new list.
+    pub(super) fn replace(&mut self, symbols: Vec<String>) -> Changes {
         let next = without_repeats(symbols);
         let known: HashSet<String> = next.iter().cloned().collect();
-        let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol));
-        let new = next.iter().filter(|symbol| !self.known.contains(*symbol));
-        let requests =
-            gone.cloned().map(Request::Unsubscribe).chain(new.cloned().map(Request::Subscribe));
-        let requests = requests.collect();
+        let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol)).cloned().collect();
+        let new = next.iter().filter(|symbol| !self.known.contains(*symbol)).cloned().collect();
         self.refused.retain(|symbol| known.contains(symbol));
         (self.wanted, self.known) = (next, known);
-        requests
+        Changes { gone, new }
     }
 }
 
@@ -138,7 +134,7 @@ impl WatchList {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{MOST_SYMBOLS, Request, WatchList, check_count, check_symbol, is_hidden};
+    use super::{Changes, MOST_SYMBOLS, WatchList, check_count, check_symbol, is_hidden};
 
     fn names(symbols: &[&str]) -> Vec<String> {
         symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
@@ -169,13 +165,12 @@ mod tests {
     #[test]
     fn every_connection_asks_for_everything_again_also_the_refused() {
         let mut list = WatchList::new(names(&["A", "B"]));
-        let all = [Request::Subscribe("A".into()), Request::Subscribe("B".into())];
-        assert_eq!(list.connected(), all);
+        assert_eq!(list.connected(), ["A", "B"]);
         assert!(list.refuse("B"));
         assert!(!list.refuse("B"), "no news twice");
         assert!(!list.refuse("C"), "never asked for");
         assert_eq!((list.live(), list.refused()), (names(&["A"]), names(&["B"])));
-        assert_eq!(list.connected(), all);
+        assert_eq!(list.connected(), ["A", "B"]);
         assert_eq!(list.live(), names(&["A", "B"]));
     }
 
@@ -188,7 +183,8 @@ mod tests {
         let mut list = WatchList::new(symbols("OLD"));
         list.connected();
         let started = Instant::now();
-        assert_eq!(list.replace(symbols("NEW")).len(), 2 * MOST_SYMBOLS);
+        let changes = list.replace(symbols("NEW"));
+        assert_eq!((changes.gone.len(), changes.new.len()), (MOST_SYMBOLS, MOST_SYMBOLS));
         assert!(symbols("NEW").iter().all(|symbol| list.refuse(symbol)));
         assert_eq!((list.live().len(), list.refused().len()), (0, MOST_SYMBOLS));
         // Comparing each with each took seconds without optimisation.
@@ -200,12 +196,10 @@ mod tests {
         let mut list = WatchList::new(names(&["A", "B"]));
         list.connected();
         list.refuse("A");
-        assert_eq!(
-            list.replace(names(&["B", "C"])),
-            [Request::Unsubscribe("A".into()), Request::Subscribe("C".into())]
-        );
+        let changes = list.replace(names(&["B", "C"]));
+        assert_eq!(changes, Changes { gone: names(&["A"]), new: names(&["C"]) });
         assert_eq!(list.live(), names(&["B", "C"]));
         list.replace(names(&["D"]));
-        assert_eq!(list.connected(), [Request::Subscribe("D".into())]);
+        assert_eq!(list.connected(), ["D"]);
     }
 }

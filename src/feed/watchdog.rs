@@ -34,19 +34,18 @@ impl Default for Timeouts {
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// What the watchdog asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// All is well.
     Fine,
     /// Send a WebSocket ping now.
     Ping,
-    /// Connect anew: no text message for [`Timeouts::silence`].
-    Silent,
-    /// Connect anew: a ping was not answered.
-    Unanswered,
-    /// Connect anew: the server has read nothing for [`Timeouts::silence`].
-    NotReading,
+    /// Connect anew, for this reason.
+    GiveUp(String),
 }
+
+const SILENT: &str = "silent";
+const UNANSWERED: &str = "silent: a ping was not answered";
 
 /// What is known of one connection.
 #[derive(Debug)]
@@ -104,17 +103,19 @@ impl Watchdog {
             return Verdict::Fine;
         }
         if now.duration_since(self.last_text) >= self.timeouts.silence {
-            return Verdict::Silent;
+            return Verdict::GiveUp(SILENT.to_owned());
         }
         if unsent_since.is_some_and(|since| now.duration_since(since) >= self.timeouts.silence) {
-            return Verdict::NotReading;
+            let seconds = self.timeouts.silence.as_secs();
+            let reason = format!("connection lost: the server has read nothing for {seconds} s");
+            return Verdict::GiveUp(reason);
         }
         let since_ping = now.duration_since(self.last_ping);
         if self.waiting_for_answer
             && self.answers_pings
             && since_ping >= self.timeouts.answer_within
         {
-            return Verdict::Unanswered;
+            return Verdict::GiveUp(UNANSWERED.to_owned());
         }
         if since_ping >= self.timeouts.ping_every {
             self.last_ping = now;
@@ -129,7 +130,7 @@ impl Watchdog {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Timeouts, Verdict, Watchdog};
+    use super::{SILENT, Timeouts, UNANSWERED, Verdict, Watchdog};
 
     enum Event {
         Text,
@@ -140,6 +141,10 @@ mod tests {
         Check(Verdict),
     }
     use Event::{Asleep, Check, OtherFrame, Pong, Text};
+
+    fn give_up(reason: &str) -> Verdict {
+        Verdict::GiveUp(reason.to_owned())
+    }
 
     /// Events at seconds after the opening, with a check in each second between them.
     fn check(events: &[(u64, Event)]) {
@@ -170,13 +175,13 @@ mod tests {
 
     #[test]
     fn silence_is_noticed_after_150_seconds_without_text() {
-        check(&[(149, Check(Verdict::Fine)), (150, Check(Verdict::Silent))]);
-        check(&[(100, Text), (249, Check(Verdict::Fine)), (250, Check(Verdict::Silent))]);
+        check(&[(149, Check(Verdict::Fine)), (150, Check(give_up(SILENT)))]);
+        check(&[(100, Text), (249, Check(Verdict::Fine)), (250, Check(give_up(SILENT)))]);
     }
 
     #[test]
     fn frames_that_are_no_text_do_not_count_against_silence() {
-        check(&[(100, Pong), (121, OtherFrame), (140, OtherFrame), (150, Check(Verdict::Silent))]);
+        check(&[(100, Pong), (121, OtherFrame), (140, OtherFrame), (150, Check(give_up(SILENT)))]);
     }
 
     #[test]
@@ -203,7 +208,7 @@ mod tests {
             (31, Pong),
             (60, Check(Verdict::Ping)),
             (69, Check(Verdict::Fine)),
-            (70, Check(Verdict::Unanswered)),
+            (70, Check(give_up(UNANSWERED))),
         ]);
     }
 
@@ -227,7 +232,7 @@ mod tests {
             (149, Check(Verdict::Fine)),
             (500, Asleep),
             (500, Check(Verdict::Fine)),
-            (501, Check(Verdict::Silent)),
+            (501, Check(give_up(SILENT))),
         ]);
         // What waited in the socket is heard at waking up, before the check.
         check(&[
@@ -236,7 +241,7 @@ mod tests {
             (500, Text),
             (500, Check(Verdict::Fine)),
             (649, Check(Verdict::Fine)),
-            (650, Check(Verdict::Silent)),
+            (650, Check(give_up(SILENT))),
         ]);
         check(&[
             (30, Check(Verdict::Ping)),
@@ -246,7 +251,7 @@ mod tests {
             (300, Asleep),
             (300, Check(Verdict::Fine)),
             (308, Check(Verdict::Fine)),
-            (309, Check(Verdict::Unanswered)),
+            (309, Check(give_up(UNANSWERED))),
         ]);
     }
 
@@ -258,7 +263,8 @@ mod tests {
             let now = opened + Duration::from_secs(second);
             watchdog.text(now);
             let verdict = watchdog.check(now, Some(opened + Duration::from_secs(20)));
-            assert_eq!(verdict == Verdict::NotReading, second == 170, "{verdict:?} at {second} s");
+            let given_up = matches!(&verdict, Verdict::GiveUp(why) if why.contains("read nothing"));
+            assert_eq!(given_up, second == 170, "{verdict:?} at {second} s");
         }
     }
 }

@@ -1,56 +1,84 @@
-//! `--on-event`: what somebody should hear of who does not look, and the command that says it.
+//! `--on-event`: the command that tells somebody of events who does not look.
 //!
-//! `watch` finds events in the snapshots, `runner` runs the command for each. Both belong to one
-//! thread, which the wiring starts; recording and stopping never wait for it.
+//! One thread looks for events in the snapshots (`watch`) and runs the command for each (`runner`).
+//! Recording and stopping never wait for it.
 
 mod runner;
-pub mod thread;
 mod watch;
 
-pub use runner::Runner;
-pub use watch::EventWatch;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-/// Something that happened, for the command's environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// What.
-    pub kind: EventKind,
-    /// When, this machine's clock, UNIX milliseconds.
-    pub at_ms: i64,
-    /// Why, as one line.
-    pub reason: String,
+use crate::channel::SharedState;
+use crate::clock::now_ms;
+use crate::error::Error;
+use crate::recorder::Destination;
+use crate::threads::{join_until, spawn};
+use runner::Runner;
+use watch::{Event, EventWatch};
+
+/// How often it looks; [`EventWatch`] counts on it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Starting the last command takes this long at most, on a busy machine.
+const STARTING: Duration = Duration::from_millis(200);
+
+/// Why the recording has ended, and until when the last command is waited for.
+type End = (String, Instant);
+
+/// The thread, for whoever ends the program.
+#[derive(Clone)]
+pub(crate) struct OnEvent {
+    sender: Sender<End>,
+    thread: Arc<JoinHandle<()>>,
 }
 
-/// What can happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKind {
-    /// Nothing has been recorded for a minute.
-    Down,
-    /// After that: recording again.
-    Live,
-    /// The disk takes nothing; trades wait in memory.
-    DiskFull,
-    /// After that: it takes them again.
-    DiskOk,
-    /// The server refuses the key.
-    KeyRefused,
-    /// No US stock has traded for long, in the middle of the day.
-    Silent,
-    /// The recording has ended.
-    Stopped,
+impl OnEvent {
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(crate) fn start(
+        command: String,
+        out: &Destination,
+        shared: &Arc<SharedState>,
+    ) -> Result<Self, Error> {
+        let out = match out {
+            Destination::File(path) => path.clone().into_os_string(),
+            Destination::StandardOutput { .. } => "-".into(),
+        };
+        let runner = Runner::new(command, out);
+        let shared = Arc::clone(shared);
+        let (sender, end) = mpsc::channel();
+        let thread = spawn("events", move || run(runner, &shared, &end))?;
+        Ok(Self { sender, thread: Arc::new(thread) })
+    }
+
+    /// Tells that the recording has ended, and waits for the command until `until`. After that the
+    /// command is left alone.
+    pub(crate) fn stopped(&self, reason: String, until: Instant) {
+        if self.sender.send((reason, until)).is_ok() {
+            join_until(&self.thread, until + STARTING);
+        }
+    }
 }
 
-impl EventKind {
-    /// The word for it in the command's environment.
-    pub fn name(self) -> &'static str {
-        match self {
-            EventKind::Down => "down",
-            EventKind::Live => "live",
-            EventKind::DiskFull => "disk-full",
-            EventKind::DiskOk => "disk-ok",
-            EventKind::KeyRefused => "key-refused",
-            EventKind::Silent => "silent",
-            EventKind::Stopped => "stopped",
+fn run(mut runner: Runner, shared: &SharedState, end: &Receiver<End>) {
+    runner.warn_if_unknown();
+    let mut watch = EventWatch::default();
+    loop {
+        let ended = end.recv_timeout(LOOK_EVERY);
+        let key_refused = shared.key_refused.load(Ordering::Relaxed);
+        for event in watch.look(&shared.slot.latest(), key_refused, Instant::now(), now_ms()) {
+            runner.add(event);
+        }
+        match ended {
+            Err(RecvTimeoutError::Timeout) => runner.run(),
+            Err(RecvTimeoutError::Disconnected) => return,
+            Ok((reason, until)) => {
+                return runner.finish(Event::new("stopped", now_ms(), reason), until);
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{Event, EventKind};
+use super::watch::Event;
 use crate::feed::VARIABLES;
 use crate::text::printable;
 
@@ -37,7 +37,7 @@ const NOT_FOUND: i32 = 127;
 
 /// The command, what it has to tell, and its process if it is running.
 #[derive(Debug)]
-pub struct Runner {
+pub(super) struct Runner {
     command: String,
     out: OsString,
     time: Duration,
@@ -48,19 +48,19 @@ pub struct Runner {
 #[derive(Debug)]
 struct Running {
     child: Child,
-    kind: EventKind,
+    kind: &'static str,
     since: Instant,
 }
 
 impl Runner {
     /// Nothing to tell yet. `out` is what `--out` names.
-    pub fn new(command: String, out: OsString) -> Runner {
-        Runner { command, out, time: TIME, waiting: VecDeque::new(), running: None }
+    pub(super) fn new(command: String, out: OsString) -> Self {
+        Self { command, out, time: TIME, waiting: VecDeque::new(), running: None }
     }
 
     /// Warns when the command's first word is plainly no command. What only the shell can
     /// understand is left to its first failure.
-    pub fn warn_if_unknown(&self) {
+    pub(super) fn warn_if_unknown(&self) {
         let Some(word) = self.command.split_whitespace().next() else { return };
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
         let known = if !word.chars().all(plain) {
@@ -76,18 +76,19 @@ impl Runner {
         }
     }
 
-    /// Has an event told when its turn comes.
-    pub fn tell(&mut self, event: Event) {
+    /// Adds an event to those that wait for their turn.
+    pub(super) fn add(&mut self, event: Event) {
         if self.waiting.len() == WAITING_EVENTS
             && let Some(oldest) = self.waiting.pop_front()
         {
-            warn!("--on-event: too many events; {} is not told", oldest.kind.name());
+            warn!("--on-event: too many events; {} is not told", oldest.kind);
         }
         self.waiting.push_back(event);
     }
 
-    /// Looks after the running command, and starts the next one. Never waits.
-    pub fn tend(&mut self) {
+    /// Looks at the running command: kills it when its time is over, and starts the next one when it has
+    /// ended. Never waits.
+    pub(super) fn run(&mut self) {
         if let Some(Running { child, kind, since }) = &mut self.running {
             let fault = match child.try_wait() {
                 Ok(None) if since.elapsed() < self.time => return,
@@ -99,7 +100,7 @@ impl Runner {
                 Err(error) => error.to_string(),
             };
             if !fault.is_empty() {
-                warn!("--on-event: the command for {} {fault}", kind.name());
+                warn!("--on-event: the command for {kind} {fault}");
             }
             self.running = None;
         }
@@ -116,10 +117,10 @@ impl Runner {
 
     /// Tells the last event. At `until` what runs for an earlier one is killed and what waits is
     /// left out; the command for the last one is left to end by itself.
-    pub fn finish(mut self, last: Event, until: Instant) {
-        self.tell(last);
+    pub(super) fn finish(mut self, last: Event, until: Instant) {
+        self.add(last);
         loop {
-            self.tend();
+            self.run();
             let last_one = self.waiting.is_empty();
             match &mut self.running {
                 None if last_one => return,
@@ -138,7 +139,7 @@ impl Runner {
     fn start(&self, event: &Event) -> io::Result<Child> {
         shell()
             .arg(&self.command)
-            .env("FINNHUB_STREAM_EVENT", event.kind.name())
+            .env("FINNHUB_STREAM_EVENT", event.kind)
             .env("FINNHUB_STREAM_REASON", printable(&event.reason, REASON_CHARACTERS))
             .env("FINNHUB_STREAM_TIME_MS", event.at_ms.to_string())
             .env("FINNHUB_STREAM_OUT", &self.out)
@@ -184,8 +185,7 @@ mod tests {
     use rustix::process::{Pid, test_kill_process};
     use tempfile::TempDir;
 
-    use super::{LOOK_EVERY, Runner, WAITING_EVENTS};
-    use crate::on_event::{Event, EventKind};
+    use super::{Event, LOOK_EVERY, Runner, WAITING_EVENTS};
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -196,15 +196,11 @@ mod tests {
         (Runner::new(command.to_owned(), out), directory)
     }
 
-    fn event(kind: EventKind, at_ms: i64, reason: &str) -> Event {
-        Event { kind, at_ms, reason: reason.to_owned() }
-    }
-
-    fn tend_until(runner: &mut Runner, what: &str, done: impl Fn(&Runner) -> bool) {
+    fn run_until(runner: &mut Runner, what: &str, done: impl Fn(&Runner) -> bool) {
         let start = Instant::now();
         while !done(runner) {
             assert!(start.elapsed() < DEADLINE, "waited for {what}");
-            runner.tend();
+            runner.run();
             thread::sleep(LOOK_EVERY);
         }
     }
@@ -223,8 +219,8 @@ mod tests {
             "cd \"$FINNHUB_STREAM_OUT\"; printf '%s ' $FINNHUB_STREAM_EVENT $FINNHUB_STREAM_TIME_MS \"$FINNHUB_STREAM_REASON\" >told",
         );
         let reason = "x\"; touch owned; $(touch owned) `touch owned`\0\n";
-        runner.tell(event(EventKind::Down, 17, reason));
-        tend_until(&mut runner, "the command", is_idle);
+        runner.add(Event::new("down", 17, reason));
+        run_until(&mut runner, "the command", is_idle);
         let told = "down 17 x\"; touch owned; $(touch owned) `touch owned`\\0\\n ";
         assert_eq!(read(&directory, "told"), told);
         assert!(!directory.path().join("owned").exists());
@@ -235,14 +231,14 @@ mod tests {
         let (mut runner, directory) = runner(
             "cd \"$FINNHUB_STREAM_OUT\"; mkdir one || echo two >>told; until [ -e go ]; do sleep 0.01; done; echo $FINNHUB_STREAM_TIME_MS >>told; rmdir one",
         );
-        runner.tell(event(EventKind::Down, 0, ""));
-        runner.tend();
+        runner.add(Event::new("down", 0, ""));
+        runner.run();
         let last = i64::try_from(WAITING_EVENTS).unwrap() + 2;
         for number in 1..=last {
-            runner.tell(event(EventKind::Live, number, ""));
+            runner.add(Event::new("live", number, ""));
         }
         fs::write(directory.path().join("go"), "").unwrap();
-        tend_until(&mut runner, "all commands", is_idle);
+        run_until(&mut runner, "all commands", is_idle);
         let numbers = [0].into_iter().chain(3..=last).map(|number| format!("{number}\n"));
         assert_eq!(read(&directory, "told"), numbers.collect::<String>());
     }
@@ -264,15 +260,15 @@ mod tests {
         );
         runner.time = Duration::from_millis(200);
         let child = directory.path().join("child");
-        runner.tell(event(EventKind::Down, 1, ""));
-        runner.tell(event(EventKind::Live, 2, ""));
-        runner.tend();
+        runner.add(Event::new("down", 1, ""));
+        runner.add(Event::new("live", 2, ""));
+        runner.run();
         let start = Instant::now();
         while !child.exists() {
             assert!(start.elapsed() < DEADLINE, "it started nothing");
             thread::sleep(LOOK_EVERY);
         }
-        tend_until(&mut runner, "the end of both", is_idle);
+        run_until(&mut runner, "the end of both", is_idle);
         wait_for_the_end_of(&child);
     }
 
@@ -281,15 +277,15 @@ mod tests {
         let (mut runner, directory) = runner(
             "cd \"$FINNHUB_STREAM_OUT\"; echo $FINNHUB_STREAM_EVENT >>told; [ $FINNHUB_STREAM_EVENT = stopped ] || exec sleep 1000",
         );
-        runner.tell(event(EventKind::DiskFull, 1, ""));
-        runner.tell(event(EventKind::DiskOk, 2, ""));
-        runner.tend();
+        runner.add(Event::new("disk-full", 1, ""));
+        runner.add(Event::new("disk-ok", 2, ""));
+        runner.run();
         let start = Instant::now();
         while read(&directory, "told").is_empty() {
             assert!(start.elapsed() < DEADLINE, "it told nothing");
             thread::sleep(LOOK_EVERY);
         }
-        runner.finish(event(EventKind::Stopped, 3, ""), Instant::now());
+        runner.finish(Event::new("stopped", 3, ""), Instant::now());
         while read(&directory, "told") != "disk-full\nstopped\n" {
             assert!(start.elapsed() < DEADLINE, "{}", read(&directory, "told"));
             thread::sleep(LOOK_EVERY);
@@ -300,7 +296,7 @@ mod tests {
     fn the_last_command_is_waited_for_no_longer_than_asked() {
         let (runner, directory) = runner("echo $$ >\"$FINNHUB_STREAM_OUT/shell\"; exec sleep 1000");
         let (start, time) = (Instant::now(), Duration::from_millis(500));
-        runner.finish(event(EventKind::Stopped, 3, ""), start + time);
+        runner.finish(Event::new("stopped", 3, ""), start + time);
         assert!(start.elapsed() >= time, "it is waited for");
         let number = read(&directory, "shell").trim().parse().expect("it was started");
         let process = Pid::from_raw(number).unwrap();

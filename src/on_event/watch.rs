@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Event, EventKind};
 use crate::status::market_hours::in_regular_session;
 use crate::status::silence::{Silence, UsStocks};
 use crate::status::snapshot::{FeedState, Snapshot};
@@ -25,27 +24,44 @@ const STUCK_LOOKS: u32 = 60;
 /// The regular session must have lasted this long for its silence to mean something.
 const SESSION_MS: i64 = 10 * 60 * 1000;
 
-/// Silence is told at most this often: thin stocks come and go.
+/// Silence is reported at most this often: thin stocks come and go.
 const SILENT_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// Remembers what has been told.
+/// Something that happened, for the command's environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Event {
+    /// What, in one word; the README lists them.
+    pub(super) kind: &'static str,
+    /// When, this machine's clock, UNIX milliseconds.
+    pub(super) at_ms: i64,
+    /// Why, as one line.
+    pub(super) reason: String,
+}
+
+impl Event {
+    pub(super) fn new(kind: &'static str, at_ms: i64, reason: impl Into<String>) -> Self {
+        Self { kind, at_ms, reason: reason.into() }
+    }
+}
+
+/// Remembers what has been reported.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is about an event of its own")]
-pub struct EventWatch {
+pub(super) struct EventWatch {
     live_since: Option<Instant>,
     not_live_since: Option<Instant>,
-    down_told: bool,
-    disk_told: bool,
-    key_told: bool,
-    silence_told: bool,
-    silence_told_at: Option<Instant>,
+    down_reported: bool,
+    disk_reported: bool,
+    key_reported: bool,
+    silence_reported: bool,
+    silence_reported_at: Option<Instant>,
     last_published_ms: i64,
     same_snapshot: u32,
 }
 
 impl EventWatch {
     /// What is new. To be asked once a second.
-    pub fn look(
+    pub(super) fn look(
         &mut self,
         snapshot: &Snapshot,
         key_refused: bool,
@@ -58,11 +74,10 @@ impl EventWatch {
         }
         let mut events = Vec::from_iter(self.outage(snapshot, now, now_ms));
         events.extend(self.disk(snapshot, now_ms));
-        if key_refused && !self.key_told {
-            let reason = "the server refuses the API key".to_owned();
-            events.push(Event { kind: EventKind::KeyRefused, at_ms: now_ms, reason });
+        if key_refused && !self.key_reported {
+            events.push(Event::new("key-refused", now_ms, "the server refuses the API key"));
         }
-        self.key_told = key_refused;
+        self.key_reported = key_refused;
         events.extend(self.silence(snapshot, now, now_ms));
         events
     }
@@ -77,24 +92,21 @@ impl EventWatch {
             let at_ms = snapshot.live_since_ms.unwrap_or(now_ms);
             let lasted = i64::try_from((since - began).as_millis()).unwrap_or(i64::MAX);
             let reason = format!("after {}", human_duration(lasted));
-            return std::mem::take(&mut self.down_told).then_some(Event {
-                kind: EventKind::Live,
-                at_ms,
-                reason,
-            });
+            return std::mem::take(&mut self.down_reported)
+                .then(|| Event::new("live", at_ms, reason));
         }
         self.live_since = None;
         let since = *self.not_live_since.get_or_insert(now);
-        if self.down_told || now - since < OUTAGE {
+        if self.down_reported || now - since < OUTAGE {
             return None;
         }
-        self.down_told = true;
+        self.down_reported = true;
         let at_ms = snapshot.down_since_ms.unwrap_or(snapshot.started_ms);
         let reason = match snapshot.reason.as_str() {
-            "" => "no connection yet".to_owned(),
-            reason => reason.to_owned(),
+            "" => "no connection yet",
+            reason => reason,
         };
-        Some(Event { kind: EventKind::Down, at_ms, reason })
+        Some(Event::new("down", at_ms, reason))
     }
 
     fn disk(&mut self, snapshot: &Snapshot, now_ms: i64) -> Option<Event> {
@@ -103,31 +115,30 @@ impl EventWatch {
         self.last_published_ms = snapshot.published_ms;
         let stuck = || (self.same_snapshot >= STUCK_LOOKS).then_some("the disk does not answer");
         let trouble = snapshot.disk_trouble.as_deref().or_else(stuck);
-        let (kind, reason) = match (trouble, self.disk_told) {
-            (Some(cause), false) => (EventKind::DiskFull, cause.to_owned()),
-            (None, true) => (EventKind::DiskOk, "writing again".to_owned()),
+        let (kind, reason) = match (trouble, self.disk_reported) {
+            (Some(cause), false) => ("disk-full", cause),
+            (None, true) => ("disk-ok", "writing again"),
             _ => return None,
         };
-        self.disk_told = trouble.is_some();
-        Some(Event { kind, at_ms: now_ms, reason })
+        self.disk_reported = trouble.is_some();
+        Some(Event::new(kind, now_ms, reason))
     }
 
     fn silence(&mut self, snapshot: &Snapshot, now: Instant, now_ms: i64) -> Option<Event> {
         // While nothing is recorded, silence means nothing.
         let silence = Silence::of(snapshot, now_ms)?;
         let UsStocks::NoTrades { .. } = silence.us_stocks else {
-            self.silence_told = false;
+            self.silence_reported = false;
             return None;
         };
         let in_session = in_regular_session(now_ms) && in_regular_session(now_ms - SESSION_MS);
-        let too_soon = self.silence_told_at.is_some_and(|at| now - at < SILENT_AGAIN);
-        if self.silence_told || !in_session || too_soon {
+        let too_soon = self.silence_reported_at.is_some_and(|at| now - at < SILENT_AGAIN);
+        if self.silence_reported || !in_session || too_soon {
             return None;
         }
-        self.silence_told = true;
-        self.silence_told_at = Some(now);
-        let reason = silence.notice()?;
-        Some(Event { kind: EventKind::Silent, at_ms: now_ms, reason })
+        self.silence_reported = true;
+        self.silence_reported_at = Some(now);
+        Some(Event::new("silent", now_ms, silence.notice()?))
     }
 }
 
@@ -145,8 +156,8 @@ mod tests {
     /// Monday 23 November 2026, 09:30 in New York: the opening bell.
     const BELL: i64 = 1_795_444_200_000;
 
-    /// A program, looked at once a second, and what was told of it: `second: kind at: reason`.
-    struct Told {
+    /// A program, looked at once a second, and what was reported of it: `second: kind at: reason`.
+    struct Program {
         watch: EventWatch,
         began: Instant,
         snapshot: Snapshot,
@@ -155,11 +166,11 @@ mod tests {
         lines: Vec<String>,
     }
 
-    impl Told {
-        fn new() -> Told {
+    impl Program {
+        fn new() -> Self {
             let snapshot = Snapshot { started_ms: BELL, ..Snapshot::default() };
             let (watch, began) = (EventWatch::default(), Instant::now());
-            Told { watch, began, snapshot, second: 0, key_refused: false, lines: Vec::new() }
+            Self { watch, began, snapshot, second: 0, key_refused: false, lines: Vec::new() }
         }
 
         fn now_ms(&self) -> i64 {
@@ -190,105 +201,105 @@ mod tests {
             let (second, now_ms) = (self.second, self.now_ms());
             self.lines.extend(events.into_iter().map(|event| {
                 let at = (event.at_ms - now_ms) / SECOND;
-                format!("{second}: {} {at}: {}", event.kind.name(), event.reason)
+                format!("{second}: {} {at}: {}", event.kind, event.reason)
             }));
         }
     }
 
     #[test]
-    fn an_outage_is_told_after_a_minute_and_so_is_its_end() {
-        let mut told = Told::new();
-        told.run(100, FeedState::Live);
-        told.run(60, FeedState::Down);
-        told.run(20, FeedState::Live);
-        assert_eq!(told.lines, [""; 0], "a shorter one is routine");
-        told.run(30, FeedState::Down);
-        told.run(100, FeedState::Connecting);
-        told.run(50, FeedState::Live);
-        assert_eq!(told.lines, ["240: down -60: lost", "315: live -5: after 2 m 10 s"]);
+    fn an_outage_is_reported_after_a_minute_and_so_is_its_end() {
+        let mut program = Program::new();
+        program.run(100, FeedState::Live);
+        program.run(60, FeedState::Down);
+        program.run(20, FeedState::Live);
+        assert_eq!(program.lines, [""; 0], "a shorter one is routine");
+        program.run(30, FeedState::Down);
+        program.run(100, FeedState::Connecting);
+        program.run(50, FeedState::Live);
+        assert_eq!(program.lines, ["240: down -60: lost", "315: live -5: after 2 m 10 s"]);
     }
 
     #[test]
     fn a_server_that_is_never_reached_is_an_outage_from_the_start() {
-        let mut told = Told::new();
-        told.run(200, FeedState::Connecting);
-        assert_eq!(told.lines, ["60: down -60: no connection yet"]);
+        let mut program = Program::new();
+        program.run(200, FeedState::Connecting);
+        assert_eq!(program.lines, ["60: down -60: no connection yet"]);
     }
 
     #[test]
     fn connections_that_last_for_seconds_do_not_end_an_outage() {
-        let mut told = Told::new();
+        let mut program = Program::new();
         for _ in 0..5 {
-            told.run(20, FeedState::Down);
-            told.run(4, FeedState::Live);
+            program.run(20, FeedState::Down);
+            program.run(4, FeedState::Live);
         }
-        told.run(1, FeedState::Down);
-        assert_eq!(told.lines, ["60: down -12: lost"]);
+        program.run(1, FeedState::Down);
+        assert_eq!(program.lines, ["60: down -12: lost"]);
     }
 
     #[test]
-    fn trouble_with_the_disk_is_told_at_once_and_once() {
-        let mut told = Told::new();
-        told.run(10, FeedState::Live);
-        told.snapshot.disk_trouble = Some("disk full".to_owned());
-        told.run(10, FeedState::Live);
-        told.snapshot.disk_trouble = None;
-        told.run(10, FeedState::Live);
-        assert_eq!(told.lines, ["10: disk-full 0: disk full", "20: disk-ok 0: writing again"]);
+    fn trouble_with_the_disk_is_reported_at_once_and_once() {
+        let mut program = Program::new();
+        program.run(10, FeedState::Live);
+        program.snapshot.disk_trouble = Some("disk full".to_owned());
+        program.run(10, FeedState::Live);
+        program.snapshot.disk_trouble = None;
+        program.run(10, FeedState::Live);
+        assert_eq!(program.lines, ["10: disk-full 0: disk full", "20: disk-ok 0: writing again"]);
     }
 
     #[test]
     fn a_disk_that_does_not_answer_is_trouble_too() {
-        let mut told = Told::new();
-        told.run(10, FeedState::Live);
-        (1..STUCK_LOOKS).for_each(|_| told.look());
-        assert_eq!(told.lines, [""; 0]);
-        told.look();
-        told.look();
-        told.run(2, FeedState::Live);
+        let mut program = Program::new();
+        program.run(10, FeedState::Live);
+        (1..STUCK_LOOKS).for_each(|_| program.look());
+        assert_eq!(program.lines, [""; 0]);
+        program.look();
+        program.look();
+        program.run(2, FeedState::Live);
         assert_eq!(
-            told.lines,
+            program.lines,
             ["10: disk-full 0: the disk does not answer", "10: disk-ok 0: writing again"]
         );
     }
 
     #[test]
-    fn a_refused_key_is_told_once_until_it_is_accepted() {
-        let mut told = Told::new();
+    fn a_refused_key_is_reported_once_until_it_is_accepted() {
+        let mut program = Program::new();
         for refused in [false, true, true, false, true] {
-            told.key_refused = refused;
-            told.run(1, FeedState::Down);
+            program.key_refused = refused;
+            program.run(1, FeedState::Down);
         }
         let line = "key-refused 0: the server refuses the API key";
-        assert_eq!(told.lines, [format!("1: {line}"), format!("4: {line}")]);
+        assert_eq!(program.lines, [format!("1: {line}"), format!("4: {line}")]);
     }
 
     #[test]
-    fn silence_is_told_in_the_regular_session_once_an_hour() {
-        let told_at = |bell_after: i64, last_trades_ago: &[i64]| {
-            let mut told = Told::new();
-            told.snapshot.state = FeedState::Live;
+    fn silence_is_reported_in_the_regular_session_once_an_hour() {
+        let reported_at = |bell_after: i64, last_trades_ago: &[i64]| {
+            let mut program = Program::new();
+            program.snapshot.state = FeedState::Live;
             for ago in last_trades_ago {
                 let now = BELL + bell_after;
-                told.second = u64::try_from(bell_after / SECOND).unwrap();
-                told.snapshot.tickers = vec![TickerSnapshot {
+                program.second = u64::try_from(bell_after / SECOND).unwrap();
+                program.snapshot.tickers = vec![TickerSnapshot {
                     symbol: "AAPL".to_owned(),
                     last_received_ms: Some(now - ago),
                     wanted_since_ms: Some(BELL - HOUR),
                     ..TickerSnapshot::default()
                 }];
-                told.snapshot.live_since_ms = Some(BELL - HOUR);
-                told.snapshot.published_ms = now;
-                told.look();
+                program.snapshot.live_since_ms = Some(BELL - HOUR);
+                program.snapshot.published_ms = now;
+                program.look();
             }
-            told.lines.len()
+            program.lines.len()
         };
         // Before the bell nothing trades for minutes; the first ten minutes after it prove nothing.
-        assert_eq!(told_at(9 * MINUTE, &[HOUR]), 0);
-        assert_eq!(told_at(10 * MINUTE, &[HOUR]), 1);
-        assert_eq!(told_at(HOUR, &[9 * MINUTE]), 0);
-        assert_eq!(told_at(HOUR, &[10 * MINUTE, 11 * MINUTE]), 1);
-        assert_eq!(told_at(HOUR, &[10 * MINUTE, 0, 10 * MINUTE]), 1, "once an hour");
-        assert_eq!(told_at(7 * HOUR, &[HOUR]), 0, "after the closing bell");
+        assert_eq!(reported_at(9 * MINUTE, &[HOUR]), 0);
+        assert_eq!(reported_at(10 * MINUTE, &[HOUR]), 1);
+        assert_eq!(reported_at(HOUR, &[9 * MINUTE]), 0);
+        assert_eq!(reported_at(HOUR, &[10 * MINUTE, 11 * MINUTE]), 1);
+        assert_eq!(reported_at(HOUR, &[10 * MINUTE, 0, 10 * MINUTE]), 1, "once an hour");
+        assert_eq!(reported_at(7 * HOUR, &[HOUR]), 0, "after the closing bell");
     }
 }

@@ -28,7 +28,7 @@ pub enum FeedState {
 }
 
 impl FeedState {
-    /// The word for it in the live line; in JSON it is the same.
+    /// The name in the live line, as in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Connecting => "connecting",

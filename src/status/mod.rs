@@ -4,5 +4,4 @@ mod feed;
 pub(crate) mod market;
 pub mod market_hours;
 pub mod silence;
-pub mod silence_reporter;
 pub mod snapshot;

@@ -5,7 +5,6 @@
 //! the cursor waits at its beginning, so that everything from there on can be erased, however the
 //! terminal has wrapped it; and automatic wrapping is off while it is drawn.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{GREEN, PLAIN, RED, YELLOW};
@@ -27,36 +26,25 @@ const USUAL_WIDTH: usize = 80;
 /// Characters of a reason that are shown: the counters behind it matter, too.
 const REASON_CHARACTERS: usize = 60;
 
-/// Where room is scarce a text keeps so many characters at least, or goes.
+/// In a narrow terminal a text keeps at least so many characters, or is left out.
 const SHORTEST_TEXT: usize = 12;
 
 /// A snapshot is renewed every two seconds at least; one that is this old means a writer that waits
 /// for the disk.
 const STUCK_AFTER_MS: i64 = 4_000;
 
-/// Where the line takes its numbers from.
-#[derive(Debug)]
-pub(super) struct LiveLine(Arc<SharedState>);
-
-impl LiveLine {
-    /// A line that shows the latest snapshot.
-    pub(super) fn new(shared: Arc<SharedState>) -> LiveLine {
-        LiveLine(shared)
+/// The bytes that draw the line over the one before; `None` as long as nothing is known.
+pub(super) fn draw(shared: &SharedState, colours: bool) -> Option<String> {
+    let snapshot = shared.slot.latest();
+    if snapshot.started_ms == 0 {
+        return None;
     }
-
-    /// The bytes that draw it over the one before; `None` as long as nothing is known.
-    pub(super) fn draw(&self, colours: bool) -> Option<String> {
-        let snapshot = self.0.slot.latest();
-        if snapshot.started_ms == 0 {
-            return None;
-        }
-        let last_message_ms = self.0.last_message_ms.load(Ordering::Relaxed);
-        let line = parts(&snapshot, last_message_ms, now_ms());
-        let width = width();
-        let line = cut(&shortened(line, width), width);
-        let line = if colours { coloured(&line, snapshot.state) } else { line };
-        Some(format!("{}\r", one_line(&line)))
-    }
+    let last_message_ms = shared.last_message_ms.load(Ordering::Relaxed);
+    let line = parts(&snapshot, last_message_ms, now_ms());
+    let width = width();
+    let line = cut(&shortened(line, width), width);
+    let line = if colours { coloured(&line, snapshot.state) } else { line };
+    Some(format!("{}\r", one_line(&line)))
 }
 
 /// Columns that can be used. The last one is left free: some terminals wrap there all the same.

@@ -1,5 +1,5 @@
 //! Log lines as a person reads them: local time, the date once a day, and a warning that comes again
-//! and again told once, with a count.
+//! and again shown once, with a count.
 //!
 //! Terminal thread. Formats only; times are arguments.
 
@@ -10,11 +10,11 @@ use log::Level;
 use super::{PLAIN, RED, YELLOW};
 use crate::clock::local;
 
-/// A warning that has not come for this long is told anew. Longer than the longest pause between two
+/// A warning that has not come for this long is shown anew. Longer than the longest pause between two
 /// tries to connect, 5 minutes.
 const SAME_WITHIN_MS: i64 = 10 * 60_000;
 
-/// What was told so far, as far as the next line depends on it.
+/// What was shown so far, as far as the next line depends on it.
 #[derive(Debug, Default)]
 pub(super) struct LogLines {
     /// Whether warnings and errors are coloured, and the state in the live line.
@@ -29,15 +29,15 @@ pub(super) struct LogLines {
 struct Warning {
     level: Level,
     text: String,
-    /// How often it came, and how often since the last time that this was told.
+    /// How often it came, and how often since the last time that this was shown.
     times: u64,
-    untold: u64,
+    unshown: u64,
     last_ms: i64,
 }
 
 impl LogLines {
-    pub(super) fn new(colours: bool) -> LogLines {
-        LogLines { colours, ..LogLines::default() }
+    pub(super) fn new(colours: bool) -> Self {
+        Self { colours, ..Self::default() }
     }
 
     /// Appends the line to `out`, unless it is a warning that stands there already.
@@ -45,7 +45,7 @@ impl LogLines {
         if level > Level::Warn {
             // What is said between the tries of an outage is no end of it.
             if level == Level::Info {
-                self.tell_repeats(out, now_ms);
+                self.push_repeats(out, now_ms);
             }
             return self.push_line(out, now_ms, level, text);
         }
@@ -54,27 +54,27 @@ impl LogLines {
             && now_ms - last.last_ms < SAME_WITHIN_MS
         {
             last.times += 1;
-            last.untold += 1;
+            last.unshown += 1;
             last.last_ms = now_ms;
             if is_power_of_ten(last.times) {
-                last.untold = 0;
+                last.unshown = 0;
                 let text = format!("{text} ({} times)", last.times);
                 self.push_line(out, now_ms, level, &text);
             }
             return;
         }
-        self.tell_repeats(out, now_ms);
+        self.push_repeats(out, now_ms);
         self.push_line(out, now_ms, level, text);
         self.last =
-            Some(Warning { level, text: text.to_owned(), times: 1, untold: 0, last_ms: now_ms });
+            Some(Warning { level, text: text.to_owned(), times: 1, unshown: 0, last_ms: now_ms });
     }
 
-    /// Appends how often the last warning has come again since that was told.
-    pub(super) fn tell_repeats(&mut self, out: &mut String, now_ms: i64) {
-        let Some(last) = self.last.as_mut().filter(|last| last.untold > 0) else { return };
-        let untold = std::mem::take(&mut last.untold);
+    /// Appends how often the last warning has come again since that was shown.
+    pub(super) fn push_repeats(&mut self, out: &mut String, now_ms: i64) {
+        let Some(last) = self.last.as_mut().filter(|last| last.unshown > 0) else { return };
+        let unshown = std::mem::take(&mut last.unshown);
         let (level, at) = (last.level, local(last.last_ms).1);
-        let text = format!("(the same {untold} more times, last at {at})");
+        let text = format!("(the same {unshown} more times, last at {at})");
         self.push_line(out, now_ms, level, &text);
     }
 
@@ -110,12 +110,12 @@ mod tests {
 
     /// The lines without their times.
     fn shown(lines: &[(i64, Level, &str)]) -> Vec<String> {
-        let (mut told, mut out) = (LogLines::default(), String::new());
+        let (mut log, mut out) = (LogLines::default(), String::new());
         for (at_ms, level, text) in lines {
-            told.push(&mut out, *at_ms, *level, text);
+            log.push(&mut out, *at_ms, *level, text);
         }
         let end_ms = lines.last().map_or(0, |(at_ms, ..)| *at_ms);
-        told.tell_repeats(&mut out, end_ms);
+        log.push_repeats(&mut out, end_ms);
         let text = |line: &str| line.split_once(' ').map(|(_, text)| text.to_owned());
         let lines = out.lines().map(|line| line.trim_start_matches("1970-01-01 "));
         lines.filter_map(text).collect()
@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn the_date_stands_in_the_first_line_of_a_day() {
-        let (mut told, mut out) = (LogLines::default(), String::new());
+        let (mut log, mut out) = (LogLines::default(), String::new());
         for at_ms in [0, 1, 2 * DAY_MS, 2 * DAY_MS + 1] {
-            told.push(&mut out, at_ms, Level::Info, "x");
+            log.push(&mut out, at_ms, Level::Info, "x");
         }
         let dated: Vec<bool> = out.lines().map(|line| line.as_bytes()[4] == b'-').collect();
         assert_eq!(dated, [true, false, true, false], "{out}");

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::live_line::{ERASE, LiveLine};
+use super::live_line::{self, ERASE};
 use super::log_lines::LogLines;
 use crate::channel::{Line, SharedState};
 use crate::clock::now_ms;
@@ -24,13 +24,13 @@ const WAITING_LINES: usize = 1024;
 /// How often the live line is renewed: its ages are in seconds.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// A terminal that has no room for the summary within this does not get it …
+/// A terminal that takes nothing for so long does not get the summary …
 const SUMMARY: Duration = Duration::from_millis(200);
 
 /// … and one that does not take the last lines within this neither: together half a second.
 const LAST_LINES: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether there is room.
+/// How often it is looked whether the terminal takes more.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The terminal thread and the way to it.
@@ -44,25 +44,25 @@ impl Screen {
         quiet: bool,
         rows_on_standard_output: bool,
         shared: &Arc<SharedState>,
-    ) -> Result<Screen, Error> {
+    ) -> Result<Self, Error> {
         let shown = Shown::new(quiet, rows_on_standard_output, shared);
         let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
         let thread = spawn("terminal", move || shown.run(&lines, &mut io::stderr()))?;
-        Ok(Screen { sender, thread })
+        Ok(Self { sender, thread })
     }
 
     pub(crate) fn sender(&self) -> SyncSender<Line> {
         self.sender.clone()
     }
 
-    /// Shows the summary, for which even a slow terminal is to have room.
+    /// Shows the summary; waits a little for a slow terminal.
     pub(crate) fn sum_up(&self, summary: Option<&Summary>) {
         if let Some(summary) = summary {
             self.send_until(Instant::now() + SUMMARY, Line::Plain(summary.counts.to_string()));
         }
     }
 
-    /// Waits for the last lines to be shown, but not for ever.
+    /// Waits for the last lines to be shown, for a bounded time.
     pub(crate) fn end(self) {
         let until = Instant::now() + LAST_LINES;
         self.send_until(until, Line::End);
@@ -86,21 +86,21 @@ impl Screen {
 #[derive(Debug)]
 struct Shown {
     log: LogLines,
-    live_line: Option<LiveLine>,
+    /// Where the live line takes its numbers from, while there is one.
+    live_line: Option<Arc<SharedState>>,
 }
 
 impl Shown {
     /// A live line and colours only where somebody sees them.
-    fn new(quiet: bool, rows_on_standard_output: bool, shared: &Arc<SharedState>) -> Shown {
+    fn new(quiet: bool, rows_on_standard_output: bool, shared: &Arc<SharedState>) -> Self {
         let terminal =
             io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|name| name != "dumb");
         // https://no-color.org: any value but an empty one.
         let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         // Rows on the same screen would be written over the line.
         let rows_there = rows_on_standard_output && io::stdout().is_terminal();
-        let live_line =
-            (terminal && !rows_there && !quiet).then(|| LiveLine::new(Arc::clone(shared)));
-        Shown { log: LogLines::new(terminal && !no_color), live_line }
+        let live_line = (terminal && !rows_there && !quiet).then(|| Arc::clone(shared));
+        Self { log: LogLines::new(terminal && !no_color), live_line }
     }
 
     /// Shows lines until [`Line::End`], or until nobody can send any more.
@@ -117,10 +117,9 @@ impl Shown {
                 text.insert_str(0, ERASE);
                 drawn = false;
             }
-            if let Some(live_line) =
-                self.live_line.as_ref().and_then(|line| line.draw(self.log.colours))
-            {
-                text.push_str(&live_line);
+            let draw = |shared: &Arc<SharedState>| live_line::draw(shared, self.log.colours);
+            if let Some(line) = self.live_line.as_ref().and_then(draw) {
+                text.push_str(&line);
                 drawn = true;
             }
             // In one write, so that nothing flickers. A terminal that is gone is no reason to stop
@@ -135,7 +134,7 @@ impl Shown {
         }
         // Everything else is about the end.
         self.live_line = None;
-        self.log.tell_repeats(text, now_ms());
+        self.log.push_repeats(text, now_ms());
         if let Line::Plain(line) = line {
             text.push_str(&line);
             text.push('\n');

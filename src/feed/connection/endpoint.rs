@@ -42,21 +42,19 @@ impl Endpoint {
         if host.is_empty() || url.contains('#') {
             return Err(no_url());
         }
-        let written_port = uri.authority().and_then(|authority| {
-            authority
-                .as_str()
-                .rsplit_once(':')
-                .map(|(_, port)| port)
-                .filter(|port| !port.contains(']'))
-        });
-        let port = match written_port {
-            Some(port) => port.parse().map_err(|_| no_url())?,
-            None if tls => 443,
-            None => 80,
+        let has_port =
+            uri.authority().is_some_and(|authority| authority.as_str() != authority.host());
+        let port = match uri.port_u16() {
+            Some(port @ 1..) => port,
+            None if !has_port => {
+                if tls {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => return Err(no_url()),
         };
-        if port == 0 {
-            return Err(no_url());
-        }
         if !tls && !is_loopback_name(host) {
             return Err(format!(
                 "ws:// to {host} would send the API key in clear; use wss://, or a server on this machine (127.0.0.1)"
@@ -124,6 +122,8 @@ mod tests {
             "wss://a b",
             "ws://localhost:99999",
             "ws://localhost:0",
+            "ws://localhost:",
+            "ws://[::1]:x",
         ] {
             check_refused(url, &format!("{url:?} is not a WebSocket URL"));
         }

@@ -8,7 +8,7 @@ mod endpoint;
 mod socket;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tungstenite::error::ProtocolError;
@@ -21,15 +21,11 @@ pub use dial::DialError;
 pub(super) use dial::dial;
 pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve, upgrade};
 pub use endpoint::Endpoint;
-use socket::Socket;
+use socket::{Socket, TICK, nothing_yet};
 
 use crate::feed::api_key::ApiKey;
 use crate::feed::commands::Commands;
 use crate::text::printable;
-
-/// How long one read waits for a message. A stop or a changed watch list waits for the main thread
-/// no longer than two of them.
-pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// What may wait for a server that does not read: the longest watch list, asked for once, has less.
 const MAX_UNSENT_BYTES: usize = 4 << 20;
@@ -70,9 +66,7 @@ pub(crate) enum Incoming {
 }
 
 /// Why a connection is of no more use. Printable: the key is not in it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct ConnectionLost(String);
+pub(crate) type ConnectionLost = String;
 
 /// An open connection.
 pub(crate) struct Connection {
@@ -136,10 +130,9 @@ impl Connection {
     /// When too much is waiting already. A connection that has ended is told by reading it.
     pub(crate) fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
         match self.websocket.send(Message::text(text)) {
-            Err(Error::WriteBufferFull(_)) => Err(ConnectionLost(format!(
-                "the server does not read; {} MiB wait for it",
-                MAX_UNSENT_BYTES >> 20
-            ))),
+            Err(Error::WriteBufferFull(_)) => {
+                Err(format!("the server does not read; {} MiB wait for it", MAX_UNSENT_BYTES >> 20))
+            }
             _ => Ok(()),
         }
     }
@@ -171,16 +164,8 @@ impl Connection {
     }
 }
 
-fn nothing_yet(error: &io::Error) -> bool {
-    // A read time-out is `WouldBlock` on Unix and `TimedOut` on Windows; a signal interrupts.
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-    )
-}
-
 fn closed_by_server(frame: Option<&CloseFrame>, key: &ApiKey) -> ConnectionLost {
-    ConnectionLost(match frame {
+    match frame {
         None => "closed by the server".to_owned(),
         Some(frame) if frame.reason.is_empty() => {
             format!("closed by the server with code {}", frame.code)
@@ -189,12 +174,12 @@ fn closed_by_server(frame: Option<&CloseFrame>, key: &ApiKey) -> ConnectionLost 
             let reason = printable(&key.redact(&frame.reason), 100);
             format!("closed by the server with code {}: {reason}", frame.code)
         }
-    })
+    }
 }
 
 /// What the library's error says, without its texts that may hold the URL.
 fn lost(error: &Error) -> ConnectionLost {
-    ConnectionLost(match error {
+    match error {
         Error::ConnectionClosed | Error::AlreadyClosed => "closed by the server".to_owned(),
         Error::Io(error) => io_reason(error),
         Error::Tls(_) => "broken TLS record".to_owned(),
@@ -202,7 +187,7 @@ fn lost(error: &Error) -> ConnectionLost {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => NO_CLOSE_FRAME.to_owned(),
         Error::Protocol(error) => format!("WebSocket protocol error: {error}"),
         _ => "WebSocket error".to_owned(),
-    })
+    }
 }
 
 /// An I/O error in a few words, without the number that `Display` puts behind it.

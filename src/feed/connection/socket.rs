@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use rustix::io::ioctl_fionread;
 use rustix::net::{SendFlags, send};
 
-use super::{TICK, nothing_yet};
+/// How long one read waits for a message. A stop or a changed watch list waits for the main thread
+/// no longer than two of them.
+pub(super) const TICK: Duration = Duration::from_millis(100);
 
 /// TLS reads a record in two small steps; from a buffer they cost nothing. The WebSocket's own
 /// reads are larger than this and pass by it.
@@ -152,4 +154,13 @@ impl Write for Socket {
 
 pub(super) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "timed out")
+}
+
+/// Whether an error only says that nothing has come.
+pub(super) fn nothing_yet(error: &io::Error) -> bool {
+    // A read time-out is `WouldBlock` on Unix and `TimedOut` on Windows; a signal interrupts.
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
 }

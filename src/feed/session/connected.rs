@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::reports::Unreported;
-use super::{SHOWN_CHARACTERS, Session};
+use super::{Connected, SHOWN_CHARACTERS, Session};
 use crate::clock::now_ms;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
-use crate::feed::subscriptions::Request;
+use crate::feed::subscriptions::Changes;
 use crate::feed::watchdog::{Verdict, Watchdog};
 use crate::protocol::message;
 use crate::text::{counted, grouped, printable};
@@ -30,18 +29,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// New symbols that are named in one line of the log.
 const NAMED: usize = 5;
-
-/// What is known of the present connection.
-pub(super) struct Connected {
-    pub(super) connection: Connection,
-    opened: Instant,
-    pub(super) watchdog: Watchdog,
-    pub(super) last_frame: Instant,
-    /// The same by the clock on the wall, UNIX milliseconds.
-    pub(super) last_frame_ms: i64,
-    /// What the ledger does not know yet of the watch list.
-    pub(super) unreported: Option<Unreported>,
-}
 
 /// How a connection ended.
 enum End {
@@ -82,9 +69,9 @@ impl Session {
 
     /// Subscribes, then reads until the connection ends or a stop is asked for.
     fn serve(&mut self, connected: &mut Connected) -> Result<End, ConnectionLost> {
-        let requests = self.watch_list.connected();
-        send_all(&mut connected.connection, &requests)?;
-        let symbols = counted(requests.len() as u64, "symbol");
+        let symbols = self.watch_list.connected();
+        subscribe(&mut connected.connection, symbols)?;
+        let symbols = counted(symbols.len() as u64, "symbol");
         info!("connected to {}, {symbols} subscribed", self.endpoint);
         self.entries.shared().key_refused.store(false, Ordering::Relaxed);
         self.report_subscriptions(connected);
@@ -112,9 +99,9 @@ impl Session {
             if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
-            if let Some(reason) = self.check_watchdog(connected) {
+            if let Some(reason) = Self::check_watchdog(connected) {
                 self.drain(connected)?;
-                if self.check_watchdog(connected).is_some() {
+                if Self::check_watchdog(connected).is_some() {
                     return Ok(End::Lost(reason));
                 }
             }
@@ -122,21 +109,14 @@ impl Session {
     }
 
     /// Why the connection must be given up, if it must.
-    fn check_watchdog(&self, connected: &mut Connected) -> Option<String> {
+    fn check_watchdog(connected: &mut Connected) -> Option<String> {
         let unsent_since = connected.connection.unsent_since();
         match connected.watchdog.check(Instant::now(), unsent_since) {
-            Verdict::Fine => None,
-            Verdict::Ping => {
-                connected.connection.ping();
-                None
-            }
-            Verdict::Silent => Some("silent".to_owned()),
-            Verdict::Unanswered => Some("silent: a ping was not answered".to_owned()),
-            Verdict::NotReading => {
-                let seconds = self.timeouts.silence.as_secs();
-                Some(format!("connection lost: the server has read nothing for {seconds} s"))
-            }
+            Verdict::Fine => return None,
+            Verdict::Ping => connected.connection.ping(),
+            Verdict::GiveUp(reason) => return Some(reason),
         }
+        None
     }
 
     /// Reads what the server has sent to a connection that is about to be given up.
@@ -151,18 +131,15 @@ impl Session {
         connected: &mut Connected,
         symbols: Vec<String>,
     ) -> Result<(), ConnectionLost> {
-        let requests = self.watch_list.replace(symbols);
-        if requests.is_empty() {
+        let Changes { gone, new } = self.watch_list.replace(symbols);
+        if gone.is_empty() && new.is_empty() {
             return Ok(());
         }
-        send_all(&mut connected.connection, &requests)?;
-        let (mut new, mut gone) = (Vec::new(), Vec::new());
-        for request in &requests {
-            match request {
-                Request::Subscribe(symbol) => new.push(symbol.as_str()),
-                Request::Unsubscribe(symbol) => gone.push(symbol.as_str()),
-            }
+        // First what is gone, because that makes room.
+        for symbol in &gone {
+            connected.connection.send(&message::unsubscribe(symbol))?;
         }
+        subscribe(&mut connected.connection, &new)?;
         if !gone.is_empty() {
             info!("unsubscribed from {}", named(&gone));
         }
@@ -183,7 +160,7 @@ impl Session {
 }
 
 /// `A, B`, and `60 symbols: A, B, C, D, E and 55 more`: the ledger has the whole list.
-fn named(symbols: &[&str]) -> String {
+fn named(symbols: &[String]) -> String {
     let names: Vec<String> =
         symbols.iter().take(NAMED).map(|symbol| printable(symbol, SHOWN_CHARACTERS)).collect();
     let names = names.join(", ");
@@ -194,12 +171,6 @@ fn named(symbols: &[&str]) -> String {
     format!("{}: {names} and {} more", counted(count, "symbol"), grouped(count - NAMED as u64))
 }
 
-fn send_all(connection: &mut Connection, requests: &[Request]) -> Result<(), ConnectionLost> {
-    for request in requests {
-        connection.send(&match request {
-            Request::Subscribe(symbol) => message::subscribe(symbol),
-            Request::Unsubscribe(symbol) => message::unsubscribe(symbol),
-        })?;
-    }
-    Ok(())
+fn subscribe(connection: &mut Connection, symbols: &[String]) -> Result<(), ConnectionLost> {
+    symbols.iter().try_for_each(|symbol| connection.send(&message::subscribe(symbol)))
 }

@@ -7,9 +7,8 @@ use std::time::Instant;
 
 use log::{info, warn};
 
-use super::connected::Connected;
-use super::reports::{Unreported, live};
-use super::{SHOWN_CHARACTERS, Session};
+use super::reports::live;
+use super::{Connected, SHOWN_CHARACTERS, Session, Unreported};
 use crate::channel::TradeBatch;
 use crate::clock::now_ms;
 use crate::feed::connection::{ConnectionLost, Incoming, Wait};

@@ -1,7 +1,8 @@
 //! The session: connect, subscribe, read, send on; and when the connection is lost, again.
 //!
-//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes onto the channel to the writer.
-//! `connected` is one connection, `incoming` what comes from it, `reports` what the ledger is told.
+//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes onto the channel to
+//! the writer. `connected` is one connection, `incoming` what comes from it, `reports` what the
+//! ledger is told.
 
 mod connected;
 mod incoming;
@@ -22,9 +23,9 @@ use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
 use crate::feed::backpressure::TradeSender;
 use crate::feed::commands::{Command, Commands};
-use crate::feed::connection::{DialError, Endpoint, dial};
+use crate::feed::connection::{Connection, DialError, Endpoint, dial};
 use crate::feed::subscriptions::WatchList;
-use crate::feed::watchdog::Timeouts;
+use crate::feed::watchdog::{Timeouts, Watchdog};
 use crate::log_limit::LogLimit;
 use crate::status::snapshot::Feed;
 
@@ -47,6 +48,26 @@ pub struct Session {
     last_outcome: Option<Outcome>,
     /// When the session began, until the ledger knows what became of its first connection.
     started_ms: Option<i64>,
+}
+
+/// What is known of the present connection.
+struct Connected {
+    connection: Connection,
+    opened: Instant,
+    watchdog: Watchdog,
+    last_frame: Instant,
+    /// The same by the clock on the wall, UNIX milliseconds.
+    last_frame_ms: i64,
+    unreported: Option<Unreported>,
+}
+
+/// What the ledger does not know yet of the watch list.
+#[derive(Clone, Copy)]
+enum Unreported {
+    /// What is asked for, because it has not gone out.
+    Subscriptions,
+    /// Refusals since then, because more may come.
+    Refusals(Instant),
 }
 
 impl Session {

@@ -2,27 +2,17 @@
 //!
 //! Main thread.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Session;
-use super::connected::Connected;
+use super::{Connected, Session, Unreported};
 use crate::channel::Entry;
 use crate::clock::now_ms;
 use crate::feed::subscriptions::WatchList;
 use crate::status::snapshot::Feed;
 
 /// Refusals that come together make one row of the ledger: the row is written when the server pauses
-/// for a [`TICK`](crate::feed::connection::TICK), or this long after the first of them.
+/// for a tick of the connection, or this long after the first of them.
 const TOGETHER: Duration = Duration::from_secs(1);
-
-/// What the ledger does not know yet of the watch list.
-#[derive(Clone, Copy)]
-pub(super) enum Unreported {
-    /// What is asked for, because it has not gone out.
-    Subscriptions,
-    /// Refusals since then, because more may come.
-    Refusals(Instant),
-}
 
 impl Session {
     /// Tells of what has been asked for, once it has gone out.

@@ -1,4 +1,4 @@
-//! When US stocks can trade at all, so that silence can be told from a fault.
+//! When US stocks can trade at all: silence outside these hours is no fault.
 //!
 //! Extended hours: 04:00–20:00 in New York on the exchanges' trading days, and until 13:00 when
 //! they close early. (Late trading goes on until 17:00 then, but thinly: silence is no fault any

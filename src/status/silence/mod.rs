@@ -1,14 +1,12 @@
 //! "Closed or broken?": what is known about symbols for which no trades come.
 //!
 //! A pure rule: no I/O and no clock, times are arguments, all of them this machine's clock in UNIX
-//! milliseconds. [`Silence::of`] looks at a snapshot; `news` decides what of it is told in the log.
+//! milliseconds. [`Silence::of`] looks at a snapshot; `reporter` tells the log what is new of it.
 //!
 //! Silence is never a fault by itself. US stocks have hours and holidays (`market_hours`), which
 //! explain most of it; halts are not known here, and that is said.
 
-mod notice;
-
-pub use notice::{News, Teller};
+pub(crate) mod reporter;
 
 use crate::clock::show_ms;
 use crate::status::market_hours::{MarketState, is_us_stock, us_market};
@@ -29,14 +27,14 @@ const FIRST_TRADE_MS: i64 = 10_000;
 /// and even before the opening bell hardly all of several are silent for so long.
 const NO_US_TRADES_AFTER_MS: i64 = 10 * MINUTE_MS;
 
-/// One symbol silent for this long while others trade is worth a word. Thin symbols do it often,
+/// One symbol silent for this long while others trade gets a line. Thin symbols do it often,
 /// so it is not said sooner.
 const SILENT_SYMBOL_AFTER_MS: i64 = 20 * MINUTE_MS;
 
 /// A snapshot older than this says nothing about the present: the writer is waiting for a disk.
 const STALE_AFTER_MS: i64 = 10_000;
 
-/// Symbols that are named; of the others the number is told.
+/// Symbols that are named; the others are counted.
 const NAMED_SYMBOLS: usize = 2;
 
 /// What is known about the US stocks on the list as a whole.
@@ -60,43 +58,32 @@ pub enum UsStocks {
 
 /// What is silent, and what explains it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Silence {
+pub struct Silence<'a> {
     /// US stocks as a whole.
     pub us_stocks: UsStocks,
     /// Single symbols whose silence nothing explains, in the order of the list.
-    pub symbols: Vec<SilentSymbol>,
+    symbols: Vec<SilentSymbol<'a>>,
     /// When this was so.
-    pub at_ms: i64,
-}
-
-/// A symbol for which no trades come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SilentSymbol {
-    /// The symbol.
-    pub symbol: String,
-    /// When it last traded (the hours before the market's opening do not count) or, when it has
-    /// never traded, when it was subscribed.
-    pub since_ms: i64,
-    /// Whether a trade has ever come since it was subscribed.
-    pub has_traded: bool,
+    at_ms: i64,
 }
 
 /// A symbol from which trades are expected.
-struct Expected<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SilentSymbol<'a> {
     symbol: &'a str,
     last_trade_ms: Option<i64>,
     /// Since when it is subscribed.
     wanted_since_ms: i64,
-    /// Since when it is silent.
+    /// When it last traded or else was subscribed; the hours before the market's opening do not count.
     silent_since_ms: i64,
-    /// Since when it is silent although a trade could have come.
-    in_vain_since_ms: i64,
+    /// The same, but the time without a connection does not count either.
+    expected_since_ms: i64,
 }
 
-impl Silence {
+impl<'a> Silence<'a> {
     /// What can be said at `now_ms`; `None` while nothing is recorded, because then silence means
     /// nothing.
-    pub fn of(snapshot: &Snapshot, now_ms: i64) -> Option<Silence> {
+    pub fn of(snapshot: &'a Snapshot, now_ms: i64) -> Option<Self> {
         let live_since_ms = snapshot.live_since_ms.filter(|_| snapshot.state == FeedState::Live)?;
         let stale = now_ms - snapshot.published_ms > STALE_AFTER_MS;
         if stale || snapshot.disk_trouble.is_some() {
@@ -107,25 +94,20 @@ impl Silence {
             MarketState::Open { opened_ms } => opened_ms,
             MarketState::Closed { .. } => i64::MIN,
         };
-        let expected = snapshot.tickers.iter().filter_map(|ticker| expected(ticker, live_since_ms));
-        let (mut stocks, mut silent): (Vec<_>, Vec<_>) =
-            expected.partition(|expected| is_us_stock(expected.symbol));
-        for stock in &mut stocks {
+        let expected = snapshot.tickers.iter().filter_map(|ticker| {
             // The night does not count.
-            stock.silent_since_ms = stock.silent_since_ms.max(opened_ms);
-            stock.in_vain_since_ms = stock.in_vain_since_ms.max(opened_ms);
-        }
+            let opened_ms = if is_us_stock(&ticker.symbol) { opened_ms } else { i64::MIN };
+            SilentSymbol::new(ticker, opened_ms, live_since_ms)
+        });
+        let (mut stocks, mut others): (Vec<_>, Vec<_>) =
+            expected.partition(|expected| is_us_stock(expected.symbol));
         let us_stocks = us_stocks(&stocks, market, live_since_ms, now_ms);
-        if matches!(market, MarketState::Open { .. }) && us_stocks == UsStocks::NothingToSay {
-            stocks.append(&mut silent);
-            silent = stocks;
+        if matches!(market, MarketState::Closed { .. }) || us_stocks != UsStocks::NothingToSay {
+            stocks.clear();
         }
-        let symbols = silent
-            .iter()
-            .filter(|symbol| now_ms - symbol.in_vain_since_ms >= SILENT_SYMBOL_AFTER_MS)
-            .map(Expected::as_silent)
-            .collect();
-        Some(Silence { us_stocks, symbols, at_ms: now_ms })
+        stocks.append(&mut others);
+        stocks.retain(|symbol| now_ms - symbol.expected_since_ms >= SILENT_SYMBOL_AFTER_MS);
+        Some(Self { us_stocks, symbols: stocks, at_ms: now_ms })
     }
 
     /// The most important of it in one short line; `None` when all is well.
@@ -135,39 +117,29 @@ impl Silence {
     }
 }
 
-impl Expected<'_> {
-    fn as_silent(&self) -> SilentSymbol {
-        let has_traded = self.last_trade_ms.is_some();
-        let since_ms = if has_traded { self.silent_since_ms } else { self.wanted_since_ms };
-        SilentSymbol { symbol: self.symbol.to_owned(), since_ms, has_traded }
+impl<'a> SilentSymbol<'a> {
+    fn new(ticker: &'a TickerSnapshot, opened_ms: i64, live_since_ms: i64) -> Option<Self> {
+        let wanted_since_ms = ticker.wanted_since_ms.filter(|_| !ticker.refused)?;
+        let last_trade_ms = ticker.last_received_ms;
+        let silent_since_ms = last_trade_ms.unwrap_or(wanted_since_ms).max(opened_ms);
+        let expected_since_ms = silent_since_ms.max(live_since_ms);
+        let symbol = &ticker.symbol;
+        Some(Self { symbol, last_trade_ms, wanted_since_ms, silent_since_ms, expected_since_ms })
     }
 }
 
-fn expected(ticker: &TickerSnapshot, live_since_ms: i64) -> Option<Expected<'_>> {
-    let wanted_since_ms = ticker.wanted_since_ms.filter(|_| !ticker.refused)?;
-    let silent_since_ms = ticker.last_received_ms.unwrap_or(wanted_since_ms);
-    Some(Expected {
-        symbol: &ticker.symbol,
-        last_trade_ms: ticker.last_received_ms,
-        wanted_since_ms,
-        silent_since_ms,
-        // While the connection was down nothing could come.
-        in_vain_since_ms: silent_since_ms.max(live_since_ms),
-    })
-}
-
 fn us_stocks(
-    stocks: &[Expected<'_>],
+    stocks: &[SilentSymbol<'_>],
     market: MarketState,
     live_since_ms: i64,
     now_ms: i64,
 ) -> UsStocks {
-    let Some(in_vain_since_ms) = stocks.iter().map(|stock| stock.in_vain_since_ms).max() else {
+    let Some(since_ms) = stocks.iter().map(|stock| stock.expected_since_ms).max() else {
         return UsStocks::NothingToSay;
     };
     match market {
         MarketState::Closed { opens_in_ms, why } => {
-            let is_over = |stock: &Expected<'_>| match stock.last_trade_ms {
+            let is_over = |stock: &SilentSymbol<'_>| match stock.last_trade_ms {
                 Some(last_ms) => now_ms - last_ms >= LAST_PRINTS_MS,
                 None => now_ms - live_since_ms >= FIRST_TRADE_MS,
             };
@@ -175,9 +147,9 @@ fn us_stocks(
                 return UsStocks::Closed { opens_in_ms, why };
             }
         }
-        MarketState::Open { .. } if now_ms - in_vain_since_ms >= NO_US_TRADES_AFTER_MS => {
-            let since_ms = stocks.iter().map(|stock| stock.silent_since_ms).max();
-            return UsStocks::NoTrades { for_ms: now_ms - since_ms.unwrap_or(in_vain_since_ms) };
+        MarketState::Open { .. } if now_ms - since_ms >= NO_US_TRADES_AFTER_MS => {
+            let silent_since_ms = stocks.iter().map(|stock| stock.silent_since_ms).max();
+            return UsStocks::NoTrades { for_ms: now_ms - silent_since_ms.unwrap_or(since_ms) };
         }
         MarketState::Open { .. } => {}
     }
@@ -200,19 +172,17 @@ fn about_us_stocks(us_stocks: UsStocks) -> Option<String> {
 /// `no trades for AAPL, MSFT and 12 others for 20 m`, the shortest of their times, and `AAPL and
 /// MSFT never traded since 14:30 UTC`, the latest of their subscriptions: so that it is true of all.
 fn about_symbols<'a>(
-    symbols: impl Iterator<Item = &'a SilentSymbol>,
+    symbols: impl Iterator<Item = &'a SilentSymbol<'a>>,
     now_ms: i64,
 ) -> impl Iterator<Item = String> {
-    let (silent, never): (Vec<_>, Vec<_>) = symbols.partition(|symbol| symbol.has_traded);
-    let told = |symbols: Vec<&SilentSymbol>| {
-        let since_ms = symbols.iter().map(|symbol| symbol.since_ms).max()?;
-        Some((named(symbols.iter().map(|symbol| symbol.symbol.as_str())), since_ms))
-    };
-    let silent = told(silent).map(|(names, since_ms)| {
-        format!("no trades for {names} for {}", to_the_minute(now_ms - since_ms))
+    let (silent, never): (Vec<_>, Vec<_>) =
+        symbols.partition(|symbol| symbol.last_trade_ms.is_some());
+    let names = |symbols: &[&SilentSymbol<'_>]| named(symbols.iter().map(|symbol| symbol.symbol));
+    let silent = silent.iter().map(|symbol| symbol.silent_since_ms).max().map(|since_ms| {
+        format!("no trades for {} for {}", names(&silent), to_the_minute(now_ms - since_ms))
     });
-    let never = told(never).map(|(names, since_ms)| {
-        format!("{names} never traded since {}", time_of_day(since_ms, now_ms))
+    let never = never.iter().map(|symbol| symbol.wanted_since_ms).max().map(|since_ms| {
+        format!("{} never traded since {}", names(&never), time_of_day(since_ms, now_ms))
     });
     silent.into_iter().chain(never)
 }

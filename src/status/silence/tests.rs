@@ -1,6 +1,9 @@
 //! Tables: what is silent, and what the log says of it over hours.
 
-use super::{News, Silence, Teller, UsStocks};
+use log::Level;
+
+use super::reporter::{News, Reported};
+use super::{Silence, UsStocks};
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
 const SECOND: i64 = 1_000;
@@ -29,9 +32,10 @@ fn snapshot(now: i64, live_since: i64, symbols: &[(&str, Option<i64>)]) -> Snaps
     }
 }
 
-/// The live line's word at `now`.
+/// What the live line says at `now`.
 fn check(now: i64, live_since: i64, symbols: &[(&str, Option<i64>)], expected: Option<&str>) {
-    let silence = Silence::of(&snapshot(now, live_since, symbols), now).expect("it is live");
+    let snapshot = snapshot(now, live_since, symbols);
+    let silence = Silence::of(&snapshot, now).expect("it is live");
     assert_eq!(silence.notice().as_deref(), expected, "{symbols:?}");
 }
 
@@ -156,18 +160,18 @@ fn silence_means_nothing_while_nothing_can_be_recorded() {
     assert_eq!(Silence::of(&full, now), None);
 }
 
-/// A day in a teller's life: what the log says, minute by minute.
+/// What the log says of a day, minute by minute.
 struct Day {
-    teller: Teller,
+    reported: Reported,
     symbols: Vec<(&'static str, Option<i64>)>,
     live_since: i64,
     log: Vec<(i64, News)>,
 }
 
 impl Day {
-    fn new(symbols: &[&'static str], live_since: i64) -> Day {
+    fn new(symbols: &[&'static str], live_since: i64) -> Self {
         let symbols = symbols.iter().map(|symbol| (*symbol, None)).collect();
-        Day { teller: Teller::default(), symbols, live_since, log: Vec::new() }
+        Self { reported: Reported::default(), symbols, live_since, log: Vec::new() }
     }
 
     /// Lets the time run; the symbols chosen by `trades` trade in that minute.
@@ -179,7 +183,7 @@ impl Day {
                 }
             }
             let snapshot = snapshot(now, self.live_since, &self.symbols);
-            let news = self.teller.news(&snapshot, now);
+            let news = self.reported.news(&snapshot, now);
             self.log.extend(news.into_iter().map(|line| (now, line)));
         }
     }
@@ -190,7 +194,7 @@ impl Day {
 }
 
 fn note(text: &str) -> News {
-    News::Note(text.to_owned())
+    (Level::Info, text.to_owned())
 }
 
 #[test]
@@ -218,7 +222,8 @@ fn a_day_without_trades_gets_a_warning_once() {
         (OPENING - 59 * MINUTE, note("US market closed (night), opens in 59 m")),
         (
             OPENING + 10 * MINUTE,
-            News::Warning(
+            (
+                Level::Warn,
                 "no US trades for 10 m; a halt, a special closing, or a server fault".into(),
             ),
         ),
@@ -276,11 +281,11 @@ fn a_symbol_that_flaps_is_told_once_in_two_hours() {
 
 #[test]
 fn a_clock_that_is_set_back_does_not_end_the_news() {
-    let mut teller = Teller::default();
+    let mut reported = Reported::default();
     let at =
         |now: i64, last: i64| snapshot(now, now - 2 * HOUR, &[("A", Some(now)), ("B", Some(last))]);
     let first = OPENING + 6 * HOUR;
-    assert_eq!(teller.news(&at(first, first - HOUR), first), [note("no trades for B for 1 h")]);
+    assert_eq!(reported.news(&at(first, first - HOUR), first), [note("no trades for B for 1 h")]);
     let back = first - 3 * HOUR;
     let mut both = at(back, back - HOUR);
     both.tickers[0].last_received_ms = Some(back - 30 * MINUTE);
@@ -290,5 +295,5 @@ fn a_clock_that_is_set_back_does_not_end_the_news() {
         wanted_since_ms: Some(0),
         ..TickerSnapshot::default()
     });
-    assert_eq!(teller.news(&both, back), [note("no trades for A for 30 m")]);
+    assert_eq!(reported.news(&both, back), [note("no trades for A for 30 m")]);
 }

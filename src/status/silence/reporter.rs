@@ -1,0 +1,169 @@
+//! Tells the log when symbols fall silent, why, and when they trade again: each change once, so that
+//! the log is never flooded.
+//!
+//! A thread of its own: neither a stopped terminal nor a busy socket keeps it from looking. What is
+//! new is a rule without I/O and clock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{Level, log};
+
+use super::{MINUTE_MS, Silence, SilentSymbol, UsStocks, about_symbols, about_us_stocks, named};
+use crate::clock::now_ms;
+use crate::error::Error;
+use crate::status::market_hours::{MarketState, is_us_stock, us_market};
+use crate::status::snapshot::Snapshot;
+use crate::threads::{Repeating, spawn_every};
+
+/// How often it looks. What it tells is counted in minutes.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Lines about single symbols come at most this often; what happens in between goes into one.
+const SYMBOL_LINES_APART_MS: i64 = 10 * MINUTE_MS;
+
+/// The same is not said again of a symbol for this long: thin ones fall silent many times a day.
+const SYMBOL_AGAIN_AFTER_MS: i64 = 120 * MINUTE_MS;
+
+/// Nor of the US stocks as a whole for this long.
+const US_AGAIN_AFTER_MS: i64 = 60 * MINUTE_MS;
+
+/// Starts the thread that looks at the `latest` snapshot and logs what is new.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub(crate) fn start(
+    latest: impl Fn() -> Arc<Snapshot> + Send + 'static,
+) -> Result<Repeating, Error> {
+    let mut reported = Reported::default();
+    spawn_every("silence", LOOK_EVERY, move || {
+        for (level, text) in reported.news(&latest(), now_ms()) {
+            log!(level, "{text}");
+        }
+        LOOK_EVERY
+    })
+}
+
+/// A line for the log: a warning is something that somebody should look at.
+pub(super) type News = (Level, String);
+
+/// Remembers what has been reported.
+#[derive(Debug, Default)]
+pub(super) struct Reported {
+    last_of_us_stocks: Option<(UsNews, i64)>,
+    us_stocks: HashMap<UsNews, i64>,
+    symbols: HashMap<String, ReportedSymbol>,
+    last_symbol_line_ms: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum UsNews {
+    Closed,
+    NoTrades,
+    TradesAgain,
+}
+
+/// A symbol that was reported as silent.
+#[derive(Debug, Clone, Copy)]
+struct ReportedSymbol {
+    at_ms: i64,
+    /// Until it trades again.
+    is_silent: bool,
+}
+
+impl Reported {
+    /// What is new at `now_ms`. To be asked every few seconds.
+    pub(super) fn news(&mut self, snapshot: &Snapshot, now_ms: i64) -> Vec<News> {
+        let Some(silence) = Silence::of(snapshot, now_ms) else { return Vec::new() };
+        let mut news = Vec::from_iter(self.us_news(silence.us_stocks, snapshot, now_ms));
+        let too_soon =
+            self.last_symbol_line_ms.is_some_and(|at| is_within(at, SYMBOL_LINES_APART_MS, now_ms));
+        if !too_soon {
+            let lines = self.symbol_news(&silence.symbols, snapshot, now_ms);
+            if !lines.is_empty() {
+                self.last_symbol_line_ms = Some(now_ms);
+                news.extend(lines.into_iter().map(|line| (Level::Info, line)));
+            }
+        }
+        news
+    }
+
+    fn us_news(&mut self, stocks: UsStocks, snapshot: &Snapshot, now_ms: i64) -> Option<News> {
+        let last = self.last_of_us_stocks;
+        let new = match stocks {
+            UsStocks::Closed { .. } => UsNews::Closed,
+            UsStocks::NoTrades { .. } => UsNews::NoTrades,
+            // A few late trades after the close are no end of it, nor is a new connection.
+            UsStocks::NothingToSay => {
+                let since_ms = last.filter(|(last, _)| *last != UsNews::TradesAgain)?.1;
+                let open = matches!(us_market(now_ms), MarketState::Open { .. });
+                if !open || !a_us_stock_traded_after(since_ms, snapshot) {
+                    return None;
+                }
+                UsNews::TradesAgain
+            }
+        };
+        let before_ms = self.us_stocks.get(&new);
+        let too_soon = before_ms.is_some_and(|at_ms| is_within(*at_ms, US_AGAIN_AFTER_MS, now_ms));
+        if last.is_some_and(|(last, _)| last == new) || too_soon {
+            return None;
+        }
+        self.last_of_us_stocks = Some((new, now_ms));
+        self.us_stocks.insert(new, now_ms);
+        let level = if new == UsNews::NoTrades { Level::Warn } else { Level::Info };
+        let text = about_us_stocks(stocks).unwrap_or_else(|| "US stocks trade again".to_owned());
+        Some((level, text))
+    }
+
+    fn symbol_news(
+        &mut self,
+        silent: &[SilentSymbol<'_>],
+        snapshot: &Snapshot,
+        now_ms: i64,
+    ) -> Vec<String> {
+        let traded = self.end_silences(snapshot, now_ms);
+        let is_new = |silent: &&SilentSymbol<'_>| !self.symbols.contains_key(silent.symbol);
+        let new: Vec<&SilentSymbol<'_>> = silent.iter().filter(is_new).collect();
+        for silent in &new {
+            let reported = ReportedSymbol { at_ms: now_ms, is_silent: true };
+            self.symbols.insert(silent.symbol.to_owned(), reported);
+        }
+        let mut news: Vec<String> = about_symbols(new.into_iter(), now_ms).collect();
+        if !traded.is_empty() {
+            news.push(format!("trades now: {}", named(traded.into_iter())));
+        }
+        news
+    }
+
+    /// The symbols reported as silent that have traded since, in the order of the list. What is no
+    /// longer on the list is forgotten.
+    fn end_silences<'a>(&mut self, snapshot: &'a Snapshot, now_ms: i64) -> Vec<&'a str> {
+        let mut known = std::mem::take(&mut self.symbols);
+        let mut traded = Vec::new();
+        for ticker in snapshot.tickers.iter().filter(|ticker| ticker.wanted_since_ms.is_some()) {
+            let Some(mut reported) = known.remove(&ticker.symbol) else { continue };
+            let has_traded = ticker.last_received_ms.is_some_and(|at_ms| at_ms > reported.at_ms);
+            if reported.is_silent && has_traded {
+                reported.is_silent = false;
+                traded.push(ticker.symbol.as_str());
+            }
+            if reported.is_silent || is_within(reported.at_ms, SYMBOL_AGAIN_AFTER_MS, now_ms) {
+                self.symbols.insert(ticker.symbol.clone(), reported);
+            }
+        }
+        traded
+    }
+}
+
+/// Whether `now_ms` is less than `span_ms` after `at_ms`. A clock that was set back is not: it must
+/// not silence us for long.
+fn is_within(at_ms: i64, span_ms: i64, now_ms: i64) -> bool {
+    (0..span_ms).contains(&(now_ms - at_ms))
+}
+
+fn a_us_stock_traded_after(since_ms: i64, snapshot: &Snapshot) -> bool {
+    snapshot.tickers.iter().any(|ticker| {
+        is_us_stock(&ticker.symbol) && ticker.last_received_ms.is_some_and(|at_ms| at_ms > since_ms)
+    })
+}
