@@ -91,8 +91,15 @@ impl Shared {
         }
     }
 
-    /// The history, for the length of one function.
+    /// The history, for the length of one function; up to date also when nobody follows the events.
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        if self.followers() == 0 {
+            self.sample();
+        }
+        self.lock_history()
+    }
+
+    fn lock_history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -104,7 +111,7 @@ impl Shared {
     /// Looks at the writer's snapshot, remembers it, and tells who listens.
     fn sample(&self) {
         let (snapshot, moment) = self.latest();
-        self.history().remember(&snapshot);
+        self.lock_history().remember(&snapshot);
         let before = Arc::clone(&self.updates.borrow());
         let change = (self.followers() > 0)
             .then(|| status::change(&before.snapshot, &snapshot, moment))
