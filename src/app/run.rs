@@ -3,14 +3,13 @@
 //! Main thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
 
 use super::shutdown::{self, Deadline};
 use super::watch_list::{WatchListController, warn_of_many};
-use crate::channel::{self, Entry, EntrySender, SharedState};
+use crate::channel::{self, Entry, EntryReceiver, EntrySender, SharedState};
 use crate::config::{NO_LOG_FILE, Settings};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Change, Listener};
@@ -44,7 +43,7 @@ fn run(
     settings: &Settings,
     shared: &Arc<SharedState>,
     entries: &EntrySender,
-    inbox: Receiver<Entry>,
+    inbox: EntryReceiver,
     screen: &Screen,
 ) -> Result<(), Error> {
     // What may refuse the start.

@@ -128,7 +128,8 @@ mod tests {
             tickers: vec![ticker("A\"\\\nB", "1e-07"), ticker("C", ""), ticker("D", "1e999")],
             ..Snapshot::default()
         };
-        let recording = SharedState { last_message_ms: 2500.into(), ..SharedState::default() };
+        let recording = SharedState::default();
+        recording.last_message_ms.store(2500, std::sync::atomic::Ordering::Relaxed);
         let text = render(&snapshot, &recording, 5000, 0);
         for expected in [
             "finnhub_stream_up 1",

@@ -116,17 +116,17 @@ impl TradeSender {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;
-    use std::sync::mpsc::Receiver;
 
     use super::{Entry, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
-    use crate::channel::{self, SharedState};
+    use crate::channel::{self, EntryReceiver, SharedState};
 
     struct Queue {
         shared: Arc<SharedState>,
         sender: TradeSender,
-        sent: Receiver<Entry>,
+        sent: EntryReceiver,
     }
 
     impl Queue {
@@ -155,7 +155,7 @@ mod tests {
         }
 
         fn sent(&self) -> String {
-            let sent = self.sent.try_iter().map(|entry| match entry {
+            let sent = iter::from_fn(|| self.sent.try_recv().ok()).map(|entry| match entry {
                 Entry::Trades(batch) => format!("trades of {}", batch.received_ms),
                 Entry::Dropped { after_ms, trades } => format!("{trades} dropped after {after_ms}"),
                 Entry::Log(text) => text,

@@ -6,11 +6,10 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use finnhub_stream::channel::{self, Entry, EntrySender};
+use finnhub_stream::channel::{self, Entry, EntryReceiver, EntrySender};
 use finnhub_stream::error::Error;
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, CommandSender, Endpoint, KeySource, Session, Timeouts,
@@ -31,7 +30,7 @@ pub(crate) const COLUMNS: [Column; 5] =
 pub(crate) fn open_writer(
     directory: &Path,
     columns: &[Column],
-) -> Result<(Writer, EntrySender, Receiver<Entry>), OpenError> {
+) -> Result<(Writer, EntrySender, EntryReceiver), OpenError> {
     let options = RecorderOptions {
         out: Destination::File(directory.join("op1.csv")),
         log_file: directory.join("log"),

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
-use crate::channel::{self, Entry, EntrySender, TradeBatch};
+use crate::channel::{self, Entry, EntryReceiver, EntrySender, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
@@ -70,7 +70,7 @@ impl History {
 /// A running writer, and everything around it.
 pub(super) struct Process {
     writer: Writer,
-    inbox: Receiver<Entry>,
+    inbox: EntryReceiver,
     pub(super) entries: EntrySender,
     syncs: Receiver<SyncRequest>,
     closed: Receiver<PathBuf>,

@@ -2,19 +2,17 @@
 //!
 //! Writer thread.
 
-use std::sync::mpsc::Receiver;
-
 use log::{Level, error, warn};
 
 use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
-use crate::channel::Entry;
+use crate::channel::{Entry, EntryReceiver};
 use crate::clock::now_ms;
 use crate::recorder::log_file::log_line;
 
 impl Writer {
     /// Tries once more to write everything. What then still waits is dropped, and reported.
-    pub(super) fn finish(mut self, inbox: &Receiver<Entry>) -> Summary {
+    pub(super) fn finish(mut self, inbox: &EntryReceiver) -> Summary {
         // Also when all is well: somebody may have removed the file just now.
         self.retry();
         if self.disk_retry.is_none() {

@@ -1,13 +1,12 @@
 //! The running writer thread, for the thread that ends the program: the main thread, or the deadline
 //! thread when the main thread is stuck.
 
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::Writer;
-use crate::channel::{Entry, EntrySender};
+use crate::channel::{EntryReceiver, EntrySender};
 use crate::error::Error;
 use crate::recorder::options::Destination;
 use crate::recorder::{compress, fsync};
@@ -52,7 +51,7 @@ impl Writer {
     /// When the system has no thread to give.
     pub fn spawn(
         mut self,
-        inbox: Receiver<Entry>,
+        inbox: EntryReceiver,
         entries: &EntrySender,
     ) -> Result<WriterHandle, Error> {
         if let Destination::File(out) = &self.options.out {

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::Instant;
 
 use log::error;
@@ -29,7 +29,7 @@ use super::options::{Destination, RecorderOptions};
 use super::output::{Output, Pipe};
 use super::preflight::try_start;
 use super::recording::Recording;
-use crate::channel::{Entry, SharedState, TradeBatch};
+use crate::channel::{Entry, EntryReceiver, SharedState, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
@@ -151,7 +151,7 @@ impl Writer {
     }
 
     /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
-    pub fn run(mut self, inbox: &Receiver<Entry>) -> Summary {
+    pub fn run(mut self, inbox: &EntryReceiver) -> Summary {
         if matches!(self.output, Output::Pipe(..)) {
             self.buffer.rows.extend_from_slice(header(&self.options.columns).as_bytes());
             self.flush();
@@ -170,7 +170,7 @@ impl Writer {
     }
 
     /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
-    pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &Receiver<Entry>) -> bool {
+    pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> bool {
         let finished = entry.is_some_and(|entry| {
             self.timers.plan_snapshot();
             self.take_entries(entry, inbox)
@@ -185,7 +185,7 @@ impl Writer {
 
     /// Takes an entry and those behind it, until the rows make a large batch. Returns whether it was the
     /// last.
-    fn take_entries(&mut self, first: Entry, inbox: &Receiver<Entry>) -> bool {
+    fn take_entries(&mut self, first: Entry, inbox: &EntryReceiver) -> bool {
         let mut next = Some(first);
         while let Some(entry) = next {
             match entry {
