@@ -1,28 +1,22 @@
 //! Files that somebody moves away, removes, empties or cuts while they are being recorded.
 //!
 //! Writer thread, at each heartbeat and whenever the disk has refused. The rows until then are
-//! where a moved file went; those of a removed one that came since the last look are brought back.
-//! From then on rows stand, whole, under the name that was asked for. What is damaged is taken out
-//! of a file in one step (`rebuild`), and memory holds a megabyte of it at most.
+//! where a moved file went; those of a removed one that came since the last check are written again.
+//! From then on rows stand, whole, under the name that was asked for.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use log::warn;
 
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
-use crate::recorder::disk::{DiskFile, sync_directory};
-use crate::recorder::error::OpenError;
-use crate::recorder::header::{Head, check_header};
+use crate::recorder::disk::DiskFile;
 use crate::recorder::ledger::{self, ledger_path};
 use crate::recorder::lock_file::lock_path;
-use crate::recorder::open::{open_or_create, row_end};
-use crate::recorder::rebuild::rebuild;
-use crate::recorder::recent_appends::follows_a_row;
-use crate::recorder::repair::{end_of_rows, move_aside};
+use crate::recorder::open::{make_whole, open_rows};
 
 impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
@@ -30,17 +24,18 @@ impl Recording {
     /// # Errors
     /// The system's; then no row may be appended before the next try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
-        self.check_lock();
-        let looked = check_file(&self.out, &self.header, &mut self.csv, now_ms);
-        if !matches!(looked, Ok(false)) {
+        if !matches!(locate(&lock_path(&self.out), self.lock.disk()), Ok(Location::InPlace)) {
+            // Where that cannot be, the lock of the recording itself still keeps others away.
+            let _ = self.lock.take_anew(&self.out);
+        }
+        let changed = check_file(&self.out, &self.header, &mut self.csv, now_ms);
+        if !matches!(changed, Ok(false)) {
             self.generation += 1;
             // Before the first row: who reads along must not take it for the old file.
             self.write_synced_length()?;
         }
-        looked?;
-        self.csv.restore_rows()?;
-        self.csv.mark_checked();
-        Ok(())
+        changed?;
+        self.csv.end_check()
     }
 
     /// The same for the ledger.
@@ -50,23 +45,14 @@ impl Recording {
     pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
         self.ledger.set_unavailable(true);
         let path = ledger_path(&self.out);
-        let looked = check_file(&path, ledger::HEADER, self.ledger.file(), now_ms);
-        if !matches!(looked, Ok(false)) {
+        let changed = check_file(&path, ledger::HEADER, self.ledger.file(), now_ms);
+        if !matches!(changed, Ok(false)) {
             self.generation += 1;
         }
-        let is_another = looked?;
-        self.ledger.file().restore_rows()?;
-        self.ledger.file().mark_checked();
+        let changed = changed?;
+        self.ledger.file().end_check()?;
         self.ledger.set_unavailable(false);
-        if is_another { self.ledger.repeat_state() } else { Ok(()) }
-    }
-
-    /// Takes the lock anew where it is gone: together with the directory, or alone.
-    fn check_lock(&mut self) {
-        if !matches!(locate(&lock_path(&self.out), self.lock.disk()), Ok(Location::InPlace)) {
-            // Where that cannot be, the lock of the recording itself still keeps others away.
-            let _ = self.lock.take_anew(&self.out);
-        }
+        if changed { self.ledger.repeat_state() } else { Ok(()) }
     }
 
     /// Whether rows were appended that nobody can find, because their file was removed.
@@ -74,7 +60,7 @@ impl Recording {
         self.csv.has_lost_rows()
     }
 
-    /// Whether so much was appended that it is time for a look.
+    /// Whether so much was appended that it is time for a check.
     pub(in crate::recorder) fn wants_check(&self) -> bool {
         self.csv.wants_check()
     }
@@ -83,63 +69,30 @@ impl Recording {
 /// Sees to it that `file` stands at `path` and is whole. Answers whether it is another one now, or
 /// was changed.
 fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
-    let place = locate(path, file.disk())?;
-    if place == Location::InPlace {
+    let location = locate(path, file.disk())?;
+    if location == Location::InPlace {
         let longer = file.changed_by_others()?;
         if longer == 0 {
             return Ok(false);
         }
+        let (disk, known) = (file.disk().try_clone()?, file.checked_length());
+        let next = make_whole(path, disk, header, known, Some(file.own_rows()?), now_ms)?;
+        file.continue_in(next, false);
         let what = if longer < 0 { "emptied or cut" } else { "written to" };
-        let aside = repair_changed(path, header, file, now_ms)?;
-        let aside = aside.map(|it| format!("; half a row was moved to {}", it.display()));
-        let (path, aside) = (path.display(), aside.unwrap_or_default());
-        warn!("{path} was {what} by somebody, and goes on behind that{aside}");
+        warn!("{} was {what} by somebody, and goes on behind that", path.display());
     } else {
-        if place == Location::Moved {
+        if location == Location::Moved {
             // What it holds is not ours to lose, wherever it is now.
             file.sync()?;
         }
-        let next = open_or_create(path, header, now_ms).map_err(|error| {
+        let next = open_rows(path, header, 0, now_ms).map_err(|error| {
             let text = format!("it is not where it was, and cannot be begun anew: {error}");
             io::Error::new(io::ErrorKind::NotFound, text)
         })?;
-        file.continue_in(next, place == Location::Removed);
+        file.continue_in(next, location == Location::Removed);
         warn!("{} was moved or removed; a new one was begun", path.display());
     }
     Ok(true)
-}
-
-/// Gives a file that somebody else has changed its header back, and moves half a row aside that
-/// stands in front of ours or at the end. Answers where it went.
-fn repair_changed(
-    path: &Path,
-    header: &str,
-    file: &mut AppendFile,
-    now_ms: i64,
-) -> io::Result<Option<PathBuf>> {
-    let (length, ours) = (file.disk().length()?, file.own_rows()?);
-    let end = if follows_a_row(file.disk().file(), ours)? {
-        ours
-    } else {
-        let known = row_end(file.disk().file(), file.checked_length(), ours);
-        end_of_rows(file.disk().file(), known..ours, header.split(',').count())?
-    };
-    let has_header = match check_header(path, file.disk().file(), header) {
-        Ok(head) => head == Head::Header,
-        Err(OpenError::OtherColumns { .. }) => false,
-        Err(error) => return Err(io::Error::other(error)),
-    };
-    if has_header && (end == ours || ours == length) {
-        let end = if end == ours { length } else { end };
-        let aside = move_aside(path, file.disk_mut(), end, now_ms)?;
-        file.was_cut_to(end);
-        return Ok(aside);
-    }
-    let header = if has_header { "" } else { header };
-    let (next, aside) = rebuild(path, file.disk(), header, &[0..end, ours..length], now_ms)?;
-    file.continue_in(next, false);
-    sync_directory(path)?;
-    Ok(aside)
 }
 
 /// Where an open file is.
@@ -174,8 +127,9 @@ fn locate(path: &Path, disk: &DiskFile) -> io::Result<Location> {
 mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Write as _;
+    use std::path::PathBuf;
 
-    use super::{AppendFile, Path, PathBuf, check_file, io, open_or_create};
+    use super::{AppendFile, Path, check_file, io, open_rows};
     use crate::recorder::disk::trace::Faults;
 
     const HEADER: &str = "ticker,price\n";
@@ -186,7 +140,7 @@ mod tests {
     /// A recording of [`ROWS`], looked after when the first `known` of them were in it.
     fn recorded(directory: &Path, known: usize) -> (PathBuf, AppendFile) {
         let path = directory.join("op1.csv");
-        let mut file = open_or_create(&path, HEADER, 7).unwrap();
+        let mut file = open_rows(&path, HEADER, 0, 7).unwrap();
         for (number, row) in ROWS.iter().enumerate() {
             if number == known {
                 assert!(!look(&path, &mut file).unwrap());
@@ -199,8 +153,7 @@ mod tests {
     /// As the recording does it.
     fn look(path: &Path, file: &mut AppendFile) -> io::Result<bool> {
         let changed = check_file(path, HEADER, file, 7)?;
-        file.restore_rows()?;
-        file.mark_checked();
+        file.end_check()?;
         Ok(changed)
     }
 
@@ -285,7 +238,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, mut file) = recorded(directory.path(), 2);
         fs::remove_file(&path).unwrap();
-        file.continue_in(open_or_create(&path, HEADER, 7).unwrap(), true);
+        file.continue_in(open_rows(&path, HEADER, 0, 7).unwrap(), true);
         // Room for one of the two rows.
         let room = Some(HEADER.len() as u64 + 6);
         file.disk().faults.set(Faults { room, ..Faults::default() });
@@ -316,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_rows_alone_are_brought_back_from_a_file_that_was_cut_before_it_was_removed() {
+    fn every_row_since_the_last_check_comes_back_when_a_file_was_cut_and_then_removed() {
         for cut in HEADER.len()..HEADER.len() + ROWS.concat().len() {
             let directory = tempfile::tempdir().unwrap();
             let (path, mut file) = recorded(directory.path(), 2);
@@ -325,11 +278,8 @@ mod tests {
             append(&mut file, &LATER);
             fs::remove_file(&path).unwrap();
             assert!(look(&path, &mut file).unwrap());
-            let found = fs::read_to_string(&path).unwrap();
-            let brought = found.strip_prefix(HEADER).unwrap();
-            assert!(brought.ends_with(&LATER.concat()), "cut at {cut}: {brought}");
-            let whole = ["A,1", "A,12", "A,13", "B,1"];
-            assert!(brought.lines().all(|row| whole.contains(&row)), "cut at {cut}: {brought}");
+            let expected = format!("{HEADER}{}{}", ROWS[2..].concat(), LATER.concat());
+            assert_eq!(fs::read_to_string(&path).unwrap(), expected, "cut at {cut}");
         }
     }
 

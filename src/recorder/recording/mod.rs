@@ -16,9 +16,9 @@ use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{LastRow, Ledger, ledger_path};
+use super::ledger::{self, LastRow, Ledger, ledger_path};
 use super::lock_file::{Heartbeat, LockFile, lock_path};
-use super::open::{open_ledger, open_recording};
+use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
 use super::rotation::{Archive, Rotate};
 use crate::recorder::columns::Column;
@@ -54,24 +54,26 @@ impl Recording {
     ) -> Result<Self, OpenError> {
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
-        let opened = open_recording(out, columns, fsync, now_ms)?;
+        let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
+        let heartbeat = heartbeat.unwrap_or_default();
+        let header = header(columns);
+        let csv = open_rows(out, &header, heartbeat.synced_length, now_ms)?;
+        let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
         let ledger_path = ledger_path(out);
         for path in [out, &ledger_path] {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
-        let (ledger_file, ledger_notes) = open_ledger(&ledger_path, now_ms)?;
-        let ledger = Ledger::resume(ledger_file).map_err(failed("read", &ledger_path))?;
-        for note in opened.notes.iter().chain(&ledger_notes) {
-            warn!("{note}");
-        }
+        // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
+        let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
+        let ledger = Ledger::resume(ledger).map_err(failed("read", &ledger_path))?;
         let mut recording = Self {
             // The working directory may be removed and made anew.
             out: path::absolute(out).map_err(failed("find", out))?,
-            header: header(columns),
-            csv: opened.csv,
+            header,
+            csv,
             ledger,
-            lock: opened.lock,
+            lock,
             rotate,
             period_end_ms: rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms)),
             rotate_again_ms: i64::MIN,
@@ -79,10 +81,9 @@ impl Recording {
             generation: 0,
         };
         if recording.ledger.last().live {
-            recording
-                .record_unclean_end(&opened.heartbeat.unwrap_or_default(), opened.last_received_ms);
+            recording.record_unclean_end(&heartbeat, last_received_ms);
         }
-        let last_row_ms = opened.last_received_ms.or(modified_ms);
+        let last_row_ms = last_received_ms.or(modified_ms);
         recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
         recording.begin_heartbeats(now_ms);
         Ok(recording)
@@ -123,7 +124,7 @@ impl Recording {
     /// Removes those of its files that are `new` and hold no row; the lock last.
     pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
         let no_row = self.csv.length() <= self.header.len() as u64;
-        let no_state = self.ledger.file().length() <= super::ledger::HEADER.len() as u64;
+        let no_state = self.ledger.file().length() <= ledger::HEADER.len() as u64;
         for (path, is_empty) in [
             (self.out.clone(), no_row),
             (ledger_path(&self.out), no_state),

@@ -12,7 +12,7 @@ use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, next_path, sync_directory};
 use crate::recorder::ledger::{self, Ledger, ledger_path};
-use crate::recorder::open::open_or_create;
+use crate::recorder::open::open_rows;
 use crate::recorder::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
 
 /// The reason in the ledger of a closed file: what came next is in another one.
@@ -143,5 +143,5 @@ impl Recording {
 /// A new file with nothing but its header, locked as the recording is.
 fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     disk::remove_if_exists(path)?;
-    open_or_create(path, header, now_ms)
+    Ok(open_rows(path, header, 0, now_ms)?)
 }
