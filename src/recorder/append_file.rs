@@ -219,14 +219,19 @@ impl AppendFile {
         self.needs_rewrite
     }
 
-    /// Forces everything appended to the disk.
+    /// Forces to the disk what is not known to be there.
     ///
     /// # Errors
     /// The system's. After one the file must be considered damaged between
     /// [`AppendFile::synced_length`] and its end; the next call looks at it anew.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        let result =
-            if self.needs_rewrite { self.disk.rewrite(self.synced) } else { self.disk.sync() };
+        let result = if self.needs_rewrite {
+            self.disk.rewrite(self.synced)
+        } else if self.is_dirty() {
+            self.disk.sync()
+        } else {
+            Ok(())
+        };
         self.needs_rewrite = result.is_err();
         if result.is_ok() {
             self.synced = self.whole;

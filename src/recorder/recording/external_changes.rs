@@ -52,7 +52,7 @@ impl Recording {
         let changed = changed?;
         self.ledger.file().end_check()?;
         self.ledger.set_unavailable(false);
-        if changed { self.ledger.repeat_state() } else { Ok(()) }
+        if changed { self.ledger.repeat_last() } else { Ok(()) }
     }
 
     /// Whether rows were appended that nobody can find, because their file was removed.

@@ -16,11 +16,11 @@ use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{self, LastRow, Ledger, ledger_path};
+use super::ledger::{self, Ledger, LedgerRow, ledger_path};
 use super::lock_file::{Heartbeat, LockFile, lock_path};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
-use super::rotation::{Archive, Rotate};
+use super::rotation::Rotate;
 use crate::recorder::columns::Column;
 
 /// Open, whole, locked files.
@@ -36,8 +36,8 @@ pub(super) struct Recording {
     period_end_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
-    /// A closed recording whose ledger could not follow it yet.
-    unfinished: Option<Archive>,
+    /// A closed file whose ledger could not follow it yet.
+    unfinished: Option<PathBuf>,
     /// Counts the files through rotations.
     generation: u64,
 }
@@ -108,7 +108,7 @@ impl Recording {
         self.ledger.down(last_ms.unwrap_or_default(), reason);
         // Before anything that comes later can be on the disk. On a full one it waits like every
         // other row; that is no reason not to record.
-        let _ = self.ledger.flush_all().and_then(|()| self.ledger.sync());
+        let _ = self.ledger.flush_all().and_then(|()| self.ledger.file().sync());
         warn!("the last recording ended without a stop; the ledger says {reason}");
     }
 
@@ -154,7 +154,7 @@ impl Recording {
 
     /// Leaves word that everything received until now is in the file, and every row of the ledger.
     pub(super) fn write_heartbeat(&mut self, now_ms: i64) -> io::Result<()> {
-        let LastRow { time_ms, live, .. } = *self.ledger.last();
+        let LedgerRow { time_ms, live, .. } = *self.ledger.last();
         let mut heartbeat = self.heartbeat_of_synced();
         heartbeat.time_ms = now_ms;
         heartbeat.written_length = self.csv.length();

@@ -36,14 +36,14 @@ impl Recording {
 
     /// The rows' part of it.
     pub(in crate::recorder) fn sync_rows(&mut self) -> io::Result<()> {
-        if self.csv.is_dirty() { self.csv.sync() } else { Ok(()) }
+        self.csv.sync()
     }
 
     /// The ledger's part of it, when that of the rows is done.
     pub(in crate::recorder) fn sync_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
         self.ledger.flush()?;
-        self.ledger.sync()
+        self.ledger.file().sync()
     }
 
     /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
