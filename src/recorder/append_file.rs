@@ -252,7 +252,8 @@ mod tests {
     use std::path::PathBuf;
 
     use super::{AppendFile, DiskFile};
-    use crate::recorder::disk::trace::Faults;
+    use crate::recorder::tests::trace::Operation::{Sync, Write};
+    use crate::recorder::tests::trace::{self, FAULTS, Faults};
 
     const ROWS: [&str; 4] = ["AAPL,1\n", "MSFT,22\n", "\"A\nB\",333\n", "C,4\n"];
 
@@ -260,6 +261,8 @@ mod tests {
     fn empty() -> (tempfile::TempDir, PathBuf, AppendFile) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv");
+        trace::begin(directory.path());
+        FAULTS.take();
         let file = AppendFile::new(DiskFile::append_to(&path).unwrap(), 0);
         (directory, path, file)
     }
@@ -272,7 +275,7 @@ mod tests {
             for cuts in 0..3 {
                 let (_directory, path, mut file) = empty();
                 let faults = Faults { room: Some(room), cuts, ..Faults::default() };
-                file.disk.faults.set(faults);
+                FAULTS.set(faults);
                 let mut rows = ROWS.iter();
                 let mut waiting = rows.next();
                 // Every row is tried until it fits; the disk grows after some failures.
@@ -288,7 +291,7 @@ mod tests {
                         assert!(all.starts_with(&content) && content.len() as u64 == file.length());
                     }
                     if failures > 4 {
-                        file.disk.faults.set(Faults { room: None, ..file.disk.faults.get() });
+                        FAULTS.set(Faults { room: None, ..FAULTS.get() });
                     }
                 }
                 assert_eq!(fs::read_to_string(&path).unwrap(), all, "room {room}");
@@ -301,9 +304,9 @@ mod tests {
         let (_directory, path, mut file) = empty();
         file.append(b"1234567\n").unwrap();
         fs::write(&path, "").unwrap();
-        file.disk.faults.set(Faults { room: Some(2), ..Faults::default() });
+        FAULTS.set(Faults { room: Some(2), ..Faults::default() });
         assert!(file.append(b"abcdef\n").is_err());
-        file.disk.faults.set(Faults::default());
+        FAULTS.set(Faults::default());
         file.append(b"x\n").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), file.length()), ("x\n", 2));
     }
@@ -318,7 +321,8 @@ mod tests {
         file.synced_elsewhere(4, false);
         assert!(file.needs_rewrite());
         file.sync().unwrap();
-        assert_eq!(file.disk.faults.get().rewritten_from, Some(2));
+        let tail = Write { file: 1, offset: 2, bytes: b"b\n".to_vec() };
+        assert!(trace::take().operations.ends_with(&[tail.clone(), tail, Sync { file: 1 }]));
         assert!(!file.needs_rewrite() && !file.is_dirty());
     }
 
@@ -327,16 +331,19 @@ mod tests {
         let (_directory, path, mut file) = empty();
         file.append(b"a\n").unwrap();
         file.sync().unwrap();
+        FAULTS.set(Faults { syncs: 2, ..Faults::default() });
         file.append(b"b\n").unwrap();
-        file.disk.faults.set(Faults { syncs: 2, ..Faults::default() });
-        assert!(file.sync().is_err());
-        assert_eq!(file.disk.faults.get().rewritten_from, None);
-        assert!(file.sync().is_err());
+        assert!(file.sync().is_err() && file.sync().is_err());
         assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
         file.sync().unwrap();
-        assert_eq!((file.disk.faults.take().rewritten_from, file.synced_length()), (Some(2), 4));
+        assert_eq!((file.synced_length(), file.is_dirty()), (4, false));
+        file.append(b"c\n").unwrap();
         file.sync().unwrap();
-        assert_eq!(file.disk.faults.get().rewritten_from, None, "a healthy disk is trusted again");
-        assert_eq!(fs::read_to_string(path).unwrap(), "a\nb\n");
+        let write = |offset, text: &str| Write { file: 1, offset, bytes: text.into() };
+        let (sync, b) = (Sync { file: 1 }, write(2, "b\n"));
+        // Once by each failed sync but the first, and once more; then the disk is trusted again.
+        let expected = [b.clone(), b.clone(), b, sync.clone(), write(4, "c\n"), sync];
+        assert!(trace::take().operations.ends_with(&expected));
+        assert_eq!(fs::read_to_string(path).unwrap(), "a\nb\nc\n");
     }
 }

@@ -5,6 +5,7 @@
 mod checks;
 mod disk_model;
 mod run;
+pub(super) mod trace;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,7 +16,6 @@ use fastrand::Rng;
 use memchr::memchr_iter;
 use tempfile::TempDir;
 
-use super::disk::trace::{self, Operation, Trace};
 use super::{Fsync, header};
 use crate::channel::{Entry, TradeBatch};
 use crate::clock::TEST_MS;
@@ -23,6 +23,7 @@ use crate::recorder::columns::Column;
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};
 use run::{History, Process, Run, START_MS, Workload, message};
+use trace::{Operation, Trace};
 
 /// How many states are built; more with this variable in the environment.
 const STATES: usize = 2_400;
@@ -94,11 +95,14 @@ impl Traced {
 
     /// After how many operations it stops: anywhere, but rather where names are being changed.
     fn crash_point(&self, dice: &mut Rng) -> usize {
-        let anywhere = dice.usize(..=self.trace.operations.len());
-        let after_naming = self.trace.operations.iter().enumerate().filter(|(_, operation)| {
-            matches!(operation, Operation::Rename { .. } | Operation::Remove { .. })
-        });
-        let after_naming: Vec<usize> = after_naming.map(|(place, _)| place + 1).collect();
+        let Trace { operations, found, .. } = &self.trace;
+        let anywhere = dice.usize(*found..=operations.len());
+        let after_naming: Vec<usize> = (1..=operations.len())
+            .filter(|after| {
+                let last = &operations[after - 1];
+                matches!(last, Operation::Rename { .. } | Operation::Remove { .. })
+            })
+            .collect();
         if dice.bool() { dice.choice(after_naming).unwrap_or(anywhere) } else { anywhere }
     }
 
@@ -112,14 +116,13 @@ impl Traced {
     ) -> Vec<Crash> {
         let mut points: Vec<usize> = (0..count).map(|_| self.crash_point(dice)).collect();
         points.sort_unstable();
-        let (mut disk, mut known) = (Disk::found(&self.trace), known.clone());
+        let (mut disk, mut known) = (Disk::default(), known.clone());
         let header = header(&workload.columns);
-        known.learn_synced(&disk, &header);
         let mut done = 0;
         let crash_at = points.into_iter().map(|point| {
             for operation in &self.trace.operations[done..point] {
                 disk.apply(operation);
-                if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory { .. }) {
+                if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory) {
                     known.learn_synced(&disk, &header);
                 }
             }

@@ -130,7 +130,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::{AppendFile, Path, check_file, io, open_rows};
-    use crate::recorder::disk::trace::Faults;
+    use crate::recorder::tests::trace::{FAULTS, Faults};
 
     const HEADER: &str = "ticker,price\n";
     /// Alike, so that one could be taken for another.
@@ -222,11 +222,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (path, mut file) = recorded(directory.path(), 4);
         let room = Some(file.length() + 2);
-        file.disk().faults.set(Faults { room, cuts: 1, ..Faults::default() });
+        FAULTS.set(Faults { room, cuts: 1, syncs: 0 });
         file.append(b"C,1\n").unwrap_err();
         let found = fs::read(&path).unwrap();
         fs::write(&path, &found[found.len() - 2..]).unwrap();
-        file.disk().faults.set(Faults::default());
+        FAULTS.take();
         append(&mut file, &["C,1\n"]);
         assert!(look(&path, &mut file).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}C,1\n"));
@@ -241,8 +241,9 @@ mod tests {
         file.continue_in(open_rows(&path, HEADER, 0, 7).unwrap(), true);
         // Room for one of the two rows.
         let room = Some(HEADER.len() as u64 + 6);
-        file.disk().faults.set(Faults { room, ..Faults::default() });
+        FAULTS.set(Faults { room, ..Faults::default() });
         assert!(look(&path, &mut file).is_err());
+        FAULTS.take();
         assert!(file.has_lost_rows());
         fs::remove_file(&path).unwrap();
         assert!(look(&path, &mut file).unwrap());

@@ -9,8 +9,8 @@ use super::{Recording, Rotate};
 use crate::channel::{self, Entry, TradeBatch};
 use crate::clock::now_ms;
 use crate::recorder::columns::Column;
-use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
+use crate::recorder::tests::trace::{self, FAULTS, Faults, Operation};
 use crate::recorder::{Destination, Fsync, RecorderOptions, Writer};
 
 /// 2026-11-23T14:30:00Z
@@ -135,20 +135,21 @@ fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
 }
 
-/// What has the name by then may be anything.
+/// What has the name by then may be anything. What was there before the start may be gigabytes, and
+/// was not written by this process.
 #[test]
-fn a_failed_sync_is_mended_in_the_same_file_wherever_that_is_by_now() {
+fn a_failed_sync_is_mended_by_the_new_rows_alone_and_in_the_same_file_wherever_that_is_by_now() {
     let directory = tempfile::tempdir().unwrap();
     let (out, away) = (directory.path().join("op1.csv"), directory.path().join("away.csv"));
+    fs::write(&out, format!("{HEADER}A,1\n")).unwrap();
     trace::begin(directory.path());
     let mut recording = open(directory.path(), None, HALF_PAST);
-    recording.append(b"A,1\n").unwrap();
-    recording.sync().unwrap();
+    assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
     recording.append(b"A,2\nA,3\n").unwrap();
     let before = trace::length();
     fs::rename(&out, &away).unwrap();
     fs::write(&out, "another file, and longer than the recording is by now").unwrap();
-    recording.csv.disk().faults.set(Faults { syncs: 1, ..Faults::default() });
+    FAULTS.set(Faults { syncs: 1, ..Faults::default() });
     assert!(recording.sync().is_err());
     recording.sync().unwrap();
     let operations = trace::take().operations;
@@ -158,22 +159,6 @@ fn a_failed_sync_is_mended_in_the_same_file_wherever_that_is_by_now() {
     // It still appends.
     recording.append(b"A,4\n").unwrap();
     assert_eq!(fs::read_to_string(away).unwrap(), format!("{HEADER}A,1\nA,2\nA,3\nA,4\n"));
-}
-
-/// What was there before may be gigabytes, and was not written by this process.
-#[test]
-fn the_first_failed_sync_after_a_start_writes_only_the_new_rows_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let rows = format!("{HEADER}A,1\nA,2\n");
-    fs::write(directory.path().join("op1.csv"), &rows).unwrap();
-    let mut recording = open(directory.path(), None, HALF_PAST);
-    assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
-    recording.append(b"A,3\n").unwrap();
-    recording.csv.disk().faults.set(Faults { syncs: 1, ..Faults::default() });
-    assert!(recording.sync().is_err());
-    recording.sync().unwrap();
-    let from = recording.csv.disk().faults.get().rewritten_from;
-    assert_eq!(from, Some(rows.len() as u64));
 }
 
 /// Row 150 is in the file; the ledger says `live` since 100.

@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
+use super::trace;
 use crate::channel::{self, Entry, EntrySender, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
-use crate::recorder::disk::trace;
 use crate::recorder::fsync::SyncRequest;
 use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, Writer};
 
