@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
 use super::disk::DiskFile;
+use super::header::names;
 use super::row::push_text;
 use crate::rows::RowReader;
 
@@ -220,9 +221,12 @@ fn last_row(file: &DiskFile) -> io::Result<LedgerRow> {
     let mut rows = RowReader::new(file);
     let mut last = LedgerRow::default();
     while let Some(row) = rows.next_row()? {
-        // A row that somebody has spoilt says nothing.
-        let Ok(fields) = row.fields else { continue };
-        let text = |index| String::from_utf8_lossy(&fields.get(index)).into_owned();
+        // A row that somebody has spoilt says what it still can.
+        let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
+        let text = |index| match &row.fields {
+            Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
+            Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
+        };
         if let Ok(time_ms) = text(0).parse() {
             last = LedgerRow {
                 time_ms: last.time_ms.max(time_ms),

@@ -14,7 +14,7 @@
 //! | live | the time of the ledger's `live` row that goes on; `-` when its last row is none |
 //! | fsync | `yes`, or `no` with `--fsync never` |
 //!
-//! Times are this machine's clock in UNIX milliseconds. Earlier versions wrote the first three.
+//! Times are this machine's clock in UNIX milliseconds.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -133,26 +133,20 @@ fn boot_id() -> Option<String> {
 impl Heartbeat {
     fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [time, synced, process, rest @ ..] = &fields[..] else { return None };
-        let earlier = Self {
+        let [time, synced, process, boot, written, synced_time, live_since, fsync] = fields[..]
+        else {
+            return None;
+        };
+        Some(Self {
             time_ms: time.parse().ok()?,
             synced_length: synced.parse().ok()?,
             process: process.parse().ok()?,
-            syncs: true,
-            ..Self::default()
-        };
-        match rest {
-            [] => Some(earlier),
-            [boot, written, synced_time, going_on, fsync] => Some(Self {
-                boot: (*boot != UNKNOWN).then(|| (*boot).to_owned()),
-                written_length: written.parse().ok()?,
-                synced_ms: synced_time.parse().ok()?,
-                live_ms: if *going_on == UNKNOWN { None } else { Some(going_on.parse().ok()?) },
-                syncs: *fsync == "yes",
-                ..earlier
-            }),
-            _ => None,
-        }
+            boot: Some(boot.to_owned()).filter(|boot| boot != UNKNOWN),
+            written_length: written.parse().ok()?,
+            synced_ms: synced_time.parse().ok()?,
+            live_ms: if live_since == UNKNOWN { None } else { Some(live_since.parse().ok()?) },
+            syncs: fsync == "yes",
+        })
     }
 
     fn line(&self) -> String {
@@ -174,13 +168,9 @@ impl LockFile {
     pub(super) fn take(out: &Path, syncs: bool) -> Result<(Self, Option<Heartbeat>), OpenError> {
         let path = lock_path(out);
         let file = DiskFile::open_in_place(&path).map_err(failed("create", &path))?;
-        file.file().try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                let process = read(file.file()).map(|heartbeat| heartbeat.process);
-                OpenError::InUse(out.to_owned(), process)
-            }
-            TryLockError::Error(error) => failed("create", &path)(error),
-        })?;
+        let holder = || read(file.file()).map(|heartbeat| heartbeat.process);
+        let in_use = || OpenError::InUse(out.to_owned(), holder());
+        take_lock(&path, || file.file().try_lock(), in_use)?;
         // Only now: until then its holder could renew it.
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
@@ -223,23 +213,23 @@ impl LockFile {
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
 pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
-    try_lock_for_a_moment(|| disk.file().try_lock()).map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
-        TryLockError::Error(error) => failed("lock", path)(error),
-    })
+    take_lock(path, || disk.file().try_lock(), || OpenError::InUse(path.to_owned(), None))
 }
 
-/// Tries a lock until it is clear that its holder does more than to look.
-pub(super) fn try_lock_for_a_moment(
+/// Takes the lock of the file at `path`. It is `in_use` when it is clear that its holder does more
+/// than to look.
+pub(super) fn take_lock(
+    path: &Path,
     mut try_lock: impl FnMut() -> Result<(), TryLockError>,
-) -> Result<(), TryLockError> {
+    in_use: impl FnOnce() -> OpenError,
+) -> Result<(), OpenError> {
     let until = Instant::now() + LOCK_MOMENT;
     loop {
         match try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                thread::sleep(Duration::from_millis(1));
-            }
-            tried => return tried,
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(in_use()),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }
@@ -250,7 +240,10 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-    use super::{Heartbeat, LockFile, OpenError, Synced, boot_id, lock_path, read_synced};
+    use super::{
+        Heartbeat, LockFile, OpenError, Synced, TryLockError, boot_id, lock_path, read_synced,
+        take_lock,
+    };
 
     fn heartbeat(time_ms: i64) -> Heartbeat {
         Heartbeat {
@@ -343,23 +336,23 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_an_earlier_version_is_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("op1.csv");
-        fs::write(lock_path(&out), "  1700000000000                    7       1234\n").unwrap();
-        let heartbeat = LockFile::take(&out, true).unwrap().1.unwrap();
-        assert_eq!(
-            (heartbeat.time_ms, heartbeat.synced_length, heartbeat.process),
-            (1_700_000_000_000, 7, 1234)
-        );
-        assert_eq!((heartbeat.boot, heartbeat.live_ms), (None, None));
+    fn who_only_looks_at_a_lock_refuses_no_start() {
+        let (path, in_use) = (Path::new("op1.csv"), || OpenError::InUse("op1.csv".into(), None));
+        let mut looks = 3;
+        let free_later = || {
+            looks -= 1;
+            if looks > 0 { Err(TryLockError::WouldBlock) } else { Ok(()) }
+        };
+        assert!(take_lock(path, free_later, in_use).is_ok());
+        let held = take_lock(path, || Err(TryLockError::WouldBlock), in_use);
+        assert!(matches!(held, Err(OpenError::InUse(..))));
     }
 
     #[test]
     fn a_lock_file_of_nonsense_proves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        for nonsense in ["", "x y z", "1 2", "\0\0\0", "1 2 3 4 5 6 7", "1 2 3 - 5 x - yes"] {
+        for nonsense in ["", "x y z", "1 2 3", "\0\0\0", "1 2 3 4 5 6 7", "1 2 3 - 5 x - yes"] {
             fs::write(lock_path(&out), nonsense).unwrap();
             assert_eq!(LockFile::take(&out, true).unwrap().1, None, "{nonsense:?}");
         }

@@ -165,7 +165,6 @@ mod tests {
     use crate::rows::LONGEST_ROW;
 
     const HEADER: &str = "ticker,price\n";
-    const ROWS: &str = "AAPL,1.5\n\"A\"\"\n,B\",2\nMSFT,3\n";
 
     fn check(content: &[u8], known: u64, whole: usize) {
         let directory = tempfile::tempdir().unwrap();
@@ -183,34 +182,6 @@ mod tests {
                 assert_eq!(fs::read(aside).unwrap(), content[whole..]);
             }
         }
-    }
-
-    #[test]
-    fn a_file_cut_at_any_byte_keeps_its_whole_rows_and_loses_no_byte() {
-        let content = format!("{HEADER}{ROWS}");
-        let ends: Vec<usize> = [0, 13, 22, 33, 40].to_vec();
-        assert_eq!(*ends.last().unwrap(), content.len());
-        for cut in 0..=content.len() {
-            let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
-            check(&content.as_bytes()[..cut], 0, whole);
-            if cut >= 22 {
-                check(&content.as_bytes()[..cut], 22, whole);
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_behind_a_nul_counts() {
-        check(b"h\nA,1\nB,2\0\0\0\0", 0, 6);
-        check(b"h\nA,1\n\0\0\0\0", 0, 6);
-        check(b"h\nA,1\nB,\0\0\0,4\nC,1\n", 0, 6);
-    }
-
-    #[test]
-    fn carriage_returns_and_cut_characters_are_left_to_the_line_end() {
-        check(b"h\r\nA,1\r\nB,2\r", 0, 8);
-        check("h\nA,1\nÆ".as_bytes(), 0, 6);
-        check(&"h\nA,1\nÆ".as_bytes()[..7], 0, 6);
     }
 
     #[test]
