@@ -19,7 +19,7 @@ const RECENT_BYTES: usize = 1 << 20;
 /// A file of whole rows, its length known.
 #[derive(Debug)]
 pub(super) struct AppendFile {
-    disk: DiskFile,
+    pub(super) disk: DiskFile,
     /// Up to here every byte is part of a whole row.
     whole: u64,
     /// Up to here every byte is known to be on the disk.
@@ -63,11 +63,6 @@ impl AppendFile {
     /// Whether a sync would have anything to do.
     pub(super) fn is_dirty(&self) -> bool {
         self.synced < self.whole
-    }
-
-    /// The file below.
-    pub(super) fn disk(&self) -> &DiskFile {
-        &self.disk
     }
 
     /// Appends whole rows: all of them or none.

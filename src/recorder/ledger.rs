@@ -56,7 +56,8 @@ pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
 /// is one for each change of the connection, so they need no bound of their own.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    file: AppendFile,
+    /// With the rows handed over.
+    pub(super) file: AppendFile,
     last: LedgerRow,
     pending: VecDeque<Vec<u8>>,
     /// Rows so far, with the pending ones.
@@ -65,7 +66,9 @@ pub(super) struct Ledger {
     released: u64,
     /// Whether a `down` is not known to be on the disk.
     has_unsynced_outage: bool,
-    is_unavailable: bool,
+    /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
+    /// nothing waits for them.
+    pub(super) is_unavailable: bool,
 }
 
 /// One row.
@@ -84,7 +87,7 @@ pub(super) struct LedgerRow {
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
-        let last = last_row(file.disk())?;
+        let last = last_row(&file.disk)?;
         Ok(Self {
             file,
             last,
@@ -141,7 +144,7 @@ impl Ledger {
     /// # Errors
     /// The system's.
     pub(super) fn repeat_last(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() && last_row(self.file.disk())? != self.last {
+        if self.pending.is_empty() && last_row(&self.file.disk)? != self.last {
             self.push(self.last.clone());
             self.release(self.rows);
         }
@@ -161,12 +164,6 @@ impl Ledger {
     /// The trades before the first `rows` rows are on the disk: these may follow.
     pub(super) fn release(&mut self, rows: u64) {
         self.released = self.released.max(rows);
-    }
-
-    /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
-    /// nothing waits for them.
-    pub(super) fn set_unavailable(&mut self, is_unavailable: bool) {
-        self.is_unavailable = is_unavailable;
     }
 
     /// Hands the waiting rows to the file, as far as they are released.
@@ -206,11 +203,6 @@ impl Ledger {
     pub(super) fn has_unsynced_outage(&mut self) -> bool {
         self.has_unsynced_outage &= !self.is_synced();
         self.has_unsynced_outage
-    }
-
-    /// The file with the rows handed over.
-    pub(super) fn file(&mut self) -> &mut AppendFile {
-        &mut self.file
     }
 }
 

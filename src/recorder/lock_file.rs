@@ -77,8 +77,9 @@ pub struct Synced {
 /// The held lock.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    file: DiskFile,
-    last: Heartbeat,
+    pub(super) file: DiskFile,
+    /// What it says of this process.
+    pub(super) last: Heartbeat,
 }
 
 /// `op1.csv.lock` for `op1.csv`.
@@ -186,16 +187,6 @@ impl LockFile {
         Ok(())
     }
 
-    /// What it says of this process.
-    pub(super) fn last(&self) -> &Heartbeat {
-        &self.last
-    }
-
-    /// The file below, to see where it is.
-    pub(super) fn disk(&self) -> &DiskFile {
-        &self.file
-    }
-
     /// Writes a new heartbeat. Times never run backwards.
     pub(super) fn write(&mut self, heartbeat: Heartbeat) -> io::Result<()> {
         let time_ms = heartbeat.time_ms.max(self.last.time_ms);
@@ -276,7 +267,7 @@ mod tests {
         drop(lock);
         let (mut lock, left) = LockFile::take(&out, true).unwrap();
         assert_eq!(left, Some(Heartbeat { time_ms: 1_700_000_000_000, ..nothing }));
-        assert_eq!(*lock.last(), Heartbeat { boot: boot_id(), syncs: true, ..nothing });
+        assert_eq!(lock.last, Heartbeat { boot: boot_id(), syncs: true, ..nothing });
         lock.write(heartbeat(1_800_000_000_000)).unwrap();
         drop(lock);
         assert_eq!(LockFile::take(&out, true).unwrap().1, Some(heartbeat(1_800_000_000_000)));
@@ -327,7 +318,7 @@ mod tests {
         assert_eq!(read_synced(&out, &live).unwrap(), None);
         for goes_on in [true, false] {
             let (mut lock, _) = LockFile::take(&out, goes_on).unwrap();
-            lock.write(Heartbeat { synced_length: 6, ..lock.last().clone() }).unwrap();
+            lock.write(Heartbeat { synced_length: 6, ..lock.last.clone() }).unwrap();
             assert_eq!(read_synced(&out, &live).unwrap(), Some(Synced { bytes: 6, goes_on }));
         }
         // A new file, of which the lock does not speak yet.

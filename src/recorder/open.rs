@@ -96,7 +96,7 @@ pub(super) fn last_received_ms(csv: &AppendFile, columns: &[Column]) -> io::Resu
     let Some(column) = columns.iter().position(|column| *column == Column::ReceivedMs) else {
         return Ok(None);
     };
-    let mut file = csv.disk().file();
+    let mut file = csv.disk.file();
     file.seek(SeekFrom::Start(csv.length().saturating_sub(LAST_ROW_BYTES)))?;
     let mut tail = Vec::new();
     file.take(LAST_ROW_BYTES).read_to_end(&mut tail)?;

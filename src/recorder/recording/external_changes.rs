@@ -24,7 +24,7 @@ impl Recording {
     /// # Errors
     /// The system's; then no row may be appended before the next try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
-        if !matches!(locate(&lock_path(&self.out), self.lock.disk()), Ok(Location::InPlace)) {
+        if !matches!(locate(&lock_path(&self.out), &self.lock.file), Ok(Location::InPlace)) {
             // Where that cannot be, the lock of the recording itself still keeps others away.
             let _ = self.lock.take_anew(&self.out);
         }
@@ -43,39 +43,29 @@ impl Recording {
     /// # Errors
     /// The system's; then no row is handed to it before the next try has succeeded.
     pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
-        self.ledger.set_unavailable(true);
+        self.ledger.is_unavailable = true;
         let path = ledger_path(&self.out);
-        let changed = check_file(&path, ledger::HEADER, self.ledger.file(), now_ms);
+        let changed = check_file(&path, ledger::HEADER, &mut self.ledger.file, now_ms);
         if !matches!(changed, Ok(false)) {
             self.generation += 1;
         }
         let changed = changed?;
-        self.ledger.file().end_check()?;
-        self.ledger.set_unavailable(false);
+        self.ledger.file.end_check()?;
+        self.ledger.is_unavailable = false;
         if changed { self.ledger.repeat_last() } else { Ok(()) }
-    }
-
-    /// Whether rows were appended that nobody can find, because their file was removed.
-    pub(in crate::recorder) fn has_lost_rows(&self) -> bool {
-        self.csv.has_lost_rows()
-    }
-
-    /// Whether so much was appended that it is time for a check.
-    pub(in crate::recorder) fn wants_check(&self) -> bool {
-        self.csv.wants_check()
     }
 }
 
 /// Sees to it that `file` stands at `path` and is whole. Answers whether it is another one now, or
 /// was changed.
 fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
-    let location = locate(path, file.disk())?;
+    let location = locate(path, &file.disk)?;
     if location == Location::InPlace {
         let longer = file.changed_by_others()?;
         if longer == 0 {
             return Ok(false);
         }
-        let (disk, known) = (file.disk().try_clone()?, file.checked_length());
+        let (disk, known) = (file.disk.try_clone()?, file.checked_length());
         let next = make_whole(path, disk, header, known, Some(file.own_rows()?), now_ms)?;
         file.continue_in(next, false);
         let what = if longer < 0 { "emptied or cut" } else { "written to" };

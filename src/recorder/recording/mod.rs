@@ -28,8 +28,8 @@ use crate::recorder::columns::Column;
 pub(super) struct Recording {
     out: PathBuf,
     header: String,
-    csv: AppendFile,
-    ledger: Ledger,
+    pub(super) csv: AppendFile,
+    pub(super) ledger: Ledger,
     lock: LockFile,
     rotate: Option<Rotate>,
     /// Rows received from this time on belong to the next file.
@@ -93,8 +93,8 @@ impl Recording {
     /// only if it goes on from the very row that the ledger ends with, and if everything it found
     /// in the file is still there: either may be gone while the heartbeat is not.
     fn record_unclean_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
-        let booted = self.lock.last().boot.is_some() && heartbeat.boot.is_some();
-        let power_cut = booted && self.lock.last().boot != heartbeat.boot;
+        let booted = self.lock.last.boot.is_some() && heartbeat.boot.is_some();
+        let power_cut = booted && self.lock.last.boot != heartbeat.boot;
         let reason = if power_cut { "power cut" } else { "killed" };
         let mut last_ms = last_received_ms;
         if heartbeat.live_ms == Some(self.ledger.last().time_ms) {
@@ -108,7 +108,7 @@ impl Recording {
         self.ledger.down(last_ms.unwrap_or_default(), reason);
         // Before anything that comes later can be on the disk. On a full one it waits like every
         // other row; that is no reason not to record.
-        let _ = self.ledger.flush_all().and_then(|()| self.ledger.file().sync());
+        let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
         warn!("the last recording ended without a stop; the ledger says {reason}");
     }
 
@@ -124,7 +124,7 @@ impl Recording {
     /// Removes those of its files that are `new` and hold no row; the lock last.
     pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
         let no_row = self.csv.length() <= self.header.len() as u64;
-        let no_state = self.ledger.file().length() <= ledger::HEADER.len() as u64;
+        let no_state = self.ledger.file.length() <= ledger::HEADER.len() as u64;
         for (path, is_empty) in [
             (self.out.clone(), no_row),
             (ledger_path(&self.out), no_state),
@@ -135,21 +135,6 @@ impl Recording {
             }
         }
         Ok(())
-    }
-
-    /// Appends whole rows: all of them or none.
-    pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
-        self.csv.append(rows)
-    }
-
-    /// The size of the CSV in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.csv.length()
-    }
-
-    /// The ledger.
-    pub(super) fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
     }
 
     /// Leaves word that everything received until now is in the file, and every row of the ledger.
@@ -168,7 +153,7 @@ impl Recording {
     /// Leaves word of what is on the disk, whatever waits.
     pub(super) fn write_synced_length(&mut self) -> io::Result<()> {
         // Before our first whole heartbeat the next start may still need that of the last holder.
-        if self.lock.last().time_ms == 0 {
+        if self.lock.last.time_ms == 0 {
             return Ok(());
         }
         let heartbeat = self.heartbeat_of_synced();
@@ -176,7 +161,7 @@ impl Recording {
     }
 
     fn heartbeat_of_synced(&self) -> Heartbeat {
-        let last = self.lock.last().clone();
+        let last = self.lock.last.clone();
         let synced_length = self.csv.synced_length();
         let synced_ms =
             if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };

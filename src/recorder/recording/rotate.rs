@@ -148,7 +148,7 @@ impl Recording {
             next.push(LedgerRow { time_ms: since_ms, ..state.clone() });
         }
         next.flush_all()?;
-        next.file().sync()?;
+        next.file.sync()?;
         disk::rename_no_replace(&path, &ledger_path(closed))?;
         sync_directory(&path)?;
         disk::rename_no_replace(&next_name, &path)?;

@@ -3,7 +3,7 @@
 //! Writer thread, and the fsync thread through a [`SyncRequest`]. A power cut may take whatever was
 //! not forced to the disk. For the ledger to call nothing recorded that is gone:
 //!
-//! 1. trades are forced to the disk ([`Recording::sync_rows`]);
+//! 1. trades are forced to the disk ([`AppendFile::sync`](crate::recorder::append_file::AppendFile::sync));
 //! 2. then the rows of the ledger behind them are written to its file
 //!    ([`Recording::release_ledger`]) and forced to the disk ([`Recording::sync_ledger`]);
 //! 3. after a row `down`, trades that come later are written only when that row is on the disk
@@ -19,31 +19,26 @@ use crate::recorder::fsync::SyncRequest;
 impl Recording {
     /// Whether something is not known to be on the disk.
     pub(in crate::recorder) fn is_dirty(&mut self) -> bool {
-        self.csv.is_dirty() || self.ledger.file().is_dirty()
+        self.csv.is_dirty() || self.ledger.file.is_dirty()
     }
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
     pub(in crate::recorder) fn needs_rewrite(&mut self) -> bool {
-        self.csv.needs_rewrite() || self.ledger.file().needs_rewrite()
+        self.csv.needs_rewrite() || self.ledger.file.needs_rewrite()
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
     /// have been handed over before.
     pub(in crate::recorder) fn sync(&mut self) -> io::Result<()> {
-        self.sync_rows()?;
+        self.csv.sync()?;
         self.sync_ledger()
-    }
-
-    /// The rows' part of it.
-    pub(in crate::recorder) fn sync_rows(&mut self) -> io::Result<()> {
-        self.csv.sync()
     }
 
     /// The ledger's part of it, when that of the rows is done.
     pub(in crate::recorder) fn sync_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
         self.ledger.flush()?;
-        self.ledger.file().sync()
+        self.ledger.file.sync()
     }
 
     /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
@@ -61,11 +56,11 @@ impl Recording {
             return None;
         }
         let ledger_rows = self.ledger.rows();
-        let ledger = self.ledger.file();
+        let ledger = &self.ledger.file;
         // Without another handle it is simply done here.
         Some(SyncRequest {
-            csv: self.csv.disk().try_clone().ok()?,
-            ledger: ledger.disk().try_clone().ok()?,
+            csv: self.csv.disk.try_clone().ok()?,
+            ledger: ledger.disk.try_clone().ok()?,
             outcome: SyncOutcome {
                 generation: self.generation,
                 csv_length: self.csv.length(),
@@ -82,7 +77,7 @@ impl Recording {
         if outcome.generation == self.generation {
             let succeeded = outcome.error.is_none();
             self.csv.synced_elsewhere(outcome.csv_length, succeeded);
-            self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
+            self.ledger.file.synced_elsewhere(outcome.ledger_length, succeeded);
             if succeeded {
                 self.ledger.release(outcome.ledger_rows);
             }

@@ -47,13 +47,13 @@ fn ledger(rows: &str) -> String {
 fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger().live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
-    recording.append(b"A,1\n").unwrap();
+    recording.ledger.live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
+    recording.csv.append(b"A,1\n").unwrap();
     let hour = HALF_PAST + HOUR / 2;
     assert!(!recording.rotation_is_due(hour - 1));
     assert!(recording.rotation_is_due(hour));
     recording.rotate(hour + 5, hour + 5);
-    recording.append(b"B,2\n").unwrap();
+    recording.csv.append(b"B,2\n").unwrap();
     check(
         directory.path(),
         &[
@@ -75,11 +75,11 @@ fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
 fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger().live(HALF_PAST, &["A".to_owned()]);
+    recording.ledger.live(HALF_PAST, &["A".to_owned()]);
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
-    recording.ledger().down(last_message, "silent");
-    recording.ledger().flush_all().unwrap();
+    recording.ledger.down(last_message, "silent");
+    recording.ledger.flush_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -92,27 +92,27 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
 fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger().live(HALF_PAST, &["A".to_owned()]);
-    recording.append(b"A,1\n").unwrap();
+    recording.ledger.live(HALF_PAST, &["A".to_owned()]);
+    recording.csv.append(b"A,1\n").unwrap();
     let hour = HALF_PAST + HOUR / 2;
     for in_the_way in ["op1.csv.next", "op1.coverage.csv.next"] {
         fs::create_dir(directory.path().join(in_the_way)).unwrap();
     }
     recording.rotate(hour, hour);
     assert!(!recording.rotation_is_due(hour + 59_999) && recording.rotation_is_due(hour + 60_000));
-    assert!(recording.ledger().last().live, "rows go on into the old file");
-    recording.append(b"A,2\n").unwrap();
+    assert!(recording.ledger.last().live, "rows go on into the old file");
+    recording.csv.append(b"A,2\n").unwrap();
 
     fs::remove_dir(directory.path().join("op1.csv.next")).unwrap();
     recording.rotate(hour + 60_000, hour + 60_000);
-    assert!(recording.ledger().last().live, "rows go on into the new file");
-    recording.append(b"A,3\n").unwrap();
+    assert!(recording.ledger.last().live, "rows go on into the new file");
+    recording.csv.append(b"A,3\n").unwrap();
 
     fs::remove_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
     assert!(recording.rotation_is_due(hour + 120_000));
     recording.rotate(hour + 120_000, hour + 120_000);
     assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger().flush_all().unwrap();
+    recording.ledger.flush_all().unwrap();
     let found = files(directory.path());
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
@@ -126,11 +126,11 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
 fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.append(b"A,1\n").unwrap();
+    recording.csv.append(b"A,1\n").unwrap();
     let outcome = recording.sync_request().unwrap().outcome;
     fs::create_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
     recording.rotate(HALF_PAST + HOUR / 2, i64::MAX);
-    recording.append(b"A,2\n").unwrap();
+    recording.csv.append(b"A,2\n").unwrap();
     recording.synced(&outcome);
     assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
 }
@@ -145,7 +145,7 @@ fn a_failed_sync_is_mended_by_the_new_rows_alone_and_in_the_same_file_wherever_t
     trace::begin(directory.path());
     let mut recording = open(directory.path(), None, HALF_PAST);
     assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
-    recording.append(b"A,2\nA,3\n").unwrap();
+    recording.csv.append(b"A,2\nA,3\n").unwrap();
     let before = trace::length();
     fs::rename(&out, &away).unwrap();
     fs::write(&out, "another file, and longer than the recording is by now").unwrap();
@@ -157,7 +157,7 @@ fn a_failed_sync_is_mended_by_the_new_rows_alone_and_in_the_same_file_wherever_t
     let Operation::Write { file, .. } = tail else { panic!("{tail:?}") };
     assert_eq!(operations[before..], [tail, Operation::Sync { file }]);
     // It still appends.
-    recording.append(b"A,4\n").unwrap();
+    recording.csv.append(b"A,4\n").unwrap();
     assert_eq!(fs::read_to_string(away).unwrap(), format!("{HEADER}A,1\nA,2\nA,3\nA,4\n"));
 }
 
@@ -167,7 +167,7 @@ fn a_failed_sync_is_mended_by_the_new_rows_alone_and_in_the_same_file_wherever_t
 fn an_end_is_dated_by_what_is_really_there() {
     let scratch = tempfile::tempdir().unwrap();
     let lock = LockFile::take(&scratch.path().join("x"), true).unwrap().0;
-    let here = lock.last().boot.clone().expect("a boot id");
+    let here = lock.last.boot.clone().expect("a boot id");
     let other = "0".repeat(here.len());
     let row = format!("{HEADER}A,150\n");
     let (length, more) = (row.len(), row.len() + 1);
@@ -198,7 +198,7 @@ fn an_end_is_dated_by_what_is_really_there() {
 fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Daily), HALF_PAST);
-    recording.ledger().down(HALF_PAST, "silent");
+    recording.ledger.down(HALF_PAST, "silent");
     recording.rotate(HALF_PAST + 24 * HOUR, i64::MAX);
     let told = ledger(&format!("{HALF_PAST},down,,silent\n"));
     let found = files(directory.path());

@@ -76,7 +76,7 @@ impl Writer {
             return Err(io::Error::new(error.kind(), format!("{ledger}: {error}")));
         }
         if let Some(recording) = self.output.recording() {
-            recording.ledger().set_unavailable(true);
+            recording.ledger.is_unavailable = true;
         }
         if self.ledger_failure.is_none() {
             error!(

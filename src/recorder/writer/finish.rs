@@ -38,7 +38,7 @@ impl Writer {
             && let Some(recording) = self.output.recording()
         {
             // The row that says it was stopped is true all the same.
-            let _ = recording.ledger().flush_all();
+            let _ = recording.ledger.flush_all();
         }
         let failure = failure.or_else(|| self.ledger_failure.take());
         let failure = failure.or_else(|| {
@@ -112,7 +112,7 @@ impl Writer {
         }
         if let Some(recording) = self.output.recording() {
             // If this fails too, the next start takes the time from the last heartbeat.
-            let _ = recording.ledger().flush_all();
+            let _ = recording.ledger.flush_all();
         }
         failure
     }

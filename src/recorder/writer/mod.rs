@@ -212,7 +212,7 @@ impl Writer {
 
     fn follows_unsynced_outage(&mut self, entry: &Entry) -> bool {
         matches!(entry, Entry::Trades(_))
-            && self.output.recording().is_some_and(|files| files.ledger().has_unsynced_outage())
+            && self.output.recording().is_some_and(|files| files.ledger.has_unsynced_outage())
     }
 
     /// Records entries that have waited, as far as they may be recorded now.
@@ -287,7 +287,7 @@ impl Writer {
 
     fn update_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
         if let Some(recording) = self.output.recording() {
-            row(recording.ledger());
+            row(&mut recording.ledger);
             if self.buffer.rows.is_empty() {
                 recording.release_ledger();
             }

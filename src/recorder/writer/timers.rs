@@ -70,7 +70,7 @@ impl Writer {
         if self.disk_retry.is_none() && self.deferred.is_empty() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
-        let wants_check = self.output.recording().is_some_and(|files| files.wants_check());
+        let wants_check = self.output.recording().is_some_and(|files| files.csv.wants_check());
         if self.timers.heartbeat <= now || wants_check {
             self.timers.heartbeat = now + HEARTBEAT_EVERY;
             self.check_files();
@@ -100,7 +100,7 @@ impl Writer {
         let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
-        let result = if all_flushed && !recording.ledger().has_pending() {
+        let result = if all_flushed && !recording.ledger.has_pending() {
             recording.write_heartbeat(received_until_ms)
         } else {
             recording.write_synced_length()
@@ -141,7 +141,7 @@ impl Writer {
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
             self.found = Written { trades: *written, received_ms: self.last_written_ms };
-        } else if recording.has_lost_rows() {
+        } else if recording.csv.has_lost_rows() {
             self.lost += *written - self.found.trades;
             *written = self.found.trades;
             self.last_written_ms = self.found.received_ms;
