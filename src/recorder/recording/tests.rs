@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::{Recording, Rotate};
-use crate::channel::{self, Entry, TradeBatch};
-use crate::clock::now_ms;
+use crate::recorder::Fsync;
 use crate::recorder::columns::Column;
 use crate::recorder::lock_file::LockFile;
 use crate::recorder::tests::trace::{self, FAULTS, Faults, Operation};
-use crate::recorder::{Destination, Fsync, RecorderOptions, Writer};
 
 /// 2026-11-23T14:30:00Z
 const HALF_PAST: i64 = 1_795_444_200_000;
@@ -277,65 +274,4 @@ fn a_kill_between_any_two_steps_is_mended_by_the_next_start() {
         assert!(found.contains_key(archived_ledger), "step {step}: {found:?}");
         assert!(!found[out_ledger].contains("live"), "step {step}: {found:?}");
     }
-}
-
-/// The writer itself, through a hundred hours: nothing lost, nothing doubled, each row in the file
-/// of its own hour.
-#[test]
-fn a_hundred_rotations_under_load_lose_and_double_nothing() {
-    const HOURS: i64 = 120;
-    const BATCHES_AN_HOUR: i64 = 20;
-    let directory = tempfile::tempdir().unwrap();
-    let options = RecorderOptions {
-        out: Destination::File(directory.path().join("op1.csv")),
-        log_file: directory.path().join("log"),
-        columns: vec![Column::Price, Column::ReceivedMs],
-        fsync: Fsync::Never,
-        rotate: Some(Rotate::Hourly),
-        compress: false,
-        simulated: false,
-    };
-    let (entries, inbox) = channel::open();
-    let shared = Arc::clone(entries.shared());
-    let writer = Writer::open(options, shared, str::to_owned, || ()).unwrap();
-    let writer = std::thread::spawn(move || writer.run(&inbox));
-    let first_hour = Rotate::Hourly.period_end(now_ms());
-    entries.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
-    let mut journal = BTreeMap::<i64, Vec<String>>::new();
-    for batch in 0..HOURS * BATCHES_AN_HOUR {
-        let received_ms = first_hour + batch * (HOUR / BATCHES_AN_HOUR);
-        let mut trades = TradeBatch::new(received_ms);
-        for trade in 0..10 {
-            let price = batch * 10 + trade;
-            trades.push(&format!(
-                r#"{{"data":[{{"p":{price},"s":"A","t":1,"v":1}}],"type":"trade"}}"#
-            ));
-            let hour = Rotate::Hourly.period_start(received_ms);
-            journal.entry(hour).or_default().push(format!("{price},{received_ms}"));
-        }
-        entries.send(Entry::Trades(trades));
-    }
-    entries.send(Entry::Finish);
-    let summary = writer.join().unwrap();
-    assert_eq!(summary.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
-    let last = *journal.keys().last().unwrap();
-    for (hour, rows) in &journal {
-        let path = if *hour == last {
-            directory.path().join("op1.csv")
-        } else {
-            closed_at(directory.path(), *hour)
-        };
-        let text =
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let found: Vec<&str> = text.lines().skip(1).collect();
-        assert_eq!(found, *rows, "{}", path.display());
-    }
-    // Each hour's two files, the first file without rows, and the live ones; the lock and the log.
-    assert_eq!(files(directory.path()).len(), 2 * journal.len() + 2 + 1);
-}
-
-fn closed_at(directory: &Path, hour: i64) -> PathBuf {
-    let label =
-        jiff::Timestamp::from_millisecond(hour).unwrap().strftime("%Y-%m-%dT%H").to_string();
-    directory.join(format!("op1-{label}.csv"))
 }
