@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, fcntl_getfl, fcntl_setfl, renameat_with};
@@ -191,6 +191,33 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     trace::directory_synced();
     Ok(())
+}
+
+/// Where an open file is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    /// Where its name leads.
+    InPlace,
+    /// It has another name now, or its directory has.
+    Moved,
+    /// It was removed: nobody will find what is in it.
+    Removed,
+}
+
+/// Where `file` is, which was opened at `path`.
+pub(super) fn locate(path: &Path, file: &File) -> io::Result<Location> {
+    let ours = file.metadata()?;
+    let found = fs::metadata(path);
+    let is_here = match &found {
+        Ok(found) => (found.dev(), found.ino()) == (ours.dev(), ours.ino()),
+        // A directory above that may not be searched any more: it need not have moved.
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    Ok(match ours.nlink() {
+        0 => Location::Removed,
+        _ if is_here => Location::InPlace,
+        _ => Location::Moved,
+    })
 }
 
 #[cfg(test)]

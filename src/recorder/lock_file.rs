@@ -179,14 +179,6 @@ impl LockFile {
         Ok((Self { file, last }, left))
     }
 
-    /// Takes the lock in a new file, because somebody has moved or removed the old one.
-    pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), OpenError> {
-        let last = self.last.clone();
-        let (new, _) = Self::take(out, last.syncs)?;
-        *self = Self { last, ..new };
-        Ok(())
-    }
-
     /// Writes a new heartbeat. Times never run backwards.
     pub(super) fn write(&mut self, heartbeat: Heartbeat) -> io::Result<()> {
         let time_ms = heartbeat.time_ms.max(self.last.time_ms);

@@ -2,13 +2,14 @@
 //!
 //! Writer thread.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{self, Path, PathBuf};
 
 use log::{Level, error, info};
 
+use super::disk::{Location, locate};
 use crate::clock::show_ms;
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
@@ -42,10 +43,8 @@ impl LogFile {
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.
     pub(super) fn reopen_if_moved(&mut self) {
-        let identity = |found: Metadata| (found.dev(), found.ino());
-        let ours = self.file.metadata().map(identity).ok();
-        // A name that leads nowhere is another file, too. One that cannot be opened is tried again.
-        if fs::metadata(&self.path).map(identity).ok() != ours
+        // One that cannot be opened is tried again.
+        if !matches!(locate(&self.path, &self.file), Ok(Location::InPlace))
             && let Ok(file) = open(&self.path)
         {
             self.file = file;

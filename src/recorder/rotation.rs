@@ -26,21 +26,13 @@ pub enum Rotate {
 }
 
 impl Rotate {
-    fn length_ms(self) -> i64 {
-        match self {
+    /// When the period that `time_ms` lies in ends and the next one begins, UNIX milliseconds.
+    pub(super) fn period_end(self, time_ms: i64) -> i64 {
+        let length_ms = match self {
             Self::Hourly => HOUR_MS,
             Self::Daily => DAY_MS,
-        }
-    }
-
-    /// When the period that `time_ms` lies in began, UNIX milliseconds.
-    pub(super) fn period_start(self, time_ms: i64) -> i64 {
-        time_ms.div_euclid(self.length_ms()) * self.length_ms()
-    }
-
-    /// When the period that `time_ms` lies in ends and the next one begins.
-    pub(super) fn period_end(self, time_ms: i64) -> i64 {
-        self.period_start(time_ms) + self.length_ms()
+        };
+        (time_ms.div_euclid(length_ms) + 1) * length_ms
     }
 
     /// `2026-11-23` or `2026-11-23T14`.

@@ -85,7 +85,12 @@ impl Recording {
         }
         let last_row_ms = last_received_ms.or(modified_ms);
         recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
-        recording.begin_heartbeats(now_ms);
+        // From here on the heartbeat is of this process, unless the ledger still needs the last one.
+        if !recording.ledger.has_pending() {
+            // Forced to the disk, so that a power cut soon after is known for one. Without it the
+            // end would be dated earlier than need be; nothing else is lost.
+            let _ = recording.write_heartbeat(Some(now_ms)).and_then(|()| recording.lock.sync());
+        }
         Ok(recording)
     }
 
@@ -112,15 +117,6 @@ impl Recording {
         warn!("the last recording ended without a stop; the ledger says {reason}");
     }
 
-    /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
-    fn begin_heartbeats(&mut self, now_ms: i64) {
-        if !self.ledger.has_pending() {
-            // Forced to the disk, so that a power cut soon after is known for one. Without it the
-            // end would be dated earlier than need be; nothing else is lost.
-            let _ = self.write_heartbeat(now_ms).and_then(|()| self.lock.sync());
-        }
-    }
-
     /// Removes those of its files that are `new` and hold no row; the lock last.
     pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
         let no_row = self.csv.length() <= self.header.len() as u64;
@@ -137,35 +133,27 @@ impl Recording {
         Ok(())
     }
 
-    /// Leaves word that everything received until now is in the file, and every row of the ledger.
-    pub(super) fn write_heartbeat(&mut self, now_ms: i64) -> io::Result<()> {
-        let LedgerRow { time_ms, live, .. } = *self.ledger.last();
-        let mut heartbeat = self.heartbeat_of_synced();
-        heartbeat.time_ms = now_ms;
-        heartbeat.written_length = self.csv.length();
-        heartbeat.live_ms = live.then_some(time_ms);
-        if !self.csv.is_dirty() {
-            heartbeat.synced_ms = now_ms;
+    /// Writes what is on the disk; and `received_until_ms`, if everything received by then is in the
+    /// file, and every row of the ledger.
+    pub(super) fn write_heartbeat(&mut self, received_until_ms: Option<i64>) -> io::Result<()> {
+        let mut heartbeat = self.lock.last.clone();
+        heartbeat.synced_length = self.csv.synced_length();
+        if heartbeat.synced_length >= heartbeat.written_length {
+            heartbeat.synced_ms = heartbeat.time_ms;
         }
-        self.lock.write(heartbeat)
-    }
-
-    /// Leaves word of what is on the disk, whatever waits.
-    pub(super) fn write_synced_length(&mut self) -> io::Result<()> {
-        // Before our first whole heartbeat the next start may still need that of the last holder.
-        if self.lock.last.time_ms == 0 {
+        if let Some(now_ms) = received_until_ms {
+            let LedgerRow { time_ms, live, .. } = *self.ledger.last();
+            heartbeat.time_ms = now_ms;
+            heartbeat.written_length = self.csv.length();
+            heartbeat.live_ms = live.then_some(time_ms);
+            if !self.csv.is_dirty() {
+                heartbeat.synced_ms = now_ms;
+            }
+        } else if heartbeat.time_ms == 0 {
+            // Before our first whole heartbeat the next start may still need that of the last holder.
             return Ok(());
         }
-        let heartbeat = self.heartbeat_of_synced();
         self.lock.write(heartbeat)
-    }
-
-    fn heartbeat_of_synced(&self) -> Heartbeat {
-        let last = self.lock.last.clone();
-        let synced_length = self.csv.synced_length();
-        let synced_ms =
-            if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };
-        Heartbeat { synced_length, synced_ms, ..last }
     }
 }
 

@@ -125,14 +125,14 @@ impl Recording {
         now_ms: i64,
     ) -> io::Result<PathBuf> {
         let result = sync_directory(&self.out)
-            .and_then(|()| self.write_synced_length())
+            .and_then(|()| self.write_heartbeat(None))
             .and_then(|()| self.sync())
             .and_then(|()| self.replace_ledger(&closed, state, now_ms));
         if let Err(error) = result {
             self.unfinished = Some(closed);
             return Err(error);
         }
-        self.write_heartbeat(now_ms)?;
+        self.write_heartbeat(Some(now_ms))?;
         Ok(closed)
     }
 

@@ -100,12 +100,9 @@ impl Writer {
         let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
-        let result = if all_flushed && !recording.ledger.has_pending() {
-            recording.write_heartbeat(received_until_ms)
-        } else {
-            recording.write_synced_length()
-        };
-        if let Err(error) = result {
+        let is_complete = all_flushed && !recording.ledger.has_pending();
+        let received_until_ms = is_complete.then_some(received_until_ms);
+        if let Err(error) = recording.write_heartbeat(received_until_ms) {
             // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
