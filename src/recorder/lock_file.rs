@@ -186,11 +186,6 @@ impl LockFile {
         // Always the same length and always in one write: there is never half a line.
         self.file.write_at(self.last.line().as_bytes(), 0)
     }
-
-    /// Forces it to the disk.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()
-    }
 }
 
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file

@@ -23,12 +23,12 @@ pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
 /// The open log file.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     file: File,
     waiting: Vec<u8>,
     lost: u64,
     /// Bytes that are in the file.
-    written: u64,
+    pub(super) written: u64,
     /// Whether it does not take the next ones, which was said.
     refused: bool,
 }
@@ -91,14 +91,6 @@ impl LogFile {
                 self.path.display()
             );
         }
-    }
-
-    /// Removes the file, if it is among the `new` ones and nobody else has written to it.
-    pub(super) fn remove_own(&self, new: &[PathBuf]) -> io::Result<()> {
-        if new.contains(&self.path) && self.file.metadata()?.len() == self.written {
-            fs::remove_file(&self.path)?;
-        }
-        Ok(())
     }
 }
 

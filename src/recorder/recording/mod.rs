@@ -17,7 +17,7 @@ use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
 use super::ledger::{self, Ledger, LedgerRow, ledger_path};
-use super::lock_file::{Heartbeat, LockFile, lock_path};
+use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
 use super::rotation::Rotate;
@@ -89,7 +89,8 @@ impl Recording {
         if !recording.ledger.has_pending() {
             // Forced to the disk, so that a power cut soon after is known for one. Without it the
             // end would be dated earlier than need be; nothing else is lost.
-            let _ = recording.write_heartbeat(Some(now_ms)).and_then(|()| recording.lock.sync());
+            let _ =
+                recording.write_heartbeat(Some(now_ms)).and_then(|()| recording.lock.file.sync());
         }
         Ok(recording)
     }
@@ -115,22 +116,6 @@ impl Recording {
         // other row; that is no reason not to record.
         let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
         warn!("the last recording ended without a stop; the ledger says {reason}");
-    }
-
-    /// Removes those of its files that are `new` and hold no row; the lock last.
-    pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
-        let no_row = self.csv.length() <= self.header.len() as u64;
-        let no_state = self.ledger.file.length() <= ledger::HEADER.len() as u64;
-        for (path, is_empty) in [
-            (self.out.clone(), no_row),
-            (ledger_path(&self.out), no_state),
-            (lock_path(&self.out), true),
-        ] {
-            if is_empty && new.contains(&path) {
-                disk::remove(&path)?;
-            }
-        }
-        Ok(())
     }
 
     /// Writes what is on the disk; and `received_until_ms`, if everything received by then is in the

@@ -49,7 +49,10 @@ impl Writer {
                     warn!("{}: {cause}; stopping", self.options.out);
                     (self.on_reader_gone)();
                 } else if !self.shared.stopping.load(Ordering::Relaxed) {
-                    self.log_failure(&cause, &error);
+                    error!(
+                        "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
+                        self.options.out
+                    );
                 }
                 self.last_cause.clone_from(&cause);
                 self.disk_retry =
@@ -57,13 +60,6 @@ impl Writer {
                 self.shared.disk_trouble.store(true, Ordering::Relaxed);
             }
         }
-    }
-
-    fn log_failure(&self, cause: &str, error: &io::Error) {
-        error!(
-            "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
-            self.options.out
-        );
     }
 
     /// Takes the result of writing the ledger; logs the first failure. A full disk is returned as an

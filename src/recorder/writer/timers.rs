@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
+use super::Writer;
 use super::disk_retry::READER_GONE;
-use super::{Writer, Written};
 use crate::clock::now_ms;
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
@@ -137,11 +137,10 @@ impl Writer {
         let written = &mut self.market.counts.written;
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
-            self.found = Written { trades: *written, received_ms: self.last_written_ms };
+            self.found = (*written, self.last_written_ms);
         } else if recording.csv.has_lost_rows() {
-            self.lost += *written - self.found.trades;
-            *written = self.found.trades;
-            self.last_written_ms = self.found.received_ms;
+            self.lost += *written - self.found.0;
+            (*written, self.last_written_ms) = self.found;
         }
         result
     }
