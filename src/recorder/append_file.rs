@@ -246,7 +246,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::{AppendFile, DiskFile};
+    use super::{AppendFile, DiskFile, RECENT_BYTES};
     use crate::recorder::tests::trace::Operation::{Sync, Write};
     use crate::recorder::tests::trace::{self, FAULTS, Faults};
 
@@ -304,6 +304,17 @@ mod tests {
         FAULTS.set(Faults::default());
         file.append(b"x\n").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), file.length()), ("x\n", 2));
+    }
+
+    #[test]
+    fn a_check_is_wanted_before_the_rows_that_are_kept_fill_the_memory() {
+        let (_directory, _path, mut file) = empty();
+        while !file.wants_check() {
+            file.append(&b"A,1\n".repeat(RECENT_BYTES / 16)).unwrap();
+        }
+        assert!(file.length() <= RECENT_BYTES as u64 && file.changed_by_others().unwrap() == 0);
+        file.end_check().unwrap();
+        assert!(!file.wants_check() && file.recent.is_empty());
     }
 
     #[test]

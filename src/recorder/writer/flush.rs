@@ -22,6 +22,10 @@ impl Writer {
             let result = self.write_rows();
             self.on_write_result(result);
         }
+        // Rows that may have to be written again stay in memory until a check.
+        if self.output.recording().is_some_and(|files| files.csv.wants_check()) {
+            self.check_files();
+        }
         self.log.flush();
     }
 

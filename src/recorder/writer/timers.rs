@@ -70,8 +70,7 @@ impl Writer {
         if self.disk_retry.is_none() && self.deferred.is_empty() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
-        let wants_check = self.output.recording().is_some_and(|files| files.csv.wants_check());
-        if self.timers.heartbeat <= now || wants_check {
+        if self.timers.heartbeat <= now {
             self.timers.heartbeat = now + HEARTBEAT_EVERY;
             self.check_files();
             self.write_heartbeat();
@@ -118,7 +117,7 @@ impl Writer {
     }
 
     /// Finds files that somebody has moved, removed, emptied or cut, and repairs them.
-    fn check_files(&mut self) {
+    pub(super) fn check_files(&mut self) {
         self.log.reopen_if_moved();
         // While the disk cannot be written, each retry checks first.
         if self.disk_retry.is_none() {
