@@ -111,7 +111,7 @@ mod tests {
         }
     }
 
-    /// Records [`ROWS`], looked after when the first `known` of them were in the file, and lets
+    /// Records [`ROWS`], with a check when the first `known` of them were in the file, and lets
     /// `change` happen to it. Then it must have these rows and go on behind them, and what was torn
     /// must stand aside.
     fn check(

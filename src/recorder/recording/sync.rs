@@ -3,7 +3,7 @@
 //! Writer thread, and the fsync thread through a [`SyncRequest`]. A power cut may take whatever was
 //! not forced to the disk. For the ledger to call nothing recorded that is gone:
 //!
-//! 1. trades are forced to the disk ([`AppendFile::sync`](crate::recorder::append_file::AppendFile::sync));
+//! 1. trades are forced to the disk;
 //! 2. then the rows of the ledger behind them are written to its file
 //!    ([`Recording::release_ledger`]) and forced to the disk ([`Recording::sync_ledger`]);
 //! 3. after a row `down`, trades that come later are written only when that row is on the disk
@@ -18,12 +18,12 @@ use crate::recorder::fsync::SyncRequest;
 
 impl Recording {
     /// Whether something is not known to be on the disk.
-    pub(in crate::recorder) fn is_dirty(&mut self) -> bool {
+    pub(in crate::recorder) fn is_dirty(&self) -> bool {
         self.csv.is_dirty() || self.ledger.file.is_dirty()
     }
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
-    pub(in crate::recorder) fn needs_rewrite(&mut self) -> bool {
+    pub(in crate::recorder) fn needs_rewrite(&self) -> bool {
         self.csv.needs_rewrite() || self.ledger.file.needs_rewrite()
     }
 

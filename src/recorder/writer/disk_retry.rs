@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use log::{error, info, warn};
 
 use super::Writer;
-use crate::recorder::recording::Recording;
 
 /// How often writing is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -87,7 +86,9 @@ impl Writer {
     /// Tries to write again, and after a success records what has waited.
     pub(super) fn retry(&mut self) {
         let result = match self.check_csv().and_then(|()| self.write_rows()) {
-            Ok(()) if self.output.recording().is_some_and(Recording::needs_rewrite) => self.sync(),
+            Ok(()) if self.output.recording().is_some_and(|files| files.needs_rewrite()) => {
+                self.sync()
+            }
             other => other,
         };
         self.on_write_result(result);

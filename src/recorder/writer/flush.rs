@@ -121,7 +121,7 @@ impl Writer {
         }
         // Due after the entries that wait now: a lost connection may be among them.
         self.timers.heartbeat = Instant::now();
-        if self.output.recording().is_some_and(Recording::is_dirty) {
+        if self.output.recording().is_some_and(|files| files.is_dirty()) {
             self.plan_sync();
         }
     }
