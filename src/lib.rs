@@ -61,7 +61,7 @@
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
-//! | what others do to the files while they are recorded | `recorder/recording/external_changes`, `recorder/rebuild`, `recorder/recent_appends` |
+//! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (whose rows are whose), `recorder/open` (mended) |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |

@@ -111,7 +111,7 @@ fn run(
     // The end.
     let until = Instant::now() + shutdown::LAST_COMMAND;
     entries.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
-    let summary = writer.join();
+    let summary = writer.join(None);
     drop(simulator);
     #[cfg(feature = "dashboard")]
     drop(dashboard);

@@ -89,7 +89,7 @@ impl Deadline {
         };
         self.entries.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
         self.entries.send(Entry::Finish);
-        let (counts, failure) = match self.writer.join_until(Some(Instant::now() + WRITER_TIME)) {
+        let (counts, failure) = match self.writer.join(Some(Instant::now() + WRITER_TIME)) {
             Ok(Summary { counts, failure }) => (Some(counts), failure),
             Err(error) => (None, Some(error.to_string())),
         };

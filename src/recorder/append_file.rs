@@ -2,27 +2,24 @@
 //! its own beginning.
 //!
 //! Writer thread. Used for the recording and for its ledger.
+//!
+//! The rows since the last check stay in memory, a megabyte or so. When another program has cut the
+//! file meanwhile, they tell which part of it is ours; when it has removed the file, they are
+//! written again.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use memchr::memrchr;
-
 use super::disk::DiskFile;
-use super::recent_appends::RecentAppends;
+use crate::rows::row_length;
 
-/// Bytes compared at a time: most places differ in the first few.
-const COMPARED_BYTES: usize = 4 << 10;
-
-/// Bytes brought back at a time from a file that was removed.
-const RESTORED_BYTES: u64 = 1 << 20;
+/// With so many bytes of rows since the last check it is time for another one.
+const RECENT_BYTES: usize = 1 << 20;
 
 /// A file of whole rows, its length known.
 #[derive(Debug)]
 pub(super) struct AppendFile {
-    disk: DiskFile,
+    pub(super) disk: DiskFile,
     /// Up to here every byte is part of a whole row.
     whole: u64,
     /// Up to here every byte is known to be on the disk.
@@ -30,13 +27,12 @@ pub(super) struct AppendFile {
     /// Bytes behind the whole rows that a failed write has left.
     torn: u64,
     needs_rewrite: bool,
-    /// How long it was when it was last [looked after](AppendFile::looked_after).
-    checked_length: u64,
-    recent: RecentAppends,
-    /// Bytes that somebody else is known to have added since then; below zero, taken.
-    others: i64,
-    /// Rows in files that were removed before anybody looked again; they come before all others.
-    to_restore: VecDeque<(DiskFile, Range<u64>)>,
+    /// How long the file was when it was last checked.
+    checked: u64,
+    /// The rows since then.
+    recent: Vec<u8>,
+    /// Whether these were in a file that was removed, and are not in this one yet.
+    recent_is_lost: bool,
 }
 
 impl AppendFile {
@@ -48,10 +44,9 @@ impl AppendFile {
             synced: 0,
             torn: 0,
             needs_rewrite: false,
-            checked_length: length,
-            recent: RecentAppends::default(),
-            others: 0,
-            to_restore: VecDeque::new(),
+            checked: length,
+            recent: Vec::new(),
+            recent_is_lost: false,
         }
     }
 
@@ -70,26 +65,17 @@ impl AppendFile {
         self.synced < self.whole
     }
 
-    /// The file below.
-    pub(super) fn disk(&self) -> &DiskFile {
-        &self.disk
-    }
-
-    /// The file below, to repair it.
-    pub(super) fn disk_mut(&mut self) -> &mut DiskFile {
-        &mut self.disk
-    }
-
     /// Appends whole rows: all of them or none.
     ///
     /// # Errors
     /// The system's; then the file ends with a whole row again, or will before the next append.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
-        self.restore_rows()?;
-        self.append_here(rows)
+        self.write(rows)?;
+        self.recent.extend_from_slice(rows);
+        Ok(())
     }
 
-    fn append_here(&mut self, rows: &[u8]) -> io::Result<()> {
+    fn write(&mut self, rows: &[u8]) -> io::Result<()> {
         self.cut_back()?;
         let mut rest = rows;
         while !rest.is_empty() {
@@ -109,7 +95,6 @@ impl AppendFile {
             }
         }
         self.whole += rows.len() as u64;
-        self.recent.push(rows);
         Ok(())
     }
 
@@ -119,7 +104,6 @@ impl AppendFile {
             // the file, and cutting must never make it longer.
             let whole = self.disk.length()?.saturating_sub(self.torn);
             self.disk.set_len(whole)?;
-            self.others += whole.cast_signed() - self.whole.cast_signed();
             self.whole = whole;
             self.synced = self.synced.min(whole);
             self.torn = 0;
@@ -127,102 +111,93 @@ impl AppendFile {
         Ok(())
     }
 
-    /// By how many bytes somebody else has made the file longer since it was last looked after;
-    /// below zero, shorter. Our rows since then do not hide it, however many they are.
+    /// Whether so much was appended that the file should be checked.
+    pub(super) fn wants_check(&self) -> bool {
+        self.recent.len() >= RECENT_BYTES
+    }
+
+    /// Ends a check: the file is whole and stands under its name. Rows of a removed one are written
+    /// to it.
+    ///
+    /// # Errors
+    /// The system's; then none of these rows is in it, and the check is to be repeated.
+    pub(super) fn end_check(&mut self) -> io::Result<()> {
+        if self.recent_is_lost {
+            let rows = std::mem::take(&mut self.recent);
+            let result = self.write(&rows);
+            self.recent = rows;
+            result?;
+            self.recent_is_lost = false;
+        }
+        self.checked = self.whole;
+        self.recent.clear();
+        self.recent.shrink_to(2 * RECENT_BYTES);
+        Ok(())
+    }
+
+    /// The length at the last check.
+    pub(super) fn checked_length(&self) -> u64 {
+        self.checked
+    }
+
+    /// By how many bytes somebody else has made the file longer since the last check; below zero,
+    /// shorter.
     ///
     /// # Errors
     /// The system's.
     pub(super) fn changed_by_others(&mut self) -> io::Result<i64> {
         self.cut_back()?;
-        Ok(self.others + self.disk.length()?.cast_signed() - self.whole.cast_signed())
+        let ours = self.checked + self.recent_rows().len() as u64;
+        Ok(self.disk.length()?.cast_signed() - ours.cast_signed())
     }
 
-    /// Where the rows begin now that were appended since somebody else has changed the file; see
-    /// [`RecentAppends::begin_in`].
+    /// The rows since the last check that are, or should be, in this file.
+    fn recent_rows(&self) -> &[u8] {
+        if self.recent_is_lost { &[] } else { &self.recent }
+    }
+
+    /// Where the rows begin now that were appended since somebody else has changed the file. When
+    /// the change left no torn row in front of them, it may be an earlier place where a row begins.
     ///
     /// # Errors
     /// The system's.
     pub(super) fn own_rows(&self) -> io::Result<u64> {
-        self.recent.begin_in(self.disk.file(), self.disk.length()?)
+        let (recent, end) = (self.recent_rows(), self.last_bytes()?);
+        let same = recent.iter().rev().zip(end.iter().rev()).take_while(|(a, b)| a == b).count();
+        let start = row_starts(recent).find(|start| *start >= recent.len() - same);
+        Ok(self.disk.length()? - (recent.len() - start.unwrap_or(recent.len())) as u64)
     }
 
-    /// The length when it was last looked after.
-    pub(super) fn checked_length(&self) -> u64 {
-        self.checked_length
+    /// As much of the end of the file as there are recent rows.
+    fn last_bytes(&self) -> io::Result<Vec<u8>> {
+        let length = self.disk.length()?;
+        let from = length.saturating_sub(self.recent.len() as u64);
+        let mut bytes = vec![0; usize::try_from(length - from).unwrap_or_default()];
+        self.disk.file().read_exact_at(&mut bytes, from)?;
+        Ok(bytes)
     }
 
-    /// Somebody else has changed the file; it ends with a whole row at `length` now.
-    pub(super) fn was_cut_to(&mut self, length: u64) {
-        self.whole = length;
-        self.synced = 0;
-    }
-
-    /// The file is whole and stands under its name.
-    pub(super) fn mark_checked(&mut self) {
-        self.checked_length = self.whole;
-        self.others = 0;
-        self.recent.clear();
-    }
-
-    /// Whether so much was appended that it should be looked after.
-    pub(super) fn wants_check(&self) -> bool {
-        self.recent.are_many()
-    }
-
-    /// Goes on in `next`. If nobody can find the rows any more that were appended since the last
-    /// look, they are brought along, but for those that are in `next` already.
-    pub(super) fn continue_in(&mut self, next: Self, are_lost: bool) {
-        let lost = if are_lost { self.missing_in(&next) } else { 0..0 };
-        let old = std::mem::replace(self, next);
-        self.to_restore = old.to_restore;
-        if !lost.is_empty() {
-            self.to_restore.push_front((old.disk, lost));
+    /// Goes on in `next`. If nobody can find the recent rows any more, `next` will get them, but for
+    /// those it ends with already: it may be a copy that somebody has made.
+    pub(super) fn continue_in(&mut self, mut next: Self, are_lost: bool) {
+        if are_lost || self.recent_is_lost {
+            next.recent = std::mem::take(&mut self.recent);
+            next.recent_is_lost = true;
+            let end = next.last_bytes().unwrap_or_default();
+            let copied = row_starts(&next.recent).filter(|it| end.ends_with(&next.recent[..*it]));
+            let copied = copied.last().unwrap_or_default();
+            next.recent.drain(..copied);
         }
-    }
-
-    /// Where those rows are that were appended since the last look and do not stand at the end of
-    /// `other`, which may be a copy that somebody has made.
-    fn missing_in(&mut self, other: &Self) -> Range<u64> {
-        let (from, to) = match self.changed_by_others() {
-            Ok(0) => (self.checked_length, self.whole),
-            // It was cut before it was removed.
-            _ => (self.own_rows().unwrap_or_default(), self.disk.length().unwrap_or_default()),
-        };
-        let mut end = to;
-        for length in self.recent.lengths().rev() {
-            let there = end.checked_sub(from).and_then(|copied| other.whole.checked_sub(copied));
-            if there.is_some_and(|there| same_bytes(self, from..end, other, there)) {
-                return end..to;
-            }
-            end = end.saturating_sub(length);
+        if self.needs_rewrite {
+            (next.needs_rewrite, next.synced) = (true, 0);
         }
-        from..to
-    }
-
-    /// Brings rows back from files that were removed.
-    ///
-    /// # Errors
-    /// The system's; the next call goes on behind what has been brought back.
-    pub(super) fn restore_rows(&mut self) -> io::Result<()> {
-        while let Some((disk, rows)) = self.to_restore.front() {
-            let length = rows.end.saturating_sub(rows.start).min(RESTORED_BYTES);
-            let mut chunk = vec![0; usize::try_from(length).unwrap_or_default()];
-            let read = disk.file().read_at(&mut chunk, rows.start)?;
-            chunk.truncate(memrchr(b'\n', &chunk[..read]).map_or(read, |end| end + 1));
-            if chunk.is_empty() {
-                self.to_restore.pop_front();
-                continue;
-            }
-            self.append_here(&chunk)?;
-            self.to_restore[0].1.start += chunk.len() as u64;
-        }
-        Ok(())
+        *self = next;
     }
 
     /// Whether rows that were appended are in no file that has a name.
     pub(super) fn has_lost_rows(&self) -> bool {
         let is_removed = self.disk.file().metadata().is_ok_and(|found| found.nlink() == 0);
-        !self.to_restore.is_empty() || (is_removed && self.checked_length < self.whole)
+        (self.recent_is_lost || is_removed) && !self.recent.is_empty()
     }
 
     /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
@@ -239,14 +214,19 @@ impl AppendFile {
         self.needs_rewrite
     }
 
-    /// Forces everything appended to the disk.
+    /// Forces to the disk what is not known to be there.
     ///
     /// # Errors
     /// The system's. After one the file must be considered damaged between
     /// [`AppendFile::synced_length`] and its end; the next call looks at it anew.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        let result =
-            if self.needs_rewrite { self.disk.rewrite(self.synced) } else { self.disk.sync() };
+        let result = if self.needs_rewrite {
+            self.disk.rewrite(self.synced)
+        } else if self.is_dirty() {
+            self.disk.sync()
+        } else {
+            Ok(())
+        };
         self.needs_rewrite = result.is_err();
         if result.is_ok() {
             self.synced = self.whole;
@@ -255,17 +235,10 @@ impl AppendFile {
     }
 }
 
-/// Whether these bytes of `a` can be read from a place in `b` as well.
-fn same_bytes(a: &AppendFile, bytes: Range<u64>, b: &AppendFile, place: u64) -> bool {
-    let read = |file: &AppendFile, from: u64, length: u64| {
-        let mut bytes = vec![0; usize::try_from(length).ok()?];
-        file.disk.file().read_exact_at(&mut bytes, from).ok().map(|()| bytes)
-    };
-    bytes.clone().step_by(COMPARED_BYTES).all(|from| {
-        let length = (bytes.end - from).min(COMPARED_BYTES as u64);
-        let ours = read(a, from, length);
-        ours.is_some() && ours == read(b, place + (from - bytes.start), length)
-    })
+/// Where in these whole rows each one begins, and where the last one ends.
+fn row_starts(rows: &[u8]) -> impl Iterator<Item = usize> {
+    let after = |start: &usize| row_length(&rows[*start..]).map(|length| *start + length);
+    std::iter::successors(Some(0), move |start| after(start))
 }
 
 #[cfg(test)]
@@ -273,8 +246,9 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
 
-    use super::{AppendFile, DiskFile};
-    use crate::recorder::disk::trace::Faults;
+    use super::{AppendFile, DiskFile, RECENT_BYTES};
+    use crate::recorder::tests::trace::Operation::{Sync, Write};
+    use crate::recorder::tests::trace::{self, FAULTS, Faults};
 
     const ROWS: [&str; 4] = ["AAPL,1\n", "MSFT,22\n", "\"A\nB\",333\n", "C,4\n"];
 
@@ -282,6 +256,8 @@ mod tests {
     fn empty() -> (tempfile::TempDir, PathBuf, AppendFile) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv");
+        trace::begin(directory.path());
+        FAULTS.take();
         let file = AppendFile::new(DiskFile::append_to(&path).unwrap(), 0);
         (directory, path, file)
     }
@@ -294,7 +270,7 @@ mod tests {
             for cuts in 0..3 {
                 let (_directory, path, mut file) = empty();
                 let faults = Faults { room: Some(room), cuts, ..Faults::default() };
-                file.disk.faults.set(faults);
+                FAULTS.set(faults);
                 let mut rows = ROWS.iter();
                 let mut waiting = rows.next();
                 // Every row is tried until it fits; the disk grows after some failures.
@@ -310,7 +286,7 @@ mod tests {
                         assert!(all.starts_with(&content) && content.len() as u64 == file.length());
                     }
                     if failures > 4 {
-                        file.disk.faults.set(Faults { room: None, ..file.disk.faults.get() });
+                        FAULTS.set(Faults { room: None, ..FAULTS.get() });
                     }
                 }
                 assert_eq!(fs::read_to_string(&path).unwrap(), all, "room {room}");
@@ -323,11 +299,22 @@ mod tests {
         let (_directory, path, mut file) = empty();
         file.append(b"1234567\n").unwrap();
         fs::write(&path, "").unwrap();
-        file.disk.faults.set(Faults { room: Some(2), ..Faults::default() });
+        FAULTS.set(Faults { room: Some(2), ..Faults::default() });
         assert!(file.append(b"abcdef\n").is_err());
-        file.disk.faults.set(Faults::default());
+        FAULTS.set(Faults::default());
         file.append(b"x\n").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), file.length()), ("x\n", 2));
+    }
+
+    #[test]
+    fn a_check_is_wanted_before_the_rows_that_are_kept_fill_the_memory() {
+        let (_directory, _path, mut file) = empty();
+        while !file.wants_check() {
+            file.append(&b"A,1\n".repeat(RECENT_BYTES / 16)).unwrap();
+        }
+        assert!(file.length() <= RECENT_BYTES as u64 && file.changed_by_others().unwrap() == 0);
+        file.end_check().unwrap();
+        assert!(!file.wants_check() && file.recent.is_empty());
     }
 
     #[test]
@@ -340,7 +327,8 @@ mod tests {
         file.synced_elsewhere(4, false);
         assert!(file.needs_rewrite());
         file.sync().unwrap();
-        assert_eq!(file.disk.faults.get().rewritten_from, Some(2));
+        let tail = Write { file: 1, offset: 2, bytes: b"b\n".to_vec() };
+        assert!(trace::take().operations.ends_with(&[tail.clone(), tail, Sync { file: 1 }]));
         assert!(!file.needs_rewrite() && !file.is_dirty());
     }
 
@@ -349,16 +337,19 @@ mod tests {
         let (_directory, path, mut file) = empty();
         file.append(b"a\n").unwrap();
         file.sync().unwrap();
+        FAULTS.set(Faults { syncs: 2, ..Faults::default() });
         file.append(b"b\n").unwrap();
-        file.disk.faults.set(Faults { syncs: 2, ..Faults::default() });
-        assert!(file.sync().is_err());
-        assert_eq!(file.disk.faults.get().rewritten_from, None);
-        assert!(file.sync().is_err());
+        assert!(file.sync().is_err() && file.sync().is_err());
         assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
         file.sync().unwrap();
-        assert_eq!((file.disk.faults.take().rewritten_from, file.synced_length()), (Some(2), 4));
+        assert_eq!((file.synced_length(), file.is_dirty()), (4, false));
+        file.append(b"c\n").unwrap();
         file.sync().unwrap();
-        assert_eq!(file.disk.faults.get().rewritten_from, None, "a healthy disk is trusted again");
-        assert_eq!(fs::read_to_string(path).unwrap(), "a\nb\n");
+        let write = |offset, text: &str| Write { file: 1, offset, bytes: text.into() };
+        let (sync, b) = (Sync { file: 1 }, write(2, "b\n"));
+        // Once by each failed sync but the first, and once more; then the disk is trusted again.
+        let expected = [b.clone(), b.clone(), b, sync.clone(), write(4, "c\n"), sync];
+        assert!(trace::take().operations.ends_with(&expected));
+        assert_eq!(fs::read_to_string(path).unwrap(), "a\nb\nc\n");
     }
 }

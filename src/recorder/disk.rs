@@ -6,27 +6,21 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, fcntl_getfl, fcntl_setfl, renameat_with};
 use rustix::io::Errno;
 
 #[cfg(test)]
-pub(super) mod trace;
+use super::tests::trace;
 
 /// Bytes copied at a time when the tail is written again.
 const REWRITE_BYTES: usize = 1 << 20;
 
 /// An open file of the recorder's.
 #[derive(Debug)]
-pub(super) struct DiskFile {
-    file: File,
-    #[cfg(test)]
-    pub(super) faults: std::cell::Cell<trace::Faults>,
-}
+pub(super) struct DiskFile(File);
 
 impl DiskFile {
     /// Opens or creates a file that grows at its end, wherever that is.
@@ -50,61 +44,46 @@ impl DiskFile {
     }
 
     fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
-        #[cfg(test)]
-        let was_there = path.exists();
         let file = options.open(path)?;
         #[cfg(test)]
-        trace::opened(path, &file, was_there);
-        Ok(Self {
-            file,
-            #[cfg(test)]
-            faults: std::cell::Cell::default(),
-        })
+        trace::opened(path, &file);
+        Ok(Self(file))
     }
 
     /// The file itself, for locking and reading only.
     pub(super) fn file(&self) -> &File {
-        &self.file
+        &self.0
     }
 
-    /// Another handle of the same file, for another thread.
+    /// Another handle of the same file.
     pub(super) fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self {
-            file: self.file.try_clone()?,
-            #[cfg(test)]
-            faults: self.faults.clone(),
-        })
+        self.0.try_clone().map(Self)
     }
 
     /// The present length in bytes.
     pub(super) fn length(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.0.metadata()?.len())
     }
 
     /// Overwrites what is at `offset`.
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]
-        trace::write(&self.file, offset, bytes);
-        self.file.write_all_at(bytes, offset)
+        trace::write(&self.0, offset, bytes);
+        self.0.write_all_at(bytes, offset)
     }
 
     /// Cuts the file to `length` bytes.
     pub(super) fn set_len(&mut self, length: u64) -> io::Result<()> {
         #[cfg(test)]
-        trace::Faults::cut(&self.faults)?;
-        #[cfg(test)]
-        trace::set_len(&self.file, length);
-        self.file.set_len(length)
+        trace::set_len(&self.0, length)?;
+        self.0.set_len(length)
     }
 
     /// Forces everything in the file to the disk; its name needs [`sync_directory`].
     pub(super) fn sync(&mut self) -> io::Result<()> {
         #[cfg(test)]
-        trace::Faults::sync(&self.faults)?;
-        self.file.sync_data()?;
-        #[cfg(test)]
-        trace::sync(&self.file);
-        Ok(())
+        trace::sync(&self.0)?;
+        self.0.sync_data()
     }
 
     /// Makes the bytes from `from` on look unwritten to the system, by writing them again, and forces
@@ -113,19 +92,17 @@ impl DiskFile {
     /// Through this very handle, because what has the name by now may be another file; for this
     /// moment it does not append, so that the same bytes go to the same places.
     pub(super) fn rewrite(&mut self, from: u64) -> io::Result<()> {
-        #[cfg(test)]
-        trace::Faults::rewritten(&self.faults, from);
-        let flags = fcntl_getfl(&self.file)?;
-        fcntl_setfl(&self.file, flags - OFlags::APPEND)?;
+        let flags = fcntl_getfl(&self.0)?;
+        fcntl_setfl(&self.0, flags - OFlags::APPEND)?;
         let result = self.rewrite_in_place(from);
-        fcntl_setfl(&self.file, flags)?;
+        fcntl_setfl(&self.0, flags)?;
         result.and_then(|()| self.sync())
     }
 
     fn rewrite_in_place(&self, mut offset: u64) -> io::Result<()> {
         let mut chunk = vec![0; REWRITE_BYTES];
         loop {
-            let read = self.file.read_at(&mut chunk, offset)?;
+            let read = self.0.read_at(&mut chunk, offset)?;
             if read == 0 {
                 return Ok(());
             }
@@ -139,10 +116,8 @@ impl DiskFile {
 impl Write for DiskFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         #[cfg(test)]
-        let bytes = self.faults.get().room(&self.file, bytes)?;
-        #[cfg(test)]
-        trace::write(&self.file, trace::end_of(&self.file), bytes);
-        self.file.write(bytes)
+        let bytes = trace::append(&self.0, bytes)?;
+        self.0.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -214,8 +189,35 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     let parent = parent.unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()?;
     #[cfg(test)]
-    trace::directory_synced(parent);
+    trace::directory_synced();
     Ok(())
+}
+
+/// Where an open file is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Location {
+    /// Where its name leads.
+    InPlace,
+    /// It has another name now, or its directory has.
+    Moved,
+    /// It was removed: nobody will find what is in it.
+    Removed,
+}
+
+/// Where `file` is, which was opened at `path`.
+pub(super) fn locate(path: &Path, file: &File) -> io::Result<Location> {
+    let ours = file.metadata()?;
+    let found = fs::metadata(path);
+    let is_here = match &found {
+        Ok(found) => (found.dev(), found.ino()) == (ours.dev(), ours.ino()),
+        // A directory above that may not be searched any more: it need not have moved.
+        Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    Ok(match ours.nlink() {
+        0 => Location::Removed,
+        _ if is_here => Location::InPlace,
+        _ => Location::Moved,
+    })
 }
 
 #[cfg(test)]
@@ -223,13 +225,18 @@ mod tests {
     use std::fs;
     use std::io::{ErrorKind, Write as _};
 
-    use super::trace::Operation::{Create, Remove, Rename, SetLen, Sync, SyncDirectory, Write};
-    use super::{DiskFile, remove, rename_no_replace, sync_directory, trace};
+    use super::{DiskFile, remove, rename_no_replace, sync_directory};
+    use crate::recorder::tests::trace;
+    use crate::recorder::tests::trace::Operation::{
+        Create, Remove, Rename, SetLen, Sync, SyncDirectory, Write,
+    };
 
     #[test]
     fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
         let directory = tempfile::tempdir().unwrap();
         let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
+        let [a, b] = ["a", "b"].map(str::to_owned);
+        fs::write(&from, "0").unwrap();
         trace::begin(directory.path());
         let mut disk = DiskFile::append_to(&from).unwrap();
         disk.write_all(b"123").unwrap();
@@ -242,18 +249,22 @@ mod tests {
         DiskFile::create(&to).unwrap();
         remove(&to).unwrap();
         let expected = [
-            Create { path: from.clone(), file: 1 },
-            Write { file: 1, offset: 0, bytes: b"123".to_vec() },
-            SyncDirectory { path: directory.path().to_owned() },
-            Rename { from: from.clone(), to: to.clone() },
+            Create { name: a.clone(), file: 1 },
+            Write { file: 1, offset: 0, bytes: b"0".to_vec() },
+            Sync { file: 1 },
+            SyncDirectory,
+            Write { file: 1, offset: 1, bytes: b"123".to_vec() },
+            SyncDirectory,
+            Rename { from: a.clone(), to: b.clone(), file: 1 },
             Write { file: 1, offset: 1, bytes: b"4".to_vec() },
-            Create { path: from, file: 2 },
+            Create { name: a, file: 2 },
             SetLen { file: 2, length: 2 },
             Sync { file: 1 },
             SetLen { file: 1, length: 0 },
-            Remove { path: to },
+            Remove { name: b, file: 1 },
         ];
-        assert_eq!(trace::take().operations, expected);
+        let trace = trace::take();
+        assert_eq!((trace.operations, trace.found), (expected.to_vec(), 4));
     }
 
     #[test]

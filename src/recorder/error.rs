@@ -43,7 +43,7 @@ pub enum OpenError {
         /// With which file.
         path: PathBuf,
         /// The system's answer.
-        reason: String,
+        reason: io::Error,
     },
 }
 
@@ -65,5 +65,14 @@ impl OpenError {
 /// Maps a system's error, naming what was tried with which file.
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
-    move |error| OpenError::Io { action, path, reason: error.to_string() }
+    move |reason| OpenError::Io { action, path, reason }
+}
+
+impl From<OpenError> for io::Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io { reason, .. } => reason,
+            other => Self::other(other),
+        }
+    }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
@@ -63,10 +63,9 @@ pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
 /// is one for each change of the connection, so they need no bound of their own.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    file: AppendFile,
-    last: LastRow,
-    /// The tickers that were live when the ledger was closed.
-    before_closing: String,
+    /// With the rows handed over.
+    pub(super) file: AppendFile,
+    last: LedgerRow,
     pending: VecDeque<Vec<u8>>,
     /// Rows so far, with the pending ones.
     rows: u64,
@@ -74,12 +73,14 @@ pub(super) struct Ledger {
     released: u64,
     /// Whether a `down` is not known to be on the disk.
     has_unsynced_outage: bool,
-    is_unavailable: bool,
+    /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
+    /// nothing waits for them.
+    pub(super) is_unavailable: bool,
 }
 
-/// What the last row says.
+/// One row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct LastRow {
+pub(super) struct LedgerRow {
     /// Its time.
     pub(super) time_ms: i64,
     /// Whether it says `live`.
@@ -93,11 +94,10 @@ pub(super) struct LastRow {
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
-        let last = last_row(file.disk())?;
+        let last = last_row(&file.disk)?;
         Ok(Self {
             file,
             last,
-            before_closing: String::new(),
             pending: VecDeque::new(),
             rows: 0,
             released: 0,
@@ -107,45 +107,42 @@ impl Ledger {
     }
 
     /// What the last row says.
-    pub(super) fn last(&self) -> &LastRow {
+    pub(super) fn last(&self) -> &LedgerRow {
         &self.last
     }
 
     /// From `at_ms` on these tickers are recorded.
     pub(super) fn live(&mut self, at_ms: i64, tickers: &[String]) {
-        self.push(at_ms, true, &tickers.join(";"), "");
+        let (tickers, reason) = (tickers.join(";"), String::new());
+        self.push(LedgerRow { time_ms: at_ms, live: true, tickers, reason });
     }
 
     /// From `at_ms` on nothing is recorded.
     pub(super) fn down(&mut self, at_ms: i64, reason: &str) {
-        self.push(at_ms, false, "", reason);
+        let (tickers, reason) = (String::new(), reason.to_owned());
+        self.push(LedgerRow { time_ms: at_ms, live: false, tickers, reason });
     }
 
-    fn push(&mut self, at_ms: i64, live: bool, tickers: &str, reason: &str) {
-        self.before_closing.clear();
-        let time_ms = at_ms.max(self.last.time_ms);
-        let (last_tickers, last_reason) = (tickers.to_owned(), reason.to_owned());
-        self.last = LastRow { time_ms, live, tickers: last_tickers, reason: last_reason };
-        let state = if live { "live" } else { "down" };
-        let mut row = format!("{time_ms},{state},").into_bytes();
-        push_text(&mut row, tickers.as_bytes());
-        row.push(b',');
-        push_text(&mut row, reason.as_bytes());
-        row.push(b'\n');
-        self.pending.push_back(row);
+    /// Adds a row; its time is that of the last row at least.
+    pub(super) fn push(&mut self, row: LedgerRow) {
+        let time_ms = row.time_ms.max(self.last.time_ms);
+        let state = if row.live { "live" } else { "down" };
+        let mut text = format!("{time_ms},{state},").into_bytes();
+        push_text(&mut text, row.tickers.as_bytes());
+        text.push(b',');
+        push_text(&mut text, row.reason.as_bytes());
+        text.push(b'\n');
+        self.pending.push_back(text);
         self.rows += 1;
-        self.has_unsynced_outage |= !live;
+        self.has_unsynced_outage |= !row.live;
+        self.last = LedgerRow { time_ms, ..row };
     }
 
-    /// Begins a new ledger with the state that `old` ended in. An `old` that was closed for the
-    /// sake of the new one was live until then.
-    pub(super) fn carry_over(&mut self, old: &Self, closing: &str) {
-        let LastRow { time_ms, live, tickers, reason } = &old.last;
-        if *live || (reason == closing && !old.before_closing.is_empty()) {
-            let tickers = if *live { tickers } else { &old.before_closing };
-            self.push(*time_ms, true, &tickers.clone(), "");
-        } else if *time_ms > 0 {
-            self.push(*time_ms, false, "", &reason.clone());
+    /// Says from now on what `row` says, unless the last row does.
+    pub(super) fn repeat(&mut self, row: &LedgerRow) {
+        let row = LedgerRow { time_ms: self.last.time_ms, ..row.clone() };
+        if row != self.last {
+            self.push(row);
         }
     }
 
@@ -153,30 +150,12 @@ impl Ledger {
     ///
     /// # Errors
     /// The system's.
-    pub(super) fn repeat_state(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() && last_row(self.file.disk())? != self.last {
-            let LastRow { time_ms, live, tickers, reason } = self.last.clone();
-            self.push(time_ms, live, &tickers, &reason);
+    pub(super) fn repeat_last(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() && last_row(&self.file.disk)? != self.last {
+            self.push(self.last.clone());
             self.release(self.rows);
         }
         Ok(())
-    }
-
-    /// Closes the ledger at `at_ms` because the recording goes on in another file.
-    pub(super) fn close(&mut self, at_ms: i64, reason: &str) {
-        if self.last.live {
-            let tickers = self.last.tickers.clone();
-            self.down(at_ms, reason);
-            self.before_closing = tickers;
-        }
-    }
-
-    /// Takes a closing back: the recording goes on in this file after all.
-    pub(super) fn reopen(&mut self) {
-        if !self.last.live && !self.before_closing.is_empty() {
-            let tickers = std::mem::take(&mut self.before_closing);
-            self.push(self.last.time_ms, true, &tickers, "");
-        }
     }
 
     /// Whether rows still wait for the disk.
@@ -192,12 +171,6 @@ impl Ledger {
     /// The trades before the first `rows` rows are on the disk: these may follow.
     pub(super) fn release(&mut self, rows: u64) {
         self.released = self.released.max(rows);
-    }
-
-    /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
-    /// nothing waits for them.
-    pub(super) fn set_unavailable(&mut self, is_unavailable: bool) {
-        self.is_unavailable = is_unavailable;
     }
 
     /// Hands the waiting rows to the file, as far as they are released.
@@ -238,37 +211,23 @@ impl Ledger {
         self.has_unsynced_outage &= !self.is_synced();
         self.has_unsynced_outage
     }
-
-    /// The file with the rows handed over.
-    pub(super) fn file(&mut self) -> &mut AppendFile {
-        &mut self.file
-    }
-
-    /// Forces the ledger to the disk, if it has grown.
-    ///
-    /// # Errors
-    /// The system's.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        if self.file.is_dirty() { self.file.sync() } else { Ok(()) }
-    }
 }
 
 /// Reads the whole ledger for its last row; a year of hourly reconnects is half a megabyte.
-fn last_row(file: &DiskFile) -> io::Result<LastRow> {
-    use std::io::Seek;
+fn last_row(file: &DiskFile) -> io::Result<LedgerRow> {
     let mut file = file.file();
     file.rewind()?;
     let mut rows = RowReader::new(file);
-    let mut last = LastRow::default();
+    let mut last = LedgerRow::default();
     while let Some(row) = rows.next_row()? {
-        // A row that somebody spoilt by hand may say nothing, but must not stop the recording.
+        // A row that somebody has spoilt says what it still can.
         let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
         let text = |index| match &row.fields {
             Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
             Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
         };
         if let Ok(time_ms) = text(0).parse() {
-            last = LastRow {
+            last = LedgerRow {
                 time_ms: last.time_ms.max(time_ms),
                 live: text(1) == "live",
                 tickers: text(2),
@@ -286,7 +245,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
 
-    use super::{AppendFile, DiskFile, HEADER, LastRow, Ledger, ledger_path};
+    use super::{AppendFile, DiskFile, HEADER, Ledger, LedgerRow, ledger_path};
 
     fn open(path: &Path) -> Ledger {
         let file = DiskFile::append_to(path).unwrap();
@@ -313,7 +272,7 @@ mod tests {
         let path = directory.path().join("op1.coverage.csv");
         fs::write(&path, HEADER).unwrap();
         let mut ledger = open(&path);
-        assert_eq!(*ledger.last(), LastRow::default());
+        assert_eq!(*ledger.last(), LedgerRow::default());
         ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
         ledger.down(90, "connection lost: reset, by the server");
         ledger.live(200, &["A,B".to_owned()]);

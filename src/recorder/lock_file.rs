@@ -14,7 +14,7 @@
 //! | live | the time of the ledger's `live` row that goes on; `-` when its last row is none |
 //! | fsync | `yes`, or `no` with `--fsync never` |
 //!
-//! Times are this machine's clock in UNIX milliseconds. Earlier versions wrote the first three.
+//! Times are this machine's clock in UNIX milliseconds.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -77,8 +77,9 @@ pub struct Synced {
 /// The held lock.
 #[derive(Debug)]
 pub(super) struct LockFile {
-    file: DiskFile,
-    last: Heartbeat,
+    pub(super) file: DiskFile,
+    /// What it says of this process.
+    pub(super) last: Heartbeat,
 }
 
 /// `op1.csv.lock` for `op1.csv`.
@@ -133,26 +134,20 @@ fn boot_id() -> Option<String> {
 impl Heartbeat {
     fn parse(line: &str) -> Option<Self> {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [time, synced, process, rest @ ..] = &fields[..] else { return None };
-        let earlier = Self {
+        let [time, synced, process, boot, written, synced_time, live_since, fsync] = fields[..]
+        else {
+            return None;
+        };
+        Some(Self {
             time_ms: time.parse().ok()?,
             synced_length: synced.parse().ok()?,
             process: process.parse().ok()?,
-            syncs: true,
-            ..Self::default()
-        };
-        match rest {
-            [] => Some(earlier),
-            [boot, written, synced_time, going_on, fsync] => Some(Self {
-                boot: (*boot != UNKNOWN).then(|| (*boot).to_owned()),
-                written_length: written.parse().ok()?,
-                synced_ms: synced_time.parse().ok()?,
-                live_ms: if *going_on == UNKNOWN { None } else { Some(going_on.parse().ok()?) },
-                syncs: *fsync == "yes",
-                ..earlier
-            }),
-            _ => None,
-        }
+            boot: Some(boot.to_owned()).filter(|boot| boot != UNKNOWN),
+            written_length: written.parse().ok()?,
+            synced_ms: synced_time.parse().ok()?,
+            live_ms: if live_since == UNKNOWN { None } else { Some(live_since.parse().ok()?) },
+            syncs: fsync == "yes",
+        })
     }
 
     fn line(&self) -> String {
@@ -174,36 +169,14 @@ impl LockFile {
     pub(super) fn take(out: &Path, syncs: bool) -> Result<(Self, Option<Heartbeat>), OpenError> {
         let path = lock_path(out);
         let file = DiskFile::open_in_place(&path).map_err(failed("create", &path))?;
-        file.file().try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                let process = read(file.file()).map(|heartbeat| heartbeat.process);
-                OpenError::InUse(out.to_owned(), process)
-            }
-            TryLockError::Error(error) => failed("create", &path)(error),
-        })?;
+        let holder = || read(file.file()).map(|heartbeat| heartbeat.process);
+        let in_use = || OpenError::InUse(out.to_owned(), holder());
+        take_lock(&path, || file.file().try_lock(), in_use)?;
         // Only now: until then its holder could renew it.
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
         let last = Heartbeat { process, boot, syncs, ..Heartbeat::default() };
         Ok((Self { file, last }, left))
-    }
-
-    /// Takes the lock in a new file, because somebody has moved or removed the old one.
-    pub(super) fn take_anew(&mut self, out: &Path) -> Result<(), OpenError> {
-        let last = self.last.clone();
-        let (new, _) = Self::take(out, last.syncs)?;
-        *self = Self { last, ..new };
-        Ok(())
-    }
-
-    /// What it says of this process.
-    pub(super) fn last(&self) -> &Heartbeat {
-        &self.last
-    }
-
-    /// The file below, to see where it is.
-    pub(super) fn disk(&self) -> &DiskFile {
-        &self.file
     }
 
     /// Writes a new heartbeat. Times never run backwards.
@@ -213,20 +186,12 @@ impl LockFile {
         // Always the same length and always in one write: there is never half a line.
         self.file.write_at(self.last.line().as_bytes(), 0)
     }
-
-    /// Forces it to the disk.
-    pub(super) fn sync(&mut self) -> io::Result<()> {
-        self.file.sync()
-    }
 }
 
 /// Locks the file itself: a recording may have other names than ours (links), each with a lock file
 /// of its own.
 pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
-    try_lock_for_a_moment(|| disk.file().try_lock()).map_err(|error| match error {
-        TryLockError::WouldBlock => OpenError::InUse(path.to_owned(), None),
-        TryLockError::Error(error) => failed("lock", path)(error),
-    })
+    take_lock(path, || disk.file().try_lock(), || OpenError::InUse(path.to_owned(), None))
 }
 
 /// Whether a recorder, or the compressor, holds `file`. To find out, the lock is shared for an
@@ -241,17 +206,20 @@ pub(crate) fn is_locked(file: &File) -> bool {
     }
 }
 
-/// Tries a lock until it is clear that its holder does more than to look.
-pub(super) fn try_lock_for_a_moment(
+/// Takes the lock of the file at `path`. It is `in_use` when it is clear that its holder does more
+/// than to look.
+pub(super) fn take_lock(
+    path: &Path,
     mut try_lock: impl FnMut() -> Result<(), TryLockError>,
-) -> Result<(), TryLockError> {
+    in_use: impl FnOnce() -> OpenError,
+) -> Result<(), OpenError> {
     let until = Instant::now() + LOCK_MOMENT;
     loop {
         match try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                thread::sleep(Duration::from_millis(1));
-            }
-            tried => return tried,
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(in_use()),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }
@@ -262,7 +230,10 @@ mod tests {
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-    use super::{Heartbeat, LockFile, OpenError, Synced, boot_id, lock_path, read_synced};
+    use super::{
+        Heartbeat, LockFile, OpenError, Synced, TryLockError, boot_id, lock_path, read_synced,
+        take_lock,
+    };
 
     fn heartbeat(time_ms: i64) -> Heartbeat {
         Heartbeat {
@@ -295,7 +266,7 @@ mod tests {
         drop(lock);
         let (mut lock, left) = LockFile::take(&out, true).unwrap();
         assert_eq!(left, Some(Heartbeat { time_ms: 1_700_000_000_000, ..nothing }));
-        assert_eq!(*lock.last(), Heartbeat { boot: boot_id(), syncs: true, ..nothing });
+        assert_eq!(lock.last, Heartbeat { boot: boot_id(), syncs: true, ..nothing });
         lock.write(heartbeat(1_800_000_000_000)).unwrap();
         drop(lock);
         assert_eq!(LockFile::take(&out, true).unwrap().1, Some(heartbeat(1_800_000_000_000)));
@@ -346,7 +317,7 @@ mod tests {
         assert_eq!(read_synced(&out, &live).unwrap(), None);
         for goes_on in [true, false] {
             let (mut lock, _) = LockFile::take(&out, goes_on).unwrap();
-            lock.write(Heartbeat { synced_length: 6, ..lock.last().clone() }).unwrap();
+            lock.write(Heartbeat { synced_length: 6, ..lock.last.clone() }).unwrap();
             assert_eq!(read_synced(&out, &live).unwrap(), Some(Synced { bytes: 6, goes_on }));
         }
         // A new file, of which the lock does not speak yet.
@@ -355,23 +326,23 @@ mod tests {
     }
 
     #[test]
-    fn the_line_of_an_earlier_version_is_read() {
-        let directory = tempfile::tempdir().unwrap();
-        let out = directory.path().join("op1.csv");
-        fs::write(lock_path(&out), "  1700000000000                    7       1234\n").unwrap();
-        let heartbeat = LockFile::take(&out, true).unwrap().1.unwrap();
-        assert_eq!(
-            (heartbeat.time_ms, heartbeat.synced_length, heartbeat.process),
-            (1_700_000_000_000, 7, 1234)
-        );
-        assert_eq!((heartbeat.boot, heartbeat.live_ms), (None, None));
+    fn who_only_looks_at_a_lock_refuses_no_start() {
+        let (path, in_use) = (Path::new("op1.csv"), || OpenError::InUse("op1.csv".into(), None));
+        let mut looks = 3;
+        let free_later = || {
+            looks -= 1;
+            if looks > 0 { Err(TryLockError::WouldBlock) } else { Ok(()) }
+        };
+        assert!(take_lock(path, free_later, in_use).is_ok());
+        let held = take_lock(path, || Err(TryLockError::WouldBlock), in_use);
+        assert!(matches!(held, Err(OpenError::InUse(..))));
     }
 
     #[test]
     fn a_lock_file_of_nonsense_proves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        for nonsense in ["", "x y z", "1 2", "\0\0\0", "1 2 3 4 5 6 7", "1 2 3 - 5 x - yes"] {
+        for nonsense in ["", "x y z", "1 2 3", "\0\0\0", "1 2 3 4 5 6 7", "1 2 3 - 5 x - yes"] {
             fs::write(lock_path(&out), nonsense).unwrap();
             assert_eq!(LockFile::take(&out, true).unwrap().1, None, "{nonsense:?}");
         }

@@ -2,13 +2,14 @@
 //!
 //! Writer thread.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{self, Path, PathBuf};
 
 use log::{Level, error, info};
 
+use super::disk::{Location, locate};
 use crate::clock::show_ms;
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
@@ -22,12 +23,12 @@ pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
 /// The open log file.
 #[derive(Debug)]
 pub(super) struct LogFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     file: File,
     waiting: Vec<u8>,
     lost: u64,
     /// Bytes that are in the file.
-    written: u64,
+    pub(super) written: u64,
     /// Whether it does not take the next ones, which was said.
     refused: bool,
 }
@@ -42,10 +43,8 @@ impl LogFile {
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.
     pub(super) fn reopen_if_moved(&mut self) {
-        let identity = |found: Metadata| (found.dev(), found.ino());
-        let ours = self.file.metadata().map(identity).ok();
-        // A name that leads nowhere is another file, too. One that cannot be opened is tried again.
-        if fs::metadata(&self.path).map(identity).ok() != ours
+        // One that cannot be opened is tried again.
+        if !matches!(locate(&self.path, &self.file), Ok(Location::InPlace))
             && let Ok(file) = open(&self.path)
         {
             self.file = file;
@@ -92,14 +91,6 @@ impl LogFile {
                 self.path.display()
             );
         }
-    }
-
-    /// Removes the file, if it is among the `new` ones and nobody else has written to it.
-    pub(super) fn remove_own(&self, new: &[PathBuf]) -> io::Result<()> {
-        if new.contains(&self.path) && self.file.metadata()?.len() == self.written {
-            fs::remove_file(&self.path)?;
-        }
-        Ok(())
     }
 }
 

@@ -15,8 +15,6 @@ mod options;
 mod origin;
 mod output;
 mod preflight;
-mod rebuild;
-mod recent_appends;
 mod recording;
 mod repair;
 mod rotation;

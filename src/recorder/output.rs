@@ -114,7 +114,7 @@ impl Output {
     /// Hands rows over.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         match self {
-            Self::Files(recording) => recording.append(rows),
+            Self::Files(recording) => recording.csv.append(rows),
             Self::Pipe(pipe, _) => pipe.append(rows),
         }
     }
@@ -130,7 +130,7 @@ impl Output {
     /// Bytes of whole rows so far.
     pub(super) fn length(&self) -> u64 {
         match self {
-            Self::Files(recording) => recording.length(),
+            Self::Files(recording) => recording.csv.length(),
             Self::Pipe(pipe, _) => pipe.length,
         }
     }

@@ -1,16 +1,18 @@
-//! What a crash left at the end of a file: found, moved aside, never thrown away.
+//! What is no whole row in a file, after a crash or because somebody has cut it: found, moved aside,
+//! never thrown away.
 //!
-//! Called before the first write, and only by the holder of the lock. A row counts as whole only
-//! with its line end: `…,1` without one may have been `…,1;12`.
+//! Main thread at the start, writer thread later; only the holder of the lock. A row counts as whole
+//! only with its line end: `…,1` without one may have been `…,1;12`.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Take};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Take, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::disk::{self, DiskFile, sync_directory, with_suffix};
+use super::disk::{self, DiskFile, next_path, sync_directory, with_suffix};
+use super::lock_file::lock_data_file;
 use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
@@ -18,13 +20,14 @@ use crate::rows::RowReader;
 const LARGEST_REMAINDER: u64 = 256 << 20;
 
 /// Where the last whole row in a part of a file ends; the part must begin where a row does. An
-/// ordinary row has so many `columns`.
+/// ordinary row has as many fields as `header`.
 ///
 /// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
 /// nothing behind it counts.
-pub(super) fn end_of_rows(mut file: &File, part: Range<u64>, columns: usize) -> io::Result<u64> {
+pub(super) fn end_of_rows(mut file: &File, part: Range<u64>, header: &str) -> io::Result<u64> {
     file.seek(SeekFrom::Start(part.start))?;
     let file = file.take(part.end.saturating_sub(part.start));
+    let columns = header.split(',').count();
     let mut rows = RowReader::from_row(UntilNul { file, found: false }, part.start, columns);
     loop {
         rows.skip_plain_rows();
@@ -74,7 +77,7 @@ pub(super) fn move_aside(
 
 /// Copies a part of the file at `path` into a file of its own beside it; gives its path, or `None`
 /// when the part is empty.
-pub(super) fn copy_aside(
+fn copy_aside(
     path: &Path,
     disk: &DiskFile,
     part: Range<u64>,
@@ -93,6 +96,52 @@ pub(super) fn copy_aside(
     // Half a copy is of no use, and a full disk would get another one at each try.
     copied.inspect_err(|_| drop(disk::remove(&aside)))?;
     Ok(Some(aside))
+}
+
+/// Puts `header` and two parts of `old` in the place of `old`, the file at `path`; what lies between
+/// the parts is moved aside first. The new file is made beside the old one and put in its place in
+/// one step: a kill or a full disk at any instant leaves one of them, whole. Gives where the rest
+/// went.
+pub(super) fn rebuild(
+    path: &Path,
+    old: &mut DiskFile,
+    header: &str,
+    parts: &[Range<u64>; 2],
+    now_ms: i64,
+) -> io::Result<Option<PathBuf>> {
+    // A symbolic link stays one.
+    let real = fs::canonicalize(path)?;
+    let next = next_path(&real);
+    disk::remove_if_exists(&next)?;
+    let made = copy_parts(&next, old, header, parts).and_then(|new| {
+        let aside = copy_aside(path, old, parts[0].end..parts[1].start, now_ms)?;
+        disk::replace(&next, &real)?;
+        *old = new;
+        sync_directory(&real)?;
+        Ok(aside)
+    });
+    // As little as possible is left on a full disk.
+    made.inspect_err(|_| drop(disk::remove(&next)))
+}
+
+/// A new file, locked and on the disk, with the header and the parts.
+fn copy_parts(
+    path: &Path,
+    old: &DiskFile,
+    header: &str,
+    parts: &[Range<u64>],
+) -> io::Result<DiskFile> {
+    let mut new = DiskFile::append_to(path)?;
+    lock_data_file(path, &new)?;
+    let mut old = old.file();
+    new.file().set_permissions(old.metadata()?.permissions())?;
+    new.write_all(header.as_bytes())?;
+    for part in parts {
+        old.seek(SeekFrom::Start(part.start))?;
+        io::copy(&mut old.take(part.end - part.start), &mut new)?;
+    }
+    new.sync()?;
+    Ok(new)
 }
 
 fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
@@ -116,14 +165,13 @@ mod tests {
     use crate::rows::LONGEST_ROW;
 
     const HEADER: &str = "ticker,price\n";
-    const ROWS: &str = "AAPL,1.5\n\"A\"\"\n,B\",2\nMSFT,3\n";
 
     fn check(content: &[u8], known: u64, whole: usize) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv");
         fs::write(&path, content).unwrap();
         let mut disk = DiskFile::append_to(&path).unwrap();
-        let end = end_of_rows(disk.file(), known..u64::MAX, 2).unwrap();
+        let end = end_of_rows(disk.file(), known..u64::MAX, HEADER).unwrap();
         assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
         let aside = move_aside(&path, &mut disk, end, 77).unwrap();
         assert_eq!(fs::read(&path).unwrap(), content[..whole]);
@@ -134,34 +182,6 @@ mod tests {
                 assert_eq!(fs::read(aside).unwrap(), content[whole..]);
             }
         }
-    }
-
-    #[test]
-    fn a_file_cut_at_any_byte_keeps_its_whole_rows_and_loses_no_byte() {
-        let content = format!("{HEADER}{ROWS}");
-        let ends: Vec<usize> = [0, 13, 22, 33, 40].to_vec();
-        assert_eq!(*ends.last().unwrap(), content.len());
-        for cut in 0..=content.len() {
-            let whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
-            check(&content.as_bytes()[..cut], 0, whole);
-            if cut >= 22 {
-                check(&content.as_bytes()[..cut], 22, whole);
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_behind_a_nul_counts() {
-        check(b"h\nA,1\nB,2\0\0\0\0", 0, 6);
-        check(b"h\nA,1\n\0\0\0\0", 0, 6);
-        check(b"h\nA,1\nB,\0\0\0,4\nC,1\n", 0, 6);
-    }
-
-    #[test]
-    fn carriage_returns_and_cut_characters_are_left_to_the_line_end() {
-        check(b"h\r\nA,1\r\nB,2\r", 0, 8);
-        check("h\nA,1\nÆ".as_bytes(), 0, 6);
-        check(&"h\nA,1\nÆ".as_bytes()[..7], 0, 6);
     }
 
     #[test]

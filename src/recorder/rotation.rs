@@ -26,21 +26,13 @@ pub enum Rotate {
 }
 
 impl Rotate {
-    fn length_ms(self) -> i64 {
-        match self {
+    /// When the period that `time_ms` lies in ends and the next one begins, UNIX milliseconds.
+    pub(super) fn period_end(self, time_ms: i64) -> i64 {
+        let length_ms = match self {
             Self::Hourly => HOUR_MS,
             Self::Daily => DAY_MS,
-        }
-    }
-
-    /// When the period that `time_ms` lies in began, UNIX milliseconds.
-    pub(super) fn period_start(self, time_ms: i64) -> i64 {
-        time_ms.div_euclid(self.length_ms()) * self.length_ms()
-    }
-
-    /// When the period that `time_ms` lies in ends and the next one begins.
-    pub(super) fn period_end(self, time_ms: i64) -> i64 {
-        self.period_start(time_ms) + self.length_ms()
+        };
+        (time_ms.div_euclid(length_ms) + 1) * length_ms
     }
 
     /// `2026-11-23` or `2026-11-23T14`.
@@ -54,32 +46,6 @@ impl Rotate {
     }
 }
 
-/// The names of a closed recording and its ledger.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Archive {
-    pub(super) csv: PathBuf,
-    pub(super) ledger: PathBuf,
-}
-
-impl Archive {
-    fn numbered(out: &Path, label: &str, number: u32) -> Self {
-        let (stem, ending) = split_name(out);
-        let number = if number == 1 { String::new() } else { format!("-{number}") };
-        let mut name = stem.to_owned();
-        name.push(format!("-{label}{number}{ending}"));
-        let csv = out.with_file_name(name);
-        Self { ledger: ledger_path(&csv), csv }
-    }
-
-    fn has_csv(&self) -> bool {
-        exists(&self.csv)
-    }
-
-    fn has_ledger(&self) -> bool {
-        exists(&self.ledger)
-    }
-}
-
 /// Whether there is such a file, compressed or not.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
@@ -90,26 +56,28 @@ pub fn compressed_name(path: &Path) -> PathBuf {
     with_suffix(path, ".gz")
 }
 
-/// Free names for a recording whose last row was received at `time_ms`.
-pub(super) fn free_archive(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<Archive> {
-    find_archive(out, rotate, time_ms, |archive| !archive.has_csv() && !archive.has_ledger())
+/// A name for the closed file of a recording whose last row was received at `time_ms`; it is free,
+/// and that of its ledger.
+pub(super) fn free_name(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<PathBuf> {
+    closed_names(out, rotate, time_ms)
+        .find(|csv| !exists(csv) && !exists(&ledger_path(csv)))
         .ok_or_else(|| io::Error::other("too many files of the same period"))
 }
 
-/// The archive of that period whose ledger is still missing, because the program was killed between
-/// the two renames.
-pub(super) fn archive_without_ledger(out: &Path, rotate: Rotate, time_ms: i64) -> Option<Archive> {
-    find_archive(out, rotate, time_ms, |archive| archive.has_csv() && !archive.has_ledger())
+/// The closed file of that period whose ledger is still missing, because the program was killed
+/// between the two renamings.
+pub(super) fn closed_without_ledger(out: &Path, rotate: Rotate, time_ms: i64) -> Option<PathBuf> {
+    closed_names(out, rotate, time_ms).find(|csv| exists(csv) && !exists(&ledger_path(csv)))
 }
 
-fn find_archive(
-    out: &Path,
-    rotate: Rotate,
-    time_ms: i64,
-    suits: impl Fn(&Archive) -> bool,
-) -> Option<Archive> {
-    let label = rotate.label(time_ms);
-    (1..=MOST_NUMBERS).map(|number| Archive::numbered(out, &label, number)).find(suits)
+fn closed_names(out: &Path, rotate: Rotate, time_ms: i64) -> impl Iterator<Item = PathBuf> {
+    let (label, (stem, ending)) = (rotate.label(time_ms), split_name(out));
+    (1..=MOST_NUMBERS).map(move |number| {
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let mut name = stem.to_owned();
+        name.push(format!("-{label}{number}{ending}"));
+        out.with_file_name(name)
+    })
 }
 
 /// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
@@ -143,9 +111,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{
-        Archive, Rotate, archive_without_ledger, closed_label, free_archive, recording_of,
-    };
+    use super::{Rotate, closed_label, closed_without_ledger, free_name, recording_of};
 
     /// 2026-11-23T14:59:59.999Z
     const TIME: i64 = 1_795_445_999_999;
@@ -165,20 +131,17 @@ mod tests {
     fn a_closed_file_is_never_put_over_another() {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
-        let name = |archive: &Archive| {
-            let (csv, ledger) = (archive.csv.file_name(), archive.ledger.file_name());
-            (csv.unwrap().to_owned(), ledger.unwrap().to_owned())
-        };
-        let next = || name(&free_archive(&out, Rotate::Daily, TIME).unwrap());
-        assert_eq!(next(), ("op1-2026-11-23.csv".into(), "op1-2026-11-23.coverage.csv".into()));
-        assert_eq!(archive_without_ledger(&out, Rotate::Daily, TIME), None);
+        let path = |name: &str| directory.path().join(name);
+        let next = || free_name(&out, Rotate::Daily, TIME).unwrap();
+        assert_eq!(next(), path("op1-2026-11-23.csv"));
+        assert_eq!(closed_without_ledger(&out, Rotate::Daily, TIME), None);
 
-        fs::write(directory.path().join("op1-2026-11-23.csv.gz"), "").unwrap();
-        assert_eq!(next(), ("op1-2026-11-23-2.csv".into(), "op1-2026-11-23-2.coverage.csv".into()));
-        let waiting = archive_without_ledger(&out, Rotate::Daily, TIME).unwrap();
-        assert_eq!(name(&waiting).1, "op1-2026-11-23.coverage.csv");
-        fs::write(directory.path().join("op1-2026-11-23-2.coverage.csv"), "").unwrap();
-        assert_eq!(next().0, "op1-2026-11-23-3.csv");
+        fs::write(path("op1-2026-11-23.csv.gz"), "").unwrap();
+        assert_eq!(next(), path("op1-2026-11-23-2.csv"));
+        let waiting = closed_without_ledger(&out, Rotate::Daily, TIME);
+        assert_eq!(waiting, Some(path("op1-2026-11-23.csv")));
+        fs::write(path("op1-2026-11-23-2.coverage.csv"), "").unwrap();
+        assert_eq!(next(), path("op1-2026-11-23-3.csv"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod checks;
 mod disk_model;
 mod run;
+pub(super) mod trace;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -15,14 +16,14 @@ use fastrand::Rng;
 use memchr::memchr_iter;
 use tempfile::TempDir;
 
-use super::disk::trace::{self, Operation, Trace};
 use super::{Fsync, header};
 use crate::channel::{Entry, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};
-use run::{History, Process, Run, START_MS, Workload, message};
+use run::{History, Process, START_MS, Workload, message};
+use trace::{Operation, Trace};
 
 /// How many states are built; more with this variable in the environment.
 const STATES: usize = 2_400;
@@ -73,20 +74,23 @@ struct Traced {
     torn: Vec<Vec<u8>>,
 }
 
-/// A crash in the middle of a traced run: the state of the disk, what is known, and when it is.
+/// A crash in the middle of a traced run: the state of the disk, what is known, when it is, and which
+/// row comes next.
+#[derive(Default)]
 struct Crash {
     files: Files,
     known: Known,
     now_ms: i64,
+    next_number: u64,
 }
 
 impl Traced {
-    fn new(workload: &Workload, files: &Files, dice: &mut Rng, start: Option<(i64, u64)>) -> Self {
+    /// A run from what a crash has left.
+    fn new(workload: &Workload, start: &Crash, dice: &mut Rng) -> Self {
         let directory = directory();
-        disk_model::put(files, directory.path());
+        disk_model::put(&start.files, directory.path());
         trace::begin(directory.path());
-        let (now_ms, number) = start.map_or((None, 1), |(now_ms, number)| (Some(now_ms), number));
-        let history = Run::new(workload, directory.path(), dice, now_ms, number).run();
+        let history = run::run(workload, directory.path(), dice, start.now_ms, start.next_number);
         let (trace, left) = (trace::take(), disk_model::take(directory.path()));
         let torn = left.into_iter().filter(|(name, _)| checks::is_torn(name));
         Self { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
@@ -94,11 +98,14 @@ impl Traced {
 
     /// After how many operations it stops: anywhere, but rather where names are being changed.
     fn crash_point(&self, dice: &mut Rng) -> usize {
-        let anywhere = dice.usize(..=self.trace.operations.len());
-        let after_naming = self.trace.operations.iter().enumerate().filter(|(_, operation)| {
-            matches!(operation, Operation::Rename { .. } | Operation::Remove { .. })
-        });
-        let after_naming: Vec<usize> = after_naming.map(|(place, _)| place + 1).collect();
+        let Trace { operations, found, .. } = &self.trace;
+        let anywhere = dice.usize(*found..=operations.len());
+        let after_naming: Vec<usize> = (1..=operations.len())
+            .filter(|after| {
+                let last = &operations[after - 1];
+                matches!(last, Operation::Rename { .. } | Operation::Remove { .. })
+            })
+            .collect();
         if dice.bool() { dice.choice(after_naming).unwrap_or(anywhere) } else { anywhere }
     }
 
@@ -112,14 +119,13 @@ impl Traced {
     ) -> Vec<Crash> {
         let mut points: Vec<usize> = (0..count).map(|_| self.crash_point(dice)).collect();
         points.sort_unstable();
-        let (mut disk, mut known) = (Disk::found(&self.trace), known.clone());
+        let (mut disk, mut known) = (Disk::default(), known.clone());
         let header = header(&workload.columns);
-        known.learn_synced(&disk, &header);
         let mut done = 0;
         let crash_at = points.into_iter().map(|point| {
             for operation in &self.trace.operations[done..point] {
                 disk.apply(operation);
-                if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory { .. }) {
+                if matches!(operation, Operation::Sync { .. } | Operation::SyncDirectory) {
                     known.learn_synced(&disk, &header);
                 }
             }
@@ -142,7 +148,9 @@ impl Traced {
             reboot(&mut files);
         }
         let away_ms = if dice.bool() { 10_000 } else { dice.i64(1..10_000_000) };
-        Crash { files, known, now_ms: self.history.time_after(operations) + away_ms }
+        let now_ms = self.history.time_after(operations) + away_ms;
+        let next_number = self.history.sent.last().map_or(1, |sent| sent.number + 1);
+        Crash { files, known, now_ms, next_number }
     }
 }
 
@@ -184,23 +192,18 @@ fn from_every_state_that_a_power_cut_may_leave_the_next_start_goes_on() {
     while built < states {
         for workload in &workloads() {
             kinds.insert(workload.name);
-            let first = Traced::new(workload, &Files::new(), &mut dice, None);
-            operations += first.trace.operations.len();
-            let crashes = first.crashes(STATES_OF_ONE_RUN, workload, &Known::default(), &mut dice);
-            for crash in &crashes {
-                check_start(crash, workload, &mut found);
+            let mut start = Crash { now_ms: START_MS, next_number: 1, ..Crash::default() };
+            // The repair of one of the states, and the run after it, are cut off as well.
+            for _ in 0..2 {
+                let traced = Traced::new(workload, &start, &mut dice);
+                operations += traced.trace.operations.len();
+                let crashes = traced.crashes(STATES_OF_ONE_RUN, workload, &start.known, &mut dice);
+                for crash in &crashes {
+                    check_start(crash, workload, &mut found);
+                }
+                built += crashes.len();
+                start = dice.choice(crashes).expect("some");
             }
-            // The repair of one such state, and the run after it, are cut off as well.
-            let crash = dice.choice(&crashes).expect("some");
-            let last_number = first.history.sent.last().map_or(0, |sent| sent.number);
-            let again = Some((crash.now_ms, last_number + 1));
-            let second = Traced::new(workload, &crash.files, &mut dice, again);
-            operations += second.trace.operations.len();
-            let crashes = second.crashes(STATES_OF_ONE_RUN, workload, &crash.known, &mut dice);
-            for crash in &crashes {
-                check_start(crash, workload, &mut found);
-            }
-            built += 2 * STATES_OF_ONE_RUN;
         }
     }
     eprintln!("{built} states of {operations} operations in {kinds:?}: {found:?}");

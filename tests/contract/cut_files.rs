@@ -123,7 +123,7 @@ fn a_recording_cut_in_the_middle_of_a_row_keeps_its_whole_rows_and_all_later_one
         }
         mended += 1;
         recorder.wait_until("it is mended", |now| {
-            now.stderr().matches("half a row was moved").count() == mended
+            now.stderr().matches("it was moved to").count() == mended
         });
     }
     connection.send_text(&message(next..=next));
@@ -208,7 +208,7 @@ fn mending_a_large_recording_takes_no_memory_for_it() {
     let mut connection = server.connect_and_wait_for_subscriptions(1);
     cut(&recorder, whole.len() as u64 - 9);
     connection.send_text(&message(2..=2));
-    recorder.wait_until_it_says("half a row was moved");
+    recorder.wait_until_it_says("it was moved to");
     let memory = recorder.status_number("VmHWM");
     assert!(memory < MEMORY_KIB, "{memory} KiB");
     recorder.wait_until("the row", |now| now.ends_with("op1.csv", &row(2)));

@@ -1,5 +1,5 @@
 //! Closed files, with the real binary: the clock cannot be set here, so the old file is an old one.
-//! Rotation through a hundred hours is tested beside `recorder/recording`.
+//! Rotation through many hours is tested in `recorder/tests`.
 
 use std::ffi::OsStr;
 use std::fs;

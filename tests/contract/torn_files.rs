@@ -88,7 +88,7 @@ fn a_recording_cut_at_any_byte_is_continued() {
         check(&content.as_bytes()[..cut], None, whole);
         // With the last holder's word that so much of it was on the disk, true or not any more.
         for synced in [ends[2], ends[5]] {
-            let lock = format!("{:>15} {synced:>20} {:>10}\n", 1_700_000_000_000_i64, 7);
+            let lock = format!("1700000000000 {synced} 7 - {synced} 0 - yes\n");
             check(&content.as_bytes()[..cut], Some(&lock), whole);
         }
     }

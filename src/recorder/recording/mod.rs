@@ -1,5 +1,5 @@
 //! The files of a recording as one thing: the CSV, its ledger and its lock, through rotation too.
-//! When rows go to standard output there is no CSV, and the lock is named after the ledger.
+//! When rows go to standard output, only the last two; the lock is then named after the ledger.
 //!
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
@@ -17,31 +17,31 @@ use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{LastRow, Ledger, ledger_path};
-use super::lock_file::{Heartbeat, LockFile, lock_path};
-use super::open::{open_ledger, open_recording};
+use super::ledger::{self, Ledger, LedgerRow, ledger_path};
+use super::lock_file::{Heartbeat, LockFile};
+use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
-use super::rotation::{Archive, Rotate};
+use super::rotation::Rotate;
 use crate::recorder::columns::Column;
 
 /// Open, whole, locked files.
 #[derive(Debug)]
 pub(super) struct Recording {
-    /// The CSV, or the ledger when rows go to standard output: the lock is named after it.
+    /// The CSV, or the ledger when rows go to standard output.
     out: PathBuf,
     ledger_path: PathBuf,
     header: String,
-    /// `None` when rows go to standard output.
-    csv: Option<AppendFile>,
-    ledger: Ledger,
+    /// When rows go to standard output, nothing is ever appended to it.
+    pub(super) csv: AppendFile,
+    pub(super) ledger: Ledger,
     lock: LockFile,
     rotate: Option<Rotate>,
     /// Rows received from this time on belong to the next file.
     period_end_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
-    /// A closed recording whose ledger could not follow it yet.
-    unfinished: Option<Archive>,
+    /// A closed file whose ledger could not follow it yet.
+    unfinished: Option<PathBuf>,
     /// Counts the files through rotations.
     generation: u64,
 }
@@ -58,24 +58,23 @@ impl Recording {
     ) -> Result<Self, OpenError> {
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
-        let opened = open_recording(out, columns, fsync, now_ms)?;
+        let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
+        let heartbeat = heartbeat.unwrap_or_default();
+        let header = header(columns);
+        let csv = open_rows(out, &header, heartbeat.synced_length, now_ms)?;
+        let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
         let ledger_path = ledger_path(out);
         for path in [out, &ledger_path] {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
-        for note in &opened.notes {
-            warn!("{note}");
-        }
-        let mut recording = Self::with_ledger(out, &ledger_path, opened.lock, now_ms)?;
-        recording.header = header(columns);
-        recording.csv = Some(opened.csv);
+        // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
+        let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
+        let mut recording = Self::new(out, &ledger_path, csv, ledger, lock)?;
+        recording.header = header;
         recording.rotate = rotate;
         recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms));
-        recording.go_on(opened.heartbeat, opened.last_received_ms);
-        let last_row_ms = opened.last_received_ms.or(modified_ms);
-        recording.catch_up(last_row_ms, now_ms).map_err(failed("rotate", out))?;
-        recording.begin_heartbeats(now_ms);
+        recording.resume(&heartbeat, last_received_ms, last_received_ms.or(modified_ms), now_ms)?;
         Ok(recording)
     }
 
@@ -86,30 +85,28 @@ impl Recording {
         now_ms: i64,
     ) -> Result<Self, OpenError> {
         let (lock, heartbeat) = LockFile::take(path, fsync != Fsync::Never)?;
-        let mut recording = Self::with_ledger(path, path, lock, now_ms)?;
-        recording.go_on(heartbeat, None);
-        recording.begin_heartbeats(now_ms);
+        let ledger = open_rows(path, ledger::HEADER, 0, now_ms)?;
+        let no_rows = AppendFile::new(ledger.disk.try_clone().map_err(failed("open", path))?, 0);
+        let mut recording = Self::new(path, path, no_rows, ledger, lock)?;
+        recording.resume(&heartbeat.unwrap_or_default(), None, None, now_ms)?;
         Ok(recording)
     }
 
-    fn with_ledger(
+    fn new(
         out: &Path,
         ledger_path: &Path,
+        csv: AppendFile,
+        ledger: AppendFile,
         lock: LockFile,
-        now_ms: i64,
     ) -> Result<Self, OpenError> {
-        let (file, notes) = open_ledger(ledger_path, now_ms)?;
-        for note in notes {
-            warn!("{note}");
-        }
         // The working directory may be removed and made anew.
         let absolute = |path: &Path| path::absolute(path).map_err(failed("find", path));
         Ok(Self {
             out: absolute(out)?,
             ledger_path: absolute(ledger_path)?,
             header: String::new(),
-            csv: None,
-            ledger: Ledger::resume(file).map_err(failed("read", ledger_path))?,
+            csv,
+            ledger: Ledger::resume(ledger).map_err(failed("read", ledger_path))?,
             lock,
             rotate: None,
             period_end_ms: i64::MAX,
@@ -119,23 +116,37 @@ impl Recording {
         })
     }
 
-    /// Closes the ledger of a process that was killed.
-    fn go_on(&mut self, heartbeat: Option<Heartbeat>, last_received_ms: Option<i64>) {
+    /// Ends what the last process has left, and takes its place.
+    fn resume(
+        &mut self,
+        heartbeat: &Heartbeat,
+        last_received_ms: Option<i64>,
+        last_row_ms: Option<i64>,
+        now_ms: i64,
+    ) -> Result<(), OpenError> {
         if self.ledger.last().live {
-            self.record_unclean_end(&heartbeat.unwrap_or_default(), last_received_ms);
+            self.record_unclean_end(heartbeat, last_received_ms);
         }
+        self.catch_up(last_row_ms, now_ms).map_err(failed("rotate", &self.out))?;
+        // From here on the heartbeat is of this process, unless the ledger still needs the last one.
+        if !self.ledger.has_pending() {
+            // Forced to the disk, so that a power cut soon after is known for one. Without it the
+            // end would be dated earlier than need be; nothing else is lost.
+            let _ = self.write_heartbeat(Some(now_ms)).and_then(|()| self.lock.file.sync());
+        }
+        Ok(())
     }
 
     /// Closes the ledger of a process that ended without a stop. What its heartbeat says counts
     /// only if it goes on from the very row that the ledger ends with, and if everything it found
     /// in the file is still there: either may be gone while the heartbeat is not.
     fn record_unclean_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
-        let booted = self.lock.last().boot.is_some() && heartbeat.boot.is_some();
-        let power_cut = booted && self.lock.last().boot != heartbeat.boot;
+        let booted = self.lock.last.boot.is_some() && heartbeat.boot.is_some();
+        let power_cut = booted && self.lock.last.boot != heartbeat.boot;
         let reason = if power_cut { "power cut" } else { "killed" };
         let mut last_ms = last_received_ms;
         if heartbeat.live_ms == Some(self.ledger.last().time_ms) {
-            if !power_cut && heartbeat.written_length <= self.length() {
+            if !power_cut && heartbeat.written_length <= self.csv.length() {
                 last_ms = last_ms.max(Some(heartbeat.time_ms));
             } else {
                 last_ms = last_ms.or(Some(heartbeat.synced_ms));
@@ -145,79 +156,31 @@ impl Recording {
         self.ledger.down(last_ms.unwrap_or_default(), reason);
         // Before anything that comes later can be on the disk. On a full one it waits like every
         // other row; that is no reason not to record.
-        let _ = self.ledger.flush_all().and_then(|()| self.ledger.sync());
+        let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
         warn!("the last recording ended without a stop; the ledger says {reason}");
     }
 
-    /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
-    fn begin_heartbeats(&mut self, now_ms: i64) {
-        if !self.ledger.has_pending() {
-            // Forced to the disk, so that a power cut soon after is known for one. Without it the
-            // end would be dated earlier than need be; nothing else is lost.
-            let _ = self.write_heartbeat(now_ms).and_then(|()| self.lock.sync());
+    /// Writes what is on the disk; and `received_until_ms`, if everything received by then is in the
+    /// file, and every row of the ledger.
+    pub(super) fn write_heartbeat(&mut self, received_until_ms: Option<i64>) -> io::Result<()> {
+        let mut heartbeat = self.lock.last.clone();
+        heartbeat.synced_length = self.csv.synced_length();
+        if heartbeat.synced_length >= heartbeat.written_length {
+            heartbeat.synced_ms = heartbeat.time_ms;
         }
-    }
-
-    /// Removes those of its files that are `new` and hold no row; the lock last.
-    pub(super) fn remove_empty(&mut self, new: &[PathBuf]) -> io::Result<()> {
-        let no_row = self.csv.is_some() && self.length() <= self.header.len() as u64;
-        let no_state = self.ledger.file().length() <= super::ledger::HEADER.len() as u64;
-        for (path, is_empty) in [
-            (self.out.clone(), no_row),
-            (self.ledger_path.clone(), no_state),
-            (lock_path(&self.out), true),
-        ] {
-            if is_empty && new.contains(&path) {
-                disk::remove(&path)?;
+        if let Some(now_ms) = received_until_ms {
+            let LedgerRow { time_ms, live, .. } = *self.ledger.last();
+            heartbeat.time_ms = now_ms;
+            heartbeat.written_length = self.csv.length();
+            heartbeat.live_ms = live.then_some(time_ms);
+            if !self.csv.is_dirty() {
+                heartbeat.synced_ms = now_ms;
             }
-        }
-        Ok(())
-    }
-
-    /// Appends whole rows: all of them or none.
-    pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
-        self.csv.as_mut().map_or(Ok(()), |csv| csv.append(rows))
-    }
-
-    /// The size of the CSV in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.csv.as_ref().map_or(0, AppendFile::length)
-    }
-
-    /// The ledger.
-    pub(super) fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
-    }
-
-    /// Leaves word that everything received until now is in the file, and every row of the ledger.
-    pub(super) fn write_heartbeat(&mut self, now_ms: i64) -> io::Result<()> {
-        let LastRow { time_ms, live, .. } = *self.ledger.last();
-        let mut heartbeat = self.heartbeat_of_synced();
-        heartbeat.time_ms = now_ms;
-        heartbeat.written_length = self.length();
-        heartbeat.live_ms = live.then_some(time_ms);
-        if !self.has_unsynced_rows() {
-            heartbeat.synced_ms = now_ms;
-        }
-        self.lock.write(heartbeat)
-    }
-
-    /// Leaves word of what is on the disk, whatever waits.
-    pub(super) fn write_synced_length(&mut self) -> io::Result<()> {
-        // Before our first whole heartbeat the next start may still need that of the last holder.
-        if self.lock.last().time_ms == 0 {
+        } else if heartbeat.time_ms == 0 {
+            // Before our first whole heartbeat the next start may still need that of the last holder.
             return Ok(());
         }
-        let heartbeat = self.heartbeat_of_synced();
         self.lock.write(heartbeat)
-    }
-
-    fn heartbeat_of_synced(&self) -> Heartbeat {
-        let last = self.lock.last().clone();
-        let synced_length = self.csv.as_ref().map_or(0, AppendFile::synced_length);
-        let synced_ms =
-            if synced_length >= last.written_length { last.time_ms } else { last.synced_ms };
-        Heartbeat { synced_length, synced_ms, ..last }
     }
 }
 

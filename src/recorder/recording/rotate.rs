@@ -11,9 +11,9 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, next_path, sync_directory};
-use crate::recorder::ledger::{self, Ledger};
-use crate::recorder::open::open_or_create;
-use crate::recorder::rotation::{Archive, Rotate, archive_without_ledger, free_archive};
+use crate::recorder::ledger::{self, Ledger, LedgerRow, ledger_path};
+use crate::recorder::open::open_rows;
+use crate::recorder::rotation::{Rotate, closed_without_ledger, free_name};
 
 /// The reason in the ledger of a closed file: what came next is in another one.
 const ROTATED: &str = "rotated";
@@ -25,18 +25,17 @@ impl Recording {
     /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
     pub(super) fn catch_up(&mut self, last_row_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
         let Some(rotate) = self.rotate else { return Ok(()) };
-        let last = self.ledger.last();
-        if last.reason == ROTATED
-            && let Some(archive) = archive_without_ledger(&self.out, rotate, last.time_ms - 1)
+        let state = self.ledger.last().clone();
+        if state.reason == ROTATED
+            && let Some(closed) = closed_without_ledger(&self.out, rotate, state.time_ms - 1)
         {
-            self.replace_ledger(&archive, now_ms)?;
+            self.replace_ledger(&closed, &state, now_ms)?;
         }
-        if self.length() <= self.header.len() as u64 {
-            return Ok(());
-        }
-        let Some(last_row_ms) = last_row_ms else { return Ok(()) };
-        if rotate.period_end(last_row_ms) <= now_ms {
-            self.rotate_file(rotate, last_row_ms, now_ms, i64::MAX)?;
+        if self.csv.length() > self.header.len() as u64
+            && let Some(last_row_ms) = last_row_ms
+            && rotate.period_end(last_row_ms) <= now_ms
+        {
+            self.rotate_file(rotate, &state, last_row_ms, now_ms, i64::MAX)?;
         }
         Ok(())
     }
@@ -60,19 +59,21 @@ impl Recording {
         let rotate = self.rotate?;
         // The ledger's rows go into the ledger that they were meant for.
         let result = self.sync().and_then(|()| self.check_ledger(now_ms));
+        let state = self.ledger.last().clone();
         let result = result.and_then(|()| match self.unfinished.take() {
-            Some(archive) => {
-                let since_ms = self.ledger.last().time_ms;
-                self.ledger.close(since_ms, ROTATED);
-                self.finish_rotation(archive, now_ms)
+            Some(closed) => {
+                self.close_ledger(state.time_ms);
+                self.finish_rotation(closed, &state, now_ms)
             }
-            None => self.rotate_file(rotate, self.period_end_ms - 1, now_ms, last_message_ms),
+            None => {
+                self.rotate_file(rotate, &state, self.period_end_ms - 1, now_ms, last_message_ms)
+            }
         });
         result
             .inspect_err(|error| {
                 warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
                 self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
-                self.ledger.reopen();
+                self.ledger.repeat(&state);
             })
             .ok()
     }
@@ -82,56 +83,73 @@ impl Recording {
     fn rotate_file(
         &mut self,
         rotate: Rotate,
+        state: &LedgerRow,
         period_ms: i64,
         now_ms: i64,
         last_message_ms: i64,
     ) -> io::Result<PathBuf> {
         let next_name = next_path(&self.out);
         let next = begin_file(&next_name, &self.header, now_ms)?;
-        self.ledger.close(rotate.period_end(period_ms).min(last_message_ms), ROTATED);
+        self.close_ledger(rotate.period_end(period_ms).min(last_message_ms));
         self.sync()?;
-        let archive = loop {
-            let archive = free_archive(&self.out, rotate, period_ms)?;
-            match disk::rename_no_replace(&self.out, &archive.csv) {
+        let closed = loop {
+            let closed = free_name(&self.out, rotate, period_ms)?;
+            match disk::rename_no_replace(&self.out, &closed) {
                 // Made by somebody just now; there are other names.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => break other.map(|()| archive)?,
+                other => break other.map(|()| closed)?,
             }
         };
         // A power cut must not keep only the second of two renamings.
         sync_directory(&self.out)?;
         disk::rename_no_replace(&next_name, &self.out)?;
-        self.csv = Some(next);
+        self.csv = next;
         self.generation += 1;
         self.period_end_ms = rotate.period_end(now_ms);
-        info!("closed {}", archive.csv.display());
-        self.finish_rotation(archive, now_ms)
+        info!("closed {}", closed.display());
+        self.finish_rotation(closed, state, now_ms)
+    }
+
+    /// Says in the ledger that the recording goes on in another file from `at_ms` on.
+    fn close_ledger(&mut self, at_ms: i64) {
+        if self.ledger.last().live {
+            self.ledger.down(at_ms, ROTATED);
+        }
     }
 
     /// Lets the ledger follow its recording; gives the closed recording.
-    fn finish_rotation(&mut self, archive: Archive, now_ms: i64) -> io::Result<PathBuf> {
+    fn finish_rotation(
+        &mut self,
+        closed: PathBuf,
+        state: &LedgerRow,
+        now_ms: i64,
+    ) -> io::Result<PathBuf> {
         let result = sync_directory(&self.out)
-            .and_then(|()| self.write_synced_length())
+            .and_then(|()| self.write_heartbeat(None))
             .and_then(|()| self.sync())
-            .and_then(|()| self.replace_ledger(&archive, now_ms));
+            .and_then(|()| self.replace_ledger(&closed, state, now_ms));
         if let Err(error) = result {
-            self.unfinished = Some(archive);
+            self.unfinished = Some(closed);
             return Err(error);
         }
-        self.write_heartbeat(now_ms)?;
-        Ok(archive.csv)
+        self.write_heartbeat(Some(now_ms))?;
+        Ok(closed)
     }
 
-    /// Renames the ledger and begins a new one with the state that holds.
-    fn replace_ledger(&mut self, archive: &Archive, now_ms: i64) -> io::Result<()> {
+    /// Gives the ledger the name that belongs to the `closed` recording, and begins a new one with
+    /// the `state` that holds.
+    fn replace_ledger(&mut self, closed: &Path, state: &LedgerRow, now_ms: i64) -> io::Result<()> {
         let path = self.ledger_path.clone();
         let next_name = next_path(&path);
         let next = begin_file(&next_name, ledger::HEADER, now_ms)?;
         let mut next = Ledger::resume(next)?;
-        next.carry_over(&self.ledger, ROTATED);
+        let since_ms = self.ledger.last().time_ms;
+        if since_ms > 0 {
+            next.push(LedgerRow { time_ms: since_ms, ..state.clone() });
+        }
         next.flush_all()?;
-        next.sync()?;
-        disk::rename_no_replace(&path, &archive.ledger)?;
+        next.file.sync()?;
+        disk::rename_no_replace(&path, &ledger_path(closed))?;
         sync_directory(&path)?;
         disk::rename_no_replace(&next_name, &path)?;
         self.ledger = next;
@@ -143,5 +161,5 @@ impl Recording {
 /// A new file with nothing but its header, locked as the recording is.
 fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
     disk::remove_if_exists(path)?;
-    open_or_create(path, header, now_ms)
+    Ok(open_rows(path, header, 0, now_ms)?)
 }

@@ -3,7 +3,7 @@
 //! Writer thread, and the fsync thread through a [`SyncRequest`]. A power cut may take whatever was
 //! not forced to the disk. For the ledger to call nothing recorded that is gone:
 //!
-//! 1. trades are forced to the disk ([`Recording::sync_rows`]);
+//! 1. trades are forced to the disk;
 //! 2. then the rows of the ledger behind them are written to its file
 //!    ([`Recording::release_ledger`]) and forced to the disk ([`Recording::sync_ledger`]);
 //! 3. after a row `down`, trades that come later are written only when that row is on the disk
@@ -14,51 +14,37 @@ use std::io;
 
 use super::Recording;
 use crate::channel::SyncOutcome;
-use crate::recorder::append_file::AppendFile;
 use crate::recorder::fsync::SyncRequest;
 
 impl Recording {
     /// Whether something is not known to be on the disk.
-    pub(in crate::recorder) fn is_dirty(&mut self) -> bool {
-        self.has_unsynced_rows() || self.ledger.file().is_dirty()
-    }
-
-    pub(super) fn has_unsynced_rows(&self) -> bool {
-        self.csv.as_ref().is_some_and(AppendFile::is_dirty)
+    pub(in crate::recorder) fn is_dirty(&self) -> bool {
+        self.csv.is_dirty() || self.ledger.file.is_dirty()
     }
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
-    pub(in crate::recorder) fn needs_rewrite(&mut self) -> bool {
-        self.csv.as_ref().is_some_and(AppendFile::needs_rewrite)
-            || self.ledger.file().needs_rewrite()
+    pub(in crate::recorder) fn needs_rewrite(&self) -> bool {
+        self.csv.needs_rewrite() || self.ledger.file.needs_rewrite()
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
     /// have been handed over before.
     pub(in crate::recorder) fn sync(&mut self) -> io::Result<()> {
-        self.sync_rows()?;
+        self.csv.sync()?;
         self.sync_ledger()
-    }
-
-    /// The rows' part of it.
-    pub(in crate::recorder) fn sync_rows(&mut self) -> io::Result<()> {
-        match &mut self.csv {
-            Some(csv) if csv.is_dirty() => csv.sync(),
-            _ => Ok(()),
-        }
     }
 
     /// The ledger's part of it, when that of the rows is done.
     pub(in crate::recorder) fn sync_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
         self.ledger.flush()?;
-        self.ledger.sync()
+        self.ledger.file.sync()
     }
 
     /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
     /// nothing that comes before them waits in memory.
     pub(in crate::recorder) fn release_ledger(&mut self) {
-        if !self.has_unsynced_rows() {
+        if !self.csv.is_dirty() {
             self.ledger.release(self.ledger.rows());
         }
     }
@@ -69,16 +55,15 @@ impl Recording {
         if !self.is_dirty() || self.needs_rewrite() {
             return None;
         }
-        let csv = self.csv.as_ref()?;
         let ledger_rows = self.ledger.rows();
-        let ledger = self.ledger.file();
+        let ledger = &self.ledger.file;
         // Without another handle it is simply done here.
         Some(SyncRequest {
-            csv: csv.disk().try_clone().ok()?,
-            ledger: ledger.disk().try_clone().ok()?,
+            csv: self.csv.disk.try_clone().ok()?,
+            ledger: ledger.disk.try_clone().ok()?,
             outcome: SyncOutcome {
                 generation: self.generation,
-                csv_length: csv.length(),
+                csv_length: self.csv.length(),
                 ledger_length: ledger.length(),
                 ledger_rows,
                 error: None,
@@ -91,10 +76,8 @@ impl Recording {
         // The files of an earlier generation were forced to the disk when they were closed.
         if outcome.generation == self.generation {
             let succeeded = outcome.error.is_none();
-            if let Some(csv) = &mut self.csv {
-                csv.synced_elsewhere(outcome.csv_length, succeeded);
-            }
-            self.ledger.file().synced_elsewhere(outcome.ledger_length, succeeded);
+            self.csv.synced_elsewhere(outcome.csv_length, succeeded);
+            self.ledger.file.synced_elsewhere(outcome.ledger_length, succeeded);
             if succeeded {
                 self.ledger.release(outcome.ledger_rows);
             }

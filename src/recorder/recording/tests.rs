@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use super::{Recording, Rotate};
-use crate::channel::{self, Entry, TradeBatch};
-use crate::clock::now_ms;
+use crate::recorder::Fsync;
 use crate::recorder::columns::Column;
-use crate::recorder::disk::trace::{self, Faults, Operation};
 use crate::recorder::lock_file::LockFile;
-use crate::recorder::{Destination, Fsync, RecorderOptions, Writer};
+use crate::recorder::tests::trace::{self, FAULTS, Faults, Operation};
 
 /// 2026-11-23T14:30:00Z
 const HALF_PAST: i64 = 1_795_444_200_000;
@@ -47,13 +44,13 @@ fn ledger(rows: &str) -> String {
 fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger().live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
-    recording.append(b"A,1\n").unwrap();
+    recording.ledger.live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
+    recording.csv.append(b"A,1\n").unwrap();
     let hour = HALF_PAST + HOUR / 2;
     assert!(!recording.rotation_is_due(hour - 1));
     assert!(recording.rotation_is_due(hour));
     recording.rotate(hour + 5, hour + 5);
-    recording.append(b"B,2\n").unwrap();
+    recording.csv.append(b"B,2\n").unwrap();
     check(
         directory.path(),
         &[
@@ -75,11 +72,11 @@ fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
 fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger().live(HALF_PAST, &["A".to_owned()]);
+    recording.ledger.live(HALF_PAST, &["A".to_owned()]);
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
-    recording.ledger().down(last_message, "silent");
-    recording.ledger().flush_all().unwrap();
+    recording.ledger.down(last_message, "silent");
+    recording.ledger.flush_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -92,27 +89,27 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
 fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger().live(HALF_PAST, &["A".to_owned()]);
-    recording.append(b"A,1\n").unwrap();
+    recording.ledger.live(HALF_PAST, &["A".to_owned()]);
+    recording.csv.append(b"A,1\n").unwrap();
     let hour = HALF_PAST + HOUR / 2;
     for in_the_way in ["op1.csv.next", "op1.coverage.csv.next"] {
         fs::create_dir(directory.path().join(in_the_way)).unwrap();
     }
     recording.rotate(hour, hour);
     assert!(!recording.rotation_is_due(hour + 59_999) && recording.rotation_is_due(hour + 60_000));
-    assert!(recording.ledger().last().live, "rows go on into the old file");
-    recording.append(b"A,2\n").unwrap();
+    assert!(recording.ledger.last().live, "rows go on into the old file");
+    recording.csv.append(b"A,2\n").unwrap();
 
     fs::remove_dir(directory.path().join("op1.csv.next")).unwrap();
     recording.rotate(hour + 60_000, hour + 60_000);
-    assert!(recording.ledger().last().live, "rows go on into the new file");
-    recording.append(b"A,3\n").unwrap();
+    assert!(recording.ledger.last().live, "rows go on into the new file");
+    recording.csv.append(b"A,3\n").unwrap();
 
     fs::remove_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
     assert!(recording.rotation_is_due(hour + 120_000));
     recording.rotate(hour + 120_000, hour + 120_000);
     assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger().flush_all().unwrap();
+    recording.ledger.flush_all().unwrap();
     let found = files(directory.path());
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
@@ -126,29 +123,30 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
 fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.append(b"A,1\n").unwrap();
+    recording.csv.append(b"A,1\n").unwrap();
     let outcome = recording.sync_request().unwrap().outcome;
     fs::create_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
     recording.rotate(HALF_PAST + HOUR / 2, i64::MAX);
-    recording.append(b"A,2\n").unwrap();
+    recording.csv.append(b"A,2\n").unwrap();
     recording.synced(&outcome);
-    assert!(recording.has_unsynced_rows(), "nobody has forced the new row to the disk");
+    assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
 }
 
-/// What has the name by then may be anything.
+/// What has the name by then may be anything. What was there before the start may be gigabytes, and
+/// was not written by this process.
 #[test]
-fn a_failed_sync_is_mended_in_the_same_file_wherever_that_is_by_now() {
+fn a_failed_sync_is_mended_by_the_new_rows_alone_and_in_the_same_file_wherever_that_is_by_now() {
     let directory = tempfile::tempdir().unwrap();
     let (out, away) = (directory.path().join("op1.csv"), directory.path().join("away.csv"));
+    fs::write(&out, format!("{HEADER}A,1\n")).unwrap();
     trace::begin(directory.path());
     let mut recording = open(directory.path(), None, HALF_PAST);
-    recording.append(b"A,1\n").unwrap();
-    recording.sync().unwrap();
-    recording.append(b"A,2\nA,3\n").unwrap();
+    assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
+    recording.csv.append(b"A,2\nA,3\n").unwrap();
     let before = trace::length();
     fs::rename(&out, &away).unwrap();
     fs::write(&out, "another file, and longer than the recording is by now").unwrap();
-    recording.csv.as_ref().unwrap().disk().faults.set(Faults { syncs: 1, ..Faults::default() });
+    FAULTS.set(Faults { syncs: 1, ..Faults::default() });
     assert!(recording.sync().is_err());
     recording.sync().unwrap();
     let operations = trace::take().operations;
@@ -156,24 +154,8 @@ fn a_failed_sync_is_mended_in_the_same_file_wherever_that_is_by_now() {
     let Operation::Write { file, .. } = tail else { panic!("{tail:?}") };
     assert_eq!(operations[before..], [tail, Operation::Sync { file }]);
     // It still appends.
-    recording.append(b"A,4\n").unwrap();
+    recording.csv.append(b"A,4\n").unwrap();
     assert_eq!(fs::read_to_string(away).unwrap(), format!("{HEADER}A,1\nA,2\nA,3\nA,4\n"));
-}
-
-/// What was there before may be gigabytes, and was not written by this process.
-#[test]
-fn the_first_failed_sync_after_a_start_writes_only_the_new_rows_again() {
-    let directory = tempfile::tempdir().unwrap();
-    let rows = format!("{HEADER}A,1\nA,2\n");
-    fs::write(directory.path().join("op1.csv"), &rows).unwrap();
-    let mut recording = open(directory.path(), None, HALF_PAST);
-    assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
-    recording.append(b"A,3\n").unwrap();
-    recording.csv.as_ref().unwrap().disk().faults.set(Faults { syncs: 1, ..Faults::default() });
-    assert!(recording.sync().is_err());
-    recording.sync().unwrap();
-    let from = recording.csv.as_ref().unwrap().disk().faults.get().rewritten_from;
-    assert_eq!(from, Some(rows.len() as u64));
 }
 
 /// Row 150 is in the file; the ledger says `live` since 100.
@@ -182,7 +164,7 @@ fn the_first_failed_sync_after_a_start_writes_only_the_new_rows_again() {
 fn an_end_is_dated_by_what_is_really_there() {
     let scratch = tempfile::tempdir().unwrap();
     let lock = LockFile::take(&scratch.path().join("x"), true).unwrap().0;
-    let here = lock.last().boot.clone().expect("a boot id");
+    let here = lock.last.boot.clone().expect("a boot id");
     let other = "0".repeat(here.len());
     let row = format!("{HEADER}A,150\n");
     let (length, more) = (row.len(), row.len() + 1);
@@ -196,7 +178,6 @@ fn an_end_is_dated_by_what_is_really_there() {
         (format!("200 {length} 1 {other} {length} 140 90 yes"), HEADER, "100,down,,power cut"),
         (format!("200 {length} 1 - {length} 140 100 yes"), &row, "200,down,,killed"),
         (format!("200 {length} 1 - {more} 140 100 yes"), HEADER, "140,down,,killed"),
-        (format!("200 {length} 1"), &row, "150,down,,killed"),
         (String::new(), &row, "150,down,,killed"),
     ] {
         let directory = tempfile::tempdir().unwrap();
@@ -214,7 +195,7 @@ fn an_end_is_dated_by_what_is_really_there() {
 fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Daily), HALF_PAST);
-    recording.ledger().down(HALF_PAST, "silent");
+    recording.ledger.down(HALF_PAST, "silent");
     recording.rotate(HALF_PAST + 24 * HOUR, i64::MAX);
     let told = ledger(&format!("{HALF_PAST},down,,silent\n"));
     let found = files(directory.path());
@@ -293,65 +274,4 @@ fn a_kill_between_any_two_steps_is_mended_by_the_next_start() {
         assert!(found.contains_key(archived_ledger), "step {step}: {found:?}");
         assert!(!found[out_ledger].contains("live"), "step {step}: {found:?}");
     }
-}
-
-/// The writer itself, through a hundred hours: nothing lost, nothing doubled, each row in the file
-/// of its own hour.
-#[test]
-fn a_hundred_rotations_under_load_lose_and_double_nothing() {
-    const HOURS: i64 = 120;
-    const BATCHES_AN_HOUR: i64 = 20;
-    let directory = tempfile::tempdir().unwrap();
-    let options = RecorderOptions {
-        out: Destination::File(directory.path().join("op1.csv")),
-        log_file: directory.path().join("log"),
-        columns: vec![Column::Price, Column::ReceivedMs],
-        fsync: Fsync::Never,
-        rotate: Some(Rotate::Hourly),
-        compress: false,
-        simulated: false,
-    };
-    let (entries, inbox) = channel::open();
-    let shared = Arc::clone(entries.shared());
-    let writer = Writer::open(options, shared, str::to_owned, || ()).unwrap();
-    let writer = std::thread::spawn(move || writer.run(&inbox));
-    let first_hour = Rotate::Hourly.period_end(now_ms());
-    entries.send(Entry::Live { at_ms: now_ms(), tickers: vec!["A".to_owned()], refused: vec![] });
-    let mut journal = BTreeMap::<i64, Vec<String>>::new();
-    for batch in 0..HOURS * BATCHES_AN_HOUR {
-        let received_ms = first_hour + batch * (HOUR / BATCHES_AN_HOUR);
-        let mut trades = TradeBatch::new(received_ms);
-        for trade in 0..10 {
-            let price = batch * 10 + trade;
-            trades.push(&format!(
-                r#"{{"data":[{{"p":{price},"s":"A","t":1,"v":1}}],"type":"trade"}}"#
-            ));
-            let hour = Rotate::Hourly.period_start(received_ms);
-            journal.entry(hour).or_default().push(format!("{price},{received_ms}"));
-        }
-        entries.send(Entry::Trades(trades));
-    }
-    entries.send(Entry::Finish);
-    let summary = writer.join().unwrap();
-    assert_eq!(summary.counts.written, u64::try_from(HOURS * BATCHES_AN_HOUR * 10).unwrap());
-    let last = *journal.keys().last().unwrap();
-    for (hour, rows) in &journal {
-        let path = if *hour == last {
-            directory.path().join("op1.csv")
-        } else {
-            closed_at(directory.path(), *hour)
-        };
-        let text =
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let found: Vec<&str> = text.lines().skip(1).collect();
-        assert_eq!(found, *rows, "{}", path.display());
-    }
-    // Each hour's two files, the first file without rows, and the live ones; the lock and the log.
-    assert_eq!(files(directory.path()).len(), 2 * journal.len() + 2 + 1);
-}
-
-fn closed_at(directory: &Path, hour: i64) -> PathBuf {
-    let label =
-        jiff::Timestamp::from_millisecond(hour).unwrap().strftime("%Y-%m-%dT%H").to_string();
-    directory.join(format!("op1-{label}.csv"))
 }

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::io::Read;
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 
 use super::disk_model::{Disk, Files};
 use super::run::History;
+use crate::clock::show_ms;
 use crate::recorder::columns::Column;
-use crate::recorder::{header, ledger};
+use crate::recorder::{closed_label, header, ledger};
 
 /// What is known when the disk stops.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +105,8 @@ fn rows(files: &Files, columns: &[Column], known: &Known, seen: &mut Seen) -> Ve
     let recordings = in_order(files, |name| {
         name == "op1.csv" || (name.starts_with("op1-") && !is_ledger(name) && !is_torn(name))
     });
+    let received_ms = columns.contains(&Column::ReceivedMs);
+    let rotates = recordings.len() > 1;
     seen.archives += recordings.len() - 1;
     for name in recordings {
         let mut text = String::new();
@@ -112,18 +116,20 @@ fn rows(files: &Files, columns: &[Column], known: &Known, seen: &mut Seen) -> Ve
             text = String::from_utf8(files[name].clone()).expect("text");
         }
         let lines = text.strip_prefix(&header(columns));
-        for line in
-            lines.unwrap_or_else(|| panic!("{name} has no header: {text:?}")).split_inclusive('\n')
-        {
+        let lines = lines.unwrap_or_else(|| panic!("{name} has no header: {text:?}"));
+        // All rows of a file are of one hour, and a closed file has the name of that.
+        let label = closed_label(Path::new("op1.csv"), name.trim_end_matches(".gz").as_ref());
+        let mut hour = label.map(|label| label[..13].to_owned());
+        for line in lines.split_inclusive('\n') {
             let number = numbers(line.as_bytes()).first().copied();
             let received = known.received.iter().find(|(known, _)| Some(*known) == number);
             let (number, time_ms) = received.unwrap_or_else(|| panic!("{line:?} in {name}"));
-            let expected = if columns.contains(&Column::ReceivedMs) {
-                format!("{number},{time_ms}\n")
-            } else {
-                format!("{number}\n")
-            };
-            assert_eq!(line, expected, "in {name}");
+            let time = if received_ms { format!(",{time_ms}") } else { String::new() };
+            assert_eq!(line, format!("{number}{time}\n"), "in {name}");
+            if received_ms && rotates {
+                let own = show_ms(*time_ms)[..13].to_owned();
+                assert_eq!(*hour.get_or_insert(own.clone()), own, "{line:?} in {name}");
+            }
             found.push(*number);
         }
     }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use fastrand::Rng;
 
-use crate::recorder::disk::trace::{FileId, Operation, Trace};
+use super::trace::{FileId, Operation, name_of};
 
 /// An overwriting within one sector happens or not. The lock's line is shorter than any sector.
 const SECTOR_BYTES: usize = 512;
@@ -22,21 +22,7 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 #[derive(Debug, Clone, Default)]
 struct Content {
     synced: Vec<u8>,
-    pending: Vec<Change>,
-}
-
-#[derive(Debug, Clone)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    SetLen(usize),
-}
-
-/// A change of names, and the file that it was about.
-#[derive(Debug, Clone)]
-enum Naming {
-    Create(String, FileId),
-    Rename(String, String, FileId),
-    Remove(String, FileId),
+    pending: Vec<Operation>,
 }
 
 /// A disk after the first operations of a trace.
@@ -45,59 +31,46 @@ pub(super) struct Disk {
     contents: BTreeMap<FileId, Content>,
     synced_names: BTreeMap<String, FileId>,
     names: BTreeMap<String, FileId>,
-    pending_names: Vec<Naming>,
+    pending_names: Vec<Operation>,
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().expect("a name").to_string_lossy().into_owned()
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Write { offset, bytes: new } => {
-                let end = offset + new.len();
-                bytes.resize(bytes.len().max(end), 0);
-                bytes[*offset..end].copy_from_slice(new);
-            }
-            Self::SetLen(length) => bytes.resize(*length, 0),
-        }
-    }
-
-    /// Whether it may be cut at any byte.
-    fn can_tear(&self, before: &[u8]) -> bool {
-        match self {
-            Self::Write { offset, bytes } => {
-                offset + bytes.len() > before.len() || bytes.len() > SECTOR_BYTES
-            }
-            Self::SetLen(_) => false,
-        }
+/// Writes to a file, or cuts it.
+fn change(bytes: &mut Vec<u8>, operation: &Operation) {
+    match operation {
+        Operation::Write { offset, bytes: new, .. } => write(bytes, *offset, new),
+        Operation::SetLen { length, .. } => bytes.resize(*length, 0),
+        other => unreachable!("{other:?}"),
     }
 }
 
-impl Naming {
-    fn apply(&self, names: &mut BTreeMap<String, FileId>) {
-        match self {
-            Self::Create(name, file) => drop(names.insert(name.clone(), *file)),
-            Self::Rename(from, to, file) => {
-                if names.get(from) == Some(file) {
-                    names.remove(from);
-                }
-                names.insert(to.clone(), *file);
-            }
-            Self::Remove(name, file) => {
-                if names.get(name) == Some(file) {
-                    names.remove(name);
-                }
-            }
+fn write(bytes: &mut Vec<u8>, offset: usize, new: &[u8]) {
+    let end = offset + new.len();
+    bytes.resize(bytes.len().max(end), 0);
+    bytes[offset..end].copy_from_slice(new);
+}
+
+/// Changes names.
+fn name(names: &mut BTreeMap<String, FileId>, operation: &Operation) {
+    let mut drop_name = |name, file| {
+        if names.get(name) == Some(file) {
+            names.remove(name);
         }
+    };
+    match operation {
+        Operation::Create { name, file } => drop(names.insert(name.clone(), *file)),
+        Operation::Rename { from, to, file } => {
+            drop_name(from, file);
+            names.insert(to.clone(), *file);
+        }
+        Operation::Remove { name, file } => drop_name(name, file),
+        other => unreachable!("{other:?}"),
     }
 }
 
 impl Content {
     fn now(&self) -> Vec<u8> {
         let mut bytes = self.synced.clone();
-        self.pending.iter().for_each(|change| change.apply(&mut bytes));
+        self.pending.iter().for_each(|operation| change(&mut bytes, operation));
         bytes
     }
 
@@ -105,12 +78,13 @@ impl Content {
     fn after_power_cut(&self, dice: &mut Rng) -> Vec<u8> {
         let mut bytes = self.synced.clone();
         let whole = dice.usize(..=self.pending.len());
-        self.pending[..whole].iter().for_each(|change| change.apply(&mut bytes));
-        let Some(next) = self.pending.get(whole) else { return bytes };
-        match next {
-            Change::Write { offset, bytes: new } if next.can_tear(&bytes) => {
-                let cut = dice.usize(..=new.len());
-                Change::Write { offset: *offset, bytes: new[..cut].to_vec() }.apply(&mut bytes);
+        self.pending[..whole].iter().for_each(|operation| change(&mut bytes, operation));
+        match self.pending.get(whole) {
+            // What grows the file, or is larger than a sector, may be cut at any byte.
+            Some(Operation::Write { offset, bytes: new, .. })
+                if offset + new.len() > bytes.len() || new.len() > SECTOR_BYTES =>
+            {
+                write(&mut bytes, *offset, &new[..dice.usize(..=new.len())]);
             }
             _ => return bytes,
         }
@@ -130,46 +104,20 @@ impl Content {
 }
 
 impl Disk {
-    /// The disk as it was found, and all of it is on the disk.
-    pub(super) fn found(trace: &Trace) -> Self {
-        let mut disk = Self::default();
-        for (path, file, bytes) in &trace.found {
-            disk.contents.insert(*file, Content { synced: bytes.clone(), pending: Vec::new() });
-            disk.names.insert(name_of(path), *file);
-        }
-        disk.synced_names = disk.names.clone();
-        disk
-    }
-
     /// Goes one step on.
     pub(super) fn apply(&mut self, operation: &Operation) {
         match operation {
-            Operation::Create { path, file } => {
+            Operation::Create { file, .. } => {
                 self.contents.insert(*file, Content::default());
-                self.name(Naming::Create(name_of(path), *file));
+                self.rename(operation);
             }
-            Operation::Rename { from, to } => {
-                let (from, to) = (name_of(from), name_of(to));
-                let file = self.names[&from];
-                self.name(Naming::Rename(from, to, file));
-            }
-            Operation::Remove { path } => {
-                let name = name_of(path);
-                let file = self.names[&name];
-                self.name(Naming::Remove(name, file));
-            }
-            Operation::SyncDirectory { .. } => {
+            Operation::Rename { .. } | Operation::Remove { .. } => self.rename(operation),
+            Operation::SyncDirectory => {
                 self.pending_names.clear();
                 self.synced_names = self.names.clone();
             }
-            Operation::Write { file, offset, bytes } => {
-                let offset = usize::try_from(*offset).expect("a small file");
-                let change = Change::Write { offset, bytes: bytes.clone() };
-                self.content(*file).pending.push(change);
-            }
-            Operation::SetLen { file, length } => {
-                let length = usize::try_from(*length).expect("a small file");
-                self.content(*file).pending.push(Change::SetLen(length));
+            Operation::Write { file, .. } | Operation::SetLen { file, .. } => {
+                self.content(*file).pending.push(operation.clone());
             }
             Operation::Sync { file } => {
                 let content = self.content(*file);
@@ -183,9 +131,9 @@ impl Disk {
         self.contents.get_mut(&file).expect("a file that was created")
     }
 
-    fn name(&mut self, naming: Naming) {
-        naming.apply(&mut self.names);
-        self.pending_names.push(naming);
+    fn rename(&mut self, operation: &Operation) {
+        name(&mut self.names, operation);
+        self.pending_names.push(operation.clone());
     }
 
     /// What the files that begin with `header` have on the disk, whatever their names.
@@ -212,9 +160,9 @@ impl Disk {
         // Most file systems keep the order of namings; these lose the last ones.
         let in_order = dice.bool();
         let first = dice.usize(..=self.pending_names.len());
-        for (place, naming) in self.pending_names.iter().enumerate() {
+        for (place, operation) in self.pending_names.iter().enumerate() {
             if if in_order { place < first } else { dice.bool() } {
-                naming.apply(&mut names);
+                name(&mut names, operation);
             }
         }
         // Two files of one state are cut independently, and one file under two names once.

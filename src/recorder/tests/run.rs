@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use fastrand::Rng;
 
+use super::trace;
 use crate::channel::{self, Entry, EntryReceiver, EntrySender, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
-use crate::recorder::disk::trace;
 use crate::recorder::fsync::SyncRequest;
 use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, Writer};
 
@@ -77,7 +77,7 @@ pub(super) struct Process {
 }
 
 /// A run in a directory, traced.
-pub(super) struct Run<'a> {
+struct Run<'a> {
     workload: &'a Workload,
     directory: &'a Path,
     dice: &'a mut Rng,
@@ -86,6 +86,43 @@ pub(super) struct Run<'a> {
     last_frame_ms: i64,
     outage_from_ms: Option<i64>,
     history: History,
+}
+
+/// Runs a writer from `now_ms` on, with rows from `next_number` on, kills and starts included, and
+/// leaves it as a power cut would.
+pub(super) fn run(
+    workload: &Workload,
+    directory: &Path,
+    dice: &mut Rng,
+    now_ms: i64,
+    next_number: u64,
+) -> History {
+    let (last_frame_ms, outage_from_ms, history) = (now_ms, None, History::default());
+    let mut run = Run {
+        workload,
+        directory,
+        dice,
+        now_ms,
+        next_number,
+        last_frame_ms,
+        outage_from_ms,
+        history,
+    };
+    run.wait(0);
+    for kill in 0..=workload.kills {
+        let mut process = Process::open(workload, directory);
+        for _ in 0..run.dice.u32(1..=3) {
+            run.connection(&mut process);
+        }
+        // The power goes, or the kill comes, at any point.
+        if kill < workload.kills {
+            drop(process);
+            run.outage_from_ms.get_or_insert(run.now_ms);
+            run.wait(10_000);
+        }
+    }
+    TEST_MS.set(None);
+    run.history
 }
 
 /// Starts once, compresses what is left, and ends at once: what is there now must be right.
@@ -141,49 +178,7 @@ pub(super) fn message(number: u64) -> String {
     format!(r#"{{"data":[{{"p":{number},"s":"A","t":1,"v":1}}],"type":"trade"}}"#)
 }
 
-impl<'a> Run<'a> {
-    /// Begins at `now_ms`, with rows from `next_number` on.
-    pub(super) fn new(
-        workload: &'a Workload,
-        directory: &'a Path,
-        dice: &'a mut Rng,
-        now_ms: Option<i64>,
-        next_number: u64,
-    ) -> Self {
-        let now_ms = now_ms.unwrap_or(START_MS);
-        let history = History::default();
-        let (last_frame_ms, outage_from_ms) = (now_ms, None);
-        Run {
-            workload,
-            directory,
-            dice,
-            now_ms,
-            next_number,
-            last_frame_ms,
-            outage_from_ms,
-            history,
-        }
-    }
-
-    /// Runs it, kills and starts included, and leaves it as a power cut would.
-    pub(super) fn run(mut self) -> History {
-        self.wait(0);
-        for kill in 0..=self.workload.kills {
-            let mut process = Process::open(self.workload, self.directory);
-            for _ in 0..self.dice.u32(1..=3) {
-                self.connection(&mut process);
-            }
-            // The power goes, or the kill comes, at any point.
-            if kill < self.workload.kills {
-                drop(process);
-                self.outage_from_ms.get_or_insert(self.now_ms);
-                self.wait(10_000);
-            }
-        }
-        TEST_MS.set(None);
-        self.history
-    }
-
+impl Run<'_> {
     fn wait(&mut self, milliseconds: i64) {
         self.now_ms += milliseconds;
         TEST_MS.set(Some(self.now_ms));

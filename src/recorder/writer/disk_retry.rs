@@ -10,7 +10,6 @@ use log::{error, info, warn};
 
 use super::Writer;
 use crate::recorder::output::Output;
-use crate::recorder::recording::Recording;
 
 /// How often writing is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -51,7 +50,10 @@ impl Writer {
                     self.ledger_down(self.last_written_ms, &cause);
                     (self.on_reader_gone)();
                 } else if !self.shared.stopping.load(Ordering::Relaxed) {
-                    self.log_failure(&cause, &error);
+                    error!(
+                        "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
+                        self.options.out
+                    );
                 }
                 self.last_cause.clone_from(&cause);
                 self.disk_retry =
@@ -61,16 +63,9 @@ impl Writer {
         }
     }
 
-    fn log_failure(&self, cause: &str, error: &io::Error) {
-        error!(
-            "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
-            self.options.out
-        );
-    }
-
     /// Takes the result of writing the ledger; logs the first failure. A full disk is returned as an
-    /// error, for it concerns the recording as well, unless that goes to standard output. For any other reason no trade waits for the
-    /// ledger, and a later check tries again.
+    /// error, for it concerns the recording as well, unless rows go to standard output. For any other
+    /// reason no trade waits for the ledger, and a later check tries again.
     pub(super) fn on_ledger_result(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Err(error) = result else { return Ok(()) };
         let (cause, ledger) = (cause_of(&error), self.options.out.ledger());
@@ -78,7 +73,7 @@ impl Writer {
             return Err(io::Error::new(error.kind(), format!("{ledger}: {error}")));
         }
         if let Some(recording) = self.output.recording() {
-            recording.ledger().set_unavailable(true);
+            recording.ledger.is_unavailable = true;
         }
         if self.ledger_failure.is_none() {
             error!(
@@ -93,7 +88,9 @@ impl Writer {
     /// Tries to write again, and after a success records what has waited.
     pub(super) fn retry(&mut self) {
         let result = match self.check_csv().and_then(|()| self.write_rows()) {
-            Ok(()) if self.output.recording().is_some_and(Recording::needs_rewrite) => self.sync(),
+            Ok(()) if self.output.recording().is_some_and(|files| files.needs_rewrite()) => {
+                self.sync()
+            }
             other => other,
         };
         self.on_write_result(result);

@@ -2,12 +2,15 @@
 //!
 //! Writer thread.
 
+use std::fs;
+
 use log::{Level, error, warn};
 
 use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
 use crate::channel::{Entry, EntryReceiver};
 use crate::clock::now_ms;
+use crate::recorder::disk;
 use crate::recorder::log_file::log_line;
 
 impl Writer {
@@ -36,7 +39,7 @@ impl Writer {
             && let Some(recording) = self.output.recording()
         {
             // The row that says it was stopped is true all the same.
-            let _ = recording.ledger().flush_all();
+            let _ = recording.ledger.flush_all();
         }
         let failure = failure.or_else(|| self.ledger_failure.take());
         let failure = failure.or_else(|| {
@@ -59,16 +62,17 @@ impl Writer {
         Summary { counts: self.market.counts, failure }
     }
 
-    /// Removes the files that a refused start has made, unless something was written to them. The locks
-    /// are held until this thread ends, so nobody else uses them yet.
-    fn remove_created_files(&mut self) {
-        let mut removed = Ok(());
-        if let Some(recording) = self.output.recording() {
-            removed = recording.remove_empty(&self.created_files);
-        }
-        removed = removed.and(self.log.remove_own(&self.created_files));
-        if let Err(error) = removed {
-            log::debug!("cannot remove what the start has made: {error}");
+    /// Removes the files that a refused start has made, unless something was written to them; the lock
+    /// last. The locks are held until this thread ends, so nobody else uses them yet.
+    fn remove_created_files(&self) {
+        for (path, begun_with) in &self.created_files {
+            let own = if *path == self.log.path { self.log.written } else { *begun_with };
+            let length = fs::metadata(path).map(|found| found.len());
+            if let Err(error) =
+                length.and_then(|length| if length == own { disk::remove(path) } else { Ok(()) })
+            {
+                log::debug!("cannot remove what the start has made: {error}");
+            }
         }
     }
 
@@ -110,7 +114,7 @@ impl Writer {
         }
         if let Some(recording) = self.output.recording() {
             // If this fails too, the next start takes the time from the last heartbeat.
-            let _ = recording.ledger().flush_all();
+            let _ = recording.ledger.flush_all();
         }
         failure
     }

@@ -22,18 +22,22 @@ impl Writer {
             let result = self.write_rows();
             self.on_write_result(result);
         }
+        // Rows that may have to be written again stay in memory until a check.
+        if self.output.recording().is_some_and(|files| files.csv.wants_check()) {
+            self.check_files();
+        }
         self.log.flush();
     }
 
     pub(super) fn write_rows(&mut self) -> io::Result<()> {
         // First the ledger: its rows come before these.
         if let Some(recording) = self.output.recording()
-            && recording.ledger().has_pending()
+            && recording.ledger.has_pending()
         {
             if self.buffer.rows.is_empty() {
                 recording.release_ledger();
             }
-            let result = recording.ledger().flush();
+            let result = recording.ledger.flush();
             self.on_ledger_result(result)?;
         }
         if !self.buffer.rows.is_empty() {
@@ -50,7 +54,7 @@ impl Writer {
         if bytes > 0 {
             self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        if self.output.recording().is_some_and(|files| !files.ledger().is_synced()) {
+        if self.output.recording().is_some_and(|files| !files.ledger.is_synced()) {
             self.plan_sync();
         }
         if self.options.fsync == Fsync::Always && self.timers.sync.is_some() {
@@ -61,7 +65,7 @@ impl Writer {
 
     /// Plans when to force to the disk what is not yet there; rows of the ledger, at once.
     fn plan_sync(&mut self) {
-        let unsynced = self.output.recording().is_some_and(|files| !files.ledger().is_synced());
+        let unsynced = self.output.recording().is_some_and(|files| !files.ledger.is_synced());
         let delay = match self.options.fsync {
             Fsync::Always => Duration::ZERO,
             _ if self.sync_under_way => return,
@@ -75,7 +79,7 @@ impl Writer {
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if let Some(recording) = self.output.recording() {
-            recording.sync_rows()?;
+            recording.csv.sync()?;
             let result = recording.sync_ledger();
             self.on_ledger_result(result)?;
         }
@@ -117,7 +121,7 @@ impl Writer {
         }
         // Due after the entries that wait now: a lost connection may be among them.
         self.timers.heartbeat = Instant::now();
-        if self.output.recording().is_some_and(Recording::is_dirty) {
+        if self.output.recording().is_some_and(|files| files.is_dirty()) {
             self.plan_sync();
         }
     }

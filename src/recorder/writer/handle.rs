@@ -66,20 +66,12 @@ impl Writer {
 }
 
 impl WriterHandle {
-    /// Waits for the thread to end and returns its summary. The caller that gets a result ends the
-    /// program; every other caller then waits for ever.
-    ///
-    /// # Errors
-    /// When the thread has panicked.
-    pub fn join(&self) -> Result<Summary, WriterError> {
-        self.join_until(None)
-    }
-
-    /// The same, but waits only until the `deadline`.
+    /// Waits for the thread to end, until the `deadline` if there is one, and returns its summary. The
+    /// caller that gets a result ends the program; every other caller then waits for ever.
     ///
     /// # Errors
     /// When the thread has panicked, or has not ended.
-    pub fn join_until(&self, deadline: Option<Instant>) -> Result<Summary, WriterError> {
+    pub fn join(&self, deadline: Option<Instant>) -> Result<Summary, WriterError> {
         loop {
             let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
             let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);

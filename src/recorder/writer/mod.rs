@@ -12,6 +12,7 @@ mod rows;
 mod timers;
 
 use std::collections::VecDeque;
+use std::fs;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,8 +49,8 @@ pub struct Writer {
     options: RecorderOptions,
     output: Output,
     log: LogFile,
-    /// Files that this start has made.
-    created_files: Vec<PathBuf>,
+    /// Files that this start has made, and how long they were when it began.
+    created_files: Vec<(PathBuf, u64)>,
     /// Whether the server has refused the start.
     refused: bool,
     shared: Arc<SharedState>,
@@ -73,18 +74,11 @@ pub struct Writer {
     sync_under_way: bool,
     /// Why the ledger cannot be written. Its rows wait; trades do not.
     ledger_failure: Option<String>,
-    /// What was written when the files were last checked.
-    found: Written,
+    /// How many trades were written, and received until when, when the files were last checked.
+    found: (u64, i64),
     /// Trades written since then to a file that was removed; they are written again when possible.
     lost: u64,
     pub(super) timers: Timers,
-}
-
-/// What is written, at some instant.
-#[derive(Debug, Default, Clone, Copy)]
-struct Written {
-    trades: u64,
-    received_ms: i64,
 }
 
 impl Writer {
@@ -101,10 +95,7 @@ impl Writer {
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let now_ms = now_ms();
-        let mut created_files = try_start(&options)?;
-        for new in &mut created_files {
-            *new = path::absolute(&*new).map_err(failed("find", new))?;
-        }
+        let new = try_start(&options)?;
         let output = match &options.out {
             Destination::File(path) => {
                 let RecorderOptions { columns, rotate, fsync, .. } = &options;
@@ -123,6 +114,12 @@ impl Writer {
             }
         };
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
+        let begun = |new: PathBuf| {
+            let length = fs::metadata(&new).map(|found| found.len());
+            let found = length.and_then(|length| Ok((path::absolute(&new)?, length)));
+            found.map_err(failed("find", &new))
+        };
+        let created_files = new.into_iter().map(begun).collect::<Result<_, _>>()?;
         Ok(Self {
             output,
             log,
@@ -143,7 +140,7 @@ impl Writer {
             last_written_ms: now_ms,
             sync_under_way: false,
             ledger_failure: None,
-            found: Written { trades: 0, received_ms: now_ms },
+            found: (0, now_ms),
             lost: 0,
             timers: Timers::begin(Instant::now()),
             options,
@@ -221,7 +218,7 @@ impl Writer {
 
     fn follows_unsynced_outage(&mut self, entry: &Entry) -> bool {
         matches!(entry, Entry::Trades(_))
-            && self.output.recording().is_some_and(|files| files.ledger().has_unsynced_outage())
+            && self.output.recording().is_some_and(|files| files.ledger.has_unsynced_outage())
     }
 
     /// Records entries that have waited, as far as they may be recorded now.
@@ -296,7 +293,7 @@ impl Writer {
 
     fn update_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
         if let Some(recording) = self.output.recording() {
-            row(recording.ledger());
+            row(&mut recording.ledger);
             if self.buffer.rows.is_empty() {
                 recording.release_ledger();
             }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
+use super::Writer;
 use super::disk_retry::READER_GONE;
-use super::{Writer, Written};
 use crate::clock::now_ms;
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
@@ -86,8 +86,7 @@ impl Writer {
         if self.disk_retry.is_none() && self.deferred.is_empty() {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
-        let wants_check = self.output.recording().is_some_and(|files| files.wants_check());
-        if self.timers.heartbeat <= now || wants_check {
+        if self.timers.heartbeat <= now {
             self.timers.heartbeat = now + HEARTBEAT_EVERY;
             self.check_files();
             self.write_heartbeat();
@@ -118,12 +117,9 @@ impl Writer {
         let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
         let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
-        let result = if all_flushed && !recording.ledger().has_pending() {
-            recording.write_heartbeat(received_until_ms)
-        } else {
-            recording.write_synced_length()
-        };
-        if let Err(error) = result {
+        let is_complete = all_flushed && !recording.ledger.has_pending();
+        let received_until_ms = is_complete.then_some(received_until_ms);
+        if let Err(error) = recording.write_heartbeat(received_until_ms) {
             // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
@@ -139,7 +135,7 @@ impl Writer {
     }
 
     /// Finds files that somebody has moved, removed, emptied or cut, and repairs them.
-    fn check_files(&mut self) {
+    pub(super) fn check_files(&mut self) {
         self.log.reopen_if_moved();
         // While the disk cannot be written, each retry checks first.
         if self.disk_retry.is_none() {
@@ -158,11 +154,10 @@ impl Writer {
         let written = &mut self.market.counts.written;
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
-            self.found = Written { trades: *written, received_ms: self.last_written_ms };
-        } else if recording.has_lost_rows() {
-            self.lost += *written - self.found.trades;
-            *written = self.found.trades;
-            self.last_written_ms = self.found.received_ms;
+            self.found = (*written, self.last_written_ms);
+        } else if recording.csv.has_lost_rows() {
+            self.lost += *written - self.found.0;
+            (*written, self.last_written_ms) = self.found;
         }
         result
     }
