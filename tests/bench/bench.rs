@@ -94,7 +94,7 @@ fn compare(plan: &Plan, out: &mut impl Write) -> Outcome<()> {
     }
     if plan.has_part("growth") {
         for recorder in plan.programs() {
-            report::growth(out, recorder, &growth::measure(plan, &load, recorder)?)?;
+            report::growth(out, recorder, &growth::measure(plan, recorder)?)?;
         }
     }
     if plan.has_part("reading") {

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Instant;
 
 use crate::Outcome;
-use crate::load::Load;
+use crate::load::{Load, USUAL_SYMBOLS};
 use crate::measure;
 use crate::plan::Plan;
 use crate::recorders::Recorder;
@@ -20,16 +20,21 @@ pub(crate) struct Tenth {
     pub(crate) resident_bytes: u64,
 }
 
-/// Sends the load again and again. That every row is right is checked where it is sent once; here
-/// the length of the file says that none is missing.
+/// Trades that are sent before their rows are waited for: far less than what may wait in the recorder
+/// for a disk that has other things to do for a moment.
+const TRADES: usize = 100_000;
+
+/// Sends the same trades again and again. That every row is right is checked where they are sent once;
+/// here the length of the file says that none is missing.
 ///
 /// # Errors
 /// The recorder fails, or rows are missing.
-pub(crate) fn measure(plan: &Plan, load: &Load, recorder: Recorder) -> Outcome<Vec<Tenth>> {
+pub(crate) fn measure(plan: &Plan, recorder: Recorder) -> Outcome<Vec<Tenth>> {
+    let load = Load::generate(TRADES.min(plan.trades), USUAL_SYMBOLS);
     let format = recorder.format();
     let (mut process, mut sender) = Sender::start(recorder, load.symbols())?;
     let header = format.length_of_header();
-    let length_of_load = format.length_after(load, load.message_count()) - header;
+    let length_of_load = format.length_after(&load, load.message_count()) - header;
     let loads_per_tenth = plan.growth_rows.div_ceil(10 * load.trades().len());
     let (mut tenths, mut rows, mut length) = (Vec::new(), 0, header);
     for _ in 0..10 {
@@ -38,8 +43,8 @@ pub(crate) fn measure(plan: &Plan, load: &Load, recorder: Recorder) -> Outcome<V
             sender.send_frames(load.frames())?;
             rows += load.trades().len();
             length += length_of_load;
+            wait_until_visible(&mut process, length, Instant::now())?;
         }
-        wait_until_visible(&mut process, length, start)?;
         #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^52")]
         let nanoseconds_per_row = start.elapsed().as_secs_f64() * 1e9 / (rows - rows_before) as f64;
         let resident_bytes = measure::resident_bytes(process.id()).ok_or("it has ended")?;
