@@ -137,9 +137,9 @@ impl Server {
 
     /// Closes the port. Callers are refused until [`ClosedPort::open`].
     pub(crate) fn shut_down(self) -> ClosedPort {
-        let address = self.address();
-        drop(self.listener);
-        ClosedPort::bind(address)
+        // Bound before the listener goes, so that no other test gets the port in between.
+        SockRef::from(&self.listener).set_reuse_port(true).expect("a socket");
+        ClosedPort::bind(self.address())
     }
 }
 
@@ -158,6 +158,7 @@ impl ClosedPort {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         // Connections that the server closed still wait on its port.
         socket.set_reuse_address(true).expect("a socket");
+        socket.set_reuse_port(true).expect("a socket");
         socket.bind(&address.into()).expect("the port");
         Self { socket }
     }
