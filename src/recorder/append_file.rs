@@ -3,9 +3,9 @@
 //!
 //! Writer thread. Used for the recording and for its ledger.
 //!
-//! The rows since the last check stay in memory, a megabyte or so. When another program has cut the
-//! file meanwhile, they tell which part of it is ours; when it has removed the file, they are
-//! written again.
+//! The rows since the last check stay in memory, a quarter of a megabyte or so. When another program
+//! has cut the file meanwhile, they tell which part of it is ours; when it has removed the file, they
+//! are written again.
 
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -13,8 +13,9 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use super::disk::DiskFile;
 use crate::rows::row_length;
 
-/// With so many bytes of rows since the last check it is time for another one.
-const RECENT_BYTES: usize = 1 << 20;
+/// With so many bytes of rows since the last check it is time for another one: a few writes of a burst,
+/// so that they cost little memory and a check costs little time beside them.
+const RECENT_BYTES: usize = 256 << 10;
 
 /// A file of whole rows, its length known.
 #[derive(Debug)]
