@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::watch::Event;
 use crate::feed::VARIABLES;
-use crate::text::printable;
+use crate::text::{in_words, printable};
 
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
 const TIME: Duration = Duration::from_secs(30);
@@ -97,7 +97,7 @@ impl Runner {
                     format!("took longer than {} s, and was killed", self.time.as_secs())
                 }
                 Ok(Some(status)) => fault_of(status),
-                Err(error) => error.to_string(),
+                Err(error) => in_words(&error),
             };
             if !fault.is_empty() {
                 warn!("--on-event: the command for {kind} {fault}");
@@ -110,7 +110,7 @@ impl Runner {
                     let (kind, since) = (event.kind, Instant::now());
                     self.running = Some(Running { child, kind, since });
                 }
-                Err(error) => warn!("--on-event: cannot run sh: {error}"),
+                Err(error) => warn!("--on-event: cannot run sh: {}", in_words(&error)),
             }
         }
     }

@@ -5,6 +5,8 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::text::in_words;
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ShipError {
     #[error("there is no recording {}; name the CSV that is being recorded (its --out)", .0.display())]
@@ -29,7 +31,7 @@ pub(super) enum ShipError {
     EndlessRow { file: PathBuf, offset: u64 },
     #[error("cannot run {}: {reason}; check the name, its permissions and PATH", .program.display())]
     CannotStart { program: PathBuf, reason: String },
-    #[error("cannot {action} {}: {reason}; check the file, its folder and their permissions", .path.display())]
+    #[error("cannot {action} {}: {}; check the file, its folder and their permissions", .path.display(), in_words(reason))]
     Io { action: &'static str, path: PathBuf, reason: io::Error },
 }
 

@@ -2,6 +2,7 @@
 
 use super::client;
 use super::hub::{Hub, REST};
+use crate::text::in_words;
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::Ordering;
@@ -33,7 +34,9 @@ pub(super) fn serve(hub: &Hub, listener: &TcpListener) -> io::Result<()> {
                     let thread = thread::Builder::new().name("simulator-client".to_owned());
                     match thread.spawn_scoped(scope, serve) {
                         Ok(client) => clients.push(client),
-                        Err(error) => log::warn!("simulator: no thread for a client: {error}"),
+                        Err(error) => {
+                            log::warn!("simulator: no thread for a client: {}", in_words(&error));
+                        }
                     }
                 }
                 // No client, one that is gone again, or no free descriptor: each may pass.

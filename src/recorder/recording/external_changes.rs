@@ -15,6 +15,7 @@ use crate::recorder::disk::{Location, locate};
 use crate::recorder::ledger;
 use crate::recorder::lock_file::{LockFile, lock_path};
 use crate::recorder::open::{make_whole, open_rows};
+use crate::text::in_words;
 
 impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
@@ -78,7 +79,8 @@ fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
             file.sync()?;
         }
         let next = open_rows(path, header, 0, now_ms).map_err(|error| {
-            let text = format!("it is not where it was, and cannot be begun anew: {error}");
+            let text =
+                format!("it is not where it was, and cannot be begun anew: {}", in_words(&error));
             io::Error::new(io::ErrorKind::NotFound, text)
         })?;
         file.continue_in(next, location == Location::Removed);
