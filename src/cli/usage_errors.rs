@@ -136,7 +136,7 @@ fn stray_word(word: &str, prior: &[&str], words: &[OsString]) -> String {
         words.get(1).filter(|first| ["generate", "help"].iter().any(|it| first == it))
     {
         let first = first.to_string_lossy();
-        return format!("{first} knows no \"{shown}\"");
+        return format!("{first}: there is no \"{shown}\"");
     }
     if address(word).is_ok() {
         return format!("an address follows a =, as in --dashboard={shown}");
@@ -229,8 +229,8 @@ mod tests {
                 "ship x --name a --batch-rows 0 -- c",
                 "--batch-rows \"0\": give a number from 1 to 10000000",
             ),
-            ("generate foo", "generate knows no \"foo\""),
-            ("help foo", "help knows no \"foo\""),
+            ("generate foo", "generate: there is no \"foo\""),
+            ("help foo", "help: there is no \"foo\""),
             ("ship x --name a --from then -- c", "--from \"then\": give start or now"),
             (
                 "-t A verify x.csv",

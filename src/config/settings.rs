@@ -130,7 +130,7 @@ fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
 fn with_spaces<'s>(mut symbols: impl Iterator<Item = &'s String>) -> Option<String> {
     let found = symbols.find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
     Some(format!(
-        "\"{found}\" is taken for one symbol; several are separated by commas, in a file by lines"
+        "\"{found}\" is read as one symbol; separate several by commas, in a file by lines"
     ))
 }
 
@@ -162,7 +162,7 @@ fn are_simulated(
     let first = all.next().is_some_and(|symbol| is_simulated(symbol));
     if all.any(|symbol| is_simulated(symbol) != first) {
         return Err(usage(format!(
-            "simulated symbols ({DEMO_PREFIX}…) and real ones never meet in one recording; start one for each, with an --out of its own"
+            "simulated symbols ({DEMO_PREFIX}…) and real ones cannot be in one recording; start one for each, with an --out of its own"
         )));
     }
     Ok(first)

@@ -72,7 +72,7 @@ impl Runner {
             shell().args(["command -v \"$0\"", word]).status().is_ok_and(|status| status.success())
         };
         if !known {
-            warn!("--on-event: there is no command {word}; nothing will be told");
+            warn!("--on-event: there is no command {word}; check its name and PATH");
         }
     }
 
@@ -81,7 +81,7 @@ impl Runner {
         if self.waiting.len() == WAITING_EVENTS
             && let Some(oldest) = self.waiting.pop_front()
         {
-            warn!("--on-event: too many events; {} is not told", oldest.kind);
+            warn!("--on-event: too many events wait; {} is left out", oldest.kind);
         }
         self.waiting.push_back(event);
     }
@@ -169,7 +169,7 @@ fn kill(child: &mut Child) {
 fn fault_of(status: ExitStatus) -> String {
     match status.code() {
         Some(0) => String::new(),
-        Some(NOT_FOUND) => "failed: sh does not find a command in it".to_owned(),
+        Some(NOT_FOUND) => "failed: sh cannot find a command in it".to_owned(),
         Some(code) => format!("failed with exit code {code}"),
         None => format!("failed: {status}"),
     }

@@ -26,7 +26,7 @@ pub enum OpenError {
     },
     /// It holds trades of the other kind of market.
     #[error(
-        "{} holds trades of {ticker}; simulated (DEMO:…) and real ones never meet in one file: give another --out", path.display()
+        "{} holds trades of {ticker}; simulated (DEMO:…) and real trades cannot be in one file: give another --out", path.display()
     )]
     OtherMarket {
         /// The file.

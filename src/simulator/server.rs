@@ -25,7 +25,9 @@ pub(super) fn serve(hub: &Hub, listener: &TcpListener) -> io::Result<()> {
             clients.retain(|client: &thread::ScopedJoinHandle<'_, ()>| !client.is_finished());
             match listener.accept() {
                 Ok((_, address)) if clients.len() >= MOST_CLIENTS => {
-                    log::warn!("simulator: {address} turned away, {MOST_CLIENTS} are here");
+                    log::warn!(
+                        "simulator: {address} is refused: {MOST_CLIENTS} clients are connected, which is the most"
+                    );
                 }
                 Ok((stream, _)) => {
                     number += 1;

@@ -153,7 +153,7 @@ fn symbols_on_one_line_of_the_file_get_a_hint() {
     let run = Run::new().file("list.txt", "IC MARKETS:1\nAAPL MSFT\n").url(&server.url());
     let mut recorder = run.arg("-f").arg("list.txt").spawn();
     let connection = server.connect_and_wait_for_subscriptions(2);
-    recorder.wait_until_it_says("\"AAPL MSFT\" is taken for one symbol; several are separated by");
+    recorder.wait_until_it_says("\"AAPL MSFT\" is read as one symbol; separate several by");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
 

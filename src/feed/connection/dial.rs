@@ -60,7 +60,7 @@ fn advice(status: u16) -> &'static str {
             ": that is a web page and no feed of trades; check --url, and whether a proxy or a login page answers in its place"
         }
         300..=399 => {
-            ": the server sends us to another address, and the key goes to none but --url; check that"
+            ": the server redirects to another address, but the key is sent to --url only; check --url"
         }
         _ => "",
     }

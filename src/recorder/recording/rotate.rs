@@ -73,7 +73,7 @@ impl Recording {
         result
             .inspect_err(|error| {
                 warn!(
-                    "cannot rotate {}: {}; it goes on as it is for now",
+                    "cannot rotate {}: {}; rows go on into it, and the rotation is tried again later",
                     self.out.display(),
                     in_words(&error)
                 );
