@@ -2,6 +2,8 @@
 //!
 //! Any thread. A message here is one line: what failed, with which value, what to do next.
 
+use crate::text::in_words;
+
 /// Exit code: stopped as asked.
 pub const EXIT_OK: u8 = 0;
 /// Exit code: could not go on.
@@ -24,7 +26,7 @@ pub enum Error {
 
 /// Whatever went wrong in the world, as the one error for a person.
 pub(crate) fn cannot_go_on(error: impl std::fmt::Display) -> Error {
-    Error::CannotGoOn(error.to_string())
+    Error::CannotGoOn(in_words(&error))
 }
 
 impl Error {

@@ -3,6 +3,8 @@
 //!
 //! Any thread. No I/O, no clock.
 
+use std::fmt::Display;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -79,6 +81,17 @@ pub(crate) fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
+/// An error of the system in words, without the ` (os error 2)` that `Display` puts behind them.
+pub(crate) fn in_words(error: &(impl Display + ?Sized)) -> String {
+    let mut text = error.to_string();
+    if text.ends_with(')')
+        && let Some(at) = text.rfind(" (os error ")
+    {
+        text.truncate(at);
+    }
+    text
+}
+
 /// Whether a character is not seen as such: control characters, and the invisible ones that reorder
 /// or hide text on a terminal.
 pub(crate) fn is_hidden(character: char) -> bool {
@@ -98,7 +111,8 @@ pub(crate) fn is_json_number(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        counted, file_size, grouped, human_duration, is_json_number, per_second, printable,
+        counted, file_size, grouped, human_duration, in_words, is_json_number, per_second,
+        printable,
     };
 
     const SECOND: i64 = 1_000;
@@ -212,5 +226,15 @@ mod tests {
         );
         assert_eq!(printable("abcdef", 3), "abc…");
         assert_eq!(printable("abc", 3), "abc");
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_told_without_its_number() {
+        let missing = std::io::Error::from_raw_os_error(2);
+        assert_eq!(in_words(&missing), "No such file or directory");
+        let wrapped = std::io::Error::new(missing.kind(), format!("x: {missing}"));
+        assert_eq!(in_words(&wrapped), "x: No such file or directory");
+        assert_eq!(in_words("a (os error 2) b)c"), "a (os error 2) b)c");
+        assert_eq!(in_words(""), "");
     }
 }

@@ -149,12 +149,10 @@ fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
 
 /// Says what will be recorded where, and what is odd about it.
 fn greet(settings: &Settings, count: usize) {
-    let (market, next) = match (&settings.server, settings.views.dashboard) {
-        (Some(_), _) => ("", ""),
-        (None, None) => {
-            (" of a simulated market", "; next: add --dashboard to watch it in the browser")
-        }
-        (None, Some(_)) => (" of a simulated market", "; next: open the dashboard in the browser"),
+    let (what, next) = match (&settings.server, settings.views.dashboard) {
+        (Some(_), _) => ("symbol", ""),
+        (None, None) => ("simulated symbol", "; add --dashboard to see it in the browser"),
+        (None, Some(_)) => ("simulated symbol", ""),
     };
     let log_file = &settings.recorder.log_file;
     let log = if log_file.as_os_str() == NO_LOG_FILE {
@@ -163,9 +161,9 @@ fn greet(settings: &Settings, count: usize) {
         format!("in {}", log_file.display())
     };
     info!(
-        "finnhub-stream {}: recording {}{market} to {}, log {log}{next}",
+        "finnhub-stream {}: recording {} to {}, log {log}{next}",
         env!("CARGO_PKG_VERSION"),
-        counted(count as u64, "symbol"),
+        counted(count as u64, what),
         settings.recorder.out
     );
     for warning in &settings.warnings {

@@ -79,7 +79,7 @@ impl WatchListController {
         let symbol = symbol.trim();
         check_symbol(symbol)?;
         if is_simulated(symbol) && !self.simulated {
-            return Err("a simulated symbol never meets real ones in one recording".to_owned());
+            return Err("a simulated symbol cannot be in a recording of real ones".to_owned());
         }
         let mut lists = self.lock();
         let wanted = self.wanted_of(&lists);

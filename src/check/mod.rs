@@ -55,6 +55,9 @@ pub fn run(
         symbols.push(ALWAYS_TRADES.to_owned());
     }
 
+    let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
+    config::check_market(simulated, &endpoint)?;
+
     let recording = match &destination {
         Destination::File(csv) => Some(recorder::try_out(csv)),
         Destination::StandardOutput { coverage } => coverage.as_deref().map(recorder::try_ledger),
@@ -62,7 +65,6 @@ pub fn run(
     let mut steps = Steps::new(out);
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
-    let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
     let columns = files.columns();
     try_files(&mut steps, &destination, files.log_file(), &columns, simulated, recording.as_ref());
     Ok(steps.all_well)

@@ -85,7 +85,7 @@ pub(super) fn try_network(
         }
         Err(error) => {
             steps.failed("upgrade", with_fix(&error, Some(key)));
-            steps.skipped(&["data"], "the server does not let us in");
+            steps.skipped(&["data"], "the server refuses the connection");
         }
     }
 }
@@ -142,7 +142,7 @@ fn try_data(steps: &mut Steps<'_>, mut connection: Connection, key: &ApiKey, sym
         ),
         (None, Ok(())) => steps.failed(
             "data",
-            format_args!("not a word from the server in {seconds} s; try again, and should it stay so, ask Finnhub for its status"),
+            format_args!("nothing came from the server in {seconds} s; try again later, and ask Finnhub if it stays so"),
         ),
     }
     for error in &heard.errors {

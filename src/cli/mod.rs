@@ -15,7 +15,7 @@ use crate::app;
 use crate::config::{RecordArguments, Settings};
 use crate::error::{EXIT_OK, Error};
 use subcommands::Subcommands;
-use usage_errors::one_line;
+use usage_errors::{one_dash, one_line};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +57,9 @@ struct CommandLine {
 /// When the command line is wrong, or what it asks for could not be done.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     let words: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(fault) = one_dash(&words) {
+        return Err(Error::Usage(fault));
+    }
     match CommandLine::try_parse_from(&words) {
         Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(),
         Ok(CommandLine { record, instead: None }) => {

@@ -4,10 +4,13 @@
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::iter;
 use std::num::{ParseFloatError, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory};
 
+use super::CommandLine;
 use crate::config::values::address;
 use crate::text::printable;
 
@@ -18,6 +21,21 @@ const SHOWN: usize = 200;
 pub(super) fn one_line(error: &clap::Error, words: &[OsString]) -> String {
     let told = in_our_words(error, words).unwrap_or_else(|| in_claps_words(error));
     format!("{told}; see --help")
+}
+
+/// What is wrong with a long option behind one dash: `-tickers` is `-t` with the symbol `ickers` to
+/// clap, and `-out` writes to a file `ut`.
+pub(super) fn one_dash(words: &[OsString]) -> Option<String> {
+    let definition = CommandLine::command();
+    let commands = || iter::once(&definition).chain(definition.get_subcommands());
+    let options: Vec<&str> = commands()
+        .flat_map(|command| command.get_arguments().filter_map(Arg::get_long))
+        .chain(["help", "version"])
+        .collect();
+    let words = words.iter().skip(1).take_while(|word| *word != "--");
+    let name = words.filter_map(|word| word.to_str()?.strip_prefix('-')?.split('=').next());
+    let name = name.into_iter().find(|name| options.contains(name))?;
+    Some(format!("there is no option -{name}; long options have two dashes: --{name}; see --help"))
 }
 
 /// `None` for what we have no words for.
@@ -118,10 +136,19 @@ fn stray_word(word: &str, prior: &[&str], words: &[OsString]) -> String {
         words.get(1).filter(|first| ["generate", "help"].iter().any(|it| first == it))
     {
         let first = first.to_string_lossy();
-        return format!("{first} knows no \"{shown}\"");
+        return format!("{first}: there is no \"{shown}\"");
     }
     if address(word).is_ok() {
         return format!("an address follows a =, as in --dashboard={shown}");
+    }
+    let is_first = words.get(1).is_some_and(|first| first == word);
+    if is_first && word.chars().all(|letter| letter.is_ascii_lowercase()) {
+        let definition = CommandLine::command();
+        let names: Vec<_> = definition.get_subcommands().map(Command::get_name).collect();
+        return format!(
+            "there is no \"{shown}\", only {}; a recording is started with --tickers AAPL,MSFT, and stopped with Ctrl-C",
+            names.join(", ")
+        );
     }
     let symbols = printable(&symbols_around(word, words), SHOWN);
     format!(
@@ -167,7 +194,7 @@ mod tests {
 
     use clap::Parser;
 
-    use super::one_line;
+    use super::{one_dash, one_line};
     use crate::cli::CommandLine;
 
     fn refused(words: &str) -> String {
@@ -202,8 +229,8 @@ mod tests {
                 "ship x --name a --batch-rows 0 -- c",
                 "--batch-rows \"0\": give a number from 1 to 10000000",
             ),
-            ("generate foo", "generate knows no \"foo\""),
-            ("help foo", "help knows no \"foo\""),
+            ("generate foo", "generate: there is no \"foo\""),
+            ("help foo", "help: there is no \"foo\""),
             ("ship x --name a --from then -- c", "--from \"then\": give start or now"),
             (
                 "-t A verify x.csv",
@@ -231,8 +258,36 @@ mod tests {
         ] {
             assert_eq!(refused(words), expected, "{words}");
         }
+        for word in ["stop", "start", "record", "run", "aapl"] {
+            let expected = format!(
+                "there is no \"{word}\", only verify, check, ship, simulate, generate; a recording is started with --tickers AAPL,MSFT, and stopped with Ctrl-C"
+            );
+            assert_eq!(refused(word), expected);
+        }
         let possible = refused("generate");
         assert!(possible.starts_with("say what to make: bash, zsh, fish, "), "{possible}");
+    }
+
+    #[test]
+    fn a_long_option_behind_one_dash_gets_the_other() {
+        let found = |words: &str| {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            one_dash(&words)
+        };
+        for (words, name) in [
+            ("x -tickers AAPL", "tickers"),
+            ("x -v -out=a.csv", "out"),
+            ("x verify -json a.csv", "json"),
+            ("x ship a -name b -- cat", "name"),
+            ("x -help", "help"),
+        ] {
+            let message = found(words).expect(words);
+            assert!(message.contains(&format!("-{name}; ")), "{message}");
+            assert!(message.contains(&format!(": --{name}; see --help")), "{message}");
+        }
+        for words in ["x -t A -o ut", "x ship a -n b -- cat -name", "x -qv", "x --out -", "x -"] {
+            assert_eq!(found(words), None, "{words}");
+        }
     }
 
     #[test]
@@ -241,6 +296,7 @@ mod tests {
             ("--tickers AAPL MSFT", "--tickers AAPL,MSFT"),
             ("--tickers=AAPL MSFT TSLA -v", "--tickers AAPL,MSFT,TSLA"),
             ("-v -t AAPL, MSFT", "--tickers AAPL,MSFT"),
+            ("-t AAPL msft", "--tickers AAPL,msft"),
             ("AAPL", "--tickers AAPL"),
             ("--out x.csv AAPL MSFT", "--tickers AAPL,MSFT"),
             ("--dashboard 127.0.0.1:9999", "--dashboard=127.0.0.1:9999"),

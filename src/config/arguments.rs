@@ -71,7 +71,7 @@ pub(crate) struct ViewArguments {
     pub dashboard: Option<SocketAddr>,
 
     /// A web page of this origin may read the dashboard's API; may be repeated
-    #[arg(long, value_name = "ORIGIN", requires = "dashboard", value_parser = values::origin)]
+    #[arg(long, value_name = "ORIGIN", value_parser = values::origin)]
     pub dashboard_origin: Vec<String>,
 
     /// Run by sh at events that somebody should hear of: down, live, disk-full, disk-ok,

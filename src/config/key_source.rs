@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::feed::{ApiKey, KeySource, VARIABLES};
+use crate::text::in_words;
 
 /// What some editors put before UTF-8 text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -77,7 +78,7 @@ impl DotEnv {
         let mut file = Self { path, values: Vec::new(), fault: None };
         match fs::read_to_string(&file.path) {
             Ok(text) => file.read(text.trim_start_matches(BYTE_ORDER_MARK)),
-            Err(error) => file.fault = Some(format!("cannot be read ({error})")),
+            Err(error) => file.fault = Some(format!("cannot be read ({})", in_words(&error))),
         }
         Some(file)
     }

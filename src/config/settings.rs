@@ -5,7 +5,6 @@
 //! opens nothing for writing.
 
 use std::fmt::Display;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{FileArguments, RecordArguments, ViewArguments};
@@ -57,13 +56,15 @@ impl Settings {
         }
         warnings.extend(with_spaces(tickers.iter().chain(listed())));
         let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
-        warnings.extend(check_dashboard(views.dashboard)?);
+        warnings.extend(check_dashboard(&views)?);
         let columns = files.columns();
         check_rotation(&out, rotate.is_some(), compress)?;
         let (server, key) = if demo {
             (None, ApiKey::demo())
         } else {
-            (Some(Endpoint::parse(&files.url).map_err(usage)?), find_key().map_err(usage)?)
+            let endpoint = Endpoint::parse(&files.url).map_err(usage)?;
+            check_market(simulated, &endpoint)?;
+            (Some(endpoint), find_key().map_err(usage)?)
         };
         warnings.extend(readable_by_others(&key));
         let log_file = files.log_file().to_owned();
@@ -129,12 +130,16 @@ fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
 fn with_spaces<'s>(mut symbols: impl Iterator<Item = &'s String>) -> Option<String> {
     let found = symbols.find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
     Some(format!(
-        "\"{found}\" is taken for one symbol; several are separated by commas, in a file by lines"
+        "\"{found}\" is read as one symbol; separate several by commas, in a file by lines"
     ))
 }
 
 /// Gives a warning when others can reach the page.
-fn check_dashboard(address: Option<SocketAddr>) -> Result<Option<String>, Error> {
+fn check_dashboard(views: &ViewArguments) -> Result<Option<String>, Error> {
+    let address = views.dashboard;
+    if address.is_none() && !views.dashboard_origin.is_empty() {
+        return Err(usage("--dashboard-origin is for the dashboard; add --dashboard"));
+    }
     if address.is_some() && !cfg!(feature = "dashboard") {
         return Err(usage(
             "--dashboard: this program was built without the dashboard; build it with the feature `dashboard`",
@@ -157,16 +162,32 @@ fn are_simulated(
     let first = all.next().is_some_and(|symbol| is_simulated(symbol));
     if all.any(|symbol| is_simulated(symbol) != first) {
         return Err(usage(format!(
-            "simulated symbols ({DEMO_PREFIX}…) and real ones never meet in one recording; start one for each, with an --out of its own"
+            "simulated symbols ({DEMO_PREFIX}…) and real ones cannot be in one recording; start one for each, with an --out of its own"
         )));
     }
     Ok(first)
+}
+
+/// Whether the server can have these symbols.
+pub(crate) fn check_market(simulated: bool, server: &Endpoint) -> Result<(), Error> {
+    if simulated && server.host.ends_with("finnhub.io") {
+        return Err(usage(format!(
+            "{server} has no symbols {DEMO_PREFIX}…: they come from --demo, or from finnhub-stream simulate with --url; leave {DEMO_PREFIX} out for the real ones"
+        )));
+    }
+    Ok(())
 }
 
 /// Where rows go. The list of symbols, the log, the recording and what stands beside it must be
 /// different files.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
     let (out, log_file) = (files.out(demo), files.log_file());
+    if let Some(plain) = out.to_str().and_then(|name| name.strip_suffix(".gz")) {
+        return Err(usage(format!(
+            "--out {}: rows are compressed when their file is closed; give --out {plain} --rotate daily --compress",
+            out.display()
+        )));
+    }
     if let Some(list) = &files.tickers_file
         && spellings(log_file).iter().any(|log| spellings(list).contains(log))
     {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
+use crate::text::in_words;
 
 /// How often the file is looked at. A change is to be applied within two seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(800);
@@ -23,7 +24,7 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 const LARGEST_FILE: u64 = 1 << 20;
 
 fn failed(action: &str, path: &Path, reason: impl Display) -> String {
-    format!("cannot {action} the tickers file {}: {reason}", path.display())
+    format!("cannot {action} the tickers file {}: {}", path.display(), in_words(&reason))
 }
 
 /// The symbols in the file, each once, in their order. `beside` are recorded as well.

@@ -35,6 +35,7 @@ use tokio::sync::oneshot;
 
 use crate::channel::SharedState;
 use crate::error::{Error, cannot_go_on};
+use crate::text::in_words;
 use crate::threads::{join_until, spawn};
 use events::LiveData;
 use guard::Guard;
@@ -68,7 +69,8 @@ impl Listener {
         };
         listen().map_err(|error| {
             cannot_go_on(format_args!(
-                "cannot serve the dashboard on {address}: {error}; choose another port, for example --dashboard=127.0.0.1:8788"
+                "cannot serve the dashboard on {address}: {}; choose another port, for example --dashboard=127.0.0.1:8788",
+                in_words(&error)
             ))
         })
     }
@@ -91,7 +93,10 @@ impl Listener {
         let (stop, stopped) = oneshot::channel();
         let thread = spawn("dashboard", move || {
             if let Err(fault) = self.serve_until(stopped, recording, change) {
-                error!("cannot start the dashboard: {fault}; the recording goes on without it");
+                error!(
+                    "cannot start the dashboard: {}; the recording goes on without it",
+                    in_words(&fault)
+                );
             }
         })?;
         Ok(Dashboard { stop: Some(stop), thread })

@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 
 use super::page::{FORMAT, RECORDER_CLIENT, TRADE_CHART};
 use crate::error::{Error, cannot_go_on};
+use crate::text::in_words;
 
 /// Stands in the sources for the version, which is the binary's.
 const VERSION_PLACE: &str = "0.0.0";
@@ -81,5 +82,9 @@ pub(crate) fn write(directory: &Path, force: bool) -> Result<String, Error> {
 }
 
 fn cannot_write(path: &Path, error: impl Display) -> Error {
-    cannot_go_on(format_args!("cannot write {}: {error}; give another folder", path.display()))
+    cannot_go_on(format_args!(
+        "cannot write {}: {}; give another folder",
+        path.display(),
+        in_words(&error)
+    ))
 }

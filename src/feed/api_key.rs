@@ -48,7 +48,7 @@ impl ApiKey {
         let fault = if secret.is_empty() {
             "is empty"
         } else if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            "contains a blank"
+            "contains a space"
         } else if is_placeholder(&secret) {
             "is still the placeholder"
         } else {
@@ -122,9 +122,9 @@ mod tests {
     fn unusable_keys_are_refused_without_showing_them() {
         for (secret, fault) in [
             ("", "is empty"),
-            ("abc def", "contains a blank"),
-            ("abc\t", "contains a blank"),
-            ("\u{7f}abc", "contains a blank"),
+            ("abc def", "contains a space"),
+            ("abc\t", "contains a space"),
+            ("\u{7f}abc", "contains a space"),
             ("your_finnhub_api_key", "is still the placeholder"),
             ("YOUR_API_KEY", "is still the placeholder"),
         ] {

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::watch::Event;
 use crate::feed::VARIABLES;
-use crate::text::printable;
+use crate::text::{in_words, printable};
 
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
 const TIME: Duration = Duration::from_secs(30);
@@ -72,7 +72,7 @@ impl Runner {
             shell().args(["command -v \"$0\"", word]).status().is_ok_and(|status| status.success())
         };
         if !known {
-            warn!("--on-event: there is no command {word}; nothing will be told");
+            warn!("--on-event: there is no command {word}; check its name and PATH");
         }
     }
 
@@ -81,7 +81,7 @@ impl Runner {
         if self.waiting.len() == WAITING_EVENTS
             && let Some(oldest) = self.waiting.pop_front()
         {
-            warn!("--on-event: too many events; {} is not told", oldest.kind);
+            warn!("--on-event: too many events wait; {} is left out", oldest.kind);
         }
         self.waiting.push_back(event);
     }
@@ -97,7 +97,7 @@ impl Runner {
                     format!("took longer than {} s, and was killed", self.time.as_secs())
                 }
                 Ok(Some(status)) => fault_of(status),
-                Err(error) => error.to_string(),
+                Err(error) => in_words(&error),
             };
             if !fault.is_empty() {
                 warn!("--on-event: the command for {kind} {fault}");
@@ -110,7 +110,7 @@ impl Runner {
                     let (kind, since) = (event.kind, Instant::now());
                     self.running = Some(Running { child, kind, since });
                 }
-                Err(error) => warn!("--on-event: cannot run sh: {error}"),
+                Err(error) => warn!("--on-event: cannot run sh: {}", in_words(&error)),
             }
         }
     }
@@ -169,7 +169,7 @@ fn kill(child: &mut Child) {
 fn fault_of(status: ExitStatus) -> String {
     match status.code() {
         Some(0) => String::new(),
-        Some(NOT_FOUND) => "failed: sh does not find a command in it".to_owned(),
+        Some(NOT_FOUND) => "failed: sh cannot find a command in it".to_owned(),
         Some(code) => format!("failed with exit code {code}"),
         None => format!("failed: {status}"),
     }

@@ -18,7 +18,7 @@ use super::error::OpenError;
 use super::lock_file::take_lock;
 use super::rotation::{closed_label, compressed_name};
 use crate::error::Error;
-use crate::text::counted;
+use crate::text::{counted, in_words};
 use crate::threads::spawn;
 
 /// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
@@ -29,7 +29,7 @@ use crate::threads::spawn;
 /// When the system has no thread to give.
 pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
     let left = left_uncompressed(out).unwrap_or_else(|error| {
-        warn!("cannot look for closed files beside {}: {error}", out.display());
+        warn!("cannot look for closed files beside {}: {}", out.display(), in_words(&error));
         Vec::new()
     });
     let (sender, closed) = mpsc::channel();
@@ -53,7 +53,13 @@ pub(super) fn compress_all(closed: impl Iterator<Item = PathBuf>) {
         }
         match compress(&path) {
             Ok(small) => info!("compressed {}", small.display()),
-            Err(error) => warn!("cannot compress {}: {error}; it stays as it is", path.display()),
+            Err(error) => {
+                warn!(
+                    "cannot compress {}: {}; it stays as it is",
+                    path.display(),
+                    in_words(&error)
+                );
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::text::in_words;
+
 /// Why a recording cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -24,7 +26,7 @@ pub enum OpenError {
     },
     /// It holds trades of the other kind of market.
     #[error(
-        "{} holds trades of {ticker}; simulated (DEMO:…) and real ones never meet in one file: give another --out", path.display()
+        "{} holds trades of {ticker}; simulated (DEMO:…) and real trades cannot be in one file: give another --out", path.display()
     )]
     OtherMarket {
         /// The file.
@@ -36,7 +38,7 @@ pub enum OpenError {
     #[error("{}", .0.to_string().replace("--out", "--coverage"))]
     Coverage(Box<Self>),
     /// The system refuses.
-    #[error("cannot {action} {}: {reason}; check the directory and its permissions, or give another path", path.display())]
+    #[error("cannot {action} {}: {}; check the directory and its permissions, or give another path", path.display(), in_words(reason))]
     Io {
         /// What was tried.
         action: &'static str,

@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Sender};
 use super::disk::DiskFile;
 use crate::channel::{Entry, EntrySender, SyncOutcome};
 use crate::error::Error;
+use crate::text::in_words;
 use crate::threads::spawn;
 
 /// Files to be forced to the disk.
@@ -20,7 +21,7 @@ impl SyncRequest {
     /// First the trades, then the rows of the ledger behind them.
     pub(super) fn perform(mut self) -> SyncOutcome {
         let result = self.csv.sync().and_then(|()| self.ledger.sync());
-        SyncOutcome { error: result.err().map(|error| error.to_string()), ..self.outcome }
+        SyncOutcome { error: result.err().map(|error| in_words(&error)), ..self.outcome }
     }
 }
 

@@ -11,6 +11,7 @@ use log::{Level, error, info};
 
 use super::disk::{Location, locate};
 use crate::clock::show_ms;
+use crate::text::in_words;
 
 /// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
@@ -87,8 +88,9 @@ impl LogFile {
     fn say_refused(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.refused, true) {
             error!(
-                "cannot write the log {}: {error}; its lines are shown here only, and the recording goes on",
-                self.path.display()
+                "cannot write the log {}: {}; its lines are shown here only, and the recording goes on",
+                self.path.display(),
+                in_words(error)
             );
         }
     }

@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::error::ShipError;
 use super::progress::Progress;
 use super::signals::Signals;
+use crate::text::in_words;
 
 /// What CMD still gets after a stop was asked for; with [`REAP_TIME`] below the promised 5 s.
 const TIME_AFTER_STOP: Duration = Duration::from_secs(3);
@@ -71,7 +72,7 @@ pub(super) fn look_for(program: &OsStr) -> Result<(), ShipError> {
 }
 
 fn cannot_start(program: &OsStr, reason: &dyn Display) -> ShipError {
-    ShipError::CannotStart { program: program.into(), reason: reason.to_string() }
+    ShipError::CannotStart { program: program.into(), reason: in_words(reason) }
 }
 
 /// Starts CMD with the batch on its standard input and waits for its end. `None` when it has
@@ -89,12 +90,12 @@ pub(super) fn deliver(
     let deadline = Instant::now() + timeout;
     let mut feed = match Feed::fill(batch) {
         Ok(feed) => feed,
-        Err(error) => return Ok(Some(format!("no pipe for CMD: {error}"))),
+        Err(error) => return Ok(Some(format!("no pipe for CMD: {}", in_words(&error)))),
     };
     let mut child = match start(command, batch, &feed.read_end) {
         Ok(child) => child,
         Err(error) if may_pass(&error) => {
-            return Ok(Some(format!("CMD cannot be started: {error}")));
+            return Ok(Some(format!("CMD cannot be started: {}", in_words(&error))));
         }
         Err(error) => return Err(cannot_start(&command[0], &error)),
     };
@@ -102,7 +103,7 @@ pub(super) fn deliver(
         match child.try_wait() {
             Ok(Some(status)) => return Ok(why_not(status, &feed)),
             Ok(None) => {}
-            Err(error) => return Ok(Some(format!("CMD is lost: {error}"))),
+            Err(error) => return Ok(Some(format!("CMD is lost: {}", in_words(&error)))),
         }
         let until = match signals.stopped_at() {
             _ if signals.insisted.get() => Instant::now(),

@@ -5,6 +5,8 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::text::in_words;
+
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ShipError {
     #[error("there is no recording {}; name the CSV that is being recorded (its --out)", .0.display())]
@@ -19,17 +21,17 @@ pub(super) enum ShipError {
     StillDamaged { position: PathBuf, aside: PathBuf },
     #[error("{} is only {length} bytes long, but {offset} were shipped of it; put the whole file back, or give another --name to ship it anew", .file.display())]
     Shorter { file: PathBuf, length: u64, offset: u64 },
-    #[error("{} does not hold any more what was shipped of it up to byte {offset}; put the file back, or give another --name to ship it anew", .file.display())]
+    #[error("{} has changed before byte {offset}, in rows that are shipped; put the file back, or give another --name to ship it anew", .file.display())]
     Changed { file: PathBuf, offset: u64 },
-    #[error("no file of {} is the one that {} stands in: it belongs to another recording, or the file was moved away before all of it was shipped; put it back, give --skip-missing to go on without it, or another --name", .out.display(), .position.display())]
+    #[error("the position {1} is in a file that is not among those of {0}: it belongs to another recording, or the file was moved away before all of it was shipped; put it back, give --skip-missing to go on without it, or another --name", .out.display(), .position.display())]
     Lost { out: PathBuf, position: PathBuf },
-    #[error("{} was removed before it was shipped, and nobody knows its rows; put it back, or give --skip-missing to go on without it", .0.display())]
+    #[error("{} was removed before it was shipped; put it back, or give --skip-missing to go on without it", .0.display())]
     Removed(PathBuf),
-    #[error("{} has no end of a row within {longest} bytes behind byte {offset}, probably by an odd quote; see verify", .file.display(), longest = super::rows::LONGEST_LINE)]
+    #[error("{} has no end of a row within {longest} bytes after byte {offset}, probably because of a stray quote; finnhub-stream verify finds it", .file.display(), longest = super::rows::LONGEST_LINE)]
     EndlessRow { file: PathBuf, offset: u64 },
     #[error("cannot run {}: {reason}; check the name, its permissions and PATH", .program.display())]
     CannotStart { program: PathBuf, reason: String },
-    #[error("cannot {action} {}: {reason}; check the file, its folder and their permissions", .path.display())]
+    #[error("cannot {action} {}: {}; check the file, its folder and their permissions", .path.display(), in_words(reason))]
     Io { action: &'static str, path: PathBuf, reason: io::Error },
 }
 

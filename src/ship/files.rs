@@ -93,7 +93,7 @@ impl<'o> Files<'o> {
         let file = position.file.as_ref().map_or_else(|| out.clone(), |label| label.path(out));
         if self.options.skip_missing {
             let offset = position.mark.offset;
-            warn!("{} is gone; what came behind its byte {offset} is left out", file.display());
+            warn!("{} was removed; its rows after byte {offset} are left out", file.display());
             position.batch = None;
             return Ok(None);
         }
@@ -181,7 +181,7 @@ impl<'o> Files<'o> {
             if !self.options.skip_missing {
                 return Err(ShipError::Removed(path));
             }
-            warn!("{} was removed before it was shipped; left out", path.display());
+            warn!("{} was removed before it was shipped; its rows are left out", path.display());
             position.waiting.remove(&label);
         }
     }

@@ -185,7 +185,10 @@ impl<'o> Follower<'o> {
         let rest = self.rows.length();
         if rest > 0 {
             let bytes = counted(rest as u64, "byte");
-            warn!("{bytes} behind the last row of {} are no row; left out", self.path().display());
+            warn!(
+                "{bytes} after the last row of {} are no row; they are left out",
+                self.path().display()
+            );
         }
         info!("going on with {}", next.path.display());
         self.source = Some(next);

@@ -69,7 +69,7 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     let mut shipping = Shipping { options, follower, signals, progress };
     shipping.follower.save()?;
     let (file, name) = (options.file.display(), &options.name);
-    info!("shipping {file} as {name}, {} accepted before", counted(before, "row"));
+    info!("shipping {file} as {name}; {} accepted before", counted(before, "row"));
     let ended = shipping.go_on().or_else(|error| error.is_stop().then_some(()).ok_or(error));
     // Both ways: what was accepted stays accepted.
     let ended = ended.and(shipping.follower.save());

@@ -48,7 +48,7 @@ pub struct ShipOptions {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Whose place in the recording it is; others have other names
+    /// Name of the position in the recording; each name ships by itself
     #[arg(long, value_name = "NAME", value_parser = checked_name)]
     pub name: String,
 

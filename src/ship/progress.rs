@@ -90,7 +90,7 @@ impl Progress {
         trouble.tries += 1;
         if trouble.why != why {
             why.clone_into(&mut trouble.why);
-            warn!("{what}: {why}; the same again until it works");
+            warn!("{what}: {why}; it is tried again until it works");
         }
         self.next_draw = Instant::now();
     }

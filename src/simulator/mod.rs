@@ -42,6 +42,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use crate::error::{Error, cannot_go_on};
+use crate::text::in_words;
 use hub::Hub;
 
 /// A running simulated server. Dropped, it ends.
@@ -71,7 +72,7 @@ impl Simulator {
         };
         let advice = "give another --listen, such as 127.0.0.1:0 for any free port";
         start().map_err(|error: io::Error| {
-            cannot_go_on(format_args!("cannot listen on {address}: {error}; {advice}"))
+            cannot_go_on(format_args!("cannot listen on {address}: {}; {advice}", in_words(&error)))
         })
     }
 

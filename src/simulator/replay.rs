@@ -9,7 +9,7 @@ use super::options::Replay;
 use crate::error::{Error, cannot_go_on};
 use crate::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;
-use crate::text::is_json_number;
+use crate::text::{in_words, is_json_number};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::fs::File;
@@ -44,7 +44,11 @@ impl Playback {
             )));
         }
         let failed = |why: &dyn Display| {
-            cannot_go_on(format_args!("cannot replay {}: {why}; check --replay", path.display()))
+            cannot_go_on(format_args!(
+                "cannot replay {}: {}; check --replay",
+                path.display(),
+                in_words(why)
+            ))
         };
         let file = File::open(&path).map_err(|error| failed(&error))?;
         let bytes = file.metadata().map_err(|error| failed(&error))?.len();
@@ -100,7 +104,11 @@ impl Playback {
                     self.ended = true;
                 }
                 Err(error) => {
-                    log::error!("replay of {} ends early: {error}", self.path.display());
+                    log::error!(
+                        "replay of {} ends early: {}",
+                        self.path.display(),
+                        in_words(&error)
+                    );
                     self.ended = true;
                 }
             }

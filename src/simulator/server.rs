@@ -2,6 +2,7 @@
 
 use super::client;
 use super::hub::{Hub, REST};
+use crate::text::in_words;
 use std::io;
 use std::net::TcpListener;
 use std::sync::atomic::Ordering;
@@ -24,7 +25,9 @@ pub(super) fn serve(hub: &Hub, listener: &TcpListener) -> io::Result<()> {
             clients.retain(|client: &thread::ScopedJoinHandle<'_, ()>| !client.is_finished());
             match listener.accept() {
                 Ok((_, address)) if clients.len() >= MOST_CLIENTS => {
-                    log::warn!("simulator: {address} turned away, {MOST_CLIENTS} are here");
+                    log::warn!(
+                        "simulator: {address} is refused: {MOST_CLIENTS} clients are connected, which is the most"
+                    );
                 }
                 Ok((stream, _)) => {
                     number += 1;
@@ -33,7 +36,9 @@ pub(super) fn serve(hub: &Hub, listener: &TcpListener) -> io::Result<()> {
                     let thread = thread::Builder::new().name("simulator-client".to_owned());
                     match thread.spawn_scoped(scope, serve) {
                         Ok(client) => clients.push(client),
-                        Err(error) => log::warn!("simulator: no thread for a client: {error}"),
+                        Err(error) => {
+                            log::warn!("simulator: no thread for a client: {}", in_words(&error));
+                        }
                     }
                 }
                 // No client, one that is gone again, or no free descriptor: each may pass.

@@ -15,6 +15,7 @@ use super::spans::Spans;
 use crate::recorder::{compressed_name, ledger_path};
 use crate::rows::RowReader;
 use crate::terminal::ProgressLine;
+use crate::text::in_words;
 
 /// The header of every ledger.
 pub(super) const LEDGER_HEADER: &str = "time_ms,state,tickers,reason";
@@ -73,7 +74,7 @@ pub(super) fn read_beside(
     for path in ledger_paths(recording) {
         let source = match Source::open(&path, progress) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            source => source.map_err(|error| format!("cannot read it: {error}")),
+            source => source.map_err(|error| unreadable(&error)),
         };
         let read = source.and_then(|source| read_ledger(source.text, last_received_ms, days));
         let ledger = path.display().to_string();
@@ -95,14 +96,18 @@ fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
     [ledger, compressed]
 }
 
+/// Why nothing of a file can be read.
+pub(super) fn unreadable(error: &io::Error) -> String {
+    format!("cannot read it: {}", in_words(error))
+}
+
 fn read_ledger(
     text: impl Read,
     last_received_ms: Option<i64>,
     days: &mut Days,
 ) -> Result<Coverage, String> {
-    let unreadable = |error: io::Error| format!("cannot read it: {error}");
     let mut rows = RowReader::new(text);
-    match rows.next_row().map_err(unreadable)? {
+    match rows.next_row().map_err(|error| unreadable(&error))? {
         None => return Err("it has no whole header line yet".to_owned()),
         Some(row) if row.text == LEDGER_HEADER.as_bytes() => {}
         Some(row) => {
@@ -111,7 +116,7 @@ fn read_ledger(
         }
     }
     let mut coverage = Coverage::default();
-    while let Some(row) = rows.next_row().map_err(unreadable)? {
+    while let Some(row) = rows.next_row().map_err(|error| unreadable(&error))? {
         let entry = row.fields.ok().filter(|fields| fields.count() == 4).and_then(|fields| {
             let state = match &*fields.get(1) {
                 b"live" => State::Live,

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use crate::error::Error;
 use crate::recorder::recording_of;
 use crate::terminal::ProgressLine;
-use crate::text::printable;
+use crate::text::{in_words, printable};
 use days::RecordingDays;
 use report::{Report, Total};
 
@@ -45,7 +45,8 @@ pub fn run(
     verify(files, json, out, trouble).or_else(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(false),
         _ => Err(Error::CannotGoOn(format!(
-            "cannot write the report: {error}; check where standard output goes"
+            "cannot write the report: {}; check where standard output goes",
+            in_words(&error)
         ))),
     })
 }

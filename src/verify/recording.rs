@@ -4,16 +4,17 @@
 //! write anything, nor stop at a malformed row.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::days::{Days, day_of};
-use super::ledger::{self, LEDGER_HEADER};
+use super::ledger::{self, LEDGER_HEADER, unreadable};
 use super::report::{FileReport, earlier};
 use super::row_rules::{Values, check_row, shown};
 use super::source::Source;
 use crate::recorder::columns::Column;
 use crate::rows::{Row, RowReader};
 use crate::terminal::ProgressLine;
+use crate::text::in_words;
 
 /// Verifies the recording at `path` with the ledger beside it, as far as they can be read. Its days
 /// are added to `days`, what is read counts in `progress`.
@@ -36,11 +37,16 @@ fn read_recording(
     days: &mut Days,
     progress: &ProgressLine,
 ) -> Result<(), String> {
-    let mut source = Source::open(path, progress)
-        .map_err(|error| format!("cannot open it: {error}; check the name and the permissions"))?;
+    let mut source = Source::open(path, progress).map_err(|error| {
+        let advice = similar(path).map_or_else(
+            || "check the name and the permissions".to_owned(),
+            |meant| format!("did you mean {}?", meant.display()),
+        );
+        format!("cannot open it: {}; {advice}", in_words(&error))
+    })?;
     report.being_recorded = source.is_being_recorded();
     let mut rows = RowReader::new(&mut source.text);
-    let first = rows.next_row().map_err(|error| format!("cannot read it: {error}"))?;
+    let first = rows.next_row().map_err(|error| unreadable(&error))?;
     let header =
         first.ok_or("no whole header line in it; a recording begins with its column names")?;
     let columns = columns_of(&header)?;
@@ -51,7 +57,10 @@ fn read_recording(
         let line = rows.line();
         let row = rows.next_row().map_err(|error| {
             tally.end_of_day(days);
-            format!("cannot read on at line {line}: {error}; what comes before was readable")
+            format!(
+                "cannot read on at line {line}: {}; what comes before was readable",
+                in_words(&error)
+            )
         })?;
         let Some(row) = row else { break };
         match check_row(&row, &columns, &header) {
@@ -73,6 +82,16 @@ fn read_recording(
         report.malformed(line, reason);
     }
     Ok(())
+}
+
+/// A recording that is there, when `path` is one without its ending, or with the ending that it had
+/// before or after compression.
+fn similar(path: &Path) -> Option<PathBuf> {
+    let name = path.as_os_str().to_string_lossy();
+    let stem = name.trim_end_matches(".gz").trim_end_matches(".csv");
+    let mut endings = [".csv", ".csv.gz"].into_iter().map(|ending| format!("{stem}{ending}"));
+    let missing = !path.exists();
+    endings.find(|name| missing && Path::new(name).is_file()).map(PathBuf::from)
 }
 
 /// The columns that a header names.

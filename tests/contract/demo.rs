@@ -26,8 +26,9 @@ fn the_demo_alone_has_symbols_and_a_file_of_its_own() {
     let recorder = stop(recorder);
     let told = recorder.stderr();
     let first = told.lines().next().expect("a line");
-    let words = ["recording 3 symbols of a simulated market to demo.csv", "next: add --dashboard"];
+    let words = ["recording 3 simulated symbols to demo.csv", "; add --dashboard to see it"];
     assert!(words.iter().all(|word| first.contains(word)), "{first}");
+    assert!(first.chars().count() <= 160, "more than two lines of a terminal: {first}");
     assert!(!recorder.path("op1.csv").exists(), "{}", recorder.seen());
     let ledger = recorder.text_of("demo.coverage.csv");
     assert!(ledger.contains(",live,DEMO:AAPL;DEMO:MSFT;DEMO:BINANCE:BTCUSDT,"), "{ledger}");
@@ -72,7 +73,7 @@ fn simulated_and_real_rows_never_meet_in_one_file() {
     }
     let (code, mixed) = Run::new().tickers("AAPL,DEMO:MSFT").run_to_its_end();
     assert_eq!(code, 2, "{}", mixed.seen());
-    assert!(mixed.only_error_line().contains("never meet"), "{}", mixed.seen());
+    assert!(mixed.only_error_line().contains("cannot be in one recording"), "{}", mixed.seen());
 }
 
 #[test]

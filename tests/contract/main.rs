@@ -18,6 +18,18 @@
 //! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
+//! Longer runs of the same tests; the number behind each line is what it is without the variable:
+//!
+//! ```sh
+//! FINNHUB_TEST_KILLS=2000 cargo test --test contract kill::every          # 50 by default
+//! FINNHUB_TEST_POWER_CUTS=100000 cargo test --lib power_cut               # 2,400; prints a seed, FINNHUB_TEST_SEED plays it again
+//! FINNHUB_TEST_CUTS=100 cargo test --test contract cut_files::whatever    # 5
+//! FINNHUB_TEST_EPISODES=1000 cargo test --test contract fault_script      # 30; prints a seed, FINNHUB_TEST_SEED plays it again
+//! FINNHUB_TEST_SOAK_SECONDS=86400 cargo test --test contract soak -- --ignored   # 60
+//! FINNHUB_TEST_KILLS=500 cargo test --test contract every_row_is_in -- --ignored   # 50; ship into PostgreSQL
+//! FINNHUB_TEST_SHIP_SECONDS=3600 cargo test --test contract recorder_and_ship -- --ignored   # 75; the same, with a recorder, rotation and compression
+//! ```
+//!
 //! Unix only: the tests send signals, set permissions and reset connections.
 #![cfg(all(test, unix))]
 

@@ -161,7 +161,7 @@ fn a_command_that_does_not_exist_is_told_at_the_start_and_at_each_failure() {
         connection.send_text(&trade_message(&[TRADE]));
         recorder.wait_for_row_count(1);
         assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
-        let failed = "--on-event: the command for stopped failed: sh does not find a command in it";
+        let failed = "--on-event: the command for stopped failed: sh cannot find a command in it";
         assert_eq!(recorder.stderr().matches(failed).count(), 1, "{}", recorder.seen());
         assert_eq!(recorder.stderr().matches("--on-event").count(), 2, "{}", recorder.seen());
     }

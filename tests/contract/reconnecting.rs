@@ -180,3 +180,27 @@ fn an_error_message_of_the_server_ends_nothing_and_is_shown() {
     recorder.wait_until_it_says("too many symbols");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
+
+/// It sends one for each symbol above its limit.
+#[test]
+fn too_many_symbols_are_told_once_and_again_after_a_change_of_the_list() {
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).file("list.txt", "AAPL\nMSFT\nIBM\n");
+    let mut recorder = run.arg("-f").arg("list.txt").columns(FORETOLD_COLUMNS).spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(3);
+    let told = |now: &Recorder| now.log().matches("too many symbols").count();
+    for (times, price) in [(1, 1), (2, 2)] {
+        for _ in 0..2 {
+            connection.send_text(r#"{"msg":"Subscribing to too many symbols","type":"error"}"#);
+        }
+        connection.send_text(&trade(price));
+        recorder.wait_for_row_count(price);
+        recorder.wait_until("it is told", |now| told(now) >= times);
+        if times == 1 {
+            std::fs::write(recorder.path("list.txt"), "AAPL\nMSFT\nIBM\nTSLA\n").expect("the list");
+            connection.wait_for_subscriptions(4);
+        }
+    }
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_eq!(told(&recorder), 2, "{}", recorder.seen());
+}

@@ -114,6 +114,28 @@ fn a_ledger_of_its_own_is_for_rows_on_standard_output() {
 }
 
 #[test]
+fn what_cannot_be_meant_is_refused_with_the_right_form() {
+    let words = |line: &str| line.split(' ').fold(Run::new(), Run::arg);
+    for (line, expected) in [
+        ("-tickers AAPL", "there is no option -tickers; long options have two dashes: --tickers"),
+        ("stop", "there is no \"stop\", only verify, check, ship, simulate, generate; "),
+        (
+            "-t A -o x.csv.gz",
+            "--out x.csv.gz: rows are compressed when their file is closed; give --out x.csv --rotate daily --compress",
+        ),
+        ("check -o x.gz", "give --out x --rotate daily --compress"),
+        (
+            "-t A --dashboard-origin http://a",
+            "--dashboard-origin is for the dashboard; add --dashboard",
+        ),
+        ("-t DEMO:AAPL", "ws.finnhub.io has no symbols DEMO:…: they come from --demo, or"),
+        ("check -t DEMO:AAPL", "ws.finnhub.io has no symbols DEMO:…"),
+    ] {
+        assert_refused(words(line), 2, &[expected]);
+    }
+}
+
+#[test]
 fn symbols_without_a_capital_letter_get_a_hint() {
     let server = Server::plain();
     let run = Run::new().file("list.txt", "ibm\nBRK.B\n").arg("-f").arg("list.txt");
@@ -131,7 +153,7 @@ fn symbols_on_one_line_of_the_file_get_a_hint() {
     let run = Run::new().file("list.txt", "IC MARKETS:1\nAAPL MSFT\n").url(&server.url());
     let mut recorder = run.arg("-f").arg("list.txt").spawn();
     let connection = server.connect_and_wait_for_subscriptions(2);
-    recorder.wait_until_it_says("\"AAPL MSFT\" is taken for one symbol; several are separated by");
+    recorder.wait_until_it_says("\"AAPL MSFT\" is read as one symbol; separate several by");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
 

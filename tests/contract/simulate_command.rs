@@ -156,7 +156,7 @@ fn its_symbols_have_a_mark_and_never_come_into_a_real_recording() {
     let url = url(&mut simulator);
     let run = Run::new().file("op1.csv", REAL).url(&url).columns("ticker,price");
     let mut real = run.tickers("AAPL").spawn();
-    real.wait_until_it_says("a simulated trade, and this recording is of real ones");
+    real.wait_until_it_says("a simulated trade in a recording of real ones");
     real.signal(Signal::SIGTERM);
     assert_eq!(real.wait_exit(), 0, "{}", real.seen());
     assert_eq!(real.csv(), REAL);

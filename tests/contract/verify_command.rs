@@ -60,6 +60,24 @@ fn a_file_that_cannot_be_read_is_one_line_on_standard_error_and_the_rest_is_read
 }
 
 #[test]
+fn a_missing_file_gets_the_name_that_was_probably_meant() {
+    for (there, given) in [
+        ("demo.csv", "demo"),
+        ("op1-2026-11-23.csv.gz", "op1-2026-11-23.csv"),
+        ("op1.csv", "op1.csv.gz"),
+        ("my.data.csv", "my.data"),
+    ] {
+        let run = Run::without_key().file(there, WHOLE).arg("verify").arg(given);
+        let (code, recorder) = run.run_to_its_end();
+        assert_eq!(code, 1, "{}", recorder.seen());
+        let expected = format!(
+            "error: {given}: cannot open it: No such file or directory; did you mean {there}?"
+        );
+        assert_eq!(recorder.only_error_line(), expected);
+    }
+}
+
+#[test]
 fn without_a_file_it_says_how_to_use_it() {
     let (code, recorder) = Run::without_key().arg("verify").run_to_its_end();
     assert_eq!(code, 2, "{}", recorder.seen());

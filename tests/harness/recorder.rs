@@ -86,17 +86,17 @@ impl Recorder {
 
     /// The log `websocket_data.log`.
     pub(crate) fn log(&self) -> String {
-        self.text_of("websocket_data.log")
+        for_people(self.text_of("websocket_data.log"))
     }
 
     /// The coverage ledger `op1.coverage.csv`.
     pub(crate) fn ledger(&self) -> String {
-        self.text_of("op1.coverage.csv")
+        for_people(self.text_of("op1.coverage.csv"))
     }
 
     /// What has come on standard error.
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.text()
+        for_people(self.stderr.text())
     }
 
     /// What has come on standard output.
@@ -352,6 +352,12 @@ impl Collected {
 
 /// How much of a text a failure shows.
 const SHOWN_BYTES: usize = 6_000;
+
+/// What people read has no numbers of the system in it.
+fn for_people(text: String) -> String {
+    assert!(!text.contains("(os error "), "{text}");
+    text
+}
 
 fn last_part(text: &str) -> &str {
     let mut start = text.len().saturating_sub(SHOWN_BYTES);

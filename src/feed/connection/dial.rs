@@ -22,7 +22,7 @@ use super::{
     Connection, Endpoint, MAX_MESSAGE_BYTES, MAX_UNSENT_BYTES, READ_BUFFER_BYTES, io_reason,
 };
 use crate::feed::api_key::ApiKey;
-use crate::text::printable;
+use crate::text::{in_words, printable};
 
 /// For TCP, TLS and upgrade together; a healthy server takes one second.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ fn advice(status: u16) -> &'static str {
             ": that is a web page and no feed of trades; check --url, and whether a proxy or a login page answers in its place"
         }
         300..=399 => {
-            ": the server sends us to another address, and the key goes to none but --url; check that"
+            ": the server redirects to another address, but the key is sent to --url only; check --url"
         }
         _ => "",
     }
@@ -138,7 +138,7 @@ pub(crate) fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError>
 
 /// "failed to lookup address information: Name or service not known", without the first half.
 fn resolver_reason(error: &io::Error) -> String {
-    let text = error.to_string();
+    let text = in_words(error);
     text.rsplit(": ").next().unwrap_or(&text).to_owned()
 }
 
@@ -178,10 +178,10 @@ fn start_tls(endpoint: &Endpoint, socket: Socket) -> Result<MaybeTlsStream<Socke
 
 /// The error and its causes on one line. TLS comes before the URL is sent, so the key is not in it.
 fn tls_reason(error: &native_tls::Error) -> String {
-    let mut reason = error.to_string();
+    let mut reason = in_words(error);
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let text = inner.to_string();
+        let text = in_words(inner);
         if !reason.contains(&text) {
             reason = format!("{reason}: {text}");
         }

@@ -25,7 +25,7 @@ impl Endpoint {
     /// which of these, and what to do, in a line.
     pub fn parse(url: &str) -> Result<Self, String> {
         if url.contains("token=") || url.contains('@') {
-            return Err("the URL must not hold a key or password, because arguments show in ps; put the key into FINNHUB_API_KEY or .env".to_owned());
+            return Err("the URL must not hold a key or password, because everybody can see arguments with ps; put the key into FINNHUB_API_KEY or .env".to_owned());
         }
         let no_url = || {
             format!(

@@ -25,7 +25,7 @@ use socket::{Socket, TICK, nothing_yet};
 
 use crate::feed::api_key::ApiKey;
 use crate::feed::commands::Commands;
-use crate::text::printable;
+use crate::text::{in_words, printable};
 
 /// What may wait for a server that does not read: the longest watch list, asked for once, has less.
 const MAX_UNSENT_BYTES: usize = 4 << 20;
@@ -196,6 +196,6 @@ fn io_reason(error: &io::Error) -> String {
         io::ErrorKind::ConnectionReset => "reset by the server".to_owned(),
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => NO_CLOSE_FRAME.to_owned(),
-        _ => error.to_string(),
+        _ => in_words(error),
     }
 }

@@ -47,6 +47,7 @@ impl Session {
             last_frame: now,
             last_frame_ms: now_ms(),
             unreported: None,
+            told_too_many: false,
         };
         let end = self
             .serve(&mut connected)
@@ -132,6 +133,7 @@ impl Session {
         symbols: Vec<String>,
     ) -> Result<(), ConnectionLost> {
         let Changes { gone, new } = self.watch_list.replace(symbols);
+        connected.told_too_many &= new.is_empty();
         if gone.is_empty() && new.is_empty() {
             return Ok(());
         }

@@ -92,10 +92,13 @@ impl Session {
     }
 
     fn server_error(&mut self, connected: &mut Connected, message: &str) {
-        if self.log_limit.allows(now_ms(), "the server's errors") {
+        let too_many = message::is_too_many_symbols(message);
+        // One for each symbol above the server's limit; it does not say which.
+        let is_told = too_many && std::mem::replace(&mut connected.told_too_many, true);
+        if !is_told && self.log_limit.allows(now_ms(), "the server's errors") {
             let shown = self.shown(message);
-            let advice = message::is_too_many_symbols(message).then(|| {
-                format!("; the others are recorded (the free plan has {FREE_PLAN_SYMBOLS} symbols)")
+            let advice = too_many.then(|| {
+                format!("; it sends no trades of some (the free plan has {FREE_PLAN_SYMBOLS})")
             });
             warn!("the server says: {shown}{}", advice.unwrap_or_default());
         }

@@ -59,6 +59,9 @@ struct Connected {
     /// The same by the clock on the wall, UNIX milliseconds.
     last_frame_ms: i64,
     unreported: Option<Unreported>,
+    /// Whether the server has said that it delivers no more symbols, and this was logged, since the last
+    /// change of the list.
+    told_too_many: bool,
 }
 
 /// What the ledger does not know yet of the watch list.

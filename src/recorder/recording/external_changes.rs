@@ -15,6 +15,7 @@ use crate::recorder::disk::{Location, locate};
 use crate::recorder::ledger;
 use crate::recorder::lock_file::{LockFile, lock_path};
 use crate::recorder::open::{make_whole, open_rows};
+use crate::text::in_words;
 
 impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
@@ -71,14 +72,17 @@ fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
         let next = make_whole(path, disk, header, known, Some(file.own_rows()?), now_ms)?;
         file.continue_in(next, false);
         let what = if longer < 0 { "emptied or cut" } else { "written to" };
-        warn!("{} was {what} by somebody, and goes on behind that", path.display());
+        warn!("{} was {what} by somebody; new rows go after what it holds now", path.display());
     } else {
         if location == Location::Moved {
             // What it holds is not ours to lose, wherever it is now.
             file.sync()?;
         }
         let next = open_rows(path, header, 0, now_ms).map_err(|error| {
-            let text = format!("it is not where it was, and cannot be begun anew: {error}");
+            let text = format!(
+                "it was moved or removed, and a new one cannot be made: {}",
+                in_words(&error)
+            );
             io::Error::new(io::ErrorKind::NotFound, text)
         })?;
         file.continue_in(next, location == Location::Removed);

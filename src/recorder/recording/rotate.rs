@@ -14,6 +14,7 @@ use crate::recorder::disk::{self, next_path, sync_directory};
 use crate::recorder::ledger::{self, Ledger, LedgerRow, ledger_path};
 use crate::recorder::open::open_rows;
 use crate::recorder::rotation::{Rotate, closed_without_ledger, free_name};
+use crate::text::in_words;
 
 /// The reason in the ledger of a closed file: what came next is in another one.
 const ROTATED: &str = "rotated";
@@ -71,7 +72,11 @@ impl Recording {
         });
         result
             .inspect_err(|error| {
-                warn!("cannot rotate {}: {error}; it goes on as it is for now", self.out.display());
+                warn!(
+                    "cannot rotate {}: {}; rows go on into it, and the rotation is tried again later",
+                    self.out.display(),
+                    in_words(&error)
+                );
                 self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
                 self.ledger.repeat(&state);
             })

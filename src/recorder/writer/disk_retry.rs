@@ -10,6 +10,7 @@ use log::{error, info, warn};
 
 use super::Writer;
 use crate::recorder::output::Output;
+use crate::text::in_words;
 
 /// How often writing is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
@@ -51,8 +52,9 @@ impl Writer {
                     (self.on_reader_gone)();
                 } else if !self.shared.stopping.load(Ordering::Relaxed) {
                     error!(
-                        "{cause}: cannot write {} ({error}); trades wait in memory, and writing goes on by itself",
-                        self.options.out
+                        "{cause}: cannot write {} ({}); trades wait in memory, and writing goes on by itself",
+                        self.options.out,
+                        in_words(&error)
                     );
                 }
                 self.last_cause.clone_from(&cause);
@@ -70,14 +72,15 @@ impl Writer {
         let Err(error) = result else { return Ok(()) };
         let (cause, ledger) = (cause_of(&error), self.options.out.ledger());
         if cause.starts_with(FULL) && matches!(self.output, Output::Files(_)) {
-            return Err(io::Error::new(error.kind(), format!("{ledger}: {error}")));
+            return Err(io::Error::new(error.kind(), format!("{ledger}: {}", in_words(&error))));
         }
         if let Some(recording) = self.output.recording() {
             recording.ledger.is_unavailable = true;
         }
         if self.ledger_failure.is_none() {
             error!(
-                "{cause}: cannot write {ledger} ({error}); its rows wait in memory, and writing goes on by itself"
+                "{cause}: cannot write {ledger} ({}); its rows wait in memory, and writing goes on by itself",
+                in_words(&error)
             );
             let failure = "could not be written before the end";
             self.ledger_failure = Some(format!("{cause}: the last rows of {ledger} {failure}"));
@@ -106,6 +109,6 @@ fn cause_of(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "file is gone".to_owned(),
         io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
         io::ErrorKind::WouldBlock => READER_SLOW.to_owned(),
-        _ => format!("write error: {error}"),
+        _ => format!("write error: {}", in_words(error)),
     }
 }

@@ -12,6 +12,7 @@ use crate::channel::{Entry, EntryReceiver};
 use crate::clock::now_ms;
 use crate::recorder::disk;
 use crate::recorder::log_file::log_line;
+use crate::text::in_words;
 
 impl Writer {
     /// Tries once more to write everything. What then still waits is dropped, and reported.
@@ -44,7 +45,10 @@ impl Writer {
         let failure = failure.or_else(|| self.ledger_failure.take());
         let failure = failure.or_else(|| {
             let error = last_sync.err()?;
-            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
+            Some(format!(
+                "the last rows may not be on the disk: fsync failed: {}",
+                in_words(&error)
+            ))
         });
         self.write_heartbeat();
         self.publish();

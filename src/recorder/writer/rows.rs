@@ -17,8 +17,8 @@ use crate::text::printable;
 const SHOWN_CHARACTERS: usize = 300;
 
 /// Why a trade of the wrong market is not recorded.
-const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
-const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
+const REAL_TRADE: &str = "a real trade in a recording of simulated ones";
+const SIMULATED_TRADE: &str = "a simulated trade in a recording of real ones; give this name to --tickers, or start `simulate` with --plain-symbols";
 
 /// Rows in memory, and what is counted when they are written.
 #[derive(Debug, Default)]
