@@ -224,6 +224,22 @@ fn a_file_that_cannot_be_written_is_refused_before_connecting() {
 }
 
 #[test]
+fn a_line_end_in_the_name_of_a_file_makes_no_second_line() {
+    let run = Run::new().url("ws://127.0.0.1:9").tickers("AAPL").arg("--out");
+    let (code, recorder) = run.arg("two\nlines/op1.csv").run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    assert!(recorder.only_error_line().contains("two\\nlines/op1.csv"), "{}", recorder.seen());
+
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("AAPL").arg("--out").arg("two\nlines.csv");
+    let mut recorder = run.spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(recorder.log().contains("two\\nlines.csv"), "{}", recorder.seen());
+    assert!(recorder.path("two\nlines.csv").exists());
+}
+
+#[test]
 fn a_file_that_is_no_recording_of_ours_or_has_other_columns_is_refused() {
     let run = || Run::new().tickers("AAPL").url("ws://127.0.0.1:9");
     let columns = "ticker,price,volume";
