@@ -1,6 +1,9 @@
 //! What ends the program, and with which exit code.
 //!
-//! Any thread. A message here is one line: what failed, with which value, what to do next.
+//! Any thread. A message here is one line, whatever the name of a file in it: what failed, with which
+//! value, what to do next.
+
+use crate::text::printable;
 
 use crate::text::in_words;
 
@@ -17,10 +20,10 @@ pub const EXIT_INTERRUPTED: u8 = 130;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The command line or the settings are wrong; nothing was started.
-    #[error("{0}")]
+    #[error("{}", printable(.0, usize::MAX))]
     Usage(String),
     /// Settings were fine, the world was not.
-    #[error("{0}")]
+    #[error("{}", printable(.0, usize::MAX))]
     CannotGoOn(String),
 }
 

@@ -14,6 +14,7 @@ use crate::channel::{Entry, EntrySender, Line};
 use crate::clock::{local, now_ms};
 use crate::feed::ApiKey;
 use crate::recorder::log_line;
+use crate::text::printable;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";
@@ -106,7 +107,8 @@ impl Log for RecordingLogger {
         if !self.enabled(record.metadata()) || !self.filter.matches(record) {
             return;
         }
-        let text = self.key.redact(&record.args().to_string());
+        // The name of a file may have a line end in it.
+        let text = printable(&self.key.redact(&record.args().to_string()), usize::MAX);
         let level: Level = record.level();
         self.to_log_file(log_line(now_ms(), level, &text));
         if level <= self.terminal_level {

@@ -197,6 +197,13 @@ pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destinati
         )));
     }
     let to_file = out.as_os_str() != "-";
+    if out.extension().is_some_and(|ending| ending == "gz") {
+        // Every reader, ours too, takes such a file for a compressed one that was closed.
+        return Err(usage(format!(
+            "--out {}: rows are written as plain text; leave the .gz out, and add --rotate daily --compress for closed files that are compressed",
+            out.display()
+        )));
+    }
     if let Some(path) = &files.coverage {
         check_coverage(path, to_file.then_some(&out))?;
     }

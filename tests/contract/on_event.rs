@@ -91,6 +91,21 @@ fn a_full_disk_and_its_end_are_told() {
     assert_eq!(events(&recorder), expected);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stop_while_the_disk_is_full_is_no_end_of_that() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new().file_size_limit(1_003), TELL, &server);
+    for _ in 0..100 {
+        connection.send_text(&trade_message(&[TRADE]));
+    }
+    wait_until_told(&mut recorder, "disk-full|");
+    assert_eq!(recorder.stop(connection), 1, "{}", recorder.seen());
+    let events = events(&recorder);
+    assert_eq!(events[0], "disk-full: disk full (file size limit)");
+    assert!(events.len() == 2 && events[1].starts_with("stopped: disk full"), "{events:?}");
+}
+
 #[test]
 fn a_command_that_hangs_delays_neither_the_recording_nor_a_stop() {
     let server = Server::plain();

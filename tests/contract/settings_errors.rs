@@ -113,6 +113,15 @@ fn a_ledger_of_its_own_is_for_rows_on_standard_output() {
     assert_refused(run, 2, &beside);
 }
 
+/// `verify` would look for another ledger than the recorder's, and readers for gzip.
+#[test]
+fn the_name_of_a_compressed_file_is_refused_for_one_that_is_not() {
+    let run = Run::new().url("ws://127.0.0.1:9").tickers("AAPL").arg("--out").arg("op1.csv.gz");
+    assert_refused(run, 2, &["--out op1.csv.gz", "leave the .gz out", "--rotate daily --compress"]);
+    let check = Run::new().arg("check").arg("--out").arg("op1.csv.gz");
+    assert_refused(check, 2, &["leave the .gz out"]);
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused_with_the_right_form() {
     let words = |line: &str| line.split(' ').fold(Run::new(), Run::arg);
@@ -243,6 +252,22 @@ fn a_file_that_cannot_be_written_is_refused_before_connecting() {
         assert_refused(run().arg(option).arg(path), 1, &[path]);
     }
     assert!(!server.has_a_caller(Duration::ZERO), "it must not connect");
+}
+
+#[test]
+fn a_line_end_in_the_name_of_a_file_makes_no_second_line() {
+    let run = Run::new().url("ws://127.0.0.1:9").tickers("AAPL").arg("--out");
+    let (code, recorder) = run.arg("two\nlines/op1.csv").run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    assert!(recorder.only_error_line().contains("two\\nlines/op1.csv"), "{}", recorder.seen());
+
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("AAPL").arg("--out").arg("two\nlines.csv");
+    let mut recorder = run.spawn();
+    let connection = server.connect_and_wait_for_subscriptions(1);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(recorder.log().contains("two\\nlines.csv"), "{}", recorder.seen());
+    assert!(recorder.path("two\nlines.csv").exists());
 }
 
 #[test]

@@ -27,7 +27,8 @@ impl Writer {
             self.on_write_result(result);
             self.record_deferred();
         }
-        let failure = self.disk_retry.take().and_then(|disk_retry| {
+        let trouble = self.disk_retry.take();
+        let failure = trouble.as_ref().and_then(|disk_retry| {
             let failure = self.drop_pending(&disk_retry.cause);
             // A reader that has had enough, as in `| head`, is no failure.
             (disk_retry.cause != READER_GONE).then_some(failure)
@@ -51,6 +52,8 @@ impl Writer {
             ))
         });
         self.write_heartbeat();
+        // Who looks at the end is not to be told that the disk is well again.
+        self.disk_retry = trouble;
         self.publish();
         while let Ok(entry) = inbox.try_recv() {
             if let Entry::Log(line) = entry {
