@@ -33,23 +33,27 @@
 //!
 //! # The folders
 //!
-//! A folder imports only from those below it; `tests/house.rs` checks that there is no circle.
+//! A folder imports only from those with a smaller number; `tests/house.rs` checks it.
 //!
 //! | | folder | what it is |
 //! |---|---|---|
-//! | 8 | `main.rs` | one error line, exit code |
-//! | 7 | [`cli`] | the command line, its help and its errors; calls what is asked for |
-//! | 6 | `app` | one recording from start to end: threads, channels, signals |
-//! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
-//! | 5 | `config` | what was asked for, resolved once and valid; the tickers file |
+//! | 9 | `main.rs` | one error line, exit code |
+//! | 8 | [`cli`] | the command line, its help and its errors; calls what is asked for |
+//! | 7 | `app` | one recording from start to end: threads, channels, signals |
+//! | 7 | [`check`] | tries everything that a recording needs |
+//! | 7 | [`ship`] | brings a recording to a command, batch by batch |
+//! | 6 | `config` | what was asked for, resolved once and valid; the tickers file |
+//! | 6 | [`verify`] | reads recordings and says what is in them |
+//! | 6 | [`simulator`] | a server like Finnhub's, with a simulated market |
+//! | 5 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
+//! | 5 | `logging` | log records as lines |
 //! | 4 | [`recorder`] | the writer thread and the output files |
-//! | 4 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
-//! | 4 | `logging` | log records as lines |
-//! | 3 | [`feed`] | Finnhub's side: one connection, and the policy around it |
-//! | 2 | [`channel`] | what travels to the writer and to the terminal |
-//! | 1 | [`status`] | what is known of the market and the feed, for people |
+//! | 4 | [`feed`] | Finnhub's side: one connection, and the policy around it |
+//! | 3 | [`channel`] | what is sent to the writer and to the terminal |
+//! | 2 | [`status`] | what is known of the market and of the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, `text`, `threads`, `stop_signals` | what all others use; `rows` finds where a row of a recording ends |
+//! | 1 | `threads`, `stop_signals` | threads with names; Ctrl-C |
+//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!

@@ -17,7 +17,7 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::error;
 
@@ -35,14 +35,43 @@ use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::market::Market;
-use disk_retry::DiskRetry;
 pub use handle::{Summary, WriterError, WriterHandle};
-use rows::RowBuffer;
-use timers::Timers;
 
 /// So many bytes of rows are written at once, even when more is waiting: large enough that the system
 /// call costs nothing, small enough to stay in the processor's cache.
 const BATCH_BYTES: usize = 128 << 10;
+
+/// How often the sums go to the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Rows in memory, and what is counted when they are written.
+#[derive(Debug, Default)]
+struct RowBuffer {
+    rows: Vec<u8>,
+    trades: u64,
+    waiting_bytes: usize,
+    received_ms: i64,
+}
+
+/// The state while the disk cannot be written.
+#[derive(Debug)]
+struct DiskRetry {
+    cause: String,
+    since: Instant,
+    retry_at: Instant,
+}
+
+/// When each timer is due.
+#[derive(Debug)]
+pub(super) struct Timers {
+    pub(super) heartbeat: Instant,
+    /// The next snapshot, unless there is nothing new to be shown.
+    snapshot: Option<Instant>,
+    /// When the last one was published.
+    published: Instant,
+    summary: Instant,
+    pub(super) sync: Option<Instant>,
+}
 
 /// The open files, and everything that waits to be written to them.
 pub struct Writer {
@@ -94,7 +123,7 @@ impl Writer {
         redact: impl Fn(&str) -> String + Send + 'static,
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
-        let now_ms = now_ms();
+        let (now, now_ms) = (Instant::now(), now_ms());
         let new = try_start(&options)?;
         let output = match &options.out {
             Destination::File(path) => {
@@ -142,7 +171,13 @@ impl Writer {
             ledger_failure: None,
             found: (0, now_ms),
             lost: 0,
-            timers: Timers::begin(Instant::now()),
+            timers: Timers {
+                heartbeat: now,
+                snapshot: None,
+                published: now,
+                summary: now + SUMMARY_EVERY,
+                sync: None,
+            },
             options,
         })
     }
@@ -169,7 +204,7 @@ impl Writer {
     /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> bool {
         let finished = entry.is_some_and(|entry| {
-            self.timers.plan_snapshot();
+            self.plan_snapshot();
             self.take_entries(entry, inbox)
         });
         self.flush();

@@ -20,15 +20,6 @@ const SHOWN_CHARACTERS: usize = 300;
 const REAL_TRADE: &str = "a real trade, and this recording is of simulated ones";
 const SIMULATED_TRADE: &str = "a simulated trade, and this recording is of real ones; ask for it by its name, or start `simulate` with --plain-symbols";
 
-/// Rows in memory, and what is counted when they are written.
-#[derive(Debug, Default)]
-pub(super) struct RowBuffer {
-    pub(super) rows: Vec<u8>,
-    pub(super) trades: u64,
-    pub(super) waiting_bytes: usize,
-    pub(super) received_ms: i64,
-}
-
 impl Writer {
     /// Turns a batch of messages into rows.
     pub(super) fn push_batch(&mut self, batch: &TradeBatch) {
