@@ -53,7 +53,7 @@
 //! | 2 | [`status`] | what is known of the market and of the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | `threads`, `stop_signals` | threads with names; Ctrl-C |
-//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
+//! | 0 | [`clock`], [`error`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour lives
 //!
@@ -91,6 +91,7 @@ pub mod feed;
 mod log_limit;
 mod logging;
 mod on_event;
+mod paths;
 pub mod protocol;
 pub mod recorder;
 mod rows;

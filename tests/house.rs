@@ -167,10 +167,10 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn only_the_recorder_writes_files_and_the_tickers_file_and_ship_their_own() {
+fn only_the_recorder_and_ship_write_files_and_others_replace_them_as_a_whole() {
     only_in(
         // And `generate react`, which records nothing.
-        &["recorder", "config/tickers_file.rs", "ship", "dashboard/react_package.rs"],
+        &["recorder", "paths.rs", "ship", "dashboard/react_package.rs"],
         &["OpenOptions", "File::create", "fs::write", "fs::rename"],
     );
 }

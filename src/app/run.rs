@@ -116,7 +116,7 @@ fn run(
     #[cfg(feature = "dashboard")]
     drop(dashboard);
     screen.sum_up(summary.as_ref().ok());
-    let result = ended.and_then(|()| whole(summary.map_err(cannot_go_on)?));
+    let result = ended.and_then(|()| whole(summary?));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
     if let Some(on_event) = on_event {

@@ -6,12 +6,13 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
+use crate::paths::replace_file;
 
 /// How often the file is looked at. A change is to be applied within two seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(800);
@@ -93,7 +94,7 @@ pub(crate) fn change(
         }
     }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
-    replace(path, &changed).map_err(|error| failed("write", path, error))
+    replace_file(path, &changed).map_err(|error| failed("write", path, error))
 }
 
 fn with_line(text: &str, symbol: &str) -> String {
@@ -106,29 +107,6 @@ fn with_line(text: &str, symbol: &str) -> String {
 
 fn without_lines(text: &str, symbol: &str) -> String {
     text.split_inclusive('\n').filter(|line| symbol_of(line) != Some(symbol)).collect()
-}
-
-/// Puts a whole new file in the place of the old one: a reader sees one or the other.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays a link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let result = write_new(&new, text, &path).and_then(|()| fs::rename(&new, &path));
-    if result.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    result
-}
-
-fn write_new(new: &Path, text: &str, old: &Path) -> io::Result<()> {
-    let mut file = File::create(new)?;
-    if let Ok(metadata) = fs::metadata(old) {
-        file.set_permissions(metadata.permissions())?;
-    }
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// Finds out when the file has changed.

@@ -18,7 +18,10 @@ use super::row::push_text;
 use crate::rows::RowReader;
 
 /// The ledger's first line.
-pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
+pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// The reason with which the ledger of a closed file ends: the next file goes on from there.
+pub(crate) const ROTATED: &str = "rotated";
 
 /// `op1.coverage.csv` for `op1.csv`.
 pub fn ledger_path(out: &Path) -> PathBuf {

@@ -23,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::disk::{DiskFile, with_suffix};
+use super::disk::DiskFile;
 use super::error::{OpenError, failed};
+use crate::paths::with_suffix;
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

@@ -16,6 +16,7 @@ use super::options::ShipOptions;
 use super::position::{Label, Position};
 use super::signals::Signals;
 use super::source::{FileId, Source, id_at};
+use crate::paths::{folder_of, without_gz};
 use crate::recorder::{closed_label, compressed_name};
 
 /// The files that are there.
@@ -203,10 +204,7 @@ fn closed_files(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
 fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
     let names = names_beside(out).map_err(ShipError::read(out))?;
     let labels = names.iter().filter_map(|name| {
-        let name = Path::new(name);
-        let compressed = name.extension().is_some_and(|ending| ending == "gz");
-        let plain = if compressed { name.file_stem() } else { name.file_name() };
-        Label::parse(closed_label(out, plain?)?)
+        Label::parse(closed_label(out, without_gz(Path::new(name)).as_os_str())?)
     });
     Ok(labels.collect())
 }
@@ -216,9 +214,7 @@ fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
 /// # Errors
 /// When the folder cannot be read.
 pub(super) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let entries = fs::read_dir(folder.unwrap_or(Path::new(".")))?;
-    entries.map(|entry| Ok(entry?.file_name())).collect()
+    fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 #[cfg(test)]

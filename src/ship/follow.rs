@@ -13,12 +13,14 @@ use super::command::Batch;
 use super::error::ShipError;
 use super::files::Files;
 use super::options::{From, ShipOptions};
-use super::position::{Fingerprint, MARK_BYTES, Mark, Position, replace};
+use super::position::{Fingerprint, MARK_BYTES, Mark, Position};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
 use super::source::{PIECE, Reach, Source, columns};
 use crate::clock::now_ms;
+use crate::paths::replace_file;
 use crate::recorder::columns::Column;
+use crate::recorder::sync_directory;
 use crate::text::counted;
 
 /// How often the files are looked at while there is nothing to ship.
@@ -95,7 +97,8 @@ impl<'o> Follower<'o> {
         let text = self.position.text();
         if text != self.saved {
             let path = self.options.position_path();
-            replace(&path, &text).map_err(ShipError::io("write", &path))?;
+            let replaced = replace_file(&path, &text).and_then(|()| sync_directory(&path));
+            replaced.map_err(ShipError::io("write", &path))?;
             self.saved = text;
         }
         Ok(())

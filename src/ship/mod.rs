@@ -25,8 +25,8 @@ use std::time::Instant;
 use log::info;
 
 use crate::clock::now_ms;
-use crate::error::Error;
-use crate::feed::{Backoff, Next, Outcome};
+use crate::error::{Error, cannot_go_on};
+use crate::feed::{Backoff, Outcome};
 use crate::logging;
 use crate::terminal::ERASE;
 use crate::text::counted;
@@ -45,7 +45,7 @@ use signals::Signals;
 /// When it cannot begin or go on; what was accepted until then is written down.
 pub fn run(options: &ShipOptions) -> Result<u8, Error> {
     logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
-    ship(options).map_err(|error| Error::CannotGoOn(error.to_string()))
+    ship(options).map_err(cannot_go_on)
 }
 
 fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
@@ -194,8 +194,7 @@ impl Shipping<'_> {
             return false;
         }
         self.progress.failed(what, why);
-        let next = backoff.next(Outcome::Unreachable, fastrand::f64());
-        let (Next::Wait(pause) | Next::WaitKeyShared(pause)) = next;
+        let (pause, _) = backoff.next(Outcome::Unreachable, fastrand::f64());
         let deadline = Instant::now() + pause;
         while !self.signals.stopping() && Instant::now() < deadline {
             self.signals.wait(deadline.min(self.progress.draw()), None);

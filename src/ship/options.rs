@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::values;
+use crate::paths::with_suffix;
 
 /// Stands in the name of a position that was moved aside, before the time.
 pub(super) const DAMAGED: &str = ".damaged-";
@@ -122,8 +123,6 @@ impl ShipOptions {
 
     /// A file beside the recording with this ending.
     pub(super) fn beside(&self, ending: &str) -> PathBuf {
-        let mut path = self.file.clone().into_os_string();
-        path.push(format!(".ship-{}{ending}", self.name));
-        PathBuf::from(path)
+        with_suffix(&self.file, &format!(".ship-{}{ending}", self.name))
     }
 }

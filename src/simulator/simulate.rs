@@ -3,7 +3,7 @@
 //! Main thread, until a signal asks for the end.
 
 use super::{Simulator, SimulatorOptions};
-use crate::error::Error;
+use crate::error::{Error, cannot_go_on};
 use crate::terminal::ERASE;
 use crate::{logging, stop_signals};
 use log::{info, warn};
@@ -31,5 +31,5 @@ pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Err
         }
         simulator.join()
     });
-    served.map_err(|error| Error::CannotGoOn(error.to_string()))
+    served.map_err(cannot_go_on)
 }

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::snapshot::{Counts, Snapshot, TickerSnapshot};
 use crate::protocol::trade::Trade;
+use crate::text::parse_integer;
 
 /// Symbols that nobody asked for and that are followed all the same. A server can send any number
 /// of them; further ones are recorded and counted like the rest, but not remembered.
@@ -59,10 +60,9 @@ impl Market {
             ticker.first_price.push_str(&trade.price);
         }
         #[allow(clippy::cast_precision_loss)]
-        let volume = whole_number(&trade.volume).map(|whole| whole as f64);
+        let volume = parse_integer(trade.volume.as_bytes()).map(|whole| whole as f64);
         ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
-        ticker.last_trade_ms =
-            whole_number(&trade.timestamp_ms).or_else(|| trade.timestamp_ms.parse().ok());
+        ticker.last_trade_ms = parse_integer(trade.timestamp_ms.as_bytes());
         ticker.last_received_ms = Some(received_ms);
     }
 
@@ -154,18 +154,6 @@ impl Market {
         // More decimals say nothing, and double the JSON of the page.
         (trades / seconds * 10.0).round() / 10.0
     }
-}
-
-/// The value of digits that surely fit, which is what nearly all are: the general parsers look for
-/// a sign, a fraction and an overflow, for each trade twice.
-fn whole_number(digits: &str) -> Option<i64> {
-    const SURELY_FIT: usize = 18;
-    if digits.is_empty() || digits.len() > SURELY_FIT {
-        return None;
-    }
-    digits.bytes().try_fold(0, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })
 }
 
 #[cfg(test)]

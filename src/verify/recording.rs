@@ -7,10 +7,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::days::{Days, day_of};
-use super::ledger::{self, LEDGER_HEADER};
+use super::ledger;
 use super::report::{FileReport, earlier};
 use super::row_rules::{Values, check_row, shown};
 use super::source::Source;
+use crate::recorder::LEDGER_HEADER;
 use crate::recorder::columns::Column;
 use crate::rows::{Row, RowReader};
 use crate::terminal::ProgressLine;
@@ -77,7 +78,7 @@ fn read_recording(
 
 /// The columns that a header names.
 fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
-    if row.text == LEDGER_HEADER.as_bytes() {
+    if row.text == LEDGER_HEADER.trim_end().as_bytes() {
         return Err("it is a coverage ledger; name the recording that it stands beside".to_owned());
     }
     let wrong = |why: String| format!("its header is {}: {why}", shown(row.text));

@@ -20,7 +20,7 @@ use crate::channel::EntrySender;
 use crate::clock::now_ms;
 use crate::error::{Error, cannot_go_on};
 use crate::feed::api_key::ApiKey;
-use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
+use crate::feed::backoff::{Backoff, BackoffConfig, Outcome};
 use crate::feed::backpressure::TradeSender;
 use crate::feed::commands::{Command, Commands};
 use crate::feed::connection::{Connection, DialError, Endpoint, dial};
@@ -175,15 +175,12 @@ impl Session {
 
     /// Waits as the back-off says, serving commands meanwhile; breaks on a stop.
     fn wait_for_next_try(&mut self, outcome: Outcome) -> ControlFlow<()> {
-        let delay = match self.backoff.next(outcome, fastrand::f64()) {
-            Next::Wait(delay) => delay,
-            Next::WaitKeyShared(delay) => {
-                warn!(
-                    "the server accepts and closes at once, again and again: another process is probably using this API key (Finnhub allows one connection per key); stop that one"
-                );
-                delay
-            }
-        };
+        let (delay, key_is_shared) = self.backoff.next(outcome, fastrand::f64());
+        if key_is_shared {
+            warn!(
+                "the server accepts and closes at once, again and again: another process is probably using this API key (Finnhub allows one connection per key); stop that one"
+            );
+        }
         if self.is_asked_to_stop() {
             return ControlFlow::Break(());
         }

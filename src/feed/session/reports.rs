@@ -62,5 +62,6 @@ impl Session {
 }
 
 pub(super) fn live(watch_list: &WatchList, at_ms: i64) -> Entry {
-    Entry::Live { at_ms, tickers: watch_list.live(), refused: watch_list.refused() }
+    let (tickers, refused) = watch_list.live_and_refused();
+    Entry::Live { at_ms, tickers, refused }
 }

@@ -11,12 +11,9 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, next_path, sync_directory};
-use crate::recorder::ledger::{self, Ledger, LedgerRow, ledger_path};
+use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, ledger_path};
 use crate::recorder::open::open_rows;
 use crate::recorder::rotation::{Rotate, closed_without_ledger, free_name};
-
-/// The reason in the ledger of a closed file: what came next is in another one.
-const ROTATED: &str = "rotated";
 
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;

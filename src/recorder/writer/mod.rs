@@ -35,7 +35,7 @@ use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::market::Market;
-pub use handle::{Summary, WriterError, WriterHandle};
+pub use handle::{Summary, WriterHandle};
 
 /// So many bytes of rows are written at once, even when more is waiting: large enough that the system
 /// call costs nothing, small enough to stay in the processor's cache.
