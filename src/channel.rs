@@ -142,7 +142,7 @@ pub struct SharedState {
     pub disk_trouble: AtomicBool,
     /// The server has refused the key, and has not accepted it since.
     pub key_refused: AtomicBool,
-    /// The writer has ended: it was told to, or has panicked.
+    /// The writer has ended: because it was asked to, or by a panic.
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,

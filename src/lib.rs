@@ -19,7 +19,7 @@
 //! | thread | what it does | files |
 //! |---|---|---|
 //! | main | the session with the server | before it connects: reads `.env` and the tickers file; looks for what would refuse the start; opens, locks and repairs CSV, ledger, lock and log |
-//! | writer | rows, ledger and log | writes these four; opens the next ones at a rotation, or when somebody has moved them; removes what a refused start has made |
+//! | writer | rows, ledger and log | writes these four; opens the next ones at a rotation, or when somebody has moved them; removes the files that a refused start has made |
 //! | fsync | forces rows to the disk | gets handles of CSV and ledger, opens none |
 //! | compressor | with `--compress` | reads closed files, writes their `.gz`, removes them |
 //! | terminal | log lines and the live line | |
@@ -55,7 +55,7 @@
 //! | 1 | `threads`, `stop_signals` | threads with names; Ctrl-C |
 //! | 0 | [`clock`], [`error`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
-//! # Where a behaviour lives
+//! # Where a behaviour is
 //!
 //! | what | where |
 //! |---|---|
@@ -65,18 +65,18 @@
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
-//! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (whose rows are whose), `recorder/open` (mended) |
-//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
+//! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
-//! | that nothing wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
+//! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |
-//! | that the key is nowhere | `feed/api_key`, `logging` |
+//! | that the key is never logged | `feed/api_key`, `logging` |
 
 mod app;
 pub mod channel;

@@ -1,6 +1,6 @@
 //! Log records made into lines, on their way to the writer thread and to the terminal.
 //!
-//! Called on any thread that logs. Never waits: lines that find no room are counted and left out.
+//! Called on any thread that logs. Never waits: lines for which there is no room are counted and left out.
 //! Only our own records get through: libraries log URLs, and ours holds the key.
 
 use std::io::{self, Write};
@@ -33,7 +33,7 @@ struct RecordingLogger {
 }
 
 /// Makes the logger of a recording that of the process: lines go to the log file and, up to
-/// `terminal_level`, to the terminal. Should one hold the `key`, because the server said it back,
+/// `terminal_level`, to the terminal. Should one hold the `key`, because the server has repeated it,
 /// the key is taken out. Another logger is there only in tests.
 pub(crate) fn to_log_and_terminal(
     level: LevelFilter,

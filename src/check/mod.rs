@@ -1,7 +1,7 @@
-//! `check`: tries everything that a recording needs, and says how to mend what fails.
+//! `check`: tries everything that a recording needs, and says what to do about what fails.
 //!
 //! Main thread. Records nothing, changes no file and leaves none behind. The files are looked at
-//! first although they are told of last: while another process records, connecting with the same
+//! first although they are reported last: while another process records, connecting with the same
 //! key would interrupt it.
 
 mod network;

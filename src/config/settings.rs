@@ -73,7 +73,7 @@ impl Settings {
     }
 }
 
-/// What a demo records unless told otherwise: two shares, and something that trades in many digits.
+/// What a demo records without `--tickers`: two shares, and something that trades in many digits.
 const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
 
 /// Symbols that are named in a warning.
@@ -163,7 +163,7 @@ fn are_simulated(
     Ok(first)
 }
 
-/// Where rows go. The list of symbols, the log, the recording and what stands beside it must be
+/// Where rows go. The list of symbols, the log, the recording and what belongs to it must be
 /// different files.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
     let (out, log_file) = (files.out(demo), files.log_file());

@@ -231,11 +231,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_gives_no_list_is_told_once_and_so_is_its_end() {
+    fn a_file_that_gives_no_list_is_reported_once_and_so_is_its_end() {
         let Watched { _directory, path, mut watcher } = watched("A\n");
-        let mut told = || [watcher.look(), watcher.look(), watcher.look()];
+        let mut looks = || [watcher.look(), watcher.look(), watcher.look()];
         let mut check = |reason: &str| {
-            let [first, second, third] = told();
+            let [first, second, third] = looks();
             let error = second.and_then(Result::err).expect(reason);
             assert!(error.contains(reason), "{error}");
             assert_eq!((first, third), (None, None));
@@ -245,6 +245,6 @@ mod tests {
         fs::write(&path, "# soon\n").unwrap();
         check("names no symbol");
         fs::write(&path, "A\n").unwrap();
-        assert_eq!(told(), [None, Some(Ok(vec!["A".to_owned()])), None]);
+        assert_eq!(looks(), [None, Some(Ok(vec!["A".to_owned()])), None]);
     }
 }

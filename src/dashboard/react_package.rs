@@ -14,7 +14,7 @@ use flate2::write::GzEncoder;
 use super::page::{FORMAT, RECORDER_CLIENT, TRADE_CHART};
 use crate::error::{Error, cannot_go_on};
 
-/// Stands in the sources for the version, which is the binary's.
+/// In the place of the version in the sources; the version is the binary's.
 const VERSION_PLACE: &str = "0.0.0";
 
 /// The files of the package: their names and texts.

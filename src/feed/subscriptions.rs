@@ -1,6 +1,6 @@
 //! Which symbols are wanted, sent and refused, and what must be asked of the server for it.
 //!
-//! Main thread; no I/O and no clock. Subscriptions die with their connection, so everything that
+//! Main thread; no I/O and no clock. Subscriptions end with their connection, so everything that
 //! is wanted is asked for again each time, refused symbols too.
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use crate::text::{grouped, is_hidden, printable};
 pub(crate) const FREE_PLAN_SYMBOLS: usize = 50;
 
 /// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
-/// plan was seen to take. A file given by mistake or a page gone wild must not fill the memory.
+/// plan was seen to take. A file given by mistake or a fault of the page must not fill the memory.
 pub(super) const MOST_SYMBOLS: usize = 5_000;
 
 /// A symbol is never longer; what is, is a file given in the wrong place.
@@ -22,7 +22,7 @@ const LONGEST_SYMBOL: usize = 100;
 /// the command line, the ledger, the tickers file, and an address of the page.
 const RESERVED: [char; 4] = [',', ';', '#', '%'];
 
-/// Whether a symbol can be asked for at all; the server knows whether it exists.
+/// Whether a symbol can be asked for at all; the server decides whether it exists.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -102,13 +102,13 @@ impl WatchList {
         self.wanted.iter().cloned().partition(|symbol| !self.refused.contains(symbol))
     }
 
-    /// A new connection is open: everything that is wanted is to be asked for, with a clean slate.
+    /// A new connection is open: everything that is wanted is to be asked for, and none is refused yet.
     pub(super) fn connected(&mut self) -> &[String] {
         self.refused.clear();
         &self.wanted
     }
 
-    /// The server refuses `symbol`. `true` when that is news.
+    /// The server refuses `symbol`. `true` when that is new.
     pub(super) fn refuse(&mut self, symbol: &str) -> bool {
         self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
     }

@@ -1,4 +1,4 @@
-//! Whether a connection still lives.
+//! Whether a connection still works.
 //!
 //! Main thread; no I/O and no clock: instants come in as arguments. No trades is never a fault:
 //! Finnhub's own `{"type":"ping"}` comes about once a minute in closed markets too, and a client
@@ -156,8 +156,8 @@ mod tests {
             if !matches!(event, Asleep) {
                 for between in checked + 1..*second {
                     let verdict = watchdog.check(at(between), None);
-                    let lives = matches!(verdict, Verdict::Fine | Verdict::Ping);
-                    assert!(lives, "{verdict:?} at {between} s");
+                    let goes_on = matches!(verdict, Verdict::Fine | Verdict::Ping);
+                    assert!(goes_on, "{verdict:?} at {between} s");
                 }
             }
             checked = *second;

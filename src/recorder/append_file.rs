@@ -4,7 +4,7 @@
 //! Writer thread. Used for the recording and for its ledger.
 //!
 //! The rows since the last check stay in memory, a megabyte or so. When another program has cut the
-//! file meanwhile, they tell which part of it is ours; when it has removed the file, they are
+//! file meanwhile, they show which part of it is ours; when it has removed the file, they are
 //! written again.
 
 use std::io::{self, Write};
@@ -116,7 +116,7 @@ impl AppendFile {
         self.recent.len() >= RECENT_BYTES
     }
 
-    /// Ends a check: the file is whole and stands under its name. Rows of a removed one are written
+    /// Ends a check: the file is whole and has its name. Rows of a removed one are written
     /// to it.
     ///
     /// # Errors

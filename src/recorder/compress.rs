@@ -1,7 +1,7 @@
 //! Closed files made small, off the writer's way.
 //!
-//! A thread of its own. The compressed file appears whole or not at all, and only then does the
-//! plain one go: a kill at any instant leaves at least one of them.
+//! A thread of its own. The compressed file appears whole or not at all, and only then is the
+//! plain one removed: after a kill at any instant at least one of them is there.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};

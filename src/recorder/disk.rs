@@ -131,7 +131,7 @@ pub(super) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     let taken = || io::Error::new(ErrorKind::AlreadyExists, format!("{} exists", to.display()));
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST) => return Err(taken()),
-        // An old system, or a file system that knows no such rename, such as NFS: looking first
+        // An old system, or a file system without such a rename, such as NFS: looking first
         // is all that can be done there.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             if to.symlink_metadata().is_ok() {
@@ -224,7 +224,7 @@ mod tests {
     };
 
     #[test]
-    fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
+    fn a_trace_holds_every_change_in_its_order_and_finds_a_file_by_any_name() {
         let directory = tempfile::tempdir().unwrap();
         let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
         let [a, b] = ["a", "b"].map(str::to_owned);

@@ -12,7 +12,7 @@ use log::{Level, error, info};
 use super::disk::{Location, locate};
 use crate::clock::show_ms;
 
-/// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
+/// Lines that may wait for a full disk: thousands, enough to see how it came to that.
 const WAITING_BYTES: usize = 1 << 20;
 
 /// A line of the log file: when, by this machine's clock, how grave, and what.
@@ -60,7 +60,7 @@ impl LogFile {
         }
     }
 
-    /// Hands the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
+    /// Writes the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
     /// it takes none, and when it does again.
     pub(super) fn flush(&mut self) {
         while !self.waiting.is_empty() {
@@ -123,7 +123,7 @@ mod tests {
     use super::{LogFile, WAITING_BYTES};
 
     #[test]
-    fn lines_beyond_the_bound_are_counted_and_told() {
+    fn lines_beyond_the_bound_are_counted_and_reported() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("log");
         let mut log = LogFile::open(&path).unwrap();

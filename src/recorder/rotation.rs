@@ -86,7 +86,7 @@ pub(crate) fn closed_path(out: &Path, label: &str) -> PathBuf {
     out.with_file_name(name)
 }
 
-/// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
+/// What distinguishes the closed file `name` of `out`, not compressed, from the others: its period, and its
 /// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
 pub fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
     let (stem, ending) = split_name(out);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_files_are_known_by_their_names() {
+    fn closed_files_are_found_by_their_names() {
         let out = Path::new("/data/op1.csv");
         for name in [
             "op1-2026-11-23.csv",

@@ -49,7 +49,7 @@ pub(super) struct Batch<'b> {
     pub(super) bytes: &'b [u8],
 }
 
-/// Looks for CMD before the first batch, so that a wrong name is told at once.
+/// Looks for CMD before the first batch, so that a wrong name is an error at once.
 ///
 /// # Errors
 /// When there is no such program, or it is none.
@@ -105,7 +105,7 @@ pub(super) fn deliver(
             Err(error) => return Ok(Some(format!("CMD is lost: {error}"))),
         }
         let until = match signals.stopped_at() {
-            _ if signals.insisted.get() => Instant::now(),
+            _ if signals.leaves_at_once.get() => Instant::now(),
             Some(asked) => deadline.min(asked + TIME_AFTER_STOP),
             None => deadline,
         };
@@ -178,7 +178,7 @@ impl<'b> Feed<'b> {
     fn fill(batch: &Batch<'b>) -> io::Result<Self> {
         let (read_end, write_end) = io::pipe()?;
         // A write as short as a row goes into a pipe as a whole: should we be killed before it, what
-        // CMD has lacks a row and not the end of one, and FINNHUB_STREAM_ROWS tells.
+        // CMD has lacks a row and not the end of one, which FINNHUB_STREAM_ROWS shows.
         let before = &batch.bytes[..batch.bytes.len().saturating_sub(1)];
         let last_row = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
         let (rows, last) = batch.bytes.split_at(last_row);

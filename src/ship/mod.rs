@@ -4,7 +4,7 @@
 //! the files written are the position and its lock. In reading order: `options` is what is asked
 //! for, `follow` finds the next rows (`files`: in which file; `source`: one file, and how far it may
 //! be read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
-//! `progress` tells.
+//! `progress` reports.
 
 mod command;
 mod error;
@@ -184,11 +184,11 @@ impl Shipping<'_> {
                 return false;
             }
         }
-        self.progress.end_of_trouble();
+        self.progress.works_again();
         true
     }
 
-    /// Tells of a failure and waits before the next try; `false` when somebody wants the end.
+    /// Reports a failure and waits before the next try; `false` when a stop was asked for.
     fn try_again(&mut self, what: &str, why: &str, backoff: &mut Backoff) -> bool {
         if self.signals.stopping() {
             return false;

@@ -11,7 +11,7 @@ use clap::Args;
 use crate::config::values;
 use crate::paths::with_suffix;
 
-/// Stands in the name of a position that was moved aside, before the time.
+/// Part of the name of a position that was moved aside; the time follows.
 pub(super) const DAMAGED: &str = ".damaged-";
 
 /// More rows or bytes in a batch would not be one.
@@ -88,7 +88,7 @@ pub struct ShipOptions {
 
 fn checked_name(given: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    // Names of files that stand beside the position.
+    // Names of files that are beside the position.
     let taken = [".lock", ".new"].iter().any(|ending| given.ends_with(ending));
     let fits = (1..=LONGEST_NAME).contains(&given.len()) && given.chars().all(allowed);
     if fits && !taken && !given.contains(DAMAGED) {

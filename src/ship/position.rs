@@ -1,8 +1,8 @@
 //! How far a recording has been shipped, kept in `op1.csv.ship-NAME`.
 //!
 //! Main thread. The file is replaced as a whole and forced to the disk, so a crash leaves the old
-//! one or the new one; a checksum tells anything else, and then nothing is guessed. It knows closed
-//! files by what stands between `op1-` and `.csv`, and the current one by what is in it.
+//! one or the new one; anything else has another checksum, and then nothing is guessed. Closed files
+//! are found by what is between `op1-` and `.csv` in their names, the current one by its content.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::text::fnv1a;
 /// The first line. The number changes when an older program must not read it.
 const FORMAT: &str = "finnhub-stream ship 1\n";
 
-/// Stands for what there is none of.
+/// In the place of what there is none of.
 const NONE: &str = "-";
 
 /// A mark looks at so many bytes at the beginning of the file, and before the place.
@@ -64,7 +64,7 @@ pub(super) struct Mark {
     pub(super) tail: Fingerprint,
 }
 
-/// What tells a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
+/// What distinguishes a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
 /// Older ones are less.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Label {

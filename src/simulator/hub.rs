@@ -1,4 +1,4 @@
-//! What the threads of a simulated server share: its options, the trades, and the wish to stop.
+//! What the threads of a simulated server share: its options, the trades, and the sign to stop.
 //!
 //! Any of them calls it.
 

@@ -108,7 +108,7 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Who wants to know how it ended has joined it before.
+        // Its result matters only to a caller that has joined it before.
         let _ = self.join();
     }
 }

@@ -40,7 +40,7 @@ impl LogLines {
         Self { colours, ..Self::default() }
     }
 
-    /// Appends the line to `out`, unless it is a warning that stands there already.
+    /// Appends the line to `out`, unless it is a warning that is there already.
     pub(super) fn push(&mut self, out: &mut String, now_ms: i64, level: Level, text: &str) {
         if level > Level::Warn {
             // What is said between the tries of an outage is no end of it.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_stands_in_the_first_line_of_a_day() {
+    fn the_date_is_in_the_first_line_of_a_day() {
         let (mut log, mut out) = (LogLines::default(), String::new());
         for at_ms in [0, 1, 2 * DAY_MS, 2 * DAY_MS + 1] {
             log.push(&mut out, at_ms, Level::Info, "x");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_told_again_after_another_one_and_after_a_while() {
+    fn a_warning_is_shown_again_after_another_one_and_after_a_while() {
         let lines = [(0, Level::Warn, "a"), (1, Level::Warn, "b"), (2, Level::Warn, "a")];
         assert_eq!(shown(&lines), ["WARN  a", "WARN  b", "WARN  a"]);
         let lines = [(0, Level::Warn, "a"), (SAME_WITHIN_MS, Level::Warn, "a")];

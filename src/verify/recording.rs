@@ -1,4 +1,4 @@
-//! Reads one recording from end to end and counts what `verify` tells of it.
+//! Reads one recording from end to end and counts what `verify` reports.
 //!
 //! Runs on the main thread. One pass, in memory that does not grow with the file; it must not
 //! write anything, nor stop at a malformed row.
@@ -84,7 +84,7 @@ fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
     let wrong = |why: String| format!("its header is {}: {why}", shown(row.text));
     let fields = row.fields.map_err(|broken| wrong(broken.to_string()))?;
     let mut columns = Vec::with_capacity(Column::ALL.len());
-    // A column that stands there twice ends this before it runs out of remembered fields.
+    // A column that is there twice ends this before it runs out of remembered fields.
     for index in 0..fields.count() {
         let name = fields.get(index);
         let column: Column = String::from_utf8_lossy(&name).parse().map_err(wrong)?;

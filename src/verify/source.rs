@@ -27,7 +27,7 @@ pub(super) struct Source<'p> {
 
 impl<'p> Source<'p> {
     /// Opens the file at `path`; what is read of it counts in `progress`. Whether it is compressed
-    /// is told by its first bytes, not by its name: a renamed file reads as well.
+    /// is seen from its first bytes, not from its name: a renamed file reads as well.
     ///
     /// # Errors
     /// What the operating system answers.

@@ -124,7 +124,7 @@ impl Text {
         }
     }
 
-    /// Rows whose cells stand below each other, to the right where `right` says so.
+    /// Rows whose cells are below each other, to the right where `right` says so.
     fn table<const N: usize>(&mut self, indent: &str, rows: &[[String; N]], right: [bool; N]) {
         let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
         let widths: [usize; N] = std::array::from_fn(width);
@@ -170,7 +170,7 @@ impl Text {
         }
         self.span("ledger time", coverage.from_ms, coverage.to_ms);
         self.spans(&coverage.spans);
-        // One that ends `down` has a gap whose length nobody knows yet, unless the next file goes on.
+        // One that ends `down` has a gap whose length is not known yet, unless the next file goes on.
         if let Some(end) = coverage.end.as_ref().filter(|end| end.state == State::Down) {
             let since = show_ms(end.since_ms);
             if end.is_rotation() {

@@ -1,6 +1,6 @@
 //! One WebSocket connection: dial, read, ping, close. No JSON, no policy.
 //!
-//! Main thread. The library's errors never leave this room as they are: some of them print the
+//! Main thread. The library's errors never leave this folder as they are: some of them print the
 //! URL, and the URL holds the key.
 
 mod dial;
@@ -86,7 +86,7 @@ impl Connection {
             Wait::Tick => {
                 self.socket().read_until(Instant::now() + TICK);
                 if self.unsent_since().is_some() {
-                    // Should it fail, reading tells why.
+                    // Should it fail, reading gives the reason.
                     let _ = self.websocket.flush();
                 }
             }
@@ -127,7 +127,7 @@ impl Connection {
     /// next reads.
     ///
     /// # Errors
-    /// When too much is waiting already. A connection that has ended is told by reading it.
+    /// When too much is waiting already. That a connection has ended is found out by reading it.
     pub(crate) fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
         match self.websocket.send(Message::text(text)) {
             Err(Error::WriteBufferFull(_)) => {

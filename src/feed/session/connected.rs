@@ -22,9 +22,9 @@ use crate::text::{counted, grouped, printable};
 /// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// A server that has paused is waited for until it says something, somebody else has a command, or the
-/// watchdog has something to do; but no longer than this. The watchdog takes a longer turn for a sleep,
-/// and who the writer's end is of interest to learns of it in this time.
+/// A server that has paused is waited for until it sends something, a command comes, or the watchdog
+/// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, and the
+/// end of the writer must be noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// New symbols that are named in one line of the log.

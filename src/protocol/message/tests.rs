@@ -1,4 +1,4 @@
-//! Tables for the wire room, and the proof that the short way and the long way agree.
+//! Tables for messages, and the proof that the fast path and serde agree.
 
 use proptest::prelude::*;
 
@@ -116,7 +116,7 @@ fn a_text_that_is_no_trade_message_gives_nothing() {
 }
 
 #[test]
-fn messages_are_told_apart() {
+fn messages_are_classified() {
     for (text, expected) in [
         (r#"{"data":[],"type":"trade"}"#, Message::Trades),
         (r#"{"type":"trade","data":[]}"#, Message::Trades),

@@ -43,9 +43,9 @@ impl Recording {
         due && time_ms >= self.rotate_again_ms
     }
 
-    /// Closes the file and begins the next one. Everything must have been handed over before.
-    /// `last_message_ms` is the last sign of life of the connection: from there on the next ledger
-    /// answers, so that a connection found dead later was not called live in a closed one. Gives
+    /// Closes the file and begins the next one. Everything must have been written before.
+    /// `last_message_ms` is when the last message came: from there on the next ledger says what was
+    /// recorded, so that a connection found dead later was not called live in a closed one. Gives
     /// the closed file. When rotation fails the old file goes on, and it is tried again a minute
     /// later.
     pub(in crate::recorder) fn rotate(

@@ -113,7 +113,7 @@ impl Writer {
         self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
     }
 
-    /// Brings the heartbeat forward: it tells other programs how far they may read.
+    /// Brings the heartbeat forward: it says how far other programs may read.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
             self.on_write_result(result);
