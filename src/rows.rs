@@ -151,7 +151,7 @@ impl<R: Read> RowReader<R> {
     /// The next whole row, or `None` when no whole row is left.
     ///
     /// # Errors
-    /// What the source answers, once the whole rows before it have been given.
+    /// When the source cannot be read; the whole rows before that are given first.
     pub(crate) fn next_row(&mut self) -> io::Result<Option<Row<'_>>> {
         let found = loop {
             if self.position == 0 && self.unread().starts_with(BYTE_ORDER_MARK) {

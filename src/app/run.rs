@@ -26,7 +26,8 @@ use crate::text::counted;
 /// Records until a signal asks for the end.
 ///
 /// # Errors
-/// When the recording cannot begin, or cannot go on, or its end could not be written.
+/// When a file, an address or a thread that it needs cannot be had; when the server refuses the key at
+/// the start; when the writer ends early, or could not write the last rows.
 pub(crate) fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());

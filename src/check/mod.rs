@@ -39,7 +39,7 @@ pub struct CheckArguments {
 /// Tries everything, and writes one line for each step to `out`. Answers whether all is well.
 ///
 /// # Errors
-/// When an argument makes no sense, as it would for a recording.
+/// When the URL, the list of symbols or the files that are named are wrong, as for a recording.
 pub fn run(
     CheckArguments { tickers, files }: CheckArguments,
     out: &mut dyn Write,

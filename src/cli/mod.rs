@@ -53,7 +53,8 @@ struct CommandLine {
 /// Does what the command line asks for; gives the exit code when nothing more needs to be said.
 ///
 /// # Errors
-/// When the command line is wrong, or what it asks for could not be done.
+/// [`Error::Usage`] when the command line or a setting is wrong; [`Error::CannotGoOn`] when what it
+/// asks for could not be done.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     let words: Vec<OsString> = arguments.into_iter().collect();
     match CommandLine::try_parse_from(&words) {

@@ -45,7 +45,8 @@ impl Settings {
     /// Checks everything that can be checked without starting anything.
     ///
     /// # Errors
-    /// One line about the first thing that is wrong.
+    /// The first thing that is wrong: no or too many symbols, simulated and real ones together, files
+    /// that must be different and are not, options that do not fit together, the URL, or the key.
     pub(crate) fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
         let RecordArguments { tickers, files, fsync, rotate, compress, demo, views } = arguments;
         let mut warnings = Vec::new();
@@ -105,6 +106,9 @@ fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wante
 }
 
 /// The symbols of `--tickers`, each once.
+///
+/// # Errors
+/// When they are too many.
 pub(crate) fn symbols(tickers: Vec<String>) -> Result<Vec<String>, Error> {
     let tickers = without_repeats(tickers);
     check_count(tickers.len()).map_err(|fault| usage(format!("--tickers: {fault}")))?;
@@ -163,8 +167,11 @@ fn are_simulated(
     Ok(first)
 }
 
-/// Where rows go. The list of symbols, the log, the recording and what belongs to it must be
-/// different files.
+/// Where rows go.
+///
+/// # Errors
+/// When the list of symbols, the log, the recording and what belongs to it are not different files, or
+/// `--coverage` is given for a file.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
     let (out, log_file) = (files.out(demo), files.log_file());
     if let Some(list) = &files.tickers_file

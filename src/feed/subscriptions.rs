@@ -25,7 +25,7 @@ const RESERVED: [char; 4] = [',', ';', '#', '%'];
 /// Whether a symbol can be asked for at all; the server decides whether it exists.
 ///
 /// # Errors
-/// What is wrong with it.
+/// When it is empty or too long, or has a character that no symbol has.
 pub(crate) fn check_symbol(symbol: &str) -> Result<(), String> {
     if symbol.is_empty() {
         return Err(

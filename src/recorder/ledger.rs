@@ -152,7 +152,7 @@ impl Ledger {
     /// Says again what holds, should the file not end with it any more.
     ///
     /// # Errors
-    /// The system's.
+    /// When the file cannot be read.
     pub(super) fn repeat_last(&mut self) -> io::Result<()> {
         if self.pending.is_empty() && last_row(&self.file.disk)? != self.last {
             self.push(self.last.clone());
@@ -179,7 +179,7 @@ impl Ledger {
     /// Writes the waiting rows to the file, as far as they are released.
     ///
     /// # Errors
-    /// The system's; the rows go on waiting.
+    /// When the file cannot be written; the rows go on waiting.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.is_unavailable {
             return Ok(());
@@ -197,7 +197,7 @@ impl Ledger {
     /// to be written.
     ///
     /// # Errors
-    /// The system's; the rows go on waiting.
+    /// When the file cannot be written; the rows go on waiting.
     pub(super) fn flush_all(&mut self) -> io::Result<()> {
         self.release(self.rows);
         self.flush()

@@ -92,7 +92,7 @@ pub(super) fn lock_path(out: &Path) -> PathBuf {
 /// For other processes: nothing is locked.
 ///
 /// # Errors
-/// The system's.
+/// When the lock file or the size of `live` cannot be read.
 pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     // In this order: a recorder that begins a new file says so before the first row goes there, so
     // that what an old heartbeat says too much is not in the file yet.

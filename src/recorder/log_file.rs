@@ -103,7 +103,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// sockets and disks take no lines. `/dev/null` is fine.
 ///
 /// # Errors
-/// What it is instead.
+/// When it is a named pipe, a socket or a disk.
 pub(super) fn check_kind(path: &Path) -> io::Result<()> {
     let Ok(found) = fs::metadata(path) else { return Ok(()) };
     let kind = found.file_type();

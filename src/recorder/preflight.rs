@@ -24,7 +24,8 @@ const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
 /// Finds whatever would refuse the start, before anything is made; gives the files that it will make.
 ///
 /// # Errors
-/// Why it is refused.
+/// The file or log is none, or is in use, or has other columns or trades of the other market; a file
+/// cannot be opened, read or made.
 pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
     let (log_file, mut new) = (&options.log_file, Vec::new());
     if look_log(log_file)?.is_none() {
@@ -59,7 +60,7 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
 /// file in bytes, or `None` when it can be created.
 ///
 /// # Errors
-/// Why not, as the start itself would say it.
+/// As for a start: a file is none or in use, or cannot be opened, read or made; the ledger is none.
 pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
     try_files(out, &ledger_path(out))
 }
@@ -67,7 +68,7 @@ pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
 /// The same for a ledger beside rows on standard output.
 ///
 /// # Errors
-/// Why not.
+/// The same, with `--coverage` for `--out`.
 pub fn try_ledger(path: &Path) -> Result<Option<u64>, OpenError> {
     try_files(path, path).map_err(OpenError::of_coverage)
 }
@@ -114,7 +115,8 @@ fn open_unlocked(
 /// `false` when it has no header yet.
 ///
 /// # Errors
-/// When it has others; the error says which, and how to match them.
+/// When it has other columns (the error says which, and how to match them) or trades of the other
+/// market, or cannot be read.
 pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<bool, OpenError> {
     let has_header = match File::open(out) {
         Ok(file) => check_header(out, &file, &header(columns))? == Head::Header,
@@ -128,7 +130,7 @@ pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<boo
 /// Whether `log_file` can be appended to. Gives its size in bytes, or `None` when it can be created.
 ///
 /// # Errors
-/// Why not.
+/// It is a pipe, a socket or a disk, or cannot be opened or made.
 pub fn try_log(log_file: &Path) -> Result<Option<u64>, OpenError> {
     let file = look_log(log_file)?;
     if file.is_none() {

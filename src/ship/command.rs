@@ -52,7 +52,7 @@ pub(super) struct Batch<'b> {
 /// Looks for CMD before the first batch, so that a wrong name is an error at once.
 ///
 /// # Errors
-/// When there is no such program, or it is none.
+/// When there is no such program, or it is not executable.
 pub(super) fn look_for(program: &OsStr) -> Result<(), ShipError> {
     let is_program = |path: &Path| {
         path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
@@ -78,7 +78,7 @@ fn cannot_start(program: &OsStr, reason: &dyn Display) -> ShipError {
 /// accepted the batch: exit code 0, and everything was read; else why not, for a person.
 ///
 /// # Errors
-/// When CMD cannot be started, now or later.
+/// When CMD cannot be started, and could not be later.
 pub(super) fn deliver(
     command: &[OsString],
     batch: &Batch<'_>,

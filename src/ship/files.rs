@@ -33,7 +33,7 @@ impl<'o> Files<'o> {
     /// Looks for the first time.
     ///
     /// # Errors
-    /// When there is no file of such a recording.
+    /// When there is no file of such a recording, or the folder cannot be read.
     pub(super) fn of(options: &'o ShipOptions, signals: &'o Signals) -> Result<Self, ShipError> {
         let out = &options.file;
         let live = id_at(out);
@@ -48,7 +48,8 @@ impl<'o> Files<'o> {
     /// gone and that is allowed.
     ///
     /// # Errors
-    /// When it is nowhere, or shorter than the position.
+    /// When it is nowhere and that is not allowed, is shorter than the position, or cannot be read; when a
+    /// stop comes.
     pub(super) fn find(
         &mut self,
         position: &mut Position,
@@ -126,6 +127,9 @@ impl<'o> Files<'o> {
     }
 
     /// Notes files that were closed since the last look, `current` among them perhaps.
+    ///
+    /// # Errors
+    /// When the folder or a file cannot be read, or a stop comes.
     pub(super) fn note_new(
         &mut self,
         position: &mut Position,
@@ -157,7 +161,7 @@ impl<'o> Files<'o> {
     /// Opens the file that comes behind `current`; `None` when there is none yet.
     ///
     /// # Errors
-    /// When it was removed, unless that is allowed.
+    /// When it was removed, unless that is allowed; when a file cannot be read, or a stop comes.
     pub(super) fn open_next(
         &mut self,
         position: &mut Position,

@@ -92,7 +92,7 @@ impl<'o> Follower<'o> {
     /// Writes the position down, if it has changed.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, forced to the disk or renamed.
     pub(super) fn save(&mut self) -> Result<(), ShipError> {
         let text = self.position.text();
         if text != self.saved {
@@ -202,7 +202,7 @@ impl<'o> Follower<'o> {
     /// Fixes the bounds of the next batch; they stay until it is accepted.
     ///
     /// # Errors
-    /// When the bytes before it are no longer those that were shipped.
+    /// When the bytes before it are no longer those that were shipped, or cannot be read.
     pub(super) fn begin_batch(&mut self) -> Result<(), ShipError> {
         let (start, mark) = (self.start(), self.position.mark);
         let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {

@@ -42,7 +42,8 @@ use signals::Signals;
 /// Ships until everything is shipped (`--once`) or a signal comes; gives the exit code.
 ///
 /// # Errors
-/// When it cannot begin or go on; what was accepted until then is written down.
+/// When a file is missing, in use, damaged or not what it was, or cannot be read or written; when CMD
+/// cannot be run. What was accepted until then is written down.
 pub fn run(options: &ShipOptions) -> Result<u8, Error> {
     logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
     ship(options).map_err(cannot_go_on)

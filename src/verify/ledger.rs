@@ -59,7 +59,7 @@ pub(super) enum State {
 /// `last_received_ms` is the latest in the recording: an open `live` reaches to it.
 ///
 /// # Errors
-/// Why a ledger that is there says nothing, for a person.
+/// When a ledger that is there cannot be read, or has no whole header or another one.
 pub(super) fn read_beside(
     recording: &Path,
     last_received_ms: Option<i64>,

@@ -26,7 +26,8 @@ pub(super) struct Values<'a> {
 /// Checks `row` against the columns of its file, whose header line was `header`.
 ///
 /// # Errors
-/// The first thing that is wrong with it, for a person.
+/// The first thing that is wrong with it: a quote, the header again, the number of fields, an empty
+/// ticker, or a field that is not what its column asks for.
 pub(super) fn check_row<'a>(
     row: &Row<'a>,
     columns: &[Column],

@@ -30,7 +30,7 @@ impl<'p> Source<'p> {
     /// is seen from its first bytes, not from its name: a renamed file reads as well.
     ///
     /// # Errors
-    /// What the operating system answers.
+    /// When the file cannot be opened or read.
     pub(super) fn open(path: &Path, progress: &'p ProgressLine) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut front = Vec::with_capacity(GZIP_MARK.len());

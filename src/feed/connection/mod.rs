@@ -79,7 +79,8 @@ impl Connection {
     /// The next message; `Ok(None)` when there is none yet.
     ///
     /// # Errors
-    /// When the connection has ended, however.
+    /// When the server has closed the connection or it was lost, or a message is too large or no WebSocket
+    /// frame.
     pub(crate) fn read(&mut self, wait: Wait) -> Result<Option<Incoming>, ConnectionLost> {
         match wait {
             Wait::Buffered => self.socket().read_buffered(),

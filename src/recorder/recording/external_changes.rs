@@ -20,7 +20,7 @@ impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
     ///
     /// # Errors
-    /// The system's; then no row may be appended before the next try has succeeded.
+    /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
         // Where there can be no new lock, that of the recording itself still keeps others away.
         if !matches!(locate(&lock_path(&self.out), self.lock.file.file()), Ok(Location::InPlace))
@@ -44,7 +44,7 @@ impl Recording {
     /// The same for the ledger.
     ///
     /// # Errors
-    /// The system's; then no row is written to it before the next try has succeeded.
+    /// When the ledger cannot be read, made, repaired or locked; then no row is written to it before the next try has succeeded.
     pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
         self.ledger.is_unavailable = true;
         let changed = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);

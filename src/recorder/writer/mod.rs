@@ -116,7 +116,8 @@ impl Writer {
     /// `on_reader_gone` is called once when nobody reads standard output any more.
     ///
     /// # Errors
-    /// When a file cannot be used; then nothing was made or changed.
+    /// When a file is none, is in use, has other columns or trades of the other market, or cannot be
+    /// opened, read, made, locked or repaired. What [`try_start`] finds is found before anything is made.
     pub fn open(
         options: RecorderOptions,
         shared: Arc<SharedState>,
