@@ -151,7 +151,7 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use super::{Watcher, change, parse};
 
@@ -203,23 +203,12 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\nB\n");
     }
 
-    struct Watched {
-        _directory: tempfile::TempDir,
-        path: PathBuf,
-        watcher: Watcher,
-    }
-
-    fn watched(text: &str) -> Watched {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tickers");
-        fs::write(&path, text).unwrap();
-        let watcher = Watcher::new(path.clone(), Vec::new());
-        Watched { _directory: directory, path, watcher }
-    }
-
     #[test]
     fn a_new_content_counts_when_it_is_seen_twice() {
-        let Watched { _directory, path, mut watcher } = watched("A\n");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tickers");
+        fs::write(&path, "A\n").unwrap();
+        let mut watcher = Watcher::new(path.clone(), Vec::new());
         assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned()])));
         assert_eq!(watcher.look(), None);
         fs::write(&path, "").unwrap();
@@ -228,23 +217,5 @@ mod tests {
         assert_eq!(watcher.look(), None);
         assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned(), "B".to_owned()])));
         assert_eq!(watcher.look(), None);
-    }
-
-    #[test]
-    fn a_file_that_gives_no_list_is_reported_once_and_so_is_its_end() {
-        let Watched { _directory, path, mut watcher } = watched("A\n");
-        let mut looks = || [watcher.look(), watcher.look(), watcher.look()];
-        let mut check = |reason: &str| {
-            let [first, second, third] = looks();
-            let error = second.and_then(Result::err).expect(reason);
-            assert!(error.contains(reason), "{error}");
-            assert_eq!((first, third), (None, None));
-        };
-        fs::remove_file(&path).unwrap();
-        check("cannot read the tickers file");
-        fs::write(&path, "# soon\n").unwrap();
-        check("names no symbol");
-        fs::write(&path, "A\n").unwrap();
-        assert_eq!(looks(), [None, Some(Ok(vec!["A".to_owned()])), None]);
     }
 }

@@ -291,16 +291,4 @@ mod tests {
             thread::sleep(LOOK_EVERY);
         }
     }
-
-    #[test]
-    fn the_last_command_is_waited_for_no_longer_than_asked() {
-        let (runner, directory) = runner("echo $$ >\"$FINNHUB_STREAM_OUT/shell\"; exec sleep 1000");
-        let (start, time) = (Instant::now(), Duration::from_millis(500));
-        runner.finish(Event::new("stopped", 3, ""), start + time);
-        assert!(start.elapsed() >= time, "it is waited for");
-        let number = read(&directory, "shell").trim().parse().expect("it was started");
-        let process = Pid::from_raw(number).unwrap();
-        assert!(test_kill_process(process).is_ok(), "it was left alone");
-        rustix::process::kill_process_group(process, rustix::process::Signal::KILL).unwrap();
-    }
 }

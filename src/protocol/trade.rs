@@ -70,12 +70,6 @@ impl PartialEq for Part<'_> {
 
 impl Eq for Part<'_> {}
 
-impl fmt::Display for Part<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.text())
-    }
-}
-
 impl fmt::Debug for Part<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text().fmt(formatter)

@@ -40,7 +40,7 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
         }
         Destination::StandardOutput { coverage: Some(ledger) } => {
             let tried = look(ledger, ledger);
-            let tried = tried.and_then(|_| check_ledger_origin(ledger, options.simulated));
+            let tried = tried.and_then(|_| check_ledger_origin(ledger, ledger, options.simulated));
             tried.map_err(OpenError::of_coverage)?;
             (ledger, ledger::HEADER.to_owned(), vec![ledger.clone(), lock_path(ledger)])
         }

@@ -20,7 +20,8 @@ fn line(element: &Element<'_>) -> String {
             let mut joined = Vec::new();
             trade.conditions.join_into(&mut joined);
             let conditions = String::from_utf8(joined).unwrap();
-            let (price, volume, t) = (trade.price, trade.volume, trade.timestamp_ms);
+            let (price, volume) = (trade.price.text(), trade.volume.text());
+            let t = trade.timestamp_ms.text();
             format!("{}|{price}|{volume}|{t}|{conditions}", trade.ticker)
         }
         Element::Malformed { fault, .. } => format!("!{fault}"),
