@@ -120,19 +120,21 @@ impl Subcommands {
         match self {
             Self::Verify { files, json } => {
                 let mut out = io::BufWriter::new(io::stdout().lock());
-                let all_well = verify::run(&files, json, &mut out, &mut io::stderr())?;
-                // What is wrong is in the report.
-                Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
+                verify::run(&files, json, &mut out, &mut io::stderr()).map(exit_code)
             }
             Self::Check(arguments) => {
-                let all_well = check::run(arguments, &mut io::stdout().lock())?;
-                Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
+                check::run(arguments, &mut io::stdout().lock()).map(exit_code)
             }
             Self::Ship(options) => ship::run(&options),
             Self::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),
             Self::Generate(what) => what.run(definition),
         }
     }
+}
+
+/// What is wrong has been written by then.
+fn exit_code(all_well: bool) -> u8 {
+    if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON }
 }
 
 /// `--help | head -1` closes the pipe early, and that is fine.

@@ -52,12 +52,13 @@ impl Settings {
         let mut warnings = Vec::new();
         let out = destination(&files, demo)?;
         let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
-        let listed = || tickers_file.iter().flat_map(|(_, listed)| listed);
+        let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
+        let all: Vec<&str> = tickers.iter().chain(listed).map(String::as_str).collect();
         if !demo {
-            warnings.extend(lower_case(tickers.iter().chain(listed())));
+            warnings.extend(lower_case(&all));
         }
-        warnings.extend(with_spaces(tickers.iter().chain(listed())));
-        let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
+        warnings.extend(with_spaces(&all));
+        let simulated = demo || are_simulated(&all)?;
         warnings.extend(check_dashboard(views.dashboard)?);
         let columns = files.columns();
         check_rotation(&out, rotate.is_some(), compress)?;
@@ -117,11 +118,10 @@ pub(crate) fn symbols(tickers: Vec<String>) -> Result<Vec<String>, Error> {
 
 /// Gives a warning when symbols have no capital letter, which Finnhub's all have: it accepts them, and
 /// no trade ever comes.
-fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
-    let is_lower = |symbol: &&String| {
-        symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase)
-    };
-    let found: Vec<&str> = symbols.filter(is_lower).map(String::as_str).take(NAMED).collect();
+fn lower_case(symbols: &[&str]) -> Option<String> {
+    let is_lower =
+        |symbol: &&str| symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase);
+    let found: Vec<&str> = symbols.iter().copied().filter(is_lower).take(NAMED).collect();
     let (given, meant) = (found.join(","), found.join(",").to_uppercase());
     (!found.is_empty()).then(|| {
         format!("{given}: Finnhub's symbols are in capital letters; did you mean {meant}?")
@@ -130,8 +130,8 @@ fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
 
 /// Gives a warning when symbols have a space where a comma or a new line was probably meant. Those of
 /// Finnhub that have one have an exchange in front, too: `IC MARKETS:1`.
-fn with_spaces<'s>(mut symbols: impl Iterator<Item = &'s String>) -> Option<String> {
-    let found = symbols.find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
+fn with_spaces(symbols: &[&str]) -> Option<String> {
+    let found = symbols.iter().find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
     Some(format!(
         "\"{found}\" is taken for one symbol; several are separated by commas, in a file by lines"
     ))
@@ -153,13 +153,9 @@ fn check_dashboard(address: Option<SocketAddr>) -> Result<Option<String>, Error>
 }
 
 /// Whether these symbols are of a simulated market.
-fn are_simulated(
-    tickers: &[String],
-    tickers_file: Option<&(PathBuf, Vec<String>)>,
-) -> Result<bool, Error> {
-    let mut all = tickers.iter().chain(tickers_file.into_iter().flat_map(|(_, listed)| listed));
-    let first = all.next().is_some_and(|symbol| is_simulated(symbol));
-    if all.any(|symbol| is_simulated(symbol) != first) {
+fn are_simulated(symbols: &[&str]) -> Result<bool, Error> {
+    let first = symbols.first().is_some_and(|symbol| is_simulated(symbol));
+    if symbols.iter().any(|symbol| is_simulated(symbol) != first) {
         return Err(usage(format!(
             "simulated symbols ({DEMO_PREFIX}…) and real ones never meet in one recording; start one for each, with an --out of its own"
         )));

@@ -67,15 +67,6 @@ pub(crate) fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<
     symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
 }
 
-/// What a new list changes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Changes {
-    /// Wanted no more.
-    pub(super) gone: Vec<String>,
-    /// Wanted now.
-    pub(super) new: Vec<String>,
-}
-
 /// The state of the list on the present connection.
 #[derive(Debug, Clone, Default)]
 pub struct WatchList {
@@ -113,15 +104,15 @@ impl WatchList {
         self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
     }
 
-    /// A new list.
-    pub(super) fn replace(&mut self, symbols: Vec<String>) -> Changes {
+    /// Takes a new list; gives what is gone from it and what is new in it.
+    pub(super) fn replace(&mut self, symbols: Vec<String>) -> (Vec<String>, Vec<String>) {
         let next = without_repeats(symbols);
         let known: HashSet<String> = next.iter().cloned().collect();
         let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol)).cloned().collect();
         let new = next.iter().filter(|symbol| !self.known.contains(*symbol)).cloned().collect();
         self.refused.retain(|symbol| known.contains(symbol));
         (self.wanted, self.known) = (next, known);
-        Changes { gone, new }
+        (gone, new)
     }
 }
 
@@ -129,7 +120,7 @@ impl WatchList {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Changes, MOST_SYMBOLS, WatchList, check_count, check_symbol, is_hidden};
+    use super::{MOST_SYMBOLS, WatchList, check_count, check_symbol, is_hidden};
 
     fn names(symbols: &[&str]) -> Vec<String> {
         symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
@@ -178,8 +169,7 @@ mod tests {
         let mut list = WatchList::new(symbols("OLD"));
         list.connected();
         let started = Instant::now();
-        let changes = list.replace(symbols("NEW"));
-        assert_eq!((changes.gone.len(), changes.new.len()), (MOST_SYMBOLS, MOST_SYMBOLS));
+        assert_eq!(list.replace(symbols("NEW")), (symbols("OLD"), symbols("NEW")));
         assert!(symbols("NEW").iter().all(|symbol| list.refuse(symbol)));
         assert_eq!(list.live_and_refused(), (vec![], symbols("NEW")));
         // Comparing each with each took seconds without optimisation.
@@ -191,8 +181,7 @@ mod tests {
         let mut list = WatchList::new(names(&["A", "B"]));
         list.connected();
         list.refuse("A");
-        let changes = list.replace(names(&["B", "C"]));
-        assert_eq!(changes, Changes { gone: names(&["A"]), new: names(&["C"]) });
+        assert_eq!(list.replace(names(&["B", "C"])), (names(&["A"]), names(&["C"])));
         assert_eq!(list.live_and_refused(), (names(&["B", "C"]), vec![]));
         list.replace(names(&["D"]));
         assert_eq!(list.connected(), ["D"]);

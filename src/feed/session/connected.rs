@@ -13,7 +13,6 @@ use crate::clock::now_ms;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
-use crate::feed::subscriptions::Changes;
 use crate::feed::watchdog::{Verdict, Watchdog};
 use crate::protocol::message;
 use crate::text::{counted, grouped, printable};
@@ -131,7 +130,7 @@ impl Session {
         connected: &mut Connected,
         symbols: Vec<String>,
     ) -> Result<(), ConnectionLost> {
-        let Changes { gone, new } = self.watch_list.replace(symbols);
+        let (gone, new) = self.watch_list.replace(symbols);
         if gone.is_empty() && new.is_empty() {
             return Ok(());
         }

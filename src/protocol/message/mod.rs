@@ -93,11 +93,6 @@ pub enum Element<'a> {
     },
 }
 
-/// A text that is no trade message at all, and why. May quote the text: escape it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(String);
-
 /// Trades in one message, above which the memory for them is given back at once.
 const ORDINARY_TRADES: usize = 10_000;
 
@@ -111,12 +106,13 @@ impl Decoder {
     /// Gives every element of the trade message `text` to `each`, in order.
     ///
     /// # Errors
-    /// When the text is not JSON or not a trade message; then `each` was never called.
+    /// When the text is not JSON or not a trade message: why, which may quote the text, so escape it. Then
+    /// `each` was never called.
     pub fn decode<'a>(
         &mut self,
         text: &'a str,
         mut each: impl FnMut(Element<'a>),
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), String> {
         if fast_path::scan(text, &mut self.spans) {
             for spans in &self.spans {
                 each(Element::Trade(spans.trade(text)));
@@ -127,15 +123,15 @@ impl Decoder {
             return Ok(());
         }
         let envelope: Envelope<'a> =
-            serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
         if envelope.kind.as_deref() != Some("trade") {
-            return Err(Unreadable("it is not a trade message".to_owned()));
+            return Err("it is not a trade message".to_owned());
         }
         let Some(data) = envelope.data else {
-            return Err(Unreadable("a trade message without data".to_owned()));
+            return Err("a trade message without data".to_owned());
         };
-        let elements: Vec<&'a RawValue> = serde_json::from_str(data.get())
-            .map_err(|_| Unreadable("its data is no list".to_owned()))?;
+        let elements: Vec<&'a RawValue> =
+            serde_json::from_str(data.get()).map_err(|_| "its data is no list".to_owned())?;
         for element in elements {
             each(match decode_element(element.get()) {
                 Ok(trade) => Element::Trade(trade),

@@ -8,9 +8,7 @@ use crate::protocol::trade::Conditions;
 /// One line per element: `ticker|price|volume|t|conditions`, or `!` and the fault.
 fn decoded(text: &str) -> Result<Vec<String>, String> {
     let mut lines = Vec::new();
-    Decoder::default()
-        .decode(text, |element| lines.push(line(&element)))
-        .map_err(|error| error.to_string())?;
+    Decoder::default().decode(text, |element| lines.push(line(&element)))?;
     Ok(lines)
 }
 

@@ -26,7 +26,10 @@ impl Writer {
         if self.output.recording().is_some_and(|files| files.csv.wants_check()) {
             self.check_files();
         }
+        let before = self.log.written;
         self.log.flush();
+        let written = usize::try_from(self.log.written - before).unwrap_or_default();
+        self.shared.log_bytes.fetch_sub(written, Ordering::Relaxed);
     }
 
     pub(super) fn write_rows(&mut self) -> io::Result<()> {

@@ -228,10 +228,7 @@ impl Writer {
                     return true;
                 }
                 Entry::Synced(outcome) => self.synced(&outcome),
-                Entry::Log(line) => {
-                    self.shared.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
-                    self.log.push(&line);
-                }
+                Entry::Log(line) => self.log.push(&line),
                 // What came first is written first, also after the disk could not be written.
                 entry if self.must_wait(&entry) => self.deferred.push_back(entry),
                 entry => self.record(entry),

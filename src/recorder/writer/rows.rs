@@ -55,7 +55,7 @@ impl Writer {
             });
             if let Err(fault) = decoded {
                 self.market.counts.unreadable += 1;
-                let fault = redact(&fault.to_string());
+                let fault = redact(&fault);
                 let text = redact(message);
                 log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
             }
