@@ -55,10 +55,7 @@ pub fn run(
         symbols.push(ALWAYS_TRADES.to_owned());
     }
 
-    let recording = match &destination {
-        Destination::File(csv) => Some(recorder::try_out(csv)),
-        Destination::StandardOutput { coverage } => coverage.as_deref().map(recorder::try_ledger),
-    };
+    let recording = recorder::try_out(&destination);
     let mut steps = Steps::new(out);
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());

@@ -57,20 +57,18 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
 }
 
 /// Whether a recording to `out` could begin: the file, its ledger and its lock. Gives the size of the
-/// file in bytes, or `None` when it can be created.
+/// file in bytes, or `None` when it can be created. Without a file there is nothing to try.
 ///
 /// # Errors
 /// As for a start: a file is none or in use, or cannot be opened, read or made; the ledger is none.
-pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
-    try_files(out, &ledger_path(out))
-}
-
-/// The same for a ledger beside rows on standard output.
-///
-/// # Errors
-/// The same, with `--coverage` for `--out`.
-pub fn try_ledger(path: &Path) -> Result<Option<u64>, OpenError> {
-    try_files(path, path).map_err(OpenError::of_coverage)
+pub fn try_out(out: &Destination) -> Option<Result<Option<u64>, OpenError>> {
+    match out {
+        Destination::File(out) => Some(try_files(out, &ledger_path(out))),
+        Destination::StandardOutput { coverage } => {
+            let ledger = coverage.as_ref()?;
+            Some(try_files(ledger, ledger).map_err(OpenError::of_coverage))
+        }
+    }
 }
 
 fn try_files(out: &Path, ledger: &Path) -> Result<Option<u64>, OpenError> {
@@ -175,7 +173,7 @@ fn probe(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{OpenError, try_header, try_out};
+    use super::{Destination, OpenError, try_header, try_out};
     use crate::recorder::columns::Column;
     use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
@@ -185,15 +183,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
         fs::write(&out, header(&Column::ALL)).unwrap();
+        let tried = || try_out(&Destination::File(out.clone())).unwrap();
         let running = LockFile::take(&out, true).unwrap();
-        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        assert!(matches!(tried(), Err(OpenError::InUse(_, None))));
         drop(running);
         let linked = fs::File::open(&out).unwrap();
         linked.try_lock().unwrap();
-        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        assert!(matches!(tried(), Err(OpenError::InUse(_, None))));
         drop(linked);
         let before = fs::metadata(&out).unwrap();
-        assert_eq!(try_out(&out).unwrap(), Some(before.len()));
+        assert_eq!(tried().unwrap(), Some(before.len()));
         assert!(try_header(&out, &Column::ALL, false).unwrap());
         let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
         assert!(other.contains("--columns ticker,price"), "{other}");

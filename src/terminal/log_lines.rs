@@ -56,7 +56,8 @@ impl LogLines {
             last.times += 1;
             last.unshown += 1;
             last.last_ms = now_ms;
-            if is_power_of_ten(last.times) {
+            // The tenth, the hundredth, …
+            if last.times == 10_u64.pow(last.times.ilog10()) {
                 last.unshown = 0;
                 let text = format!("{text} ({} times)", last.times);
                 self.push_line(out, now_ms, level, &text);
@@ -91,13 +92,6 @@ impl LogLines {
         };
         let _ = writeln!(out, "{clock} {colour}{level:<5}{plain} {text}");
     }
-}
-
-fn is_power_of_ten(mut number: u64) -> bool {
-    while number >= 10 && number.is_multiple_of(10) {
-        number /= 10;
-    }
-    number == 1
 }
 
 #[cfg(test)]

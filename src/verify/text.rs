@@ -4,7 +4,7 @@
 
 use super::days::{Day, RecordingDays};
 use super::ledger::{Coverage, State};
-use super::report::{Counts, FileReport, Total};
+use super::report::{FileReport, RowCounts, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
@@ -137,13 +137,13 @@ impl Text {
         }
     }
 
-    fn rows(&mut self, counts: &Counts) {
+    fn rows(&mut self, counts: &RowCounts) {
         self.line("rows", grouped(counts.rows));
         self.line("malformed rows", grouped(counts.malformed));
     }
 
     /// Counts that need no column, and those whose column is there.
-    fn times(&mut self, counts: &Counts, has: impl Fn(&'static str) -> bool) {
+    fn times(&mut self, counts: &RowCounts, has: impl Fn(&'static str) -> bool) {
         self.span("exchange time", counts.first_timestamp_ms, counts.last_timestamp_ms);
         self.span("received", counts.first_received_ms, counts.last_received_ms);
         let note = |count| format!("{} rows (no error)", grouped(count));

@@ -13,7 +13,7 @@ use crate::clock::now_ms;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
-use crate::feed::watchdog::{Verdict, Watchdog};
+use crate::feed::watchdog::Watchdog;
 use crate::protocol::message;
 use crate::text::{counted, grouped, printable};
 
@@ -98,24 +98,22 @@ impl Session {
             if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
-            if let Some(reason) = Self::check_watchdog(connected) {
+            if let Err(reason) = Self::check_watchdog(connected) {
                 self.drain(connected)?;
-                if Self::check_watchdog(connected).is_some() {
+                if Self::check_watchdog(connected).is_err() {
                     return Ok(End::Lost(reason));
                 }
             }
         }
     }
 
-    /// Why the connection must be given up, if it must.
-    fn check_watchdog(connected: &mut Connected) -> Option<String> {
+    /// Fails when the connection must be given up; sends a ping when it is time for one.
+    fn check_watchdog(connected: &mut Connected) -> Result<(), String> {
         let unsent_since = connected.connection.unsent_since();
-        match connected.watchdog.check(Instant::now(), unsent_since) {
-            Verdict::Fine => return None,
-            Verdict::Ping => connected.connection.ping(),
-            Verdict::GiveUp(reason) => return Some(reason),
+        if connected.watchdog.check(Instant::now(), unsent_since)? {
+            connected.connection.ping();
         }
-        None
+        Ok(())
     }
 
     /// Reads what the server has sent to a connection that is about to be given up.

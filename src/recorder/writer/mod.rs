@@ -104,7 +104,7 @@ pub struct Writer {
     /// Why the ledger cannot be written. Its rows wait; trades do not.
     ledger_failure: Option<String>,
     /// How many trades were written, and received until when, when the files were last checked.
-    found: (u64, i64),
+    checked: (u64, i64),
     /// Trades written since then to a file that was removed; they are written again when possible.
     lost: u64,
     pub(super) timers: Timers,
@@ -170,7 +170,7 @@ impl Writer {
             last_written_ms: now_ms,
             sync_under_way: false,
             ledger_failure: None,
-            found: (0, now_ms),
+            checked: (0, now_ms),
             lost: 0,
             timers: Timers {
                 heartbeat: now,

@@ -126,10 +126,10 @@ impl Writer {
         let written = &mut self.market.counts.written;
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
-            self.found = (*written, self.last_written_ms);
+            self.checked = (*written, self.last_written_ms);
         } else if recording.csv.has_lost_rows() {
-            self.lost += *written - self.found.0;
-            (*written, self.last_written_ms) = self.found;
+            self.lost += *written - self.checked.0;
+            (*written, self.last_written_ms) = self.checked;
         }
         result
     }
