@@ -1,6 +1,6 @@
 //! The snapshot of everything that the terminal and the page read, and the place where they read it.
 //!
-//! The writer thread publishes it (`market`), only when everything it counts has been written to the
+//! The writer thread publishes it (`totals`), only when everything it counts has been written to the
 //! file; the state of the feed comes from the session (`feed`). No I/O and no clock: times are
 //! arguments. The fields have the names of `/api/status`.
 

@@ -48,7 +48,7 @@ impl Writer {
             self.buffer.rows.clear();
             // One message of many megabytes must not hold its memory for weeks.
             self.buffer.rows.shrink_to(2 * BATCH_BYTES);
-            self.market.counts.written += self.buffer.trades;
+            self.totals.counts.written += self.buffer.trades;
             self.buffer.trades = 0;
             self.last_written_ms = self.buffer.received_ms;
             self.plan_sync();

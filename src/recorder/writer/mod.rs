@@ -34,7 +34,7 @@ use crate::channel::{Entry, EntryReceiver, SharedState, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
-use crate::status::market::Market;
+use crate::status::totals::Totals;
 pub use handle::{Summary, WriterHandle};
 
 /// So many bytes of rows are written at once, even when more is waiting: large enough that the system
@@ -92,7 +92,7 @@ pub struct Writer {
     /// The thread that compresses closed files, if they are.
     pub(super) compressor: Option<Sender<PathBuf>>,
     decoder: Decoder,
-    market: Market,
+    totals: Totals,
     log_limit: LogLimit,
     buffer: RowBuffer,
     deferred: VecDeque<Entry>,
@@ -161,7 +161,7 @@ impl Writer {
             fsync: None,
             compressor: None,
             decoder: Decoder::default(),
-            market: Market::new(now_ms),
+            totals: Totals::new(now_ms),
             log_limit: LogLimit::default(),
             buffer: RowBuffer::default(),
             deferred: VecDeque::new(),
@@ -286,9 +286,9 @@ impl Writer {
             Entry::Trades(batch) => self.push_batch(&batch),
             Entry::Live { at_ms, tickers, refused } => {
                 self.update_ledger(|ledger| ledger.live(at_ms, &tickers));
-                self.market.follow(&tickers, &refused, at_ms);
+                self.totals.follow(&tickers, &refused, at_ms);
             }
-            Entry::Wanted { at_ms, tickers } => self.market.follow(&tickers, &[], at_ms),
+            Entry::Wanted { at_ms, tickers } => self.totals.follow(&tickers, &[], at_ms),
             Entry::Down { at_ms, reason } => self.ledger_down(at_ms, &reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
             Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
@@ -334,8 +334,8 @@ impl Writer {
     }
 
     fn count_dropped(&mut self, after_ms: i64, trades: u64) {
-        self.market.counts.received += trades;
-        self.market.counts.dropped += trades;
+        self.totals.counts.received += trades;
+        self.totals.counts.dropped += trades;
         let cause = if self.last_cause.is_empty() { "disk too slow" } else { &self.last_cause };
         let reason = format!("{cause}: {trades} trades dropped");
         error!("{reason} after {}", show_ms(after_ms));

@@ -73,7 +73,7 @@ impl Writer {
         // Rows that wait are only counted as received; the sums are right when they are written.
         if self.timers.summary <= now && self.all_flushed() {
             self.timers.summary = now + SUMMARY_EVERY;
-            info!("{}", self.market.counts);
+            info!("{}", self.totals.counts);
         }
     }
 
@@ -123,7 +123,7 @@ impl Writer {
     pub(super) fn check_csv(&mut self) -> io::Result<()> {
         let Some(recording) = self.output.recording() else { return Ok(()) };
         let result = recording.check_csv(now_ms());
-        let written = &mut self.market.counts.written;
+        let written = &mut self.totals.counts.written;
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
             self.checked = (*written, self.last_written_ms);
@@ -156,7 +156,7 @@ impl Writer {
         let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
         let snapshot = if self.buffer.rows.is_empty() {
             let out = self.options.out.to_string();
-            self.market.snapshot(now_ms(), &out, self.output.length(), disk_retry)
+            self.totals.snapshot(now_ms(), &out, self.output.length(), disk_retry)
         } else {
             // The numbers do not change, but the reason must be shown.
             let last = self.shared.slot.latest();
