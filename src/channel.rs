@@ -142,7 +142,7 @@ pub struct SharedState {
     pub disk_trouble: AtomicBool,
     /// The server has refused the key, and has not accepted it since.
     pub key_refused: AtomicBool,
-    /// The writer has ended: it was told to, or has panicked.
+    /// The writer has ended: because it was asked to, or by a panic.
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
@@ -178,7 +178,7 @@ impl EntryReceiver {
     /// The next entry, if there is one.
     ///
     /// # Errors
-    /// There is none, or there will never be one again.
+    /// `Empty` when there is none, `Disconnected` when none will ever come.
     pub fn try_recv(&self) -> Result<Entry, TryRecvError> {
         self.entries.try_recv()
     }
@@ -187,7 +187,7 @@ impl EntryReceiver {
     /// nobody can send any more is noticed when the time is over.
     ///
     /// # Errors
-    /// None has come, or none will ever come.
+    /// `Timeout` when none has come, `Disconnected` when none will ever come.
     pub fn recv_timeout(&self, time: Duration) -> Result<Entry, RecvTimeoutError> {
         let SharedState { receiver, receiver_sleeps, .. } = &*self.shared;
         receiver.get_or_init(thread::current);

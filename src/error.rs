@@ -3,9 +3,7 @@
 //! Any thread. A message here is one line, whatever the name of a file in it: what failed, with which
 //! value, what to do next.
 
-use crate::text::printable;
-
-use crate::text::in_words;
+use crate::text::{in_words, printable};
 
 /// Exit code: stopped as asked.
 pub const EXIT_OK: u8 = 0;

@@ -19,7 +19,7 @@
 //! | thread | what it does | files |
 //! |---|---|---|
 //! | main | the session with the server | before it connects: reads `.env` and the tickers file; looks for what would refuse the start; opens, locks and repairs CSV, ledger, lock and log |
-//! | writer | rows, ledger and log | writes these four; opens the next ones at a rotation, or when somebody has moved them; removes what a refused start has made |
+//! | writer | rows, ledger and log | writes these four; opens the next ones at a rotation, or when somebody has moved them; removes the files that a refused start has made |
 //! | fsync | forces rows to the disk | gets handles of CSV and ledger, opens none |
 //! | compressor | with `--compress` | reads closed files, writes their `.gz`, removes them |
 //! | terminal | log lines and the live line | |
@@ -33,25 +33,30 @@
 //!
 //! # The folders
 //!
-//! A folder imports only from those below it; `tests/house.rs` checks that there is no circle.
+//! A folder imports only from those with a smaller number; `tests/house.rs` checks it.
 //!
 //! | | folder | what it is |
 //! |---|---|---|
-//! | 8 | `main.rs` | one error line, exit code |
-//! | 7 | [`cli`] | the command line, its help and its errors; calls what is asked for |
-//! | 6 | `app` | one recording from start to end: threads, channels, signals |
-//! | 6 | [`verify`], [`check`], [`ship`], [`simulator`] | the other subcommands: recordings, the set-up, the way to an engine, a server like Finnhub's |
-//! | 5 | `config` | what was asked for, resolved once and valid; the tickers file |
-//! | 4 | [`recorder`] | the writer thread and the output files |
-//! | 4 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
-//! | 4 | `logging` | log records as lines |
-//! | 3 | [`feed`] | Finnhub's side: one connection, and the policy around it |
-//! | 2 | [`channel`] | what travels to the writer and to the terminal |
-//! | 1 | [`status`] | what is known of the market and the feed, for people |
+//! | 10 | `main.rs` | one error line, exit code |
+//! | 9 | [`cli`] | the command line, its help and its errors; calls what is asked for |
+//! | 8 | `app` | one recording from start to end: threads, channels, signals |
+//! | 8 | [`check`] | tries everything that a recording needs |
+//! | 8 | [`ship`] | brings a recording to a command, batch by batch |
+//! | 7 | `config` | what was asked for, resolved once and valid; the tickers file |
+//! | 7 | [`verify`] | reads recordings and says what is in them |
+//! | 7 | [`simulator`] | a server like Finnhub's, with a simulated market |
+//! | 6 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
+//! | 6 | `logging` | log records as lines |
+//! | 5 | [`recorder`] | the writer thread and the output files |
+//! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
+//! | 4 | [`channel`] | what is sent to the writer and to the terminal |
+//! | 3 | [`status`] | what is known of the market and of the feed, for people |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 0 | [`clock`], [`error`], `log_limit`, `rows`, `text`, `threads`, `stop_signals` | what all others use; `rows` finds where a row of a recording ends |
+//! | 2 | `threads`, `stop_signals` | threads with names; Ctrl-C |
+//! | 1 | [`error`] | what ends the program, and with which exit code |
+//! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
-//! # Where a behaviour lives
+//! # Where a behaviour is
 //!
 //! | what | where |
 //! |---|---|
@@ -61,18 +66,18 @@
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
-//! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (whose rows are whose), `recorder/open` (mended) |
-//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (holding, trying again), `feed/backpressure` (the bound, the pace) |
+//! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
-//! | that nothing wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
+//! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |
-//! | that the key is nowhere | `feed/api_key`, `logging` |
+//! | that the key is never logged | `feed/api_key`, `logging` |
 
 mod app;
 pub mod channel;
@@ -87,6 +92,7 @@ pub mod feed;
 mod log_limit;
 mod logging;
 mod on_event;
+mod paths;
 pub mod protocol;
 pub mod recorder;
 mod rows;

@@ -1,6 +1,6 @@
 //! Log records made into lines, on their way to the writer thread and to the terminal.
 //!
-//! Called on any thread that logs. Never waits: lines that find no room are counted and left out.
+//! Called on any thread that logs. Never waits: lines for which there is no room are counted and left out.
 //! Only our own records get through: libraries log URLs, and ours holds the key.
 
 use std::io::{self, Write};
@@ -19,8 +19,8 @@ use crate::text::printable;
 /// What every record of ours has as the beginning of its target: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";
 
-/// Log lines that may wait for the writer. Ten thousand lines; a stuck disk needs far fewer to be
-/// understood.
+/// Log lines that are not in the log file yet. Ten thousand lines; a stuck or full disk needs far fewer
+/// to be understood.
 const WAITING_BYTES: usize = 2 << 20;
 
 /// The logger of a recording.
@@ -34,7 +34,7 @@ struct RecordingLogger {
 }
 
 /// Makes the logger of a recording that of the process: lines go to the log file and, up to
-/// `terminal_level`, to the terminal. Should one hold the `key`, because the server said it back,
+/// `terminal_level`, to the terminal. Should one hold the `key`, because the server has repeated it,
 /// the key is taken out. Another logger is there only in tests.
 pub(crate) fn to_log_and_terminal(
     level: LevelFilter,
@@ -72,7 +72,7 @@ impl RecordingLogger {
         };
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
         if left_out > 0 {
-            send(format!("({left_out} lines were left out here: the disk was stuck)\n"));
+            send(format!("({left_out} lines were left out here: the disk did not take them)\n"));
         }
         send(text);
     }
@@ -118,4 +118,37 @@ impl Log for RecordingLogger {
     }
 
     fn flush(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::sync::mpsc;
+
+    use super::{ApiKey, AtomicU64, Entry, LevelFilter, Ordering, RecordingLogger, WAITING_BYTES};
+    use crate::channel;
+
+    #[test]
+    fn lines_beyond_the_bound_are_counted_and_reported() {
+        let (entries, inbox) = channel::open();
+        let shared = entries.shared().clone();
+        let logger = RecordingLogger {
+            filter: super::builder(LevelFilter::Info).build(),
+            terminal_level: LevelFilter::Info,
+            key: ApiKey::demo(),
+            entries,
+            terminal: mpsc::sync_channel(1).0,
+            left_out: AtomicU64::new(0),
+        };
+        logger.to_log_file("x".repeat(WAITING_BYTES));
+        logger.to_log_file("lost\n".to_owned());
+        logger.to_log_file("lost too\n".to_owned());
+        assert!(inbox.try_recv().is_ok() && inbox.try_recv().is_err());
+        // The writer has written it.
+        shared.log_bytes.store(0, Ordering::Relaxed);
+        logger.to_log_file("kept\n".to_owned());
+        let sent: Vec<Entry> = iter::from_fn(|| inbox.try_recv().ok()).collect();
+        let lines = ["(2 lines were left out here: the disk did not take them)\n", "kept\n"];
+        assert_eq!(sent, lines.map(|line| Entry::Log(line.to_owned())));
+    }
 }

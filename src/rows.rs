@@ -3,7 +3,7 @@
 //!
 //! Any thread. Reads RFC 4180 strictly, where the `csv` crate forgives. A row ends at the first
 //! line end outside quotes, and without one it is not whole. A quote that cannot be right costs
-//! the line it stands on and no other. It must not judge what the fields say, nor hold more than
+//! the line it stands on and no other. It must not check what the fields say, nor hold more than
 //! one buffer of the file.
 
 use std::{
@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
         if place.has_doubled_quotes { Cow::Owned(undouble(text)) } else { Cow::Borrowed(text) }
     }
 
-    /// Whether the field at `index` stands in quotes.
+    /// Whether the field at `index` is in quotes.
     pub(crate) fn is_quoted(&self, index: usize) -> bool {
         // A bare field follows a comma or begins the row.
         self.place(index).start.checked_sub(1).is_some_and(|before| self.text[before] == b'"')
@@ -111,7 +111,7 @@ impl Places {
 pub(crate) struct RowReader<R> {
     source: R,
     buffer: Vec<u8>,
-    /// The part of the buffer that has been read and not yet handed out.
+    /// The part of the buffer that has been read and not yet given.
     start: usize,
     filled: usize,
     at_end: bool,
@@ -151,7 +151,7 @@ impl<R: Read> RowReader<R> {
     /// The next whole row, or `None` when no whole row is left.
     ///
     /// # Errors
-    /// What the source answers, once the whole rows before it have been given.
+    /// When the source cannot be read; the whole rows before that are given first.
     pub(crate) fn next_row(&mut self) -> io::Result<Option<Row<'_>>> {
         let found = loop {
             if self.position == 0 && self.unread().starts_with(BYTE_ORDER_MARK) {
@@ -313,7 +313,7 @@ fn find_row(bytes: &[u8], places: &mut Places) -> Option<Found> {
     Some(Found { length: at + 1, text_length: text.len(), lines: 1, broken: None })
 }
 
-/// Where in a field a byte stands.
+/// Where in a field a byte is.
 #[derive(Clone, Copy)]
 enum Place {
     First,
@@ -396,7 +396,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands out a few bytes at a time, as a pipe may.
+    /// Gives a few bytes at a time, as a pipe may.
     struct Dribble<'a>(&'a [u8], usize);
 
     impl Read for Dribble<'_> {
@@ -414,14 +414,14 @@ mod tests {
         let mut reader = RowReader::new(source);
         let mut rows = Vec::new();
         while let Some(row) = reader.next_row().unwrap() {
-            let told = match row.fields {
+            let shown = match row.fields {
                 Err(broken) => format!("{broken:?}"),
                 Ok(fields) => (0..fields.count())
                     .map(|at| String::from_utf8_lossy(&fields.get(at)).into_owned())
                     .collect::<Vec<_>>()
                     .join("|"),
             };
-            rows.push((row.line, told));
+            rows.push((row.line, shown));
         }
         (rows, reader.unfinished_bytes())
     }
@@ -429,7 +429,7 @@ mod tests {
     fn check(text: &str, expected: &[(u64, &str)], unfinished: u64) {
         for step in [1, 2, 1000] {
             let (rows, rest) = read_all(Dribble(text.as_bytes(), step));
-            let rows: Vec<_> = rows.iter().map(|(line, told)| (*line, told.as_str())).collect();
+            let rows: Vec<_> = rows.iter().map(|(line, shown)| (*line, shown.as_str())).collect();
             assert_eq!(rows, expected, "{text:?} by {step}");
             assert_eq!(rest, unfinished, "{text:?} by {step}");
         }
@@ -489,7 +489,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_whatever_the_row() {
         let long = "x".repeat(3 * LONGEST_ROW);
-        let row = |line, told: &str| (line, told.to_owned());
+        let row = |line, shown: &str| (line, shown.to_owned());
         let (found, rest) = read_all(format!("a\n{long}\nb\n").as_bytes());
         assert_eq!(found, [row(1, "a"), row(2, "TooLong"), row(3, "b")]);
         assert_eq!(rest, 0);

@@ -1,4 +1,4 @@
-//! The wish to stop, as signals tell it.
+//! A stop that is asked for by a signal.
 //!
 //! A thread of its own. The first signal asks for the end, a second Ctrl-C leaves at once.
 
@@ -26,7 +26,7 @@ pub(crate) fn listen(stop: impl FnOnce() + Send + 'static) -> io::Result<()> {
         signals.next();
         let stopped = Instant::now();
         stop();
-        // A closing terminal sends SIGHUP more than once; only a person insists with Ctrl-C.
+        // A closing terminal sends SIGHUP more than once; only a person presses Ctrl-C again.
         if signals.any(|signal| signal == SIGINT && stopped.elapsed() > ONE_CTRL_C) {
             exit(i32::from(EXIT_INTERRUPTED));
         }

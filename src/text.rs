@@ -108,11 +108,37 @@ pub(crate) fn is_json_number(text: &[u8]) -> bool {
         && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
 }
 
+/// `-?(0|[1-9]\d*)` within 64 bits. Times are most of the digits of a recording, and the parser of the
+/// standard library looks for an overflow at each of them.
+pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
+    const SURELY_FIT: usize = 18;
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    if matches!(digits, [] | [b'0', _, ..]) {
+        return None;
+    }
+    if digits.len() > SURELY_FIT {
+        let is_number = digits.iter().all(u8::is_ascii_digit);
+        return is_number.then(|| str::from_utf8(text).ok()?.parse().ok())?;
+    }
+    let number = digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+    })?;
+    Some(if digits.len() < text.len() { -number } else { number })
+}
+
+/// FNV-1a, 64 bits: small, and the same on every machine and in every version, which the standard
+/// library's hasher does not promise.
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{
-        counted, file_size, grouped, human_duration, in_words, is_json_number, per_second,
-        printable,
+        counted, file_size, grouped, human_duration, in_words, is_json_number, parse_integer,
+        per_second, printable,
     };
 
     const SECOND: i64 = 1_000;
@@ -145,6 +171,29 @@ mod tests {
             "0x1", "1,5", "1_0", "1.5.2", "1e5.0", "--1", "\u{661}", "1 2", "[1]", "\"1\"",
         ] {
             assert!(!is_json_number(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn integers_have_no_decoration_and_fit_64_bits() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("1680286537580", Some(1_680_286_537_580)),
+            ("-5", Some(-5)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-9223372036854775809", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("-", None),
+            ("007", None),
+            ("+7", None),
+            ("1.0", None),
+            ("1e3", None),
+            (" 1", None),
+        ] {
+            assert_eq!(parse_integer(text.as_bytes()), expected, "{text:?}");
         }
     }
 

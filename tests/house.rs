@@ -1,18 +1,16 @@
-//! The rules of the house, checked in the source itself: who may know whom, who may do what; and
-//! that the README and `--help` name the same options.
+//! The rules of the house, checked in the source itself: which folder may import which, and which may
+//! do what; and that the README and `--help` name the same options.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Folders in which files still import each other in a circle. To become none.
-const WITH_CIRCLES: [&str; 6] = ["check", "cli", "recorder/writer", "ship", "simulator", "verify"];
-
 /// A source file without its tests.
 struct Source {
     path: PathBuf,
-    room: String,
+    /// Its folder below `src`, or its own name when it is directly there.
+    folder: String,
     text: String,
 }
 
@@ -46,12 +44,12 @@ fn source(root: &Path, path: PathBuf) -> Source {
     let whole = fs::read_to_string(&path).expect("a readable source");
     let product = whole.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let code = product.lines().filter(|line| !line.trim_start().starts_with("//"));
-    Source { path, room: name, text: code.collect::<Vec<_>>().join("\n") }
+    Source { path, folder: name, text: code.collect::<Vec<_>>().join("\n") }
 }
 
-/// The rooms that `text` names: `crate::room`, and each of `crate::{room, room::thing}`.
-fn rooms_known(text: &str) -> BTreeSet<String> {
-    let mut known = BTreeSet::new();
+/// The folders that `text` imports: `crate::folder`, and each of `crate::{folder, folder::thing}`.
+fn folders_imported(text: &str) -> BTreeSet<String> {
+    let mut imported = BTreeSet::new();
     for rest in text.split("crate::").skip(1) {
         let list = match rest.strip_prefix('{') {
             Some(inside) => inside.split('}').next().unwrap_or_default(),
@@ -60,34 +58,32 @@ fn rooms_known(text: &str) -> BTreeSet<String> {
             }
         };
         let names = list.split(',').map(|name| name.split("::").next().unwrap_or_default().trim());
-        known.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+        imported.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
     }
-    known
-}
-
-/// Fails when names import each other in a circle.
-fn check_no_circle(mut imports: BTreeMap<String, BTreeSet<String>>) {
-    let mut before = 0;
-    while before != imports.len() {
-        before = imports.len();
-        let left: BTreeSet<String> = imports.keys().cloned().collect();
-        imports
-            .retain(|name, known| known.iter().any(|other| other != name && left.contains(other)));
-    }
-    assert!(imports.is_empty(), "a circle, or what imports from one: {imports:#?}");
+    imported
 }
 
 #[test]
-fn no_folders_import_each_other_in_a_circle() {
+fn a_folder_imports_only_from_those_below_it_in_the_map() {
     assert_eq!(
-        rooms_known("use crate::{app, verify::run}; crate::error::Error"),
+        folders_imported("use crate::{app, verify::run}; crate::error::Error"),
         ["app", "error", "verify"].map(str::to_owned).into()
     );
-    let mut imports = BTreeMap::<_, BTreeSet<_>>::new();
-    for Source { room, text, .. } in sources() {
-        imports.entry(room).or_default().extend(rooms_known(&text));
+    let map = fs::read_to_string(root().join("lib.rs")).expect("the map");
+    let mut heights = BTreeMap::new();
+    for row in map.lines().filter_map(|line| line.strip_prefix("//! | ")) {
+        let (height, names) = row.split_once(" | ").expect("two cells");
+        let Ok(height) = height.parse::<u32>() else { continue };
+        // The names of a row are between backticks; so may be others in its last cell.
+        let names = names.split(" |").next().unwrap_or_default().split('`').skip(1).step_by(2);
+        heights.extend(names.map(|name| (name.trim_end_matches(".rs").to_owned(), height)));
     }
-    check_no_circle(imports);
+    for Source { folder, text, .. } in sources() {
+        for imported in folders_imported(&text).into_iter().filter(|imported| *imported != folder) {
+            let (here, there) = (heights[&folder], heights[&imported]);
+            assert!(there < here, "{folder} ({here}) imports {imported} ({there})");
+        }
+    }
 }
 
 #[test]
@@ -96,16 +92,23 @@ fn no_files_of_a_folder_import_each_other_in_a_circle() {
     assert_eq!(paths(use_tree), ["super::a", "super::b::C", "super::b::d"]);
     let sources: BTreeMap<String, String> =
         sources().into_iter().map(|source| (module(&source.path), source.text)).collect();
-    let is_checked = |name: &String| !WITH_CIRCLES.iter().any(|folder| name.starts_with(folder));
-    let modules: Vec<&String> = sources.keys().filter(|name| is_checked(name)).collect();
+    let modules: Vec<&String> = sources.keys().collect();
     let imports = modules.iter().map(|name| {
         let text = format!("\n{}", sources[*name]);
         let uses = text.split("\nuse ").skip(1);
-        let known = uses.flat_map(|text| paths(text.split(';').next().unwrap_or_default()));
-        let known = known.filter_map(|path| resolved(name, &path, &modules));
-        ((*name).clone(), known.collect())
+        let imported = uses.flat_map(|text| paths(text.split(';').next().unwrap_or_default()));
+        let imported = imported.filter_map(|path| resolved(name, &path, &modules));
+        ((*name).clone(), imported.collect())
     });
-    check_no_circle(imports.collect());
+    let mut imports: BTreeMap<String, BTreeSet<String>> = imports.collect();
+    // Those that import nothing that is left are taken out, until no more are.
+    let mut before = 0;
+    while before != imports.len() {
+        before = imports.len();
+        let left: BTreeSet<String> = imports.keys().cloned().collect();
+        imports.retain(|name, of| of.iter().any(|other| other != name && left.contains(other)));
+    }
+    assert!(imports.is_empty(), "a circle, or what imports from one: {imports:#?}");
 }
 
 /// `feed/session` for `src/feed/session/mod.rs`.
@@ -115,7 +118,7 @@ fn module(path: &Path) -> String {
     name.strip_suffix("/mod").unwrap_or(name).to_owned()
 }
 
-/// The single paths of what stands behind `use`.
+/// The single paths of what follows `use`.
 fn paths(tree: &str) -> Vec<String> {
     let Some((before, inside)) = tree.split_once('{') else { return vec![tree.trim().to_owned()] };
     let inside = inside.trim_end().strip_suffix('}').expect("a closing brace");
@@ -133,19 +136,19 @@ fn paths(tree: &str) -> Vec<String> {
 
 /// The module that a path leads to from `here`, if it is one of ours.
 fn resolved(here: &str, path: &str, modules: &[&String]) -> Option<String> {
-    let mut known: Vec<&str> = here.split('/').collect();
+    let mut parts: Vec<&str> = here.split('/').collect();
     for part in path.split("::") {
         match part {
-            "crate" => known.clear(),
-            "super" => drop(known.pop()),
-            _ => known.push(part),
+            "crate" => parts.clear(),
+            "super" => drop(parts.pop()),
+            _ => parts.push(part),
         }
     }
-    let mut prefixes = (1..=known.len()).rev().map(|length| known[..length].join("/"));
+    let mut prefixes = (1..=parts.len()).rev().map(|length| parts[..length].join("/"));
     prefixes.find(|prefix| modules.contains(&prefix))
 }
 
-/// Fails unless each word stands only below the folders given.
+/// Fails when a word is in a file that is not below the folders given.
 fn only_in(folders: &[&str], words: &[&str]) {
     let mut seen = false;
     for Source { path, text, .. } in sources() {
@@ -164,16 +167,16 @@ fn root() -> PathBuf {
 }
 
 #[test]
-fn only_the_recorder_writes_files_and_the_tickers_file_and_ship_their_own() {
+fn only_the_recorder_and_ship_write_files_and_others_replace_them_as_a_whole() {
     only_in(
         // And `generate react`, which records nothing.
-        &["recorder", "config/tickers_file.rs", "ship", "dashboard/react_package.rs"],
+        &["recorder", "paths.rs", "ship", "dashboard/react_package.rs"],
         &["OpenOptions", "File::create", "fs::write", "fs::rename"],
     );
 }
 
-/// What goes past it is in no trace, and so in no simulated power cut. The log promises nothing, and
-/// a preflight leaves nothing behind.
+/// What is done elsewhere is in no trace, and so in no simulated power cut. The log promises nothing,
+/// and a preflight removes what it has made.
 #[test]
 fn the_recorder_changes_the_disk_in_one_place() {
     let words = [
@@ -188,12 +191,12 @@ fn the_recorder_changes_the_disk_in_one_place() {
         "sync_data",
         "write_all_at",
     ];
-    for Source { path, room, text } in sources() {
+    for Source { path, folder, text } in sources() {
         let may =
             ["disk.rs", "log_file.rs", "preflight.rs"].iter().any(|name| path.ends_with(name));
         let text = text.replace("DiskFile::", "");
         let found = words.iter().find(|word| text.contains(*word));
-        assert!(may || room != "recorder" || found.is_none(), "{} has {found:?}", path.display());
+        assert!(may || folder != "recorder" || found.is_none(), "{} has {found:?}", path.display());
     }
 }
 
@@ -203,10 +206,10 @@ fn only_the_connection_and_the_simulator_name_the_websocket_library() {
 }
 
 #[test]
-fn the_simulator_spells_its_messages_without_the_room_that_reads_them() {
-    for Source { path, room, text } in sources() {
-        let knows = room == "simulator" && text.contains("protocol::message");
-        assert!(!knows, "{} knows the decoder: a shared mistake could hide", path.display());
+fn the_simulator_writes_its_messages_without_the_decoder() {
+    for Source { path, folder, text } in sources() {
+        let imports = folder == "simulator" && text.contains("protocol::message");
+        assert!(!imports, "{} imports the decoder: a shared mistake could hide", path.display());
     }
 }
 

@@ -275,7 +275,7 @@ fn a_compressed_recording_reads_like_a_plain_one_also_in_several_members() {
 }
 
 #[test]
-fn the_ledger_tells_covered_time_faults_and_stops() {
+fn the_ledger_says_covered_time_faults_and_stops() {
     let files = Files::new();
     let path = files.write("op1.csv", format!("{HEADER}A,1,2,3,90000,\n"));
     let ledger = files.write(

@@ -1,5 +1,5 @@
 //! One recording from start to end: which threads there are, in which order they begin and end, and
-//! who may change what is recorded.
+//! how the list of symbols is changed.
 
 mod run;
 mod shutdown;

@@ -17,7 +17,7 @@ use crate::error::{Error, cannot_go_on};
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
 use crate::on_event::OnEvent;
-use crate::recorder::{Destination, Summary, Writer};
+use crate::recorder::{Destination, Writer};
 use crate::simulator::Simulator;
 use crate::status::silence::reporter;
 use crate::terminal::Screen;
@@ -26,7 +26,8 @@ use crate::text::counted;
 /// Records until a signal asks for the end.
 ///
 /// # Errors
-/// When the recording cannot begin, or cannot go on, or its end could not be written.
+/// When a file, an address or a thread that it needs cannot be had; when the server refuses the key at
+/// the start; when the writer ends early, or could not write the last rows.
 pub(crate) fn record(settings: &Settings) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
@@ -116,18 +117,14 @@ fn run(
     #[cfg(feature = "dashboard")]
     drop(dashboard);
     screen.sum_up(summary.as_ref().ok());
-    let result = ended.and_then(|()| whole(summary.map_err(cannot_go_on)?));
+    let result =
+        ended.and_then(|()| summary?.failure.map_or(Ok(()), |failure| Err(cannot_go_on(failure))));
     let reason =
         result.as_ref().map_or_else(ToString::to_string, |()| shutdown::AS_ASKED.to_owned());
     if let Some(on_event) = on_event {
         on_event.stopped(reason, until);
     }
     result
-}
-
-/// Whether everything was written.
-fn whole(summary: Summary) -> Result<(), Error> {
-    summary.failure.map_or(Ok(()), |failure| Err(Error::CannotGoOn(failure)))
 }
 
 /// Where to connect; for a demo the simulator is started.

@@ -62,7 +62,7 @@ pub(super) struct Deadline {
 /// Starts the signal thread.
 ///
 /// # Errors
-/// When the system does not tell of signals, or has no thread to give.
+/// When the system gives no pipe for signals, or no thread.
 pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), Error> {
     stop_signals::listen(move || {
         // First of all: after the log line no thread may say that it goes on.

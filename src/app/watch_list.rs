@@ -63,7 +63,7 @@ impl WatchListController {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the session; gives the list.
+    /// Sends the list to the session; gives it back.
     fn announce(&self, lists: &Lists) -> Vec<String> {
         let wanted = self.wanted_of(lists);
         warn_of_many(wanted.len());
@@ -74,7 +74,8 @@ impl WatchListController {
     /// Adds a symbol to the list, and to the tickers file if there is one.
     ///
     /// # Errors
-    /// Why not, as one line for a person.
+    /// When it cannot be a symbol, is of the other kind of market, would be one too many, or when the
+    /// tickers file cannot be written: one line for a person.
     pub(super) fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
         let symbol = symbol.trim();
         check_symbol(symbol)?;
@@ -99,7 +100,8 @@ impl WatchListController {
     /// Takes a symbol off the list, and out of the tickers file if there is one.
     ///
     /// # Errors
-    /// Why not, as one line for a person.
+    /// When it is not on the list or is the last one, or when the tickers file cannot be written: one
+    /// line for a person.
     pub(super) fn remove(&self, symbol: &str) -> Result<Vec<String>, String> {
         let mut lists = self.lock();
         let recorded = self.recorded_as(symbol.trim());
@@ -130,7 +132,7 @@ impl WatchListController {
         let shown = path.display().to_string();
         let mut watcher = Watcher::new(path, self.lock().given.clone());
         let first = watcher.next_look();
-        let mut told: Option<String> = None;
+        let mut reported: Option<String> = None;
         let controller = Arc::clone(self);
         let look = move || {
             // Held from the look on, so that a change by the page cannot come in between.
@@ -141,12 +143,12 @@ impl WatchListController {
                     info!("{shown} has changed: {}", counted(list.len() as u64, "symbol"));
                     lists.in_file = list;
                     controller.announce(&lists);
-                    told = None;
+                    reported = None;
                 }
-                Some(Ok(_)) if told.take().is_some() => info!("{shown} can be read again"),
-                Some(Err(fault)) if told.as_ref() != Some(&fault) => {
+                Some(Ok(_)) if reported.take().is_some() => info!("{shown} can be read again"),
+                Some(Err(fault)) if reported.as_ref() != Some(&fault) => {
                     warn!("{fault}; recording goes on with the symbols as they were");
-                    told = Some(fault);
+                    reported = Some(fault);
                 }
                 _ => {}
             }
@@ -178,19 +180,19 @@ mod tests {
         file: Option<PathBuf>,
         simulated: bool,
     ) -> (WatchListController, Commands) {
-        let (commands, told) = commands().unwrap();
+        let (commands, sent) = commands().unwrap();
         let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
         let lists = Mutex::new(Lists { given, in_file: Vec::new() });
-        (WatchListController { lists, file, simulated, commands }, told)
+        (WatchListController { lists, file, simulated, commands }, sent)
     }
 
     #[test]
-    fn a_change_gives_the_new_list_and_tells_the_session() {
-        let (controller, told) = controller(&["A"], None, false);
+    fn a_change_gives_the_new_list_and_sends_it_to_the_session() {
+        let (controller, sent) = controller(&["A"], None, false);
         assert_eq!(controller.add(" B ").unwrap(), ["A", "B"]);
-        assert_eq!(told.next().unwrap(), Command::Watch(vec!["A".into(), "B".into()]));
+        assert_eq!(sent.next().unwrap(), Command::Watch(vec!["A".into(), "B".into()]));
         assert_eq!(controller.add("B").unwrap(), ["A", "B"]);
-        assert!(told.next().is_none(), "nothing has changed");
+        assert!(sent.next().is_none(), "nothing has changed");
         assert_eq!(controller.remove("A").unwrap(), ["B"]);
         assert!(controller.remove("A").is_err());
         assert!(controller.remove("B").unwrap_err().contains("last symbol"));
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_demo_names_its_symbols_so() {
-        let (controller, _told) = controller(&["A", "DEMO:B"], None, true);
+        let (controller, _sent) = controller(&["A", "DEMO:B"], None, true);
         assert_eq!(controller.wanted(), ["DEMO:A", "DEMO:B"]);
         assert_eq!(controller.add("C").unwrap(), ["DEMO:A", "DEMO:B", "DEMO:C"]);
         assert_eq!(controller.remove("DEMO:A").unwrap(), ["DEMO:B", "DEMO:C"]);
@@ -212,7 +214,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tickers");
         std::fs::write(&path, "# mine\n").unwrap();
-        let (controller, _told) = controller(&["A"], Some(path.clone()), false);
+        let (controller, _sent) = controller(&["A"], Some(path.clone()), false);
         controller.add("B").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "# mine\nB\n");
         controller.remove("B").unwrap();

@@ -1,7 +1,7 @@
-//! `check`: tries everything that a recording needs, and says how to mend what fails.
+//! `check`: tries everything that a recording needs, and says what to do about what fails.
 //!
 //! Main thread. Records nothing, changes no file and leaves none behind. The files are looked at
-//! first although they are told of last: while another process records, connecting with the same
+//! first although they are reported last: while another process records, connecting with the same
 //! key would interrupt it.
 
 mod network;
@@ -39,7 +39,7 @@ pub struct CheckArguments {
 /// Tries everything, and writes one line for each step to `out`. Answers whether all is well.
 ///
 /// # Errors
-/// When an argument makes no sense, as it would for a recording.
+/// When the URL, the list of symbols or the files that are named are wrong, as for a recording.
 pub fn run(
     CheckArguments { tickers, files }: CheckArguments,
     out: &mut dyn Write,
@@ -58,10 +58,7 @@ pub fn run(
     let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
     config::check_market(simulated, &endpoint)?;
 
-    let recording = match &destination {
-        Destination::File(csv) => Some(recorder::try_out(csv)),
-        Destination::StandardOutput { coverage } => coverage.as_deref().map(recorder::try_ledger),
-    };
+    let recording = recorder::try_out(&destination);
     let mut steps = Steps::new(out);
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());

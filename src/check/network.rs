@@ -23,7 +23,7 @@ pub(super) const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
 const DATA_WITHIN: Duration = Duration::from_secs(10);
 
 /// After the first sign of life refusals of other symbols are waited for, should the server not answer
-/// our ping, which tells their end.
+/// our ping, whose answer comes behind them.
 const REFUSALS: Duration = Duration::from_secs(1);
 
 /// How long the server's half of the closing handshake is waited for: a session that is not

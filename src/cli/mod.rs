@@ -7,14 +7,13 @@ mod subcommands;
 mod usage_errors;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
 
 use clap::{CommandFactory, Parser};
 
 use crate::app;
 use crate::config::{RecordArguments, Settings};
 use crate::error::{EXIT_OK, Error};
-use subcommands::Subcommands;
+use subcommands::{Subcommands, print};
 use usage_errors::{one_dash, one_line};
 
 const EXAMPLES: &str = "\
@@ -54,14 +53,15 @@ struct CommandLine {
 /// Does what the command line asks for; gives the exit code when nothing more needs to be said.
 ///
 /// # Errors
-/// When the command line is wrong, or what it asks for could not be done.
+/// [`Error::Usage`] when the command line or a setting is wrong; [`Error::CannotGoOn`] when what it
+/// asks for could not be done.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     let words: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(fault) = one_dash(&words) {
+    if let Some(fault) = one_dash(&words, &CommandLine::command()) {
         return Err(Error::Usage(fault));
     }
     match CommandLine::try_parse_from(&words) {
-        Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(),
+        Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(CommandLine::command()),
         Ok(CommandLine { record, instead: None }) => {
             app::record(&Settings::resolve(record)?).map(|()| EXIT_OK)
         }
@@ -69,19 +69,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
             Ok(print(error.to_string().as_bytes()))
         }
-        Err(error) => Err(Error::Usage(one_line(&error, &words))),
+        Err(error) => Err(Error::Usage(one_line(&error, &words, &CommandLine::command()))),
     }
-}
-
-/// `--help | head -1` closes the pipe early, and that is fine.
-fn print(text: &[u8]) -> u8 {
-    let _ = io::stdout().write_all(text);
-    EXIT_OK
-}
-
-/// Whether there is a subcommand of this name.
-fn is_subcommand(word: &str) -> bool {
-    CommandLine::command().get_subcommands().any(|subcommand| subcommand.get_name() == word)
 }
 
 #[cfg(test)]

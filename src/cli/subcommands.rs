@@ -3,17 +3,16 @@
 //!
 //! Main thread.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Subcommand};
+use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
-use super::{CommandLine, print};
 use crate::check::{self, CheckArguments};
 use crate::config::values::address;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
 use crate::ship::{self, ShipOptions};
 use crate::simulator::{SimulatorOptions, faults_help, simulate};
 use crate::verify;
@@ -55,7 +54,15 @@ Exit codes:
 pub(super) enum Subcommands {
     /// Say what is in recordings, and whether they are whole
     #[command(after_help = VERIFY_HELP)]
-    Verify(VerifyArguments),
+    Verify {
+        /// Recordings, such as op1.csv or op1-2026-11-23.csv.gz
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+
+        /// One JSON object: counts as numbers, times in UNIX milliseconds
+        #[arg(long)]
+        json: bool,
+    },
     /// Try everything that recording needs, and say how to mend what fails
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
@@ -74,17 +81,6 @@ pub(super) enum Subcommands {
     /// Print shell completions or the man page, or write the React package
     #[command(subcommand, disable_help_subcommand = true, arg_required_else_help = false)]
     Generate(Generated),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct VerifyArguments {
-    /// Recordings, such as op1.csv or op1-2026-11-23.csv.gz
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
-
-    /// One JSON object: counts as numbers, times in UNIX milliseconds
-    #[arg(long)]
-    json: bool,
 }
 
 /// What `generate` makes.
@@ -116,36 +112,39 @@ pub(super) enum Generated {
 }
 
 impl Subcommands {
-    /// Does it; gives the exit code.
+    /// Does it; gives the exit code. `definition` is that of the whole command line.
     ///
     /// # Errors
-    /// When it could not be done.
-    pub(super) fn run(self) -> Result<u8, Error> {
+    /// That of the subcommand; for `generate`, a man page or a file that cannot be written.
+    pub(super) fn run(self, definition: Command) -> Result<u8, Error> {
         match self {
-            Self::Verify(arguments) => arguments.run(),
+            Self::Verify { files, json } => {
+                let mut out = io::BufWriter::new(io::stdout().lock());
+                verify::run(&files, json, &mut out, &mut io::stderr()).map(exit_code)
+            }
             Self::Check(arguments) => {
-                let all_well = check::run(arguments, &mut io::stdout().lock())?;
-                Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
+                check::run(arguments, &mut io::stdout().lock()).map(exit_code)
             }
             Self::Ship(options) => ship::run(&options),
             Self::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),
-            Self::Generate(what) => what.run(),
+            Self::Generate(what) => what.run(definition),
         }
     }
 }
 
-impl VerifyArguments {
-    fn run(self) -> Result<u8, Error> {
-        let mut out = io::BufWriter::new(io::stdout().lock());
-        let all_well = verify::run(&self.files, self.json, &mut out, &mut io::stderr())?;
-        // What is wrong stands in the report.
-        Ok(if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON })
-    }
+/// What is wrong has been written by then.
+fn exit_code(all_well: bool) -> u8 {
+    if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON }
+}
+
+/// `--help | head -1` closes the pipe early, and that is fine.
+pub(super) fn print(text: &[u8]) -> u8 {
+    let _ = io::stdout().write_all(text);
+    EXIT_OK
 }
 
 impl Generated {
-    fn run(self) -> Result<u8, Error> {
-        let mut definition = CommandLine::command();
+    fn run(self, mut definition: Command) -> Result<u8, Error> {
         let mut text = Vec::new();
         let shell = match self {
             Self::Bash => Shell::Bash,
@@ -156,13 +155,13 @@ impl Generated {
             Self::Man => {
                 clap_mangen::Man::new(definition)
                     .render(&mut text)
-                    .map_err(|error| Error::CannotGoOn(format!("no man page: {error}")))?;
+                    .map_err(|error| cannot_go_on(format_args!("no man page: {error}")))?;
                 return Ok(print(&text));
             }
             #[cfg(feature = "dashboard")]
             Self::React { directory, force } => {
-                let told = crate::dashboard::react_package::write(&directory, force)?;
-                return Ok(print(told.as_bytes()));
+                let how_to_go_on = crate::dashboard::react_package::write(&directory, force)?;
+                return Ok(print(how_to_go_on.as_bytes()));
             }
         };
         let name = definition.get_name().to_owned();

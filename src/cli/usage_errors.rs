@@ -1,6 +1,6 @@
 //! What is wrong with a command line, on one line and in our own words.
 //!
-//! Main thread. clap explains over several lines, and knows nothing of symbols.
+//! Main thread. clap explains over several lines, and has no hint about symbols.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -8,9 +8,8 @@ use std::iter;
 use std::num::{ParseFloatError, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 
-use super::CommandLine;
 use crate::config::values::address;
 use crate::text::printable;
 
@@ -18,16 +17,15 @@ use crate::text::printable;
 const SHOWN: usize = 200;
 
 /// One line about what is wrong with `words`, the whole command line.
-pub(super) fn one_line(error: &clap::Error, words: &[OsString]) -> String {
-    let told = in_our_words(error, words).unwrap_or_else(|| in_claps_words(error));
-    format!("{told}; see --help")
+pub(super) fn one_line(error: &clap::Error, words: &[OsString], definition: &Command) -> String {
+    let fault = in_our_words(error, words, definition).unwrap_or_else(|| in_claps_words(error));
+    format!("{fault}; see --help")
 }
 
 /// What is wrong with a long option behind one dash: `-tickers` is `-t` with the symbol `ickers` to
 /// clap, and `-out` writes to a file `ut`.
-pub(super) fn one_dash(words: &[OsString]) -> Option<String> {
-    let definition = CommandLine::command();
-    let commands = || iter::once(&definition).chain(definition.get_subcommands());
+pub(super) fn one_dash(words: &[OsString], definition: &Command) -> Option<String> {
+    let commands = || iter::once(definition).chain(definition.get_subcommands());
     let options: Vec<&str> = commands()
         .flat_map(|command| command.get_arguments().filter_map(Arg::get_long))
         .chain(["help", "version"])
@@ -39,7 +37,7 @@ pub(super) fn one_dash(words: &[OsString]) -> Option<String> {
 }
 
 /// `None` for what we have no words for.
-fn in_our_words(error: &clap::Error, words: &[OsString]) -> Option<String> {
+fn in_our_words(error: &clap::Error, words: &[OsString], definition: &Command) -> Option<String> {
     let all = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.as_str()],
         Some(ContextValue::Strings(texts)) => texts.iter().map(String::as_str).collect(),
@@ -89,7 +87,12 @@ fn in_our_words(error: &clap::Error, words: &[OsString]) -> Option<String> {
                     let meant = suggested(ContextKind::SuggestedSubcommand);
                     format!("there is no \"{}\"{meant}", printable(word, SHOWN))
                 }
-                Some(word) => stray_word(word, &prior, words),
+                Some(word) if definition.find_subcommand(word).is_some() => {
+                    let prior: Vec<&str> = prior.iter().map(|option| name(option)).collect();
+                    let prior = prior.join(" and ");
+                    format!("{word} comes first and has its own options; leave out {prior}")
+                }
+                Some(word) => stray_word(word, words, definition),
                 None if prior.first() == argument.as_ref() => {
                     format!("{} is given twice; give it once", name(argument?))
                 }
@@ -122,16 +125,9 @@ fn refusal(error: &clap::Error) -> Option<String> {
     })
 }
 
-/// A word that is neither an option nor a subcommand, or a subcommand behind options of a recording.
-fn stray_word(word: &str, prior: &[&str], words: &[OsString]) -> String {
+/// A word that is neither an option nor a subcommand.
+fn stray_word(word: &str, words: &[OsString], definition: &Command) -> String {
     let shown = printable(word, SHOWN);
-    if super::is_subcommand(word) {
-        let prior: Vec<&str> = prior.iter().map(|option| name(option)).collect();
-        return format!(
-            "{shown} comes first and has its own options; leave out {}",
-            prior.join(" and ")
-        );
-    }
     if let Some(first) =
         words.get(1).filter(|first| ["generate", "help"].iter().any(|it| first == it))
     {
@@ -143,7 +139,6 @@ fn stray_word(word: &str, prior: &[&str], words: &[OsString]) -> String {
     }
     let is_first = words.get(1).is_some_and(|first| first == word);
     if is_first && word.chars().all(|letter| letter.is_ascii_lowercase()) {
-        let definition = CommandLine::command();
         let names: Vec<_> = definition.get_subcommands().map(Command::get_name).collect();
         return format!(
             "there is no \"{shown}\", only {}; a recording is started with --tickers AAPL,MSFT, and stopped with Ctrl-C",
@@ -179,20 +174,18 @@ fn name(option: &str) -> &str {
 /// Its first lines say all, the rest is the usage.
 fn in_claps_words(error: &clap::Error) -> String {
     let text = error.to_string();
-    let told = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let told: Vec<&str> = told.filter(|line| !line.is_empty()).collect();
-    let told = told.join("; ").replace(":; ", ": ");
-    let told = told
-        .trim_start_matches("error: ")
-        .trim_end_matches("; For more information, try '--help'.");
-    printable(told, usize::MAX)
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    let line = lines.join("; ").replace(":; ", ": ");
+    let line = line.trim_start_matches("error: ");
+    printable(line.trim_end_matches("; For more information, try '--help'."), usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ffi::OsString;
 
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::{one_dash, one_line};
     use crate::cli::CommandLine;
@@ -201,12 +194,12 @@ mod tests {
         let words: Vec<OsString> =
             std::iter::once("finnhub-stream").chain(words.split(' ')).map(OsString::from).collect();
         let error = CommandLine::try_parse_from(&words).expect_err("refused");
-        let message = one_line(&error, &words);
+        let message = one_line(&error, &words, &CommandLine::command());
         message.strip_suffix("; see --help").expect("where to read on").to_owned()
     }
 
     #[test]
-    fn what_is_wrong_is_told_on_one_line_in_our_words() {
+    fn what_is_wrong_is_said_on_one_line_in_our_words() {
         for (words, expected) in [
             ("--tickrs A", "there is no option --tickrs (did you mean --tickers?)"),
             ("-z", "there is no option -z"),
@@ -272,7 +265,7 @@ mod tests {
     fn a_long_option_behind_one_dash_gets_the_other() {
         let found = |words: &str| {
             let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
-            one_dash(&words)
+            one_dash(&words, &CommandLine::command())
         };
         for (words, name) in [
             ("x -tickers AAPL", "tickers"),

@@ -12,7 +12,7 @@ use super::values;
 use crate::recorder::columns::Column;
 use crate::recorder::{Fsync, Rotate};
 
-/// Where rows go unless told otherwise. Simulated ones never meet real ones.
+/// Where rows go without `--out`. Simulated ones never meet real ones.
 const DEFAULT_OUT: &str = "op1.csv";
 const DEFAULT_DEMO_OUT: &str = "demo.csv";
 

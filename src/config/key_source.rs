@@ -83,8 +83,8 @@ impl DotEnv {
         Some(file)
     }
 
-    /// Takes the values, also those behind a line that is none. What is wrong is told by its line,
-    /// not by its text: that may be the key.
+    /// Takes the values, also those behind a line that is none. A fault is reported with the number
+    /// of its line and not with its text, which may be the key.
     fn read(&mut self, text: &str) {
         for line in dotenvy::from_read_iter(text.as_bytes()) {
             match line {

@@ -44,18 +44,20 @@ impl Settings {
     /// Checks everything that can be checked without starting anything.
     ///
     /// # Errors
-    /// One line about the first thing that is wrong.
+    /// The first thing that is wrong: no or too many symbols, simulated and real ones together, files
+    /// that must be different and are not, options that do not fit together, the URL, or the key.
     pub(crate) fn resolve(arguments: RecordArguments) -> Result<Self, Error> {
         let RecordArguments { tickers, files, fsync, rotate, compress, demo, views } = arguments;
         let mut warnings = Vec::new();
         let out = destination(&files, demo)?;
         let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
-        let listed = || tickers_file.iter().flat_map(|(_, listed)| listed);
+        let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
+        let all: Vec<&str> = tickers.iter().chain(listed).map(String::as_str).collect();
         if !demo {
-            warnings.extend(lower_case(tickers.iter().chain(listed())));
+            warnings.extend(lower_case(&all));
         }
-        warnings.extend(with_spaces(tickers.iter().chain(listed())));
-        let simulated = demo || are_simulated(&tickers, tickers_file.as_ref())?;
+        warnings.extend(with_spaces(&all));
+        let simulated = demo || are_simulated(&all)?;
         warnings.extend(check_dashboard(&views)?);
         let columns = files.columns();
         check_rotation(&out, rotate.is_some(), compress)?;
@@ -74,7 +76,7 @@ impl Settings {
     }
 }
 
-/// What a demo records unless told otherwise: two shares, and something that trades in many digits.
+/// What a demo records without `--tickers`: two shares, and something that trades in many digits.
 const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
 
 /// Symbols that are named in a warning.
@@ -106,6 +108,9 @@ fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wante
 }
 
 /// The symbols of `--tickers`, each once.
+///
+/// # Errors
+/// When they are too many.
 pub(crate) fn symbols(tickers: Vec<String>) -> Result<Vec<String>, Error> {
     let tickers = without_repeats(tickers);
     check_count(tickers.len()).map_err(|fault| usage(format!("--tickers: {fault}")))?;
@@ -114,11 +119,10 @@ pub(crate) fn symbols(tickers: Vec<String>) -> Result<Vec<String>, Error> {
 
 /// Gives a warning when symbols have no capital letter, which Finnhub's all have: it accepts them, and
 /// no trade ever comes.
-fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
-    let is_lower = |symbol: &&String| {
-        symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase)
-    };
-    let found: Vec<&str> = symbols.filter(is_lower).map(String::as_str).take(NAMED).collect();
+fn lower_case(symbols: &[&str]) -> Option<String> {
+    let is_lower =
+        |symbol: &&str| symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase);
+    let found: Vec<&str> = symbols.iter().copied().filter(is_lower).take(NAMED).collect();
     let (given, meant) = (found.join(","), found.join(",").to_uppercase());
     (!found.is_empty()).then(|| {
         format!("{given}: Finnhub's symbols are in capital letters; did you mean {meant}?")
@@ -127,8 +131,8 @@ fn lower_case<'s>(symbols: impl Iterator<Item = &'s String>) -> Option<String> {
 
 /// Gives a warning when symbols have a space where a comma or a new line was probably meant. Those of
 /// Finnhub that have one have an exchange in front, too: `IC MARKETS:1`.
-fn with_spaces<'s>(mut symbols: impl Iterator<Item = &'s String>) -> Option<String> {
-    let found = symbols.find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
+fn with_spaces(symbols: &[&str]) -> Option<String> {
+    let found = symbols.iter().find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
     Some(format!(
         "\"{found}\" is read as one symbol; separate several by commas, in a file by lines"
     ))
@@ -154,13 +158,9 @@ fn check_dashboard(views: &ViewArguments) -> Result<Option<String>, Error> {
 }
 
 /// Whether these symbols are of a simulated market.
-fn are_simulated(
-    tickers: &[String],
-    tickers_file: Option<&(PathBuf, Vec<String>)>,
-) -> Result<bool, Error> {
-    let mut all = tickers.iter().chain(tickers_file.into_iter().flat_map(|(_, listed)| listed));
-    let first = all.next().is_some_and(|symbol| is_simulated(symbol));
-    if all.any(|symbol| is_simulated(symbol) != first) {
+fn are_simulated(symbols: &[&str]) -> Result<bool, Error> {
+    let first = symbols.first().is_some_and(|symbol| is_simulated(symbol));
+    if symbols.iter().any(|symbol| is_simulated(symbol) != first) {
         return Err(usage(format!(
             "simulated symbols ({DEMO_PREFIX}…) and real ones cannot be in one recording; start one for each, with an --out of its own"
         )));
@@ -178,8 +178,11 @@ pub(crate) fn check_market(simulated: bool, server: &Endpoint) -> Result<(), Err
     Ok(())
 }
 
-/// Where rows go. The list of symbols, the log, the recording and what stands beside it must be
-/// different files.
+/// Where rows go.
+///
+/// # Errors
+/// When the list of symbols, the log, the recording and what belongs to it are not different files, or
+/// `--coverage` is given for a file.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
     let (out, log_file) = (files.out(demo), files.log_file());
     if let Some(plain) = out.to_str().and_then(|name| name.strip_suffix(".gz")) {

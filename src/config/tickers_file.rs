@@ -6,12 +6,13 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
+use crate::paths::replace_file;
 use crate::text::in_words;
 
 /// How often the file is looked at. A change is to be applied within two seconds.
@@ -94,7 +95,7 @@ pub(crate) fn change(
         }
     }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
-    replace(path, &changed).map_err(|error| failed("write", path, error))
+    replace_file(path, &changed).map_err(|error| failed("write", path, error))
 }
 
 fn with_line(text: &str, symbol: &str) -> String {
@@ -107,29 +108,6 @@ fn with_line(text: &str, symbol: &str) -> String {
 
 fn without_lines(text: &str, symbol: &str) -> String {
     text.split_inclusive('\n').filter(|line| symbol_of(line) != Some(symbol)).collect()
-}
-
-/// Puts a whole new file in the place of the old one: a reader sees one or the other.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    // A link stays a link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = PathBuf::from(name);
-    let result = write_new(&new, text, &path).and_then(|()| fs::rename(&new, &path));
-    if result.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    result
-}
-
-fn write_new(new: &Path, text: &str, old: &Path) -> io::Result<()> {
-    let mut file = File::create(new)?;
-    if let Ok(metadata) = fs::metadata(old) {
-        file.set_permissions(metadata.permissions())?;
-    }
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// Finds out when the file has changed.
@@ -174,7 +152,7 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use super::{Watcher, change, parse};
 
@@ -226,23 +204,12 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\nB\n");
     }
 
-    struct Watched {
-        _directory: tempfile::TempDir,
-        path: PathBuf,
-        watcher: Watcher,
-    }
-
-    fn watched(text: &str) -> Watched {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("tickers");
-        fs::write(&path, text).unwrap();
-        let watcher = Watcher::new(path.clone(), Vec::new());
-        Watched { _directory: directory, path, watcher }
-    }
-
     #[test]
     fn a_new_content_counts_when_it_is_seen_twice() {
-        let Watched { _directory, path, mut watcher } = watched("A\n");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tickers");
+        fs::write(&path, "A\n").unwrap();
+        let mut watcher = Watcher::new(path.clone(), Vec::new());
         assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned()])));
         assert_eq!(watcher.look(), None);
         fs::write(&path, "").unwrap();
@@ -251,23 +218,5 @@ mod tests {
         assert_eq!(watcher.look(), None);
         assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned(), "B".to_owned()])));
         assert_eq!(watcher.look(), None);
-    }
-
-    #[test]
-    fn a_file_that_gives_no_list_is_told_once_and_so_is_its_end() {
-        let Watched { _directory, path, mut watcher } = watched("A\n");
-        let mut told = || [watcher.look(), watcher.look(), watcher.look()];
-        let mut check = |reason: &str| {
-            let [first, second, third] = told();
-            let error = second.and_then(Result::err).expect(reason);
-            assert!(error.contains(reason), "{error}");
-            assert_eq!((first, third), (None, None));
-        };
-        fs::remove_file(&path).unwrap();
-        check("cannot read the tickers file");
-        fs::write(&path, "# soon\n").unwrap();
-        check("names no symbol");
-        fs::write(&path, "A\n").unwrap();
-        assert_eq!(told(), [None, Some(Ok(vec!["A".to_owned()])), None]);
     }
 }

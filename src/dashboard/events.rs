@@ -99,7 +99,7 @@ impl LiveData {
         }
     }
 
-    /// Looks at the writer's snapshot, remembers it, and tells who listens.
+    /// Looks at the writer's snapshot, remembers it, and sends it to who listens.
     fn sample(&self) {
         let snapshot = self.latest();
         // Remembers what is new.

@@ -2,7 +2,7 @@
 //!
 //! It listens from [`Listener::bind`] on, so that a port in use is known before anything is
 //! recorded, and serves on one thread of its own. It reads snapshots and shared numbers, and nothing
-//! it does can make the writer or the session wait. It opens no file and does not know the API key.
+//! it does can make the writer or the session wait. It opens no file and does not have the API key.
 //!
 //! - `connections`: who may connect, and for how long
 //! - `guard`: which requests are answered at all, and the headers of every answer

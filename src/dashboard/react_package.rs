@@ -15,7 +15,7 @@ use super::page::{FORMAT, RECORDER_CLIENT, TRADE_CHART};
 use crate::error::{Error, cannot_go_on};
 use crate::text::in_words;
 
-/// Stands in the sources for the version, which is the binary's.
+/// In the place of the version in the sources; the version is the binary's.
 const VERSION_PLACE: &str = "0.0.0";
 
 /// The files of the package: their names and texts.

@@ -102,22 +102,22 @@ mod tests {
 
     use crate::channel::SharedState;
     use crate::protocol::trade::{Conditions, Trade};
-    use crate::status::market::Market;
     use crate::status::snapshot::{FeedState, SILENT_AFTER_MS, Snapshot};
+    use crate::status::totals::Totals;
 
     fn change(before: &Snapshot, snapshot: &Snapshot) -> Option<Value> {
         let json = super::change(before, snapshot, &SharedState::default(), 50)?;
         Some(serde_json::from_str(&json).unwrap())
     }
 
-    fn market(symbols: &[&str]) -> Market {
-        let mut market = Market::new(0);
+    fn totals(symbols: &[&str]) -> Totals {
+        let mut totals = Totals::new(0);
         let symbols: Vec<_> = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
-        market.follow(&symbols, &[], 10);
-        market
+        totals.follow(&symbols, &[], 10);
+        totals
     }
 
-    fn trade(market: &mut Market, ticker: &str, price: &str) {
+    fn trade(totals: &mut Totals, ticker: &str, price: &str) {
         let conditions = Conditions::Plain("".into());
         let trade = Trade {
             ticker: ticker.into(),
@@ -126,18 +126,18 @@ mod tests {
             timestamp_ms: "9".into(),
             conditions,
         };
-        market.trade(&trade, 20);
+        totals.trade(&trade, 20);
     }
 
-    fn snapshot(market: &mut Market, now_ms: i64) -> Snapshot {
-        Snapshot { state: FeedState::Live, ..market.snapshot(now_ms, "x.csv", 7, None) }
+    fn snapshot(totals: &mut Totals, now_ms: i64) -> Snapshot {
+        Snapshot { state: FeedState::Live, ..totals.snapshot(now_ms, "x.csv", 7, None) }
     }
 
     #[test]
     fn the_digits_stay_and_what_is_unknown_is_null() {
-        let mut market = market(&["A", "B"]);
-        trade(&mut market, "A", "100.10");
-        let snapshot = snapshot(&mut market, 40);
+        let mut totals = totals(&["A", "B"]);
+        trade(&mut totals, "A", "100.10");
+        let snapshot = snapshot(&mut totals, 40);
         let status = super::whole(&snapshot, &SharedState::default(), 50);
         let status: Value = serde_json::from_str(&status).unwrap();
         assert_eq!(status["kind"], "snapshot");
@@ -153,24 +153,24 @@ mod tests {
 
     #[test]
     fn a_change_names_only_what_has_changed() {
-        let mut market = market(&["A", "B"]);
-        trade(&mut market, "A", "1");
-        let before = snapshot(&mut market, 30);
-        trade(&mut market, "B", "2");
-        let after = snapshot(&mut market, 40);
+        let mut totals = totals(&["A", "B"]);
+        trade(&mut totals, "A", "1");
+        let before = snapshot(&mut totals, 30);
+        trade(&mut totals, "B", "2");
+        let after = snapshot(&mut totals, 40);
         let status = change(&before, &after).unwrap();
         assert_eq!(status["kind"], "change");
         assert_eq!(status["tickers"].as_array().unwrap().len(), 1);
         assert_eq!(status["tickers"][0]["symbol"], "B");
 
-        let later = snapshot(&mut market, 40 + SILENT_AFTER_MS);
+        let later = snapshot(&mut totals, 40 + SILENT_AFTER_MS);
         let status = change(&after, &later).unwrap();
         assert_eq!(status["tickers"].as_array().unwrap().len(), 2, "both fell silent: {status}");
     }
 
     #[test]
     fn another_list_needs_the_whole_state() {
-        let mut first = market(&["A", "B"]);
+        let mut first = totals(&["A", "B"]);
         let before = snapshot(&mut first, 30);
         first.follow(&["B".to_owned()], &[], 31);
         assert_eq!(change(&before, &snapshot(&mut first, 40)), None);

@@ -30,7 +30,7 @@ impl fmt::Display for KeySource {
     }
 }
 
-/// A key that looks usable. Whether Finnhub takes it only the handshake tells.
+/// A key that looks usable. Whether Finnhub accepts it is known after the handshake.
 #[derive(Clone)]
 pub struct ApiKey {
     secret: String,
@@ -72,8 +72,8 @@ impl ApiKey {
         &self.source
     }
 
-    /// `text` from a server without the key in it: one that says the request back must not bring
-    /// the key into a log. The demo's key is no secret, and one too short to be a key would stand in
+    /// `text` from a server without the key in it: one that repeats the request must not bring
+    /// the key into a log. The demo's key is no secret, and one too short to be a key would be found in
     /// any word.
     pub fn redact(&self, text: &str) -> String {
         const SHORTEST_KEY: usize = 4;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_says_the_key_back_is_redacted() {
+    fn a_text_that_repeats_the_key_is_redacted() {
         let key = key("c0ffee&c0ffee").unwrap();
         assert_eq!(key.redact("a c0ffee&c0ffee, c0ffee%26c0ffee"), "a <key>, <key>");
         assert_eq!(self::key("k3y5!").unwrap().redact("k3y5! or k3y5%21"), "<key> or <key>");

@@ -62,15 +62,6 @@ pub enum Outcome {
     },
 }
 
-/// What to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
-    /// Connect again after this.
-    Wait(Duration),
-    /// The same, and say that another process is probably using the key.
-    WaitKeyShared(Duration),
-}
-
 /// What is remembered from one attempt to the next.
 #[derive(Debug, Default)]
 pub struct Backoff {
@@ -92,31 +83,29 @@ impl Backoff {
         self.was_accepted
     }
 
-    /// Decides after an attempt; `random` is from 0 up to, not including, 1.
-    pub fn next(&mut self, outcome: Outcome, random: f64) -> Next {
+    /// How long to wait after an attempt, and whether another process is probably using the key.
+    /// `random` is from 0 up to, not including, 1.
+    pub fn next(&mut self, outcome: Outcome, random: f64) -> (Duration, bool) {
         match outcome {
             Outcome::Unreachable => {
                 self.short_connections = 0;
-                Next::Wait(self.jittered(random))
+                (self.jittered(random), false)
             }
-            Outcome::Unauthorized => Next::Wait(self.config.unauthorized_again),
-            Outcome::TooManyRequests => Next::Wait(self.throttle()),
+            Outcome::Unauthorized => (self.config.unauthorized_again, false),
+            Outcome::TooManyRequests => (self.throttle(), false),
             Outcome::Ended { lasted } => self.after_connection(lasted, random),
         }
     }
 
-    fn after_connection(&mut self, lasted: Duration, random: f64) -> Next {
+    fn after_connection(&mut self, lasted: Duration, random: f64) -> (Duration, bool) {
         self.was_accepted = true;
         if lasted >= self.config.good_connection {
             *self = Self { was_accepted: true, ..Self::new(self.config) };
         }
         self.short_connections =
             if lasted < self.config.kicked_within { self.short_connections + 1 } else { 0 };
-        if self.short_connections < SHORT_CONNECTIONS {
-            Next::Wait(self.jittered(random))
-        } else {
-            Next::WaitKeyShared(self.throttle())
-        }
+        let key_is_shared = self.short_connections >= SHORT_CONNECTIONS;
+        (if key_is_shared { self.throttle() } else { self.jittered(random) }, key_is_shared)
     }
 
     /// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
@@ -140,7 +129,7 @@ impl Backoff {
 mod tests {
     use std::time::Duration;
 
-    use super::{Backoff, Next, Outcome};
+    use super::{Backoff, Outcome};
 
     const AT_ONCE: Outcome = Outcome::Ended { lasted: Duration::from_secs(1) };
     const SHORT: Outcome = Outcome::Ended { lasted: Duration::from_secs(29) };
@@ -150,11 +139,9 @@ mod tests {
     fn check(outcomes: &[Outcome], expected: &[f64]) {
         let mut backoff = Backoff::default();
         for (outcome, expected) in outcomes.iter().zip(expected) {
-            let seconds = match backoff.next(*outcome, 1.0) {
-                Next::Wait(wait) => wait.as_secs_f64(),
-                // Told apart in the table by its sign.
-                Next::WaitKeyShared(wait) => -wait.as_secs_f64(),
-            };
+            let (wait, key_is_shared) = backoff.next(*outcome, 1.0);
+            // A shared key has a minus in the table.
+            let seconds = if key_is_shared { -wait.as_secs_f64() } else { wait.as_secs_f64() };
             let near = (seconds - expected).abs() < 1e-9;
             assert!(near, "{outcomes:?}: {seconds} instead of {expected}");
         }
@@ -170,12 +157,10 @@ mod tests {
         let mut backoff = Backoff::default();
         for limit in [1.0, 2.0, 4.0, 8.0] {
             let mut again = Backoff { failures: backoff.failures, ..Backoff::default() };
-            assert_eq!(
-                again.next(Outcome::Unreachable, 0.0),
-                Next::Wait(Duration::from_millis(500))
-            );
+            let shortest = Duration::from_millis(500);
+            assert_eq!(again.next(Outcome::Unreachable, 0.0), (shortest, false));
             let half = Duration::from_secs_f64(0.5 + (limit - 0.5) / 2.0);
-            assert_eq!(backoff.next(Outcome::Unreachable, 0.5), Next::Wait(half));
+            assert_eq!(backoff.next(Outcome::Unreachable, 0.5), (half, false));
         }
     }
 

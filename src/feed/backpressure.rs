@@ -1,4 +1,4 @@
-//! The way of trades to the writer: at the writer's pace, into a queue that has an end.
+//! Sends trades to the writer, no faster than it writes and no more than a bounded queue takes.
 //!
 //! Main thread. A trade is dropped only when the queue is full, the newest first, and then
 //! everything until there is room again, so that a loss is one span of time.
@@ -52,7 +52,7 @@ impl TradeSender {
     }
 
     /// Sends trades, or drops and counts them when the queue is full. After a loss, `live_from`
-    /// gives what the ledger is told of the time from which on they are recorded again.
+    /// gives the ledger's entry for the time from which on they are recorded again.
     pub(super) fn send(&mut self, batch: TradeBatch, live_from: impl FnOnce(i64) -> Entry) {
         self.pace();
         let limit = if self.is_dropping() { RESUME_BYTES } else { QUEUE_BYTES };
@@ -77,7 +77,7 @@ impl TradeSender {
         self.dropped.is_some()
     }
 
-    /// Tells of trades that were dropped up to `until_ms`; whether there were any. Also to be called
+    /// Reports trades that were dropped up to `until_ms`; whether there were any. Also to be called
     /// at the end of a connection, when no trade follows them.
     pub(super) fn report_loss(&mut self, until_ms: i64) -> bool {
         let Some(trades) = self.dropped.take() else { return false };
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_no_trade_follows_is_told_at_the_end() {
+    fn a_loss_that_no_trade_follows_is_reported_at_the_end() {
         let mut queue = Queue::new();
         assert_eq!(queue.send(9, 1, |_| 0), "trades of 9");
         assert_eq!(queue.send(10, 3, |_| QUEUE_BYTES), "");

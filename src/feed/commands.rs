@@ -1,5 +1,5 @@
-//! What others ask of the session, and the way to it: a channel, and a socket beside it that ends the
-//! wait for the server.
+//! What others ask of the session: sent over a channel, and a socket beside it ends the wait for the
+//! server.
 //!
 //! Sent from any thread, received on the main one.
 
@@ -33,7 +33,7 @@ pub struct Commands {
     woken: UnixStream,
 }
 
-/// Opens the way of commands to the session.
+/// Opens the channel for commands to the session.
 ///
 /// # Errors
 /// When the system has no socket to give.
@@ -49,7 +49,7 @@ impl CommandSender {
     /// Sends a command; never waits. A session that has ended does not get it.
     pub fn send(&self, command: Command) {
         let _ = self.sender.send(command);
-        // Should there be no room, it is woken already.
+        // When that is full, the session is woken already.
         let _ = (&*self.waker).write(&[0]);
     }
 }

@@ -11,7 +11,7 @@ mod watchdog;
 
 pub(crate) use api_key::VARIABLES;
 pub use api_key::{ApiKey, KeySource};
-pub use backoff::{Backoff, BackoffConfig, Next, Outcome};
+pub use backoff::{Backoff, BackoffConfig, Outcome};
 pub use commands::{Command, CommandSender, Commands, commands};
 pub(crate) use connection::{
     Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, open_stream, resolve, upgrade,

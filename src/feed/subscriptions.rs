@@ -1,6 +1,6 @@
 //! Which symbols are wanted, sent and refused, and what must be asked of the server for it.
 //!
-//! Main thread; no I/O and no clock. Subscriptions die with their connection, so everything that
+//! Main thread; no I/O and no clock. Subscriptions end with their connection, so everything that
 //! is wanted is asked for again each time, refused symbols too.
 
 use std::collections::HashSet;
@@ -12,7 +12,7 @@ use crate::text::{grouped, is_hidden, printable};
 pub(crate) const FREE_PLAN_SYMBOLS: usize = 50;
 
 /// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
-/// plan was seen to take. A file given by mistake or a page gone wild must not fill the memory.
+/// plan was seen to take. A file given by mistake or a fault of the page must not fill the memory.
 pub(super) const MOST_SYMBOLS: usize = 5_000;
 
 /// A symbol is never longer; what is, is a file given in the wrong place.
@@ -22,10 +22,10 @@ const LONGEST_SYMBOL: usize = 100;
 /// the command line, the ledger, the tickers file, and an address of the page.
 const RESERVED: [char; 4] = [',', ';', '#', '%'];
 
-/// Whether a symbol can be asked for at all; the server knows whether it exists.
+/// Whether a symbol can be asked for at all; the server decides whether it exists.
 ///
 /// # Errors
-/// What is wrong with it.
+/// When it is empty or too long, or has a character that no symbol has.
 pub(crate) fn check_symbol(symbol: &str) -> Result<(), String> {
     if symbol.is_empty() {
         return Err(
@@ -67,15 +67,6 @@ pub(crate) fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<
     symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
 }
 
-/// What a new list changes.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Changes {
-    /// Wanted no more.
-    pub(super) gone: Vec<String>,
-    /// Wanted now.
-    pub(super) new: Vec<String>,
-}
-
 /// The state of the list on the present connection.
 #[derive(Debug, Clone, Default)]
 pub struct WatchList {
@@ -97,36 +88,31 @@ impl WatchList {
         &self.wanted
     }
 
-    /// What is being delivered as far as is known: wanted and not refused.
-    pub(super) fn live(&self) -> Vec<String> {
-        self.wanted.iter().filter(|symbol| !self.refused.contains(*symbol)).cloned().collect()
+    /// What is being delivered as far as is known, and what is refused on this connection.
+    pub(super) fn live_and_refused(&self) -> (Vec<String>, Vec<String>) {
+        self.wanted.iter().cloned().partition(|symbol| !self.refused.contains(symbol))
     }
 
-    /// Wanted but refused on this connection.
-    pub(super) fn refused(&self) -> Vec<String> {
-        self.wanted.iter().filter(|symbol| self.refused.contains(*symbol)).cloned().collect()
-    }
-
-    /// A new connection is open: everything that is wanted is to be asked for, with a clean slate.
+    /// A new connection is open: everything that is wanted is to be asked for, and none is refused yet.
     pub(super) fn connected(&mut self) -> &[String] {
         self.refused.clear();
         &self.wanted
     }
 
-    /// The server refuses `symbol`. `true` when that is news.
+    /// The server refuses `symbol`. `true` when that is new.
     pub(super) fn refuse(&mut self, symbol: &str) -> bool {
         self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
     }
 
-    /// A new list.
-    pub(super) fn replace(&mut self, symbols: Vec<String>) -> Changes {
+    /// Takes a new list; gives what is gone from it and what is new in it.
+    pub(super) fn replace(&mut self, symbols: Vec<String>) -> (Vec<String>, Vec<String>) {
         let next = without_repeats(symbols);
         let known: HashSet<String> = next.iter().cloned().collect();
         let gone = self.wanted.iter().filter(|symbol| !known.contains(*symbol)).cloned().collect();
         let new = next.iter().filter(|symbol| !self.known.contains(*symbol)).cloned().collect();
         self.refused.retain(|symbol| known.contains(symbol));
         (self.wanted, self.known) = (next, known);
-        Changes { gone, new }
+        (gone, new)
     }
 }
 
@@ -134,7 +120,7 @@ impl WatchList {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Changes, MOST_SYMBOLS, WatchList, check_count, check_symbol, is_hidden};
+    use super::{MOST_SYMBOLS, WatchList, check_count, check_symbol, is_hidden};
 
     fn names(symbols: &[&str]) -> Vec<String> {
         symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
@@ -169,9 +155,9 @@ mod tests {
         assert!(list.refuse("B"));
         assert!(!list.refuse("B"), "no news twice");
         assert!(!list.refuse("C"), "never asked for");
-        assert_eq!((list.live(), list.refused()), (names(&["A"]), names(&["B"])));
+        assert_eq!(list.live_and_refused(), (names(&["A"]), names(&["B"])));
         assert_eq!(list.connected(), ["A", "B"]);
-        assert_eq!(list.live(), names(&["A", "B"]));
+        assert_eq!(list.live_and_refused(), (names(&["A", "B"]), vec![]));
     }
 
     #[test]
@@ -183,10 +169,9 @@ mod tests {
         let mut list = WatchList::new(symbols("OLD"));
         list.connected();
         let started = Instant::now();
-        let changes = list.replace(symbols("NEW"));
-        assert_eq!((changes.gone.len(), changes.new.len()), (MOST_SYMBOLS, MOST_SYMBOLS));
+        assert_eq!(list.replace(symbols("NEW")), (symbols("OLD"), symbols("NEW")));
         assert!(symbols("NEW").iter().all(|symbol| list.refuse(symbol)));
-        assert_eq!((list.live().len(), list.refused().len()), (0, MOST_SYMBOLS));
+        assert_eq!(list.live_and_refused(), (vec![], symbols("NEW")));
         // Comparing each with each took seconds without optimisation.
         assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     }
@@ -196,9 +181,8 @@ mod tests {
         let mut list = WatchList::new(names(&["A", "B"]));
         list.connected();
         list.refuse("A");
-        let changes = list.replace(names(&["B", "C"]));
-        assert_eq!(changes, Changes { gone: names(&["A"]), new: names(&["C"]) });
-        assert_eq!(list.live(), names(&["B", "C"]));
+        assert_eq!(list.replace(names(&["B", "C"])), (names(&["A"]), names(&["C"])));
+        assert_eq!(list.live_and_refused(), (names(&["B", "C"]), vec![]));
         list.replace(names(&["D"]));
         assert_eq!(list.connected(), ["D"]);
     }

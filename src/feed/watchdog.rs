@@ -1,4 +1,4 @@
-//! Whether a connection still lives.
+//! Whether a connection still works.
 //!
 //! Main thread; no I/O and no clock: instants come in as arguments. No trades is never a fault:
 //! Finnhub's own `{"type":"ping"}` comes about once a minute in closed markets too, and a client
@@ -33,17 +33,7 @@ impl Default for Timeouts {
 /// than this was a sleep, in which nobody looked at the socket.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
-/// What the watchdog asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// All is well.
-    Fine,
-    /// Send a WebSocket ping now.
-    Ping,
-    /// Connect anew, for this reason.
-    GiveUp(String),
-}
-
+/// Why a connection must be given up.
 const SILENT: &str = "silent";
 const UNANSWERED: &str = "silent: a ping was not answered";
 
@@ -92,37 +82,44 @@ impl Watchdog {
     }
 
     /// Looks at the clock, after each look at the socket. `unsent_since` is when the server began to
-    /// take nothing of what waits for it, if it does. A [`Verdict::Ping`] counts as sent.
-    pub(super) fn check(&mut self, now: Instant, unsent_since: Option<Instant>) -> Verdict {
+    /// take nothing of what waits for it, if it does. Gives whether a WebSocket ping is to be sent
+    /// now; it counts as sent.
+    ///
+    /// # Errors
+    /// When the connection must be given up: why.
+    pub(super) fn check(
+        &mut self,
+        now: Instant,
+        unsent_since: Option<Instant>,
+    ) -> Result<bool, String> {
         let turn = now.duration_since(self.last_check);
         self.last_check = now;
         if turn > LONGEST_TURN {
             // Time asleep is no silence. What was heard since waking up was heard later.
             self.last_text = (self.last_text + turn).min(now);
             self.last_ping = (self.last_ping + turn).min(now);
-            return Verdict::Fine;
+            return Ok(false);
         }
         if now.duration_since(self.last_text) >= self.timeouts.silence {
-            return Verdict::GiveUp(SILENT.to_owned());
+            return Err(SILENT.to_owned());
         }
         if unsent_since.is_some_and(|since| now.duration_since(since) >= self.timeouts.silence) {
             let seconds = self.timeouts.silence.as_secs();
-            let reason = format!("connection lost: the server has read nothing for {seconds} s");
-            return Verdict::GiveUp(reason);
+            return Err(format!("connection lost: the server has read nothing for {seconds} s"));
         }
         let since_ping = now.duration_since(self.last_ping);
         if self.waiting_for_answer
             && self.answers_pings
             && since_ping >= self.timeouts.answer_within
         {
-            return Verdict::GiveUp(UNANSWERED.to_owned());
+            return Err(UNANSWERED.to_owned());
         }
         if since_ping >= self.timeouts.ping_every {
             self.last_ping = now;
             self.waiting_for_answer = true;
-            return Verdict::Ping;
+            return Ok(true);
         }
-        Verdict::Fine
+        Ok(false)
     }
 }
 
@@ -130,7 +127,10 @@ impl Watchdog {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{SILENT, Timeouts, UNANSWERED, Verdict, Watchdog};
+    use super::{SILENT, Timeouts, UNANSWERED, Watchdog};
+
+    const FINE: Result<bool, String> = Ok(false);
+    const PING: Result<bool, String> = Ok(true);
 
     enum Event {
         Text,
@@ -138,12 +138,12 @@ mod tests {
         OtherFrame,
         /// No check until then.
         Asleep,
-        Check(Verdict),
+        Check(Result<bool, String>),
     }
     use Event::{Asleep, Check, OtherFrame, Pong, Text};
 
-    fn give_up(reason: &str) -> Verdict {
-        Verdict::GiveUp(reason.to_owned())
+    fn give_up(reason: &str) -> Result<bool, String> {
+        Err(reason.to_owned())
     }
 
     /// Events at seconds after the opening, with a check in each second between them.
@@ -156,8 +156,7 @@ mod tests {
             if !matches!(event, Asleep) {
                 for between in checked + 1..*second {
                     let verdict = watchdog.check(at(between), None);
-                    let lives = matches!(verdict, Verdict::Fine | Verdict::Ping);
-                    assert!(lives, "{verdict:?} at {between} s");
+                    assert!(verdict.is_ok(), "{verdict:?} at {between} s");
                 }
             }
             checked = *second;
@@ -175,8 +174,8 @@ mod tests {
 
     #[test]
     fn silence_is_noticed_after_150_seconds_without_text() {
-        check(&[(149, Check(Verdict::Fine)), (150, Check(give_up(SILENT)))]);
-        check(&[(100, Text), (249, Check(Verdict::Fine)), (250, Check(give_up(SILENT)))]);
+        check(&[(149, Check(FINE)), (150, Check(give_up(SILENT)))]);
+        check(&[(100, Text), (249, Check(FINE)), (250, Check(give_up(SILENT)))]);
     }
 
     #[test]
@@ -187,27 +186,22 @@ mod tests {
     #[test]
     fn a_ping_goes_out_every_30_seconds() {
         check(&[
-            (29, Check(Verdict::Fine)),
-            (30, Check(Verdict::Ping)),
-            (31, Check(Verdict::Fine)),
-            (59, Check(Verdict::Fine)),
-            (60, Check(Verdict::Ping)),
+            (29, Check(FINE)),
+            (30, Check(PING)),
+            (31, Check(FINE)),
+            (59, Check(FINE)),
+            (60, Check(PING)),
         ]);
     }
 
     #[test]
     fn an_unanswered_ping_counts_only_where_one_was_answered_before() {
+        check(&[(30, Check(PING)), (41, Check(FINE)), (60, Check(PING)), (71, Check(FINE))]);
         check(&[
-            (30, Check(Verdict::Ping)),
-            (41, Check(Verdict::Fine)),
-            (60, Check(Verdict::Ping)),
-            (71, Check(Verdict::Fine)),
-        ]);
-        check(&[
-            (30, Check(Verdict::Ping)),
+            (30, Check(PING)),
             (31, Pong),
-            (60, Check(Verdict::Ping)),
-            (69, Check(Verdict::Fine)),
+            (60, Check(PING)),
+            (69, Check(FINE)),
             (70, Check(give_up(UNANSWERED))),
         ]);
     }
@@ -216,11 +210,11 @@ mod tests {
     fn any_frame_answers_a_ping() {
         for event in [Text, OtherFrame, Pong] {
             check(&[
-                (30, Check(Verdict::Ping)),
+                (30, Check(PING)),
                 (31, Pong),
-                (60, Check(Verdict::Ping)),
+                (60, Check(PING)),
                 (65, event),
-                (70, Check(Verdict::Fine)),
+                (70, Check(FINE)),
             ]);
         }
     }
@@ -229,28 +223,28 @@ mod tests {
     fn time_asleep_is_no_silence_and_no_want_of_an_answer() {
         // Of a silence of 149 seconds none is forgotten, and the sleep adds none.
         check(&[
-            (149, Check(Verdict::Fine)),
+            (149, Check(FINE)),
             (500, Asleep),
-            (500, Check(Verdict::Fine)),
+            (500, Check(FINE)),
             (501, Check(give_up(SILENT))),
         ]);
         // What waited in the socket is heard at waking up, before the check.
         check(&[
-            (149, Check(Verdict::Fine)),
+            (149, Check(FINE)),
             (500, Asleep),
             (500, Text),
-            (500, Check(Verdict::Fine)),
-            (649, Check(Verdict::Fine)),
+            (500, Check(FINE)),
+            (649, Check(FINE)),
             (650, Check(give_up(SILENT))),
         ]);
         check(&[
-            (30, Check(Verdict::Ping)),
+            (30, Check(PING)),
             (31, Pong),
-            (60, Check(Verdict::Ping)),
-            (61, Check(Verdict::Fine)),
+            (60, Check(PING)),
+            (61, Check(FINE)),
             (300, Asleep),
-            (300, Check(Verdict::Fine)),
-            (308, Check(Verdict::Fine)),
+            (300, Check(FINE)),
+            (308, Check(FINE)),
             (309, Check(give_up(UNANSWERED))),
         ]);
     }
@@ -263,7 +257,7 @@ mod tests {
             let now = opened + Duration::from_secs(second);
             watchdog.text(now);
             let verdict = watchdog.check(now, Some(opened + Duration::from_secs(20)));
-            let given_up = matches!(&verdict, Verdict::GiveUp(why) if why.contains("read nothing"));
+            let given_up = verdict.as_ref().is_err_and(|why| why.contains("read nothing"));
             assert_eq!(given_up, second == 170, "{verdict:?} at {second} s");
         }
     }

@@ -1,4 +1,4 @@
-//! `--on-event`: the command that tells somebody of events who does not look.
+//! `--on-event`: a command that is run at events, for somebody who is not watching.
 //!
 //! One thread looks for events in the snapshots (`watch`) and runs the command for each (`runner`).
 //! Recording and stopping never wait for it.
@@ -37,6 +37,8 @@ pub(crate) struct OnEvent {
 }
 
 impl OnEvent {
+    /// Starts the thread.
+    ///
     /// # Errors
     /// When the system has no thread to give.
     pub(crate) fn start(
@@ -55,8 +57,8 @@ impl OnEvent {
         Ok(Self { sender, thread: Arc::new(thread) })
     }
 
-    /// Tells that the recording has ended, and waits for the command until `until`. After that the
-    /// command is left alone.
+    /// Runs the command for the end of the recording, and waits for it until `until`. After that it
+    /// goes on by itself.
     pub(crate) fn stopped(&self, reason: String, until: Instant) {
         if self.sender.send((reason, until)).is_ok() {
             join_until(&self.thread, until + STARTING);

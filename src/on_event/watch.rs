@@ -114,13 +114,13 @@ impl EventWatch {
         self.same_snapshot = if same { self.same_snapshot.saturating_add(1) } else { 0 };
         self.last_published_ms = snapshot.published_ms;
         let stuck = || (self.same_snapshot >= STUCK_LOOKS).then_some("the disk does not answer");
-        let trouble = snapshot.disk_trouble.as_deref().or_else(stuck);
-        let (kind, reason) = match (trouble, self.disk_reported) {
+        let cause = snapshot.disk_trouble.as_deref().or_else(stuck);
+        let (kind, reason) = match (cause, self.disk_reported) {
             (Some(cause), false) => ("disk-full", cause),
             (None, true) => ("disk-ok", "writing again"),
             _ => return None,
         };
-        self.disk_reported = trouble.is_some();
+        self.disk_reported = cause.is_some();
         Some(Event::new(kind, now_ms, reason))
     }
 
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_does_not_answer_is_trouble_too() {
+    fn a_disk_that_does_not_answer_is_reported_as_full() {
         let mut program = Program::new();
         program.run(10, FeedState::Live);
         (1..STUCK_LOOKS).for_each(|_| program.look());

@@ -1,4 +1,4 @@
-//! Finnhub's JSON: the only room that knows its field names.
+//! Finnhub's JSON: the only folder with its field names.
 
 pub mod message;
 pub mod trade;

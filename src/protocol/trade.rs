@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-/// A part of a message, which knows what stands behind it there. To copy sixteen bytes and forget
+/// A part of a message, with what follows it there. To copy sixteen bytes and forget
 /// the last of them is cheaper than to copy an exact number, and most parts are shorter.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
@@ -69,12 +69,6 @@ impl PartialEq for Part<'_> {
 }
 
 impl Eq for Part<'_> {}
-
-impl fmt::Display for Part<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.text())
-    }
-}
 
 impl fmt::Debug for Part<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,7 +138,7 @@ impl Conditions<'_> {
     }
 }
 
-/// The codes hold neither quotes nor commas, so each comma stands between two.
+/// The codes hold neither quotes nor commas, so each comma is between two.
 fn joined_as(byte: u8) -> u8 {
     if byte == b',' { b';' } else { byte }
 }

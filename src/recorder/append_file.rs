@@ -69,7 +69,7 @@ impl AppendFile {
     /// Appends whole rows: all of them or none.
     ///
     /// # Errors
-    /// The system's; then the file ends with a whole row again, or will before the next append.
+    /// When the disk does not take them all; then the file ends with a whole row again, or will before the next append.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         self.write(rows)?;
         self.recent.extend_from_slice(rows);
@@ -117,11 +117,11 @@ impl AppendFile {
         self.recent.len() >= RECENT_BYTES
     }
 
-    /// Ends a check: the file is whole and stands under its name. Rows of a removed one are written
+    /// Ends a check: the file is whole and has its name. Rows of a removed one are written
     /// to it.
     ///
     /// # Errors
-    /// The system's; then none of these rows is in it, and the check is to be repeated.
+    /// When the disk does not take these rows; then none of them is in it, and the check is to be repeated.
     pub(super) fn end_check(&mut self) -> io::Result<()> {
         if self.recent_is_lost {
             let rows = std::mem::take(&mut self.recent);
@@ -145,7 +145,7 @@ impl AppendFile {
     /// shorter.
     ///
     /// # Errors
-    /// The system's.
+    /// When a torn end cannot be cut off, or the length cannot be read.
     pub(super) fn changed_by_others(&mut self) -> io::Result<i64> {
         self.cut_back()?;
         let ours = self.checked + self.recent_rows().len() as u64;
@@ -161,7 +161,7 @@ impl AppendFile {
     /// the change left no torn row in front of them, it may be an earlier place where a row begins.
     ///
     /// # Errors
-    /// The system's.
+    /// When the end of the file cannot be read.
     pub(super) fn own_rows(&self) -> io::Result<u64> {
         let (recent, end) = (self.recent_rows(), self.last_bytes()?);
         let same = recent.iter().rev().zip(end.iter().rev()).take_while(|(a, b)| a == b).count();
@@ -218,7 +218,7 @@ impl AppendFile {
     /// Forces to the disk what is not known to be there.
     ///
     /// # Errors
-    /// The system's. After one the file must be considered damaged between
+    /// When the disk refuses. After that the file must be considered damaged between
     /// [`AppendFile::synced_length`] and its end; the next call looks at it anew.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         let result = if self.needs_rewrite {

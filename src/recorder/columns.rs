@@ -1,4 +1,4 @@
-//! The columns of a recording and how their names are spelled: the one place that knows.
+//! The columns of a recording and how their names are spelled: the one place for it.
 //!
 //! Any thread may use it; it does no I/O.
 
@@ -77,10 +77,10 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_told_the_valid_ones() {
-        let told = "Price".parse::<Column>().unwrap_err();
+    fn an_unknown_name_is_refused_with_the_valid_ones() {
+        let fault = "Price".parse::<Column>().unwrap_err();
         assert_eq!(
-            told,
+            fault,
             "unknown column \"Price\"; the columns are ticker, price, volume, timestamp_ms, \
              received_ms, conditions"
         );

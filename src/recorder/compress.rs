@@ -1,7 +1,7 @@
 //! Closed files made small, off the writer's way.
 //!
-//! A thread of its own. The compressed file appears whole or not at all, and only then does the
-//! plain one go: a kill at any instant leaves at least one of them.
+//! A thread of its own. The compressed file appears whole or not at all, and only then is the
+//! plain one removed: after a kill at any instant at least one of them is there.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -13,11 +13,12 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use log::{info, warn};
 
-use super::disk::{self, DiskFile, sync_directory, with_suffix};
+use super::disk::{self, DiskFile, sync_directory};
 use super::error::OpenError;
 use super::lock_file::take_lock;
 use super::rotation::{closed_label, compressed_name};
 use crate::error::Error;
+use crate::paths::{folder_of, with_suffix};
 use crate::text::{counted, in_words};
 use crate::threads::spawn;
 
@@ -129,9 +130,8 @@ fn part_name(small: &Path) -> PathBuf {
 /// # Errors
 /// When the directory cannot be read.
 pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
-    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut left = Vec::new();
-    for entry in fs::read_dir(parent.unwrap_or(Path::new(".")))? {
+    for entry in fs::read_dir(folder_of(out))? {
         let entry = entry?;
         let path = entry.path();
         // `name.gz.part` without both endings.

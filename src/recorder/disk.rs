@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 #[cfg(test)]
 use super::tests::trace;
+use crate::paths::{folder_of, with_suffix};
 
 /// Bytes copied at a time when the tail is written again.
 const REWRITE_BYTES: usize = 1 << 20;
@@ -130,7 +131,7 @@ pub(super) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     let taken = || io::Error::new(ErrorKind::AlreadyExists, format!("{} exists", to.display()));
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST) => return Err(taken()),
-        // An old system, or a file system that knows no such rename, such as NFS: looking first
+        // An old system, or a file system without such a rename, such as NFS: looking first
         // is all that can be done there.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             if to.symlink_metadata().is_ok() {
@@ -159,13 +160,6 @@ pub(super) fn next_path(path: &Path) -> PathBuf {
     with_suffix(path, ".next")
 }
 
-/// `op1.csv.lock` for `op1.csv` and `.lock`.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 /// Removes a file that need not be there.
 pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
     match remove(path) {
@@ -185,9 +179,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
 /// and undoes a renaming unless this is done.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()?;
+    File::open(folder_of(path))?.sync_all()?;
     #[cfg(test)]
     trace::directory_synced();
     Ok(())
@@ -232,7 +224,7 @@ mod tests {
     };
 
     #[test]
-    fn a_trace_holds_every_change_in_its_order_and_knows_a_file_by_any_name() {
+    fn a_trace_holds_every_change_in_its_order_and_finds_a_file_by_any_name() {
         let directory = tempfile::tempdir().unwrap();
         let [from, to] = ["a", "b"].map(|name| directory.path().join(name));
         let [a, b] = ["a", "b"].map(str::to_owned);

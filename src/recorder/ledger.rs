@@ -2,7 +2,7 @@
 //!
 //! Writer thread. `op1.coverage.csv` beside `op1.csv`, columns `time_ms,state,tickers,reason`,
 //! append-only. The last row at or before an instant says whether trades were being recorded then.
-//! A row waits until the trades it stands behind are on the disk, and trades behind a `down` wait
+//! A row waits until the trades before it are on the disk, and trades behind a `down` wait
 //! until that is: whatever a power cut takes, the ledger calls nothing recorded that is gone.
 //! Times are this machine's clock in UNIX milliseconds and never run backwards.
 
@@ -18,7 +18,10 @@ use super::row::push_text;
 use crate::rows::RowReader;
 
 /// The ledger's first line.
-pub(super) const HEADER: &str = "time_ms,state,tickers,reason\n";
+pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// The reason with which the ledger of a closed file ends: the next file goes on from there.
+pub(crate) const ROTATED: &str = "rotated";
 
 /// `op1.coverage.csv` for `op1.csv`.
 pub fn ledger_path(out: &Path) -> PathBuf {
@@ -27,7 +30,7 @@ pub fn ledger_path(out: &Path) -> PathBuf {
     out.with_file_name(name)
 }
 
-/// The recording that the ledger at `path` stands beside, if there is one.
+/// The recording beside which the ledger at `path` is, if there is one.
 pub fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?.strip_suffix(".coverage.csv")?;
     let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
@@ -47,7 +50,7 @@ pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
 /// lock, a file begun for a rotation, torn rows, and positions of followers.
 const BESIDE: [&str; 4] = [".lock", ".next", ".torn-", ".ship-"];
 
-/// Whether `path` is the recording `out`, or one of the files that stand beside it.
+/// Whether `path` is the recording `out`, or one of the files that belong to it.
 pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
     let name = |path: &Path| path.file_name().unwrap_or_default().as_encoded_bytes().to_owned();
     [out, &ledger_path(out)].into_iter().any(|own| {
@@ -63,13 +66,13 @@ pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
 /// is one for each change of the connection, so they need no bound of their own.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    /// With the rows handed over.
+    /// With the rows that are written.
     pub(super) file: AppendFile,
     last: LedgerRow,
     pending: VecDeque<Vec<u8>>,
     /// Rows so far, with the pending ones.
     rows: u64,
-    /// So many of them may be handed to the file.
+    /// So many of them may be written to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
     has_unsynced_outage: bool,
@@ -149,7 +152,7 @@ impl Ledger {
     /// Says again what holds, should the file not end with it any more.
     ///
     /// # Errors
-    /// The system's.
+    /// When the file cannot be read.
     pub(super) fn repeat_last(&mut self) -> io::Result<()> {
         if self.pending.is_empty() && last_row(&self.file.disk)? != self.last {
             self.push(self.last.clone());
@@ -173,10 +176,10 @@ impl Ledger {
         self.released = self.released.max(rows);
     }
 
-    /// Hands the waiting rows to the file, as far as they are released.
+    /// Writes the waiting rows to the file, as far as they are released.
     ///
     /// # Errors
-    /// The system's; the rows go on waiting.
+    /// When the file cannot be written; the rows go on waiting.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.is_unavailable {
             return Ok(());
@@ -190,11 +193,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// Hands all waiting rows to the file, when nothing that is still to be written stands before
-    /// them.
+    /// Writes all waiting rows to the file. To be called when nothing that comes before them is still
+    /// to be written.
     ///
     /// # Errors
-    /// The system's; the rows go on waiting.
+    /// When the file cannot be written; the rows go on waiting.
     pub(super) fn flush_all(&mut self) -> io::Result<()> {
         self.release(self.rows);
         self.flush()
@@ -220,11 +223,11 @@ fn last_row(file: &DiskFile) -> io::Result<LedgerRow> {
     let mut rows = RowReader::new(file);
     let mut last = LedgerRow::default();
     while let Some(row) = rows.next_row()? {
-        // A row that somebody has spoilt says what it still can.
-        let forgiven = if row.fields.is_err() { names(row.text) } else { Vec::new() };
+        // Of a row that somebody has damaged, what can be read counts.
+        let damaged = if row.fields.is_err() { names(row.text) } else { Vec::new() };
         let text = |index| match &row.fields {
             Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
-            Err(_) => forgiven.get(index).cloned().unwrap_or_default(),
+            Err(_) => damaged.get(index).cloned().unwrap_or_default(),
         };
         if let Ok(time_ms) = text(0).parse() {
             last = LedgerRow {
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_stands_beside_its_recording() {
+    fn the_ledger_is_beside_its_recording() {
         for (out, ledger) in [
             ("op1.csv", "op1.coverage.csv"),
             ("/data/a.b.csv", "/data/a.b.coverage.csv"),
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn spoilt_rows_are_passed_over() {
+    fn damaged_rows_are_passed_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
         fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();

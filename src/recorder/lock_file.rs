@@ -1,6 +1,6 @@
 //! The lock that keeps a second process off the recording, and the heartbeat inside it.
 //!
-//! Writer thread; other processes may read along. The system frees the lock however the process
+//! Writer thread; other processes may read it. The system frees the lock however the process
 //! ends; the file stays, one line of 142 bytes for ever:
 //!
 //! | field | |
@@ -23,13 +23,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::disk::{DiskFile, with_suffix};
+use super::disk::DiskFile;
 use super::error::{OpenError, failed};
+use crate::paths::with_suffix;
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Stands for what is not known.
+/// In the place of what is not known.
 const UNKNOWN: &str = "-";
 
 /// More than the line has.
@@ -42,7 +43,7 @@ const MOST_LOOKS: usize = 8;
 /// busy machine that instant may be some milliseconds.
 pub(super) const LOCK_MOMENT: Duration = Duration::from_millis(30);
 
-/// What the holder leaves for the next one, and for those who read along.
+/// What the holder writes for the next one, and for processes that read the recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Heartbeat {
     /// Everything received by then is in the file.
@@ -51,7 +52,7 @@ pub(super) struct Heartbeat {
     pub(super) synced_length: u64,
     /// The holder.
     pub(super) process: u32,
-    /// Which start of the machine it was, if the system tells.
+    /// Which start of the machine it was, if the system has a number for it.
     pub(super) boot: Option<String>,
     /// Bytes of whole rows in the file.
     pub(super) written_length: u64,
@@ -91,7 +92,7 @@ pub(super) fn lock_path(out: &Path) -> PathBuf {
 /// For other processes: nothing is locked.
 ///
 /// # Errors
-/// The system's.
+/// When the lock file or the size of `live` cannot be read.
 pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     // In this order: a recorder that begins a new file says so before the first row goes there, so
     // that what an old heartbeat says too much is not in the file yet.
@@ -125,7 +126,7 @@ pub(super) fn read(file: &File) -> Option<Heartbeat> {
     None
 }
 
-/// Which start of the machine this is, if the system tells.
+/// Which start of the machine this is, if the system has a number for it.
 fn boot_id() -> Option<String> {
     let id = fs::read_to_string(BOOT_ID).ok()?;
     Some(id.trim().to_owned()).filter(|id| id.len() == 36 && id.is_ascii())
@@ -201,7 +202,7 @@ pub(crate) fn is_locked(file: &File) -> bool {
         Err(TryLockError::WouldBlock) => true,
         // Closing the file would free it too, but only after hours of reading.
         Ok(()) => file.unlock().is_err(),
-        // A file system without locks cannot tell.
+        // On a file system without locks this cannot be found out.
         Err(TryLockError::Error(_)) => false,
     }
 }
@@ -320,7 +321,7 @@ mod tests {
             lock.write(Heartbeat { synced_length: 6, ..lock.last.clone() }).unwrap();
             assert_eq!(read_synced(&out, &live).unwrap(), Some(Synced { bytes: 6, goes_on }));
         }
-        // A new file, of which the lock does not speak yet.
+        // A new file, which the lock file does not describe yet.
         fs::write(&out, "a row").unwrap();
         assert_eq!(read_synced(&out, &live).unwrap().unwrap().bytes, 5);
     }

@@ -13,9 +13,6 @@ use super::disk::{Location, locate};
 use crate::clock::show_ms;
 use crate::text::in_words;
 
-/// Lines that may wait for a full disk: thousands, enough to tell how it came to that.
-const WAITING_BYTES: usize = 1 << 20;
-
 /// A line of the log file: when, by this machine's clock, how grave, and what.
 pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
     format!("{} {level:<5} {text}\n", show_ms(at_ms))
@@ -26,8 +23,8 @@ pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
 pub(super) struct LogFile {
     pub(super) path: PathBuf,
     file: File,
+    /// Lines that the disk has not taken yet; the logger bounds them.
     waiting: Vec<u8>,
-    lost: u64,
     /// Bytes that are in the file.
     pub(super) written: u64,
     /// Whether it does not take the next ones, which was said.
@@ -39,7 +36,7 @@ impl LogFile {
         let file = open(path)?;
         // The working directory may be removed and made anew.
         let path = path::absolute(path)?;
-        Ok(Self { path, file, waiting: Vec::new(), lost: 0, written: 0, refused: false })
+        Ok(Self { path, file, waiting: Vec::new(), written: 0, refused: false })
     }
 
     /// Goes on in a new file when somebody has moved the old one away or removed it.
@@ -54,14 +51,10 @@ impl LogFile {
 
     /// Takes a line, with its line end.
     pub(super) fn push(&mut self, line: &str) {
-        if self.waiting.len() + line.len() > WAITING_BYTES {
-            self.lost += 1;
-        } else {
-            self.waiting.extend_from_slice(line.as_bytes());
-        }
+        self.waiting.extend_from_slice(line.as_bytes());
     }
 
-    /// Hands the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
+    /// Writes the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
     /// it takes none, and when it does again.
     pub(super) fn flush(&mut self) {
         while !self.waiting.is_empty() {
@@ -78,10 +71,6 @@ impl LogFile {
                 Ok(_) => return self.say_refused(&io::ErrorKind::WriteZero.into()),
                 Err(error) => return self.say_refused(&error),
             }
-        }
-        if self.lost > 0 {
-            let lost = std::mem::take(&mut self.lost);
-            self.push(&format!("({lost} lines are missing here: the disk did not take them)\n"));
         }
     }
 
@@ -105,7 +94,7 @@ fn open(path: &Path) -> io::Result<File> {
 /// sockets and disks take no lines. `/dev/null` is fine.
 ///
 /// # Errors
-/// What it is instead.
+/// When it is a named pipe, a socket or a disk.
 pub(super) fn check_kind(path: &Path) -> io::Result<()> {
     let Ok(found) = fs::metadata(path) else { return Ok(()) };
     let kind = found.file_type();
@@ -117,25 +106,5 @@ pub(super) fn check_kind(path: &Path) -> io::Result<()> {
     match kinds.into_iter().find_map(|(is_it, name)| is_it.then_some(name)) {
         Some(name) => Err(io::Error::other(format!("it is {name}, and a log is an ordinary file"))),
         None => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LogFile, WAITING_BYTES};
-
-    #[test]
-    fn lines_beyond_the_bound_are_counted_and_told() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("log");
-        let mut log = LogFile::open(&path).unwrap();
-        log.push(&"x".repeat(WAITING_BYTES));
-        log.push("lost\n");
-        log.push("lost too\n");
-        log.flush();
-        log.push("kept\n");
-        log.flush();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.ends_with("x(2 lines are missing here: the disk did not take them)\nkept\n"));
     }
 }

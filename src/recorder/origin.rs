@@ -20,30 +20,27 @@ const LOOKED_AT: u64 = 4 << 10;
 /// Characters of a ticker that are shown.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// Fails when the recording at `out` holds trades of the other kind.
+/// Fails when the recording at `out`, or its ledger, holds trades of the other kind.
 pub(super) fn check_origin(
     out: &Path,
     columns: &[Column],
     simulated: bool,
 ) -> Result<(), OpenError> {
-    let ticker = columns.iter().position(|column| *column == Column::Ticker);
-    let in_rows = ticker
-        .map_or(Ok(None), |ticker| find_other(out, (columns.len(), ticker), LOOKED_AT, simulated));
-    let other = match in_rows {
-        Ok(None) => find_in_ledger(&ledger_path(out), simulated),
-        found => found,
-    };
-    refuse(out, other)
+    if let Some(ticker) = columns.iter().position(|column| *column == Column::Ticker) {
+        let other = find_other(out, (columns.len(), ticker), LOOKED_AT, simulated);
+        refuse(out, other)?;
+    }
+    check_ledger_origin(out, &ledger_path(out), simulated)
 }
 
-/// Fails when the ledger at `path` is of trades of the other kind.
-pub(super) fn check_ledger_origin(path: &Path, simulated: bool) -> Result<(), OpenError> {
-    refuse(path, find_in_ledger(path, simulated))
-}
-
-fn find_in_ledger(path: &Path, simulated: bool) -> io::Result<Option<String>> {
+/// Fails when the `ledger` of `out`, which may be the ledger itself, is of trades of the other kind.
+pub(super) fn check_ledger_origin(
+    out: &Path,
+    ledger: &Path,
+    simulated: bool,
+) -> Result<(), OpenError> {
     // `time_ms,state,tickers,reason`; a row of it may be long.
-    find_other(path, (4, 2), u64::MAX, simulated)
+    refuse(out, find_other(ledger, (4, 2), u64::MAX, simulated))
 }
 
 fn refuse(path: &Path, other: io::Result<Option<String>>) -> Result<(), OpenError> {

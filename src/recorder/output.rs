@@ -20,7 +20,7 @@ use super::recording::Recording;
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// After a stop was asked for, a slow reader gets rows for no longer than this: the sums are to be
-/// told within the promised 5 s.
+/// shown within the promised 5 s.
 const READER_TIMEOUT_AT_END: Duration = Duration::from_secs(2);
 
 /// How often it is looked whether a stop was asked for while a reader takes nothing.
@@ -51,13 +51,13 @@ pub(super) struct Pipe {
 
 impl Pipe {
     /// Takes standard output. Nothing is written yet: a reader may be slow, or gone already, and
-    /// the writer knows what to do then. Once `stopping` is set, a reader has not much time left.
+    /// the writer deals with that then. Once `stopping` is set, a reader has not much time left.
     pub(super) fn open(stopping: Arc<AtomicBool>) -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self { file, sent: 0, length: 0, stuck: false, stopping, end: None })
     }
 
-    /// Whether nobody reads any more, which a write would tell too late when no trades come.
+    /// Whether nobody reads any more, which a write would find out too late when no trades come.
     pub(super) fn reader_is_gone(&self) -> bool {
         self.poll(PollFlags::empty(), Timespec::default()).contains(PollFlags::ERR)
     }
@@ -111,7 +111,7 @@ impl Pipe {
 }
 
 impl Output {
-    /// Hands rows over.
+    /// Writes rows.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
         match self {
             Self::Files(recording) => recording.csv.append(rows),

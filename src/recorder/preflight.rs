@@ -24,7 +24,8 @@ const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
 /// Finds whatever would refuse the start, before anything is made; gives the files that it will make.
 ///
 /// # Errors
-/// Why it is refused.
+/// The file or log is none, or is in use, or has other columns or trades of the other market; a file
+/// cannot be opened, read or made.
 pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
     let (log_file, mut new) = (&options.log_file, Vec::new());
     if look_log(log_file)?.is_none() {
@@ -39,7 +40,7 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
         }
         Destination::StandardOutput { coverage: Some(ledger) } => {
             let tried = look(ledger, ledger);
-            let tried = tried.and_then(|_| check_ledger_origin(ledger, options.simulated));
+            let tried = tried.and_then(|_| check_ledger_origin(ledger, ledger, options.simulated));
             tried.map_err(OpenError::of_coverage)?;
             (ledger, ledger::HEADER.to_owned(), vec![ledger.clone(), lock_path(ledger)])
         }
@@ -56,20 +57,18 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
 }
 
 /// Whether a recording to `out` could begin: the file, its ledger and its lock. Gives the size of the
-/// file in bytes, or `None` when it can be created.
+/// file in bytes, or `None` when it can be created. Without a file there is nothing to try.
 ///
 /// # Errors
-/// Why not, as the start itself would say it.
-pub fn try_out(out: &Path) -> Result<Option<u64>, OpenError> {
-    try_files(out, &ledger_path(out))
-}
-
-/// The same for a ledger beside rows on standard output.
-///
-/// # Errors
-/// Why not.
-pub fn try_ledger(path: &Path) -> Result<Option<u64>, OpenError> {
-    try_files(path, path).map_err(OpenError::of_coverage)
+/// As for a start: a file is none or in use, or cannot be opened, read or made; the ledger is none.
+pub fn try_out(out: &Destination) -> Option<Result<Option<u64>, OpenError>> {
+    match out {
+        Destination::File(out) => Some(try_files(out, &ledger_path(out))),
+        Destination::StandardOutput { coverage } => {
+            let ledger = coverage.as_ref()?;
+            Some(try_files(ledger, ledger).map_err(OpenError::of_coverage))
+        }
+    }
 }
 
 fn try_files(out: &Path, ledger: &Path) -> Result<Option<u64>, OpenError> {
@@ -114,7 +113,8 @@ fn open_unlocked(
 /// `false` when it has no header yet.
 ///
 /// # Errors
-/// When it has others; the error says which, and how to match them.
+/// When it has other columns (the error says which, and how to match them) or trades of the other
+/// market, or cannot be read.
 pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<bool, OpenError> {
     let has_header = match File::open(out) {
         Ok(file) => check_header(out, &file, &header(columns))? == Head::Header,
@@ -128,7 +128,7 @@ pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<boo
 /// Whether `log_file` can be appended to. Gives its size in bytes, or `None` when it can be created.
 ///
 /// # Errors
-/// Why not.
+/// It is a pipe, a socket or a disk, or cannot be opened or made.
 pub fn try_log(log_file: &Path) -> Result<Option<u64>, OpenError> {
     let file = look_log(log_file)?;
     if file.is_none() {
@@ -173,7 +173,7 @@ fn probe(path: &Path, bytes: &[u8]) -> io::Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{OpenError, try_header, try_out};
+    use super::{Destination, OpenError, try_header, try_out};
     use crate::recorder::columns::Column;
     use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
@@ -183,15 +183,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
         fs::write(&out, header(&Column::ALL)).unwrap();
+        let tried = || try_out(&Destination::File(out.clone())).unwrap();
         let running = LockFile::take(&out, true).unwrap();
-        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        assert!(matches!(tried(), Err(OpenError::InUse(_, None))));
         drop(running);
         let linked = fs::File::open(&out).unwrap();
         linked.try_lock().unwrap();
-        assert!(matches!(try_out(&out), Err(OpenError::InUse(_, None))));
+        assert!(matches!(tried(), Err(OpenError::InUse(_, None))));
         drop(linked);
         let before = fs::metadata(&out).unwrap();
-        assert_eq!(try_out(&out).unwrap(), Some(before.len()));
+        assert_eq!(tried().unwrap(), Some(before.len()));
         assert!(try_header(&out, &Column::ALL, false).unwrap());
         let other = try_header(&out, &[Column::Price], false).unwrap_err().to_string();
         assert!(other.contains("--columns ticker,price"), "{other}");

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::disk::{self, DiskFile, next_path, sync_directory, with_suffix};
+use super::disk::{self, DiskFile, next_path, sync_directory};
 use super::lock_file::lock_data_file;
+use crate::paths::with_suffix;
 use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in

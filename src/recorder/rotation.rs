@@ -7,8 +7,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::with_suffix;
 use super::ledger::{ledger_path, split_name};
+use crate::paths::{with_suffix, without_gz};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -71,16 +71,22 @@ pub(super) fn closed_without_ledger(out: &Path, rotate: Rotate, time_ms: i64) ->
 }
 
 fn closed_names(out: &Path, rotate: Rotate, time_ms: i64) -> impl Iterator<Item = PathBuf> {
-    let (label, (stem, ending)) = (rotate.label(time_ms), split_name(out));
+    let label = rotate.label(time_ms);
     (1..=MOST_NUMBERS).map(move |number| {
         let number = if number == 1 { String::new() } else { format!("-{number}") };
-        let mut name = stem.to_owned();
-        name.push(format!("-{label}{number}{ending}"));
-        out.with_file_name(name)
+        closed_path(out, &format!("{label}{number}"))
     })
 }
 
-/// What tells the closed file `name` of `out`, not compressed, from the others: its period, and its
+/// Where the closed file of `out` with this label is as long as it is not compressed.
+pub(crate) fn closed_path(out: &Path, label: &str) -> PathBuf {
+    let (stem, ending) = split_name(out);
+    let mut name = stem.to_owned();
+    name.push(format!("-{label}{ending}"));
+    out.with_file_name(name)
+}
+
+/// What distinguishes the closed file `name` of `out`, not compressed, from the others: its period, and its
 /// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
 pub fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
     let (stem, ending) = split_name(out);
@@ -95,8 +101,7 @@ pub fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
 
 /// The recording that a file belongs to: `op1.csv` for `op1-2026-11-23T14-2.csv.gz`, and for itself.
 pub fn recording_of(path: &Path) -> PathBuf {
-    let compressed = path.extension().is_some_and(|ending| ending == "gz");
-    let plain = if compressed { path.with_extension("") } else { path.to_owned() };
+    let plain = without_gz(path);
     let (stem, ending) = split_name(&plain);
     let (name, stem) = (plain.file_name().unwrap_or_default(), stem.to_string_lossy());
     let outs = stem
@@ -145,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn closed_files_are_known_by_their_names() {
+    fn closed_files_are_found_by_their_names() {
         let out = Path::new("/data/op1.csv");
         for name in [
             "op1-2026-11-23.csv",

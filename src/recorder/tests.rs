@@ -57,7 +57,7 @@ fn directory() -> TempDir {
     if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.expect("one")
 }
 
-/// The machine has been started again, as far as the lock tells.
+/// The machine has been started again, as far as the lock file says.
 fn reboot(files: &mut Files) {
     let Some(line) = files.get_mut("op1.csv.lock") else { return };
     let Ok(text) = String::from_utf8(line.clone()) else { return };

@@ -50,10 +50,10 @@ pub(super) struct Batch<'b> {
     pub(super) bytes: &'b [u8],
 }
 
-/// Looks for CMD before the first batch, so that a wrong name is told at once.
+/// Looks for CMD before the first batch, so that a wrong name is an error at once.
 ///
 /// # Errors
-/// When there is no such program, or it is none.
+/// When there is no such program, or it is not executable.
 pub(super) fn look_for(program: &OsStr) -> Result<(), ShipError> {
     let is_program = |path: &Path| {
         path.metadata().is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
@@ -79,7 +79,7 @@ fn cannot_start(program: &OsStr, reason: &dyn Display) -> ShipError {
 /// accepted the batch: exit code 0, and everything was read; else why not, for a person.
 ///
 /// # Errors
-/// When CMD cannot be started, now or later.
+/// When CMD cannot be started, and could not be later.
 pub(super) fn deliver(
     command: &[OsString],
     batch: &Batch<'_>,
@@ -88,11 +88,11 @@ pub(super) fn deliver(
     progress: &mut Progress,
 ) -> Result<Option<String>, ShipError> {
     let deadline = Instant::now() + timeout;
-    let mut feed = match Feed::fill(batch) {
-        Ok(feed) => feed,
+    let mut pipe = match BatchPipe::fill(batch) {
+        Ok(pipe) => pipe,
         Err(error) => return Ok(Some(format!("no pipe for CMD: {}", in_words(&error)))),
     };
-    let mut child = match start(command, batch, &feed.read_end) {
+    let mut child = match start(command, batch, &pipe.read_end) {
         Ok(child) => child,
         Err(error) if may_pass(&error) => {
             return Ok(Some(format!("CMD cannot be started: {}", in_words(&error))));
@@ -101,12 +101,12 @@ pub(super) fn deliver(
     };
     loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Ok(why_not(status, &feed)),
+            Ok(Some(status)) => return Ok(why_not(status, &pipe)),
             Ok(None) => {}
             Err(error) => return Ok(Some(format!("CMD is lost: {}", in_words(&error)))),
         }
         let until = match signals.stopped_at() {
-            _ if signals.insisted.get() => Instant::now(),
+            _ if signals.leaves_at_once.get() => Instant::now(),
             Some(asked) => deadline.min(asked + TIME_AFTER_STOP),
             None => deadline,
         };
@@ -118,8 +118,8 @@ pub(super) fn deliver(
                 format!("no end within {timeout:?}; killed")
             }));
         }
-        feed.go_on();
-        signals.wait(until.min(progress.draw()), feed.write_end.as_ref().map(AsFd::as_fd));
+        pipe.write_more();
+        signals.wait(until.min(progress.draw()), pipe.write_end.as_ref().map(AsFd::as_fd));
     }
 }
 
@@ -143,9 +143,9 @@ fn may_pass(error: &io::Error) -> bool {
 }
 
 /// Why CMD has not accepted the batch, if it has not.
-fn why_not(status: ExitStatus, feed: &Feed<'_>) -> Option<String> {
+fn why_not(status: ExitStatus, pipe: &BatchPipe<'_>) -> Option<String> {
     match (status.code(), status.signal()) {
-        (Some(0), _) => match feed.left() {
+        (Some(0), _) => match pipe.unread() {
             0 => None,
             left => Some(format!("exit code 0, but {left} bytes were not read")),
         },
@@ -164,8 +164,8 @@ fn kill(child: &mut Child, signals: &Signals) {
     }
 }
 
-/// The bytes on their way into the pipe.
-struct Feed<'b> {
+/// The pipe to CMD, and the part of the batch that is not in it yet.
+struct BatchPipe<'b> {
     /// Ours is kept open beside CMD's, to see how much was left in the pipe.
     read_end: PipeReader,
     /// Closed behind the last byte.
@@ -174,12 +174,12 @@ struct Feed<'b> {
     rest: [&'b [u8]; 3],
 }
 
-impl<'b> Feed<'b> {
+impl<'b> BatchPipe<'b> {
     /// A pipe with as much of the batch in it as it takes.
     fn fill(batch: &Batch<'b>) -> io::Result<Self> {
         let (read_end, write_end) = io::pipe()?;
         // A write as short as a row goes into a pipe as a whole: should we be killed before it, what
-        // CMD has lacks a row and not the end of one, and FINNHUB_STREAM_ROWS tells.
+        // CMD has lacks a row and not the end of one, which FINNHUB_STREAM_ROWS shows.
         let before = &batch.bytes[..batch.bytes.len().saturating_sub(1)];
         let last_row = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
         let (rows, last) = batch.bytes.split_at(last_row);
@@ -194,17 +194,17 @@ impl<'b> Feed<'b> {
         }
         ioctl_fionbio(&write_end, true)?;
         let rest = [batch.header, rows, last];
-        let mut feed = Self { read_end, write_end: Some(write_end), rest };
-        feed.go_on();
-        Ok(feed)
+        let mut pipe = Self { read_end, write_end: Some(write_end), rest };
+        pipe.write_more();
+        Ok(pipe)
     }
 
     /// Writes what the pipe takes.
-    fn go_on(&mut self) {
-        let Some(pipe) = &mut self.write_end else { return };
+    fn write_more(&mut self) {
+        let Some(write_end) = &mut self.write_end else { return };
         for part in &mut self.rest {
             while !part.is_empty() {
-                match pipe.write(part) {
+                match write_end.write(part) {
                     Ok(count) => *part = &part[count..],
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     // Full. No other error comes as long as our own read end is open.
@@ -216,7 +216,7 @@ impl<'b> Feed<'b> {
     }
 
     /// Bytes that CMD has not read.
-    fn left(&self) -> u64 {
+    fn unread(&self) -> u64 {
         let unwritten = self.rest.iter().map(|part| part.len() as u64).sum::<u64>();
         unwritten + ioctl_fionread(&self.read_end).unwrap_or(u64::MAX - unwritten)
     }

@@ -16,6 +16,7 @@ use super::options::ShipOptions;
 use super::position::{Label, Position};
 use super::signals::Signals;
 use super::source::{FileId, Source, id_at};
+use crate::paths::{folder_of, without_gz};
 use crate::recorder::{closed_label, compressed_name};
 
 /// The files that are there.
@@ -32,7 +33,7 @@ impl<'o> Files<'o> {
     /// Looks for the first time.
     ///
     /// # Errors
-    /// When there is no file of such a recording.
+    /// When there is no file of such a recording, or the folder cannot be read.
     pub(super) fn of(options: &'o ShipOptions, signals: &'o Signals) -> Result<Self, ShipError> {
         let out = &options.file;
         let live = id_at(out);
@@ -47,7 +48,8 @@ impl<'o> Files<'o> {
     /// gone and that is allowed.
     ///
     /// # Errors
-    /// When it is nowhere, or shorter than the position.
+    /// When it is nowhere and that is not allowed, is shorter than the position, or cannot be read; when a
+    /// stop comes.
     pub(super) fn find(
         &mut self,
         position: &mut Position,
@@ -125,6 +127,9 @@ impl<'o> Files<'o> {
     }
 
     /// Notes files that were closed since the last look, `current` among them perhaps.
+    ///
+    /// # Errors
+    /// When the folder or a file cannot be read, or a stop comes.
     pub(super) fn note_new(
         &mut self,
         position: &mut Position,
@@ -156,7 +161,7 @@ impl<'o> Files<'o> {
     /// Opens the file that comes behind `current`; `None` when there is none yet.
     ///
     /// # Errors
-    /// When it was removed, unless that is allowed.
+    /// When it was removed, unless that is allowed; when a file cannot be read, or a stop comes.
     pub(super) fn open_next(
         &mut self,
         position: &mut Position,
@@ -203,10 +208,7 @@ fn closed_files(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
 fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
     let names = names_beside(out).map_err(ShipError::read(out))?;
     let labels = names.iter().filter_map(|name| {
-        let name = Path::new(name);
-        let compressed = name.extension().is_some_and(|ending| ending == "gz");
-        let plain = if compressed { name.file_stem() } else { name.file_name() };
-        Label::parse(closed_label(out, plain?)?)
+        Label::parse(closed_label(out, without_gz(Path::new(name)).as_os_str())?)
     });
     Ok(labels.collect())
 }
@@ -216,9 +218,7 @@ fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
 /// # Errors
 /// When the folder cannot be read.
 pub(super) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let entries = fs::read_dir(folder.unwrap_or(Path::new(".")))?;
-    entries.map(|entry| Ok(entry?.file_name())).collect()
+    fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 #[cfg(test)]

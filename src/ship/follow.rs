@@ -13,12 +13,14 @@ use super::command::Batch;
 use super::error::ShipError;
 use super::files::Files;
 use super::options::{From, ShipOptions};
-use super::position::{Fingerprint, MARK_BYTES, Mark, Position, replace};
+use super::position::{Fingerprint, MARK_BYTES, Mark, Position};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
 use super::source::{PIECE, Reach, Source, columns};
 use crate::clock::now_ms;
+use crate::paths::replace_file;
 use crate::recorder::columns::Column;
+use crate::recorder::sync_directory;
 use crate::text::counted;
 
 /// How often the files are looked at while there is nothing to ship.
@@ -90,12 +92,13 @@ impl<'o> Follower<'o> {
     /// Writes the position down, if it has changed.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be written, forced to the disk or renamed.
     pub(super) fn save(&mut self) -> Result<(), ShipError> {
         let text = self.position.text();
         if text != self.saved {
             let path = self.options.position_path();
-            replace(&path, &text).map_err(ShipError::io("write", &path))?;
+            let replaced = replace_file(&path, &text).and_then(|()| sync_directory(&path));
+            replaced.map_err(ShipError::io("write", &path))?;
             self.saved = text;
         }
         Ok(())
@@ -202,7 +205,7 @@ impl<'o> Follower<'o> {
     /// Fixes the bounds of the next batch; they stay until it is accepted.
     ///
     /// # Errors
-    /// When the bytes before it are no longer those that were shipped.
+    /// When the bytes before it are no longer those that were shipped, or cannot be read.
     pub(super) fn begin_batch(&mut self) -> Result<(), ShipError> {
         let (start, mark) = (self.start(), self.position.mark);
         let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {

@@ -4,7 +4,7 @@
 //! the files written are the position and its lock. In reading order: `options` is what is asked
 //! for, `follow` finds the next rows (`files`: in which file; `source`: one file, and how far it may
 //! be read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
-//! `progress` tells.
+//! `progress` reports.
 
 mod command;
 mod error;
@@ -25,8 +25,8 @@ use std::time::Instant;
 use log::info;
 
 use crate::clock::now_ms;
-use crate::error::Error;
-use crate::feed::{Backoff, Next, Outcome};
+use crate::error::{Error, cannot_go_on};
+use crate::feed::{Backoff, Outcome};
 use crate::logging;
 use crate::terminal::ERASE;
 use crate::text::counted;
@@ -42,10 +42,11 @@ use signals::Signals;
 /// Ships until everything is shipped (`--once`) or a signal comes; gives the exit code.
 ///
 /// # Errors
-/// When it cannot begin or go on; what was accepted until then is written down.
+/// When a file is missing, in use, damaged or not what it was, or cannot be read or written; when CMD
+/// cannot be run. What was accepted until then is written down.
 pub fn run(options: &ShipOptions) -> Result<u8, Error> {
     logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
-    ship(options).map_err(|error| Error::CannotGoOn(error.to_string()))
+    ship(options).map_err(cannot_go_on)
 }
 
 fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
@@ -184,18 +185,17 @@ impl Shipping<'_> {
                 return false;
             }
         }
-        self.progress.end_of_trouble();
+        self.progress.works_again();
         true
     }
 
-    /// Tells of a failure and waits before the next try; `false` when somebody wants the end.
+    /// Reports a failure and waits before the next try; `false` when a stop was asked for.
     fn try_again(&mut self, what: &str, why: &str, backoff: &mut Backoff) -> bool {
         if self.signals.stopping() {
             return false;
         }
         self.progress.failed(what, why);
-        let next = backoff.next(Outcome::Unreachable, fastrand::f64());
-        let (Next::Wait(pause) | Next::WaitKeyShared(pause)) = next;
+        let (pause, _) = backoff.next(Outcome::Unreachable, fastrand::f64());
         let deadline = Instant::now() + pause;
         while !self.signals.stopping() && Instant::now() < deadline {
             self.signals.wait(deadline.min(self.progress.draw()), None);

@@ -9,8 +9,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::values;
+use crate::paths::with_suffix;
 
-/// Stands in the name of a position that was moved aside, before the time.
+/// Part of the name of a position that was moved aside; the time follows.
 pub(super) const DAMAGED: &str = ".damaged-";
 
 /// More rows or bytes in a batch would not be one.
@@ -87,7 +88,7 @@ pub struct ShipOptions {
 
 fn checked_name(given: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    // Names of files that stand beside the position.
+    // Names of files that are beside the position.
     let taken = [".lock", ".new"].iter().any(|ending| given.ends_with(ending));
     let fits = (1..=LONGEST_NAME).contains(&given.len()) && given.chars().all(allowed);
     if fits && !taken && !given.contains(DAMAGED) {
@@ -122,8 +123,6 @@ impl ShipOptions {
 
     /// A file beside the recording with this ending.
     pub(super) fn beside(&self, ending: &str) -> PathBuf {
-        let mut path = self.file.clone().into_os_string();
-        path.push(format!(".ship-{}{ending}", self.name));
-        PathBuf::from(path)
+        with_suffix(&self.file, &format!(".ship-{}{ending}", self.name))
     }
 }

@@ -1,22 +1,21 @@
 //! How far a recording has been shipped, kept in `op1.csv.ship-NAME`.
 //!
 //! Main thread. The file is replaced as a whole and forced to the disk, so a crash leaves the old
-//! one or the new one; a checksum tells anything else, and then nothing is guessed. It knows closed
-//! files by what stands between `op1-` and `.csv`, and the current one by what is in it.
+//! one or the new one; anything else has another checksum, and then nothing is guessed. Closed files
+//! are found by what is between `op1-` and `.csv` in their names, the current one by its content.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::recorder::{closed_label, sync_directory};
+use crate::recorder::{closed_label, closed_path};
+use crate::text::fnv1a;
 
 /// The first line. The number changes when an older program must not read it.
 const FORMAT: &str = "finnhub-stream ship 1\n";
 
-/// Stands for what there is none of.
+/// In the place of what there is none of.
 const NONE: &str = "-";
 
 /// A mark looks at so many bytes at the beginning of the file, and before the place.
@@ -35,10 +34,7 @@ pub(super) struct Fingerprint {
 
 impl Fingerprint {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self { length: bytes.len(), hash }
+        Self { length: bytes.len(), hash: fnv1a(bytes) }
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -68,7 +64,7 @@ pub(super) struct Mark {
     pub(super) tail: Fingerprint,
 }
 
-/// What tells a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
+/// What distinguishes a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
 /// Older ones are less.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Label {
@@ -94,9 +90,7 @@ impl Label {
 
     /// Where the file of `out` is as long as it is not compressed.
     pub(super) fn path(&self, out: &Path) -> PathBuf {
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
-        let (stem, ending) = name.strip_suffix(".csv").map_or((&*name, ""), |stem| (stem, ".csv"));
-        out.with_file_name(format!("{stem}-{}{ending}", self.text))
+        closed_path(out, &self.text)
     }
 }
 
@@ -204,29 +198,15 @@ impl Position {
 
 /// The last line of a position.
 fn check(lines: &str) -> String {
-    format!("check {:016x}\n", Fingerprint::of(lines.as_bytes()).hash)
-}
-
-/// Puts `text` in the place of what is at `path`, on the disk when this returns.
-///
-/// # Errors
-/// When the new file cannot be written, forced to the disk or renamed.
-pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    sync_directory(path)
+    format!("check {:016x}\n", fnv1a(lines.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use super::{Fingerprint, Label, Mark, Position, replace};
+    use super::{Fingerprint, Label, Mark, Position};
+    use crate::paths::replace_file;
 
     fn position() -> Position {
         let label = |text: &str| Label::parse(text).unwrap();
@@ -248,7 +228,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.csv.ship-x");
         for position in [position(), Position::begin()] {
-            replace(&path, &position.text()).unwrap();
+            replace_file(&path, &position.text()).unwrap();
             assert_eq!(Position::parse(&fs::read_to_string(&path).unwrap()), Some(position));
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");

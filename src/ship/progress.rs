@@ -33,7 +33,7 @@ pub(super) struct Lag {
 
 /// A state that lasts: why batches are not accepted, or the position not written.
 #[derive(Debug)]
-struct Trouble {
+struct Failure {
     why: String,
     since: Instant,
     tries: u32,
@@ -47,7 +47,7 @@ pub(super) struct Progress {
     before: u64,
     accepted: u64,
     pub(super) lag: Lag,
-    trouble: Option<Trouble>,
+    failure: Option<Failure>,
     /// Whether anybody looks at the line.
     pub(super) draws: bool,
     next_draw: Instant,
@@ -60,7 +60,7 @@ impl Progress {
             before,
             accepted: 0,
             lag: Lag::default(),
-            trouble: None,
+            failure: None,
             draws: io::stderr().is_terminal(),
             next_draw: Instant::now(),
         }
@@ -69,12 +69,12 @@ impl Progress {
     /// Notes a batch that was accepted.
     pub(super) fn accepted(&mut self, rows: u64) {
         self.accepted += rows;
-        self.end_of_trouble();
+        self.works_again();
     }
 
-    /// What was refused before works again.
-    pub(super) fn end_of_trouble(&mut self) {
-        if let Some(Trouble { since, tries, .. }) = self.trouble.take() {
+    /// What failed before works again.
+    pub(super) fn works_again(&mut self) {
+        if let Some(Failure { since, tries, .. }) = self.failure.take() {
             let lasted = human_duration(milliseconds(since.elapsed()));
             info!("it works again after {} and {lasted}", counted(tries.into(), "failed attempt"));
         }
@@ -82,14 +82,14 @@ impl Progress {
 
     /// Notes a failure after which the same is tried again, and says so if it is a new one.
     pub(super) fn failed(&mut self, what: &str, why: &str) {
-        let trouble = self.trouble.get_or_insert_with(|| Trouble {
+        let failure = self.failure.get_or_insert_with(|| Failure {
             why: String::new(),
             since: Instant::now(),
             tries: 0,
         });
-        trouble.tries += 1;
-        if trouble.why != why {
-            why.clone_into(&mut trouble.why);
+        failure.tries += 1;
+        if failure.why != why {
+            why.clone_into(&mut failure.why);
             warn!("{what}: {why}; it is tried again until it works");
         }
         self.next_draw = Instant::now();
@@ -118,7 +118,7 @@ impl Progress {
         }
         let lag_ms = since_ms.filter(|_| rows > 0).map_or(0, |since_ms| now_ms - since_ms);
         let _ = write!(line, ", {}", human_duration(lag_ms));
-        if let Some(Trouble { why, since, tries }) = &self.trouble {
+        if let Some(Failure { why, since, tries }) = &self.failure {
             let lasts = human_duration(milliseconds(since.elapsed()));
             let why = printable(why, REASON_CHARACTERS);
             let tries = counted((*tries).into(), "attempt");
@@ -148,7 +148,7 @@ mod tests {
     use super::{Lag, Progress};
 
     #[test]
-    fn the_line_tells_what_is_shipped_what_is_not_and_why() {
+    fn the_line_shows_what_is_shipped_what_is_not_and_why() {
         let mut progress = Progress::new("warehouse", 1_000);
         progress.accepted(234);
         assert_eq!(progress.line(5_000), "warehouse · 1,234 rows shipped · lag 0 rows, 0 s");

@@ -1,6 +1,6 @@
 //! The bytes that have been read and not yet accepted, cut into batches at the ends of rows.
 //!
-//! Main thread. No I/O, no clock. What a row is, [`crate::rows`] knows; bytes behind the last line
+//! Main thread. No I/O, no clock. What a row is, [`crate::rows`] decides; bytes behind the last line
 //! end are none yet.
 
 use memchr::{memchr, memchr2};

@@ -1,4 +1,4 @@
-//! Every wait of `ship`, and the wish to stop.
+//! Every wait of `ship`, and the signals that end it.
 //!
 //! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or takes
 //! more bytes, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
@@ -22,8 +22,8 @@ use crate::stop_signals::ONE_CTRL_C;
 pub(super) struct Signals {
     delivery: RefCell<SignalDelivery<UnixStream, SignalOnly>>,
     stopped_at: Cell<Option<Instant>>,
-    /// Whether a second Ctrl-C wants it at once.
-    pub(super) insisted: Cell<bool>,
+    /// Whether a second Ctrl-C has come.
+    pub(super) leaves_at_once: Cell<bool>,
 }
 
 impl Signals {
@@ -36,7 +36,7 @@ impl Signals {
         let signals = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
         let (delivery, stopped_at) = (RefCell::new(delivery), Cell::default());
-        Ok(Self { delivery, stopped_at, insisted: Cell::default() })
+        Ok(Self { delivery, stopped_at, leaves_at_once: Cell::default() })
     }
 
     /// When the first signal asked for the end.
@@ -48,9 +48,9 @@ impl Signals {
                     self.stopped_at.set(Some(Instant::now()));
                     info!("stopping (Ctrl-C again leaves at once)");
                 }
-                // A closing terminal sends SIGHUP more than once; only a person insists.
+                // A closing terminal sends SIGHUP more than once; only a person sends a second Ctrl-C.
                 Some(first) if signal == SIGINT && first.elapsed() > ONE_CTRL_C => {
-                    self.insisted.set(true);
+                    self.leaves_at_once.set(true);
                 }
                 Some(_) => {}
             }
@@ -58,26 +58,26 @@ impl Signals {
         self.stopped_at.get()
     }
 
-    /// Whether somebody wants the end.
+    /// Whether a stop was asked for.
     pub(super) fn stopping(&self) -> bool {
         self.stopped_at().is_some()
     }
 
-    /// Ends what reads or searches when somebody wants the end.
+    /// Ends what reads or searches when a stop was asked for.
     ///
     /// # Errors
-    /// [`ErrorKind::Interrupted`] then.
+    /// [`ErrorKind::Interrupted`] when a stop was asked for.
     pub(super) fn check_stop(&self) -> io::Result<()> {
         if self.stopping() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
     /// What the process ends with.
     pub(super) fn exit_code(&self) -> u8 {
-        if self.insisted.get() { EXIT_INTERRUPTED } else { EXIT_OK }
+        if self.leaves_at_once.get() { EXIT_INTERRUPTED } else { EXIT_OK }
     }
 
     /// Sleeps until `deadline`, a signal, or until `pipe` takes bytes. Returns at once when it has
-    /// to; callers look at the world again.
+    /// to; callers look at everything again.
     pub(super) fn wait(&self, deadline: Instant, pipe: Option<BorrowedFd<'_>>) {
         let left = deadline.saturating_duration_since(Instant::now());
         // Longer than any deadline of ours when it does not fit.

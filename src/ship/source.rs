@@ -41,7 +41,7 @@ pub(super) fn id_at(path: &Path) -> Option<FileId> {
 pub(super) struct Reach {
     /// Up to here.
     pub(super) limit: u64,
-    /// So much is there; [`u64::MAX`] when only reading to the end would tell.
+    /// So much is there; [`u64::MAX`] when only reading to the end would show it.
     pub(super) length: u64,
     /// Nobody appends to it any more.
     pub(super) closed: bool,

@@ -28,7 +28,7 @@ pub(super) fn trade_message(elements: &[&str]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trade {
     pub(super) symbol: Arc<str>,
-    /// The trade as it stands in a message.
+    /// The trade as it is in a message.
     pub(super) element: String,
     /// When it arrived, UNIX milliseconds: trades that share it may go out in one message.
     pub(super) instant_ms: i64,

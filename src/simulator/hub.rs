@@ -1,4 +1,4 @@
-//! What the threads of a simulated server share: its options, the trades, and the wish to stop.
+//! What the threads of a simulated server share: its options, the trades, and the sign to stop.
 //!
 //! Any of them calls it.
 
@@ -34,7 +34,7 @@ impl Hub {
     /// Checks the options and opens the recording, if there is one.
     ///
     /// # Errors
-    /// When the rate makes no sense, or the recording cannot be replayed.
+    /// When the rate is below 0 or too high, or the recording cannot be replayed.
     pub(super) fn new(mut options: SimulatorOptions, stop: Arc<AtomicBool>) -> Result<Self, Error> {
         let rate = options.trades_per_second;
         if !(0.0..=MOST_TRADES_PER_SECOND).contains(&rate) {

@@ -57,8 +57,8 @@ impl Simulator {
     /// Checks the options, listens on `address` (port 0 takes any free one) and serves.
     ///
     /// # Errors
-    /// When an option makes no sense, the recording to replay cannot be read, the address cannot
-    /// be listened on, or the system gives no thread.
+    /// When the rate or the speed is out of its range, the recording to replay cannot be read, the
+    /// address cannot be listened on, or the system gives no thread.
     pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let hub = Hub::new(options, Arc::clone(&stop))?;
@@ -109,7 +109,7 @@ impl Simulator {
 impl Drop for Simulator {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Who wants to know how it ended has joined it before.
+        // Its result matters only to a caller that has joined it before.
         let _ = self.join();
     }
 }

@@ -3,6 +3,7 @@
 //! A rule: no I/O, no clock, no chance.
 
 use crate::protocol::trade::DEMO_PREFIX;
+use crate::text::fnv1a;
 
 /// The tickers that people try first, and a price each that nobody finds strange.
 const START_PRICES: [(&str, f64); 12] = [
@@ -79,12 +80,9 @@ pub(super) fn price_decimals(kind: Kind, price: f64) -> u32 {
     }
 }
 
-/// FNV-1a, 64 bits, with a last mixing of the high bits: small, and the same on every machine and
-/// in every version, which the standard library's hasher does not promise.
+/// The same on every machine and in every version, with the high bits mixed in.
 pub(super) fn hash(text: &str) -> u64 {
-    let folded = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let folded = fnv1a(text.as_bytes());
     (folded ^ (folded >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 

@@ -100,7 +100,7 @@ pub struct Replay {
 }
 
 /// Something that a real server was seen to do wrong. Its name and its help on the command line
-/// are those that stand here.
+/// are those given here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
     /// TCP reset, 5 to 15 s after subscribing

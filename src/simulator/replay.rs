@@ -1,7 +1,7 @@
 //! Playing a recording back: rows of a CSV that this program wrote, at their own pace.
 //!
 //! Runs on the simulator's thread and reads the file row by row, never the whole of it. A row that
-//! is damaged costs itself alone, as in `verify`. It knows no clock: the server says how much time
+//! is damaged costs itself alone, as in `verify`. It has no clock: the server says how much time
 //! has passed since the replay began.
 
 use super::encode::{Trade, json_string, trade_element};
@@ -125,7 +125,7 @@ impl Playback {
     }
 }
 
-/// Where in a row each column stands, by its name.
+/// The place of each column in a row, by its name.
 #[derive(Debug)]
 struct Columns(HashMap<Vec<u8>, usize>);
 
@@ -169,7 +169,7 @@ impl Columns {
     }
 }
 
-/// `1;12` as `["1","12"]`. Nothing becomes `null`: a recording does not tell null from `[]`.
+/// `1;12` as `["1","12"]`. Nothing becomes `null`: null and `[]` are the same in a recording.
 fn conditions_json(joined: &str) -> String {
     if joined.is_empty() {
         return String::from("null");

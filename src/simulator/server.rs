@@ -14,7 +14,7 @@ const MOST_CLIENTS: usize = 64;
 /// A listening socket that fails so often in a row (5 s, at one try every 5 ms) will not recover.
 const MOST_ACCEPT_FAILURES: u32 = 1000;
 
-/// Serves until it is asked to stop and every client has been told.
+/// Serves until it is asked to stop and every client has got its Close frame.
 ///
 /// # Errors
 /// When the listening socket fails for good.

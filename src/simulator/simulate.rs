@@ -14,7 +14,8 @@ use std::sync::atomic::Ordering;
 /// Serves a simulated market on `listen` until SIGINT, SIGTERM or SIGHUP.
 ///
 /// # Errors
-/// When an option makes no sense, or the address cannot be listened on.
+/// Those of [`Simulator::start`]; when the system gives no pipe for signals; when the listening socket
+/// fails.
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
     // A replay shows how far it has come below the log.
     logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });

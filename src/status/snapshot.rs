@@ -1,6 +1,6 @@
-//! The snapshot of everything that the terminal and the page read, and the place where it is left.
+//! The snapshot of everything that the terminal and the page read, and the place where they read it.
 //!
-//! The writer thread publishes it (`market`), only when everything it counts has been handed to the
+//! The writer thread publishes it (`totals`), only when everything it counts has been written to the
 //! file; the state of the feed comes from the session (`feed`). No I/O and no clock: times are
 //! arguments. The fields have the names of `/api/status`.
 
@@ -21,7 +21,7 @@ pub const SILENT_AFTER_MS: i64 = 5 * 60 * 1000;
 pub struct Counts {
     /// Elements of the messages taken from the channel.
     pub received: u64,
-    /// Rows handed to the file.
+    /// Rows written to the file.
     pub written: u64,
     /// Elements that were no trades.
     pub rejected: u64,
@@ -150,7 +150,7 @@ impl Snapshot {
 /// least.
 const HELD_UP_MS: i64 = 5_000;
 
-/// Where the writer leaves the latest snapshot, and the session the state of the feed. Nobody waits
+/// Where the writer puts the latest snapshot, and the session the state of the feed. Nobody waits
 /// for another: the lock is held just long enough to move a pointer or to put a few numbers in, and
 /// the writer skips a turn rather than wait.
 #[derive(Debug, Default)]

@@ -79,7 +79,7 @@ enum Keep {
     Always,
 }
 
-/// Everything worth a glance.
+/// Everything that the line can show.
 fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
     let mut line = vec![Part(Keep::Always, snapshot.state.name().to_owned())];
     if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_tells_everything_at_a_glance() {
+    fn the_line_has_everything_that_matters() {
         check(
             &snapshot(),
             NOON,
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_told_with_its_reason() {
+    fn an_outage_is_shown_with_its_reason() {
         let down = Snapshot {
             state: FeedState::Down,
             reason: "connection lost: \u{1b}reset".into(),

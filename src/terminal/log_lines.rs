@@ -40,7 +40,7 @@ impl LogLines {
         Self { colours, ..Self::default() }
     }
 
-    /// Appends the line to `out`, unless it is a warning that stands there already.
+    /// Appends the line to `out`, unless it is a warning that is there already.
     pub(super) fn push(&mut self, out: &mut String, now_ms: i64, level: Level, text: &str) {
         if level > Level::Warn {
             // What is said between the tries of an outage is no end of it.
@@ -56,7 +56,8 @@ impl LogLines {
             last.times += 1;
             last.unshown += 1;
             last.last_ms = now_ms;
-            if is_power_of_ten(last.times) {
+            // The tenth, the hundredth, …
+            if last.times == 10_u64.pow(last.times.ilog10()) {
                 last.unshown = 0;
                 let text = format!("{text} ({} times)", last.times);
                 self.push_line(out, now_ms, level, &text);
@@ -93,13 +94,6 @@ impl LogLines {
     }
 }
 
-fn is_power_of_ten(mut number: u64) -> bool {
-    while number >= 10 && number.is_multiple_of(10) {
-        number /= 10;
-    }
-    number == 1
-}
-
 #[cfg(test)]
 mod tests {
     use log::Level;
@@ -122,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_stands_in_the_first_line_of_a_day() {
+    fn the_date_is_in_the_first_line_of_a_day() {
         let (mut log, mut out) = (LogLines::default(), String::new());
         for at_ms in [0, 1, 2 * DAY_MS, 2 * DAY_MS + 1] {
             log.push(&mut out, at_ms, Level::Info, "x");
@@ -146,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_told_again_after_another_one_and_after_a_while() {
+    fn a_warning_is_shown_again_after_another_one_and_after_a_while() {
         let lines = [(0, Level::Warn, "a"), (1, Level::Warn, "b"), (2, Level::Warn, "a")];
         assert_eq!(shown(&lines), ["WARN  a", "WARN  b", "WARN  a"]);
         let lines = [(0, Level::Warn, "a"), (SAME_WITHIN_MS, Level::Warn, "a")];

@@ -40,6 +40,10 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
     pub(crate) fn start(
         quiet: bool,
         rows_on_standard_output: bool,

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_span_is_cut_at_midnight() {
-        let told =
+        let shown =
             |day: &Day| (day.date.clone(), day.rows, day.spans.covered_ms, day.spans.missing_ms);
         let mut days = Days::default();
         days.add_span(DAY_MS - 10, DAY_MS + 5, None);
@@ -117,7 +117,7 @@ mod tests {
         days.add_rows(DAY_MS, 3);
         days.add_rows(-1, 1);
         assert_eq!(
-            days.iter().map(told).collect::<Vec<_>>(),
+            days.iter().map(shown).collect::<Vec<_>>(),
             [
                 ("1969-12-31".to_owned(), 1, 0, 0),
                 ("1970-01-01".to_owned(), 2, 10, 0),

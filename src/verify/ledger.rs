@@ -9,19 +9,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::days::Days;
-use super::row_rules::{parse_integer, shown};
+use super::row_rules::shown;
 use super::source::Source;
 use super::spans::Spans;
-use crate::recorder::{compressed_name, ledger_path};
+use crate::paths::without_gz;
+use crate::recorder::{LEDGER_HEADER, ROTATED, compressed_name, ledger_path};
 use crate::rows::RowReader;
 use crate::terminal::ProgressLine;
-use crate::text::in_words;
-
-/// The header of every ledger.
-pub(super) const LEDGER_HEADER: &str = "time_ms,state,tickers,reason";
-
-/// The reason with which a closed file ends: the next file goes on from there.
-const ROTATED: &str = "rotated";
+use crate::text::{in_words, parse_integer};
 
 /// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
 #[derive(Debug, Default, Serialize)]
@@ -64,7 +59,7 @@ pub(super) enum State {
 /// `last_received_ms` is the latest in the recording: an open `live` reaches to it.
 ///
 /// # Errors
-/// Why a ledger that is there says nothing, for a person.
+/// When a ledger that is there cannot be read, or has no whole header or another one.
 pub(super) fn read_beside(
     recording: &Path,
     last_received_ms: Option<i64>,
@@ -88,10 +83,7 @@ pub(super) fn read_beside(
 
 /// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed.
 fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
-    let ledger = match recording.extension() {
-        Some(ending) if ending == "gz" => ledger_path(&recording.with_extension("")),
-        _ => ledger_path(recording),
-    };
+    let ledger = ledger_path(&without_gz(recording));
     let compressed = compressed_name(&ledger);
     [ledger, compressed]
 }
@@ -107,12 +99,13 @@ fn read_ledger(
     days: &mut Days,
 ) -> Result<Coverage, String> {
     let mut rows = RowReader::new(text);
+    let header = LEDGER_HEADER.trim_end();
     match rows.next_row().map_err(|error| unreadable(&error))? {
         None => return Err("it has no whole header line yet".to_owned()),
-        Some(row) if row.text == LEDGER_HEADER.as_bytes() => {}
+        Some(row) if row.text == header.as_bytes() => {}
         Some(row) => {
             let found = shown(row.text);
-            return Err(format!("its header is {found}, not \"{LEDGER_HEADER}\": it is no ledger"));
+            return Err(format!("its header is {found}, not \"{header}\": it is no ledger"));
         }
     }
     let mut coverage = Coverage::default();

@@ -1,10 +1,10 @@
-//! `verify FILE…`: reads recordings and their ledgers, and tells what is in them.
+//! `verify FILE…`: reads recordings and their ledgers, and says what is in them.
 //!
 //! Runs on the main thread. It streams, so that a file of any size costs the same memory, and only
 //! reads: it must not write or repair anything, because the recorder may be at work on the
 //! same files.
 //!
-//! In reading order: `report` is what is told, `recording` reads one file row by row, `row_rules`
+//! In reading order: `report` is what is found, `recording` reads one file row by row, `row_rules`
 //! says what a well-formed row is, `symbols` counts rows per symbol, `ledger` reads the coverage
 //! beside a recording, `spans` and `days` have the sums, `text` is the report for people.
 
@@ -30,7 +30,7 @@ use days::RecordingDays;
 use report::{Report, Total};
 
 /// Verifies `files` and writes what it finds to `out`: text for people, or one JSON object when
-/// `json`. A file that cannot be read, or not to its end, gets a line in `trouble` (standard error),
+/// `json`. A file that cannot be read, or not to its end, gets a line in `errors` (standard error),
 /// and the others are read all the same. Answers whether every file could be read and every row is
 /// well-formed; when nobody reads on in the middle of it, that is not known, and it is not.
 ///
@@ -40,9 +40,9 @@ pub fn run(
     files: &[PathBuf],
     json: bool,
     out: &mut dyn Write,
-    trouble: &mut dyn Write,
+    errors: &mut dyn Write,
 ) -> Result<bool, Error> {
-    verify(files, json, out, trouble).or_else(|error| match error.kind() {
+    verify(files, json, out, errors).or_else(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(false),
         _ => Err(Error::CannotGoOn(format!(
             "cannot write the report: {}; check where standard output goes",
@@ -55,7 +55,7 @@ fn verify(
     files: &[PathBuf],
     json: bool,
     out: &mut dyn Write,
-    trouble: &mut dyn Write,
+    errors: &mut dyn Write,
 ) -> io::Result<bool> {
     let mut total = Total::default();
     let mut recordings: BTreeMap<PathBuf, RecordingDays> = BTreeMap::new();
@@ -79,7 +79,7 @@ fn verify(
             if let Some(error) = &file.error {
                 let name = printable(&file.file, usize::MAX);
                 // Should standard error be gone, the exit code still tells.
-                let _ = writeln!(trouble, "error: {name}: {error}");
+                let _ = writeln!(errors, "error: {name}: {error}");
             }
             io::Result::Ok(())
         })?;

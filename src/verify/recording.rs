@@ -1,4 +1,4 @@
-//! Reads one recording from end to end and counts what `verify` tells of it.
+//! Reads one recording from end to end and counts what `verify` reports.
 //!
 //! Runs on the main thread. One pass, in memory that does not grow with the file; it must not
 //! write anything, nor stop at a malformed row.
@@ -7,10 +7,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::days::{Days, day_of};
-use super::ledger::{self, LEDGER_HEADER, unreadable};
+use super::ledger::{self, unreadable};
 use super::report::{FileReport, earlier};
 use super::row_rules::{Values, check_row, shown};
 use super::source::Source;
+use crate::recorder::LEDGER_HEADER;
 use crate::recorder::columns::Column;
 use crate::rows::{Row, RowReader};
 use crate::terminal::ProgressLine;
@@ -96,13 +97,13 @@ fn similar(path: &Path) -> Option<PathBuf> {
 
 /// The columns that a header names.
 fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
-    if row.text == LEDGER_HEADER.as_bytes() {
+    if row.text == LEDGER_HEADER.trim_end().as_bytes() {
         return Err("it is a coverage ledger; name the recording that it stands beside".to_owned());
     }
     let wrong = |why: String| format!("its header is {}: {why}", shown(row.text));
     let fields = row.fields.map_err(|broken| wrong(broken.to_string()))?;
     let mut columns = Vec::with_capacity(Column::ALL.len());
-    // A column that stands there twice ends this before it runs out of remembered fields.
+    // A column that is there twice ends this before it runs out of remembered fields.
     for index in 0..fields.count() {
         let name = fields.get(index);
         let column: Column = String::from_utf8_lossy(&name).parse().map_err(wrong)?;

@@ -45,7 +45,7 @@ pub(super) struct FileReport {
     pub(super) columns: Vec<&'static str>,
     /// The numbers, as fields of this object.
     #[serde(flatten)]
-    pub(super) counts: Counts,
+    pub(super) counts: RowCounts,
     /// The first malformed rows, one hundred at most; `malformed` counts them all.
     pub(super) malformed_rows: Vec<MalformedRow>,
     /// Bytes after the last whole row: a row still being written, or a torn one, which is
@@ -81,7 +81,7 @@ pub(super) struct MalformedRow {
 
 /// What is counted over the rows of one file or of all.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Counts {
+pub(super) struct RowCounts {
     /// Well-formed rows, without the header.
     pub(super) rows: u64,
     /// Rows that are not.
@@ -104,7 +104,7 @@ pub(super) struct Counts {
     pub(super) repeats: u64,
 }
 
-impl Counts {
+impl RowCounts {
     fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
         self.malformed += other.malformed;
@@ -128,7 +128,7 @@ pub(super) struct Total {
     /// The numbers, as fields of this object. Files are summed one by one: a time that runs
     /// backwards from one file to the next is not counted.
     #[serde(flatten)]
-    pub(super) counts: Counts,
+    pub(super) counts: RowCounts,
     /// Files with an unfinished last row.
     pub(super) unfinished_files: u64,
     /// Rows per symbol, as fields of this object.

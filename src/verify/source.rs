@@ -27,10 +27,10 @@ pub(super) struct Source<'p> {
 
 impl<'p> Source<'p> {
     /// Opens the file at `path`; what is read of it counts in `progress`. Whether it is compressed
-    /// is told by its first bytes, not by its name: a renamed file reads as well.
+    /// is seen from its first bytes, not from its name: a renamed file reads as well.
     ///
     /// # Errors
-    /// What the operating system answers.
+    /// When the file cannot be opened or read.
     pub(super) fn open(path: &Path, progress: &'p ProgressLine) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let mut front = Vec::with_capacity(GZIP_MARK.len());

@@ -1,6 +1,6 @@
 //! Rows per symbol, in memory that a file cannot make grow without bound.
 //!
-//! Runs on the main thread, for `verify`. Counts only; it must not judge what a symbol is.
+//! Runs on the main thread, for `verify`. Counts only; whether it is a symbol is decided elsewhere.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,19 +13,11 @@ const MOST_SYMBOLS: usize = 100_000;
 /// Bytes of names kept, so that long names cannot take the place of many.
 const MOST_NAME_BYTES: usize = 8 << 20;
 
-/// Places of symbols remembered by [`guess`]: a few for each of the 50 of Finnhub's free plan.
-const GUESSES: usize = 256;
-
 /// Rows per symbol. In JSON the fields `symbols`, sorted, and `other_symbols_rows`.
 #[derive(Debug, Default)]
 pub(super) struct Symbols {
-    counts: Vec<(Box<[u8]>, u64)>,
-    /// Where each symbol stands in `counts`.
-    places: HashMap<Box<[u8]>, usize>,
+    counts: HashMap<Box<[u8]>, u64>,
     name_bytes: usize,
-    /// Where a symbol may stand, by [`guess`]: it spares most rows the sound but slower hash of the
-    /// map.
-    guesses: Vec<usize>,
     /// Rows of symbols beyond the first 100,000, which have no count of their own.
     pub(super) other_rows: u64,
 }
@@ -41,29 +33,16 @@ pub(super) struct SymbolRows<'a> {
 impl Symbols {
     /// Counts `rows` more rows of `ticker`.
     pub(super) fn add(&mut self, ticker: &[u8], rows: u64) {
-        let guess = guess(ticker);
-        let guessed = self.guesses.get(guess).and_then(|place| self.counts.get_mut(*place));
-        if let Some((name, count)) = guessed
-            && **name == *ticker
-        {
+        if let Some(count) = self.counts.get_mut(ticker) {
             *count += rows;
-            return;
-        }
-        self.guesses.resize(GUESSES, 0);
-        if let Some(&place) = self.places.get(ticker) {
-            self.counts[place].1 += rows;
-            self.guesses[guess] = place;
-            return;
-        }
-        let name_bytes = self.name_bytes + ticker.len();
-        if self.counts.len() == MOST_SYMBOLS || name_bytes > MOST_NAME_BYTES {
+        } else if self.counts.len() == MOST_SYMBOLS
+            || self.name_bytes + ticker.len() > MOST_NAME_BYTES
+        {
             self.other_rows += rows;
-            return;
+        } else {
+            self.name_bytes += ticker.len();
+            self.counts.insert(ticker.into(), rows);
         }
-        self.name_bytes = name_bytes;
-        self.guesses[guess] = self.counts.len();
-        self.places.insert(ticker.into(), self.counts.len());
-        self.counts.push((ticker.into(), rows));
     }
 
     /// Adds what was counted in another file.
@@ -90,11 +69,6 @@ impl Serialize for Symbols {
         map.serialize_entry("other_symbols_rows", &self.other_rows)?;
         map.end()
     }
-}
-
-/// A cheap number below [`GUESSES`], different for most symbols that come together.
-fn guess(ticker: &[u8]) -> usize {
-    ticker.iter().fold(0, |sum: usize, &byte| sum.wrapping_mul(31) ^ usize::from(byte)) % GUESSES
 }
 
 #[cfg(test)]

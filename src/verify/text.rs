@@ -4,7 +4,7 @@
 
 use super::days::{Day, RecordingDays};
 use super::ledger::{Coverage, State};
-use super::report::{Counts, FileReport, Total};
+use super::report::{FileReport, RowCounts, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
@@ -124,7 +124,7 @@ impl Text {
         }
     }
 
-    /// Rows whose cells stand below each other, to the right where `right` says so.
+    /// Rows whose cells are below each other, to the right where `right` says so.
     fn table<const N: usize>(&mut self, indent: &str, rows: &[[String; N]], right: [bool; N]) {
         let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
         let widths: [usize; N] = std::array::from_fn(width);
@@ -137,13 +137,13 @@ impl Text {
         }
     }
 
-    fn rows(&mut self, counts: &Counts) {
+    fn rows(&mut self, counts: &RowCounts) {
         self.line("rows", grouped(counts.rows));
         self.line("malformed rows", grouped(counts.malformed));
     }
 
     /// Counts that need no column, and those whose column is there.
-    fn times(&mut self, counts: &Counts, has: impl Fn(&'static str) -> bool) {
+    fn times(&mut self, counts: &RowCounts, has: impl Fn(&'static str) -> bool) {
         self.span("exchange time", counts.first_timestamp_ms, counts.last_timestamp_ms);
         self.span("received", counts.first_received_ms, counts.last_received_ms);
         let note = |count| format!("{} rows (no error)", grouped(count));
@@ -170,7 +170,7 @@ impl Text {
         }
         self.span("ledger time", coverage.from_ms, coverage.to_ms);
         self.spans(&coverage.spans);
-        // One that ends `down` has a gap whose length nobody knows yet, unless the next file goes on.
+        // One that ends `down` has a gap whose length is not known yet, unless the next file goes on.
         if let Some(end) = coverage.end.as_ref().filter(|end| end.state == State::Down) {
             let since = show_ms(end.since_ms);
             if end.is_rotation() {

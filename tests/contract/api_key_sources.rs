@@ -22,7 +22,7 @@ fn the_own_variable_comes_before_the_general_one() {
 }
 
 #[test]
-fn the_key_can_stand_in_a_dotenv_file() {
+fn the_key_can_be_in_a_dotenv_file() {
     assert_token(Run::without_key().dotenv("FINNHUB_API_KEY=own\nAPI_KEY=general\n"), "own");
     assert_token(Run::without_key().dotenv("# mine\nAPI_KEY=\"general\"\n"), "general");
 }

@@ -114,7 +114,7 @@ fn without_a_key_the_rest_is_tried_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_refused_key_is_told_with_its_variable_and_place() {
+fn a_refused_key_is_reported_with_its_variable_and_place() {
     let server = Server::plain();
     let run = Run::without_key().dotenv(&format!("API_KEY={KEY}\n"));
     let mut recorder = run.arg("check").url(&server.url()).spawn();
@@ -128,7 +128,7 @@ fn a_refused_key_is_told_with_its_variable_and_place() {
 }
 
 #[test]
-fn a_key_in_use_elsewhere_is_told() {
+fn a_key_in_use_elsewhere_is_reported() {
     let server = Server::plain();
     let mut recorder = check(&server.url()).spawn();
     server.accept().refuse("429 Too Many Requests", "", "");
@@ -139,7 +139,7 @@ fn a_key_in_use_elsewhere_is_told() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_told() {
+fn a_server_that_is_not_there_is_reported() {
     let port = ClosedPort::new();
     let (code, recorder) = check(&port.url()).run_to_its_end();
     assert_eq!(code, 1, "{}", recorder.seen());
@@ -148,7 +148,7 @@ fn a_server_that_is_not_there_is_told() {
 }
 
 #[test]
-fn a_name_without_address_is_told() {
+fn a_name_without_address_is_reported() {
     let (code, recorder) = check("wss://finnhub.invalid").run_to_its_end();
     assert_eq!(code, 1, "{}", recorder.seen());
     let lines = assert_marks(&recorder, "✓✗---✓✓✓");
@@ -156,7 +156,7 @@ fn a_name_without_address_is_told() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_told_and_the_key_never_sent() {
+fn a_certificate_that_is_not_trusted_is_reported_and_the_key_never_sent() {
     let server = Server::tls(certificates_for(&["localhost"]).acceptor);
     let mut recorder = check(&server.url()).spawn();
     server.accept_broken_tls();
@@ -191,7 +191,7 @@ fn a_refused_symbol_has_a_line_of_its_own() {
 }
 
 #[test]
-fn symbols_that_are_all_refused_and_a_kicked_connection_are_told() {
+fn symbols_that_are_all_refused_and_a_kicked_connection_are_reported() {
     let server = Server::plain();
     let mut recorder = check(&server.url()).tickers("NOPE").spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
@@ -233,7 +233,7 @@ fn a_recording_in_progress_is_not_disturbed() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_told_each_on_its_line() {
+fn files_that_cannot_be_used_are_reported_each_on_its_line() {
     let port = ClosedPort::new();
     let run = check(&port.url()).file("op1.csv", "something else\n").folder("logs");
     let (code, recorder) = run.arg("--log-file").arg("logs").run_to_its_end();

@@ -155,7 +155,7 @@ const MANY_ROWS: usize = 1_000_000;
 
 #[test]
 #[expect(clippy::print_stderr, reason = "how many kills fell into the mending is chance")]
-fn a_kill_while_it_is_mended_loses_nothing_that_was_in_the_file() {
+fn a_kill_while_it_is_repaired_loses_nothing_that_was_in_the_file() {
     let (mut before, mut within) = (0, 0);
     for round in 0..4_u64 {
         let whole = format!("{FORETOLD_COLUMNS}\n{}", row(1).repeat(MANY_ROWS));
@@ -200,7 +200,7 @@ const MEMORY_KIB: u64 = 32 << 10;
 
 #[cfg(target_os = "linux")]
 #[test]
-fn mending_a_large_recording_takes_no_memory_for_it() {
+fn repairing_a_large_recording_takes_no_memory_for_it() {
     let whole = format!("{FORETOLD_COLUMNS}\n{}", row(1).repeat(2 * MANY_ROWS));
     let server = Server::plain();
     let run = Run::new().file("op1.csv", &whole).columns(FORETOLD_COLUMNS);

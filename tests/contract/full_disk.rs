@@ -273,7 +273,7 @@ fn message_row(number: u64) -> String {
 
 /// Emptied by somebody, and so full of later rows that there is no room for a header above them.
 #[test]
-fn a_recording_that_cannot_be_mended_on_a_full_disk_stays_as_it_is_until_there_is_room() {
+fn a_recording_that_cannot_be_repaired_on_a_full_disk_stays_as_it_is_until_there_is_room() {
     let server = Server::plain();
     let (mut recorder, mut connection) = start(Run::new().file_size_limit(2_003), &server);
     connection.send_text(&message(1..=3));

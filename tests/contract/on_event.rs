@@ -46,7 +46,7 @@ fn wait_until_told(recorder: &mut Recorder, event: &str) {
 }
 
 #[test]
-fn the_end_is_told_to_a_command_that_does_not_get_the_key() {
+fn the_end_is_reported_to_a_command_that_does_not_get_the_key() {
     let server = Server::plain();
     let run = Run::new().env("API_KEY", KEY).env("OTHER", "there");
     let command = format!("{TELL}; env >environment; cat >stdin; echo out; echo err >&2");
@@ -61,7 +61,7 @@ fn the_end_is_told_to_a_command_that_does_not_get_the_key() {
 }
 
 #[test]
-fn a_key_refused_at_the_first_connection_is_told_before_the_end() {
+fn a_key_refused_at_the_first_connection_is_reported_before_the_end() {
     let server = Server::plain();
     let run = Run::new().url(&server.url()).tickers("AAPL").arg("--on-event").arg(TELL);
     let mut recorder = run.spawn();
@@ -75,7 +75,7 @@ fn a_key_refused_at_the_first_connection_is_told_before_the_end() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_and_its_end_are_told() {
+fn a_full_disk_and_its_end_are_reported() {
     let server = Server::plain();
     let (mut recorder, mut connection) = start(Run::new().file_size_limit(1_003), TELL, &server);
     for _ in 0..100 {
@@ -147,14 +147,15 @@ fn a_command_for_the_end_that_hangs_does_not_hold_the_program() {
     recorder.wait_for_row_count(1);
     let asked = Instant::now();
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
-    assert!(asked.elapsed() < STOP, "it took {:?}", asked.elapsed());
+    let took = asked.elapsed();
+    assert!(Duration::from_millis(900) < took && took < STOP, "waited for {took:?}");
     let process = recorder.text_of("shell").trim().parse().expect("it was started");
     let process = nix::unistd::Pid::from_raw(process);
     nix::sys::signal::kill(process, Signal::SIGKILL).expect("it was left to end by itself");
 }
 
 #[test]
-fn the_end_is_told_also_when_the_main_thread_is_stuck() {
+fn the_end_is_reported_also_when_the_main_thread_is_stuck() {
     let server = Server::plain();
     let run = Run::new().url(&server.url()).tickers("AAPL").arg("--on-event").arg(TELL);
     let mut recorder = run.spawn();
@@ -168,7 +169,7 @@ fn the_end_is_told_also_when_the_main_thread_is_stuck() {
 }
 
 #[test]
-fn a_command_that_does_not_exist_is_told_at_the_start_and_at_each_failure() {
+fn a_command_that_does_not_exist_is_reported_at_the_start_and_at_each_failure() {
     let server = Server::plain();
     for command in ["no-such-command --now", "./no-such-command"] {
         let (mut recorder, mut connection) = start(Run::new(), command, &server);
@@ -191,7 +192,7 @@ fn an_empty_command_is_refused() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_trouble_with_the_disk() {
+fn a_reader_that_goes_away_is_no_fault_of_the_disk() {
     let server = Server::plain();
     let directory = tempfile::tempdir().expect("a directory");
     let command = "echo $FINNHUB_STREAM_EVENT $FINNHUB_STREAM_OUT >>told";
@@ -215,7 +216,7 @@ const OUTAGE: Duration = Duration::from_secs(75);
 
 #[test]
 #[ignore = "takes more than a minute: an outage is told after one"]
-fn an_outage_of_a_minute_and_its_end_are_told() {
+fn an_outage_of_a_minute_and_its_end_are_reported() {
     let server = Server::plain();
     let (mut recorder, connection) = start(Run::new(), TELL, &server);
     let closed = server.shut_down();

@@ -85,7 +85,7 @@ fn pings_alone_are_no_reason_to_reconnect() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_exit_code_1() {
+fn a_port_in_use_is_reported_with_exit_code_1() {
     let server = Server::plain();
     let address = server.address().to_string();
     let run = Run::without_key().arg("simulate").arg("--listen").arg(&address);
@@ -96,7 +96,7 @@ fn a_port_in_use_is_told_with_exit_code_1() {
 }
 
 #[test]
-fn bad_values_are_told_in_one_line_with_exit_code_2() {
+fn bad_values_are_reported_in_one_line_with_exit_code_2() {
     for arguments in [
         vec!["--listen", "here"],
         vec!["--rate", "-1"],
@@ -120,7 +120,7 @@ fn bad_values_are_told_in_one_line_with_exit_code_2() {
 }
 
 #[test]
-fn a_recording_that_cannot_be_played_is_told() {
+fn a_recording_that_cannot_be_played_is_reported() {
     for (name, content) in [("missing.csv", None), ("other.csv", Some("a,b\n"))] {
         let mut run = simulate().arg("--replay").arg(name);
         if let Some(content) = content {

@@ -176,7 +176,7 @@ fn check_the_sums(out: &str, sent: u64, said: &str) {
 }
 
 #[test]
-fn a_reader_that_takes_nothing_is_told_once_and_a_stop_ends_with_the_sums() {
+fn a_reader_that_takes_nothing_is_reported_once_and_a_stop_ends_with_the_sums() {
     const TRADES: u64 = 20_000;
     let server = Server::plain();
     let (mut program, mut connection) = Started::new(&server);

@@ -31,7 +31,7 @@ fn shown(run: Run, server: &Server, terminal: &PseudoTerminal) -> (Recorder, Con
 }
 
 #[test]
-fn one_live_line_stands_under_the_log_and_is_gone_at_the_end() {
+fn one_live_line_is_under_the_log_and_is_gone_at_the_end() {
     let server = Server::plain();
     let terminal = PseudoTerminal::new(WIDE);
     let run = run(&server).env("NO_COLOR", "1");

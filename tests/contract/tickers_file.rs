@@ -79,7 +79,7 @@ fn a_saved_list_is_applied_on_the_open_connection_however_it_is_saved() {
 }
 
 #[test]
-fn what_is_no_list_keeps_the_last_one_and_is_told_once() {
+fn what_is_no_list_keeps_the_last_one_and_is_reported_once() {
     let server = Server::plain();
     let mut recorder = start(&server, "AAPL\n");
     let mut connection = server.connect_and_wait_for_subscriptions(1);
@@ -176,7 +176,7 @@ fn a_list_that_grows_beyond_fifty_gets_a_warning_and_nothing_twice() {
 }
 
 #[test]
-fn a_list_that_grows_beyond_what_can_be_recorded_keeps_the_last_one_and_is_told_once() {
+fn a_list_that_grows_beyond_what_can_be_recorded_keeps_the_last_one_and_is_reported_once() {
     let server = Server::plain();
     let run = Run::new().url(&server.url()).tickers("GIVEN").file(LIST, "AAPL\n");
     let mut recorder = run.arg("-f").arg(LIST).spawn();

@@ -14,7 +14,7 @@ const WHOLE: &str = "ticker,price,volume\nAAPL,1.5,5\nMSFT,2,0\n";
 const MALFORMED: &str = "ticker,price,volume\nAAPL,1.5,5\nMSFT,two,0\n";
 
 #[test]
-fn a_whole_recording_is_told_on_standard_output_with_exit_code_0() {
+fn a_whole_recording_is_reported_on_standard_output_with_exit_code_0() {
     let run = Run::without_key().file("op1.csv", WHOLE).arg("verify").arg("op1.csv");
     let (code, recorder) = run.run_to_its_end();
     assert_eq!((code, recorder.stderr()), (0, String::new()), "{}", recorder.seen());
@@ -23,7 +23,7 @@ fn a_whole_recording_is_told_on_standard_output_with_exit_code_0() {
 }
 
 #[test]
-fn a_malformed_row_is_told_with_its_line_and_exit_code_1() {
+fn a_malformed_row_is_reported_with_its_line_and_exit_code_1() {
     let run = Run::without_key().file("op1.csv", MALFORMED).arg("verify").arg("op1.csv");
     let (code, recorder) = run.run_to_its_end();
     assert_eq!((code, recorder.stderr()), (1, String::new()), "{}", recorder.seen());
@@ -147,7 +147,7 @@ fn rotated() -> Run {
 }
 
 #[test]
-fn rotated_files_are_told_by_day_and_a_rotation_is_an_end_and_no_gap() {
+fn rotated_files_are_reported_by_day_and_a_rotation_is_an_end_and_no_gap() {
     let (code, recorder) = rotated().run_to_its_end();
     assert_eq!(code, 0, "{}", recorder.seen());
     let told = recorder.stdout();
@@ -198,7 +198,7 @@ fn the_days_are_in_the_json_too() {
 
 /// The recorder itself closes an old file, in each of the ways it can; then its days are told.
 #[test]
-fn days_are_told_of_files_closed_by_the_hour_or_the_day_compressed_or_not() {
+fn days_are_reported_of_files_closed_by_the_hour_or_the_day_compressed_or_not() {
     const HEADER: &str = "ticker,price,received_ms";
     // 2026-11-18T11:06:40Z
     const OLD_MS: i64 = 1_795_000_000_000;
@@ -259,7 +259,7 @@ fn days_are_told_of_files_closed_by_the_hour_or_the_day_compressed_or_not() {
 
 /// A row cut in the middle, and blocks that a power cut has left empty.
 #[test]
-fn a_torn_end_that_nobody_writes_is_told_with_its_line_and_exit_code_1() {
+fn a_torn_end_that_nobody_writes_is_reported_with_its_line_and_exit_code_1() {
     for tail in ["MSFT,2.5", &"\0".repeat(4096)] {
         let run = Run::without_key().file("op1.csv", format!("{WHOLE}{tail}"));
         let (code, recorder) = run.arg("verify").arg("op1.csv").run_to_its_end();
@@ -271,7 +271,7 @@ fn a_torn_end_that_nobody_writes_is_told_with_its_line_and_exit_code_1() {
 }
 
 #[test]
-fn a_compressed_file_that_was_cut_is_told_as_far_as_it_goes_and_then_the_fault() {
+fn a_compressed_file_that_was_cut_is_reported_as_far_as_it_goes_and_then_the_fault() {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(b"ticker,price,volume\n").expect("memory");
     for number in 0..20_000 {

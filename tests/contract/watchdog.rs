@@ -63,7 +63,7 @@ fn row_about_the_loss(inside: Inside) -> LedgerRow {
 }
 
 #[test]
-fn a_server_that_says_nothing_any_more_is_left_and_the_ledger_knows_since_when() {
+fn a_server_that_says_nothing_any_more_is_left_and_the_ledger_says_since_when() {
     let (server, inside, _silent) = start(TIMEOUTS);
     let silent_since = Instant::now();
     let (silent_since_ms, tolerance) = (now_ms(), 50);

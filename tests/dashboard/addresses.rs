@@ -47,7 +47,7 @@ fn the_page_comes_with_all_its_files() {
 }
 
 #[test]
-fn the_status_tells_what_is_in_the_file() {
+fn the_status_says_what_is_in_the_file() {
     let feed = Feed::start();
     let program = Program::recording(&feed.url(), "AAPL,IC MARKETS:1,WRONG");
     let mut line = feed.accept(3);
@@ -162,7 +162,7 @@ fn events_come_a_few_times_a_second_whatever_the_trade_rate() {
 }
 
 #[test]
-fn an_outage_is_told_at_once_and_stays_in_the_history() {
+fn an_outage_is_reported_at_once_and_stays_in_the_history() {
     let feed = Feed::start();
     let place = feed.address();
     let program = Program::recording(&feed.url(), "AAPL");

@@ -93,6 +93,9 @@ fn only_the_page_itself_changes_the_list() {
         &format!("Origin: https://127.0.0.1:{port}\r\n"),
         &format!("Origin: http://127.0.0.1:{}\r\n", port ^ 1),
         &format!("{own}Origin: http://evil.example\r\n"),
+        &format!("Origin: http://127.0.0.1:{port}.evil.example\r\n"),
+        "Sec-Fetch-Site: same-site\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
         &format!("{own}Sec-Fetch-Site: cross-site\r\n"),
     ] {
         for method in ["PUT", "DELETE"] {

@@ -70,7 +70,7 @@ fn advice(status: u16) -> &'static str {
 /// no answer is waited for any longer.
 ///
 /// # Errors
-/// The step that failed, and why.
+/// [`DialError`]: the step that failed, and why.
 pub(crate) fn dial(
     endpoint: &Endpoint,
     key: &ApiKey,
@@ -87,6 +87,9 @@ pub(crate) struct OpenStream(MaybeTlsStream<Socket>);
 
 /// Connects, and starts TLS; this and the upgrade must be over at `deadline`, or when `stopping` is
 /// set.
+///
+/// # Errors
+/// [`DialError::Tcp`] or [`DialError::Tls`].
 pub(crate) fn open_stream(
     endpoint: &Endpoint,
     addresses: &[SocketAddr],
@@ -100,6 +103,9 @@ pub(crate) fn open_stream(
 }
 
 /// Asks for the upgrade, with the key.
+///
+/// # Errors
+/// [`DialError::Http`] or [`DialError::Upgrade`].
 pub(crate) fn upgrade(
     endpoint: &Endpoint,
     key: &ApiKey,
@@ -121,6 +127,9 @@ pub(crate) fn upgrade(
 }
 
 /// The host's addresses; for an unencrypted connection only those of this machine.
+///
+/// # Errors
+/// [`DialError::Name`].
 pub(crate) fn resolve(endpoint: &Endpoint) -> Result<Vec<SocketAddr>, DialError> {
     let failed = |reason| DialError::Name(endpoint.host.clone(), reason);
     let mut addresses: Vec<SocketAddr> = (endpoint.host.as_str(), endpoint.port)

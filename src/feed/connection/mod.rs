@@ -1,6 +1,6 @@
 //! One WebSocket connection: dial, read, ping, close. No JSON, no policy.
 //!
-//! Main thread. The library's errors never leave this room as they are: some of them print the
+//! Main thread. The library's errors never leave this folder as they are: some of them print the
 //! URL, and the URL holds the key.
 
 mod dial;
@@ -79,14 +79,15 @@ impl Connection {
     /// The next message; `Ok(None)` when there is none yet.
     ///
     /// # Errors
-    /// When the connection has ended, however.
+    /// When the server has closed the connection or it was lost, or a message is too large or no WebSocket
+    /// frame.
     pub(crate) fn read(&mut self, wait: Wait) -> Result<Option<Incoming>, ConnectionLost> {
         match wait {
             Wait::Buffered => self.socket().read_buffered(),
             Wait::Tick => {
                 self.socket().read_until(Instant::now() + TICK);
                 if self.unsent_since().is_some() {
-                    // Should it fail, reading tells why.
+                    // Should it fail, reading gives the reason.
                     let _ = self.websocket.flush();
                 }
             }
@@ -127,7 +128,7 @@ impl Connection {
     /// next reads.
     ///
     /// # Errors
-    /// When too much is waiting already. A connection that has ended is told by reading it.
+    /// When too much is waiting already. That a connection has ended is found out by reading it.
     pub(crate) fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
         match self.websocket.send(Message::text(text)) {
             Err(Error::WriteBufferFull(_)) => {

@@ -1,5 +1,5 @@
 //! The TCP socket below TLS and WebSocket: deadlines while dialling, ticks while reading, writes that
-//! never wait, and the knowledge of when everything read so far has been used up.
+//! never wait, and whether everything read so far has been used up.
 //!
 //! Main thread.
 
@@ -27,7 +27,7 @@ const READ_FIRST: Duration = Duration::from_millis(250);
 
 /// How long a read may wait.
 enum Waiting {
-    /// While dialling: until the deadline, unless a stop is asked for. A handshake that is told
+    /// While dialling: until the deadline, unless a stop is asked for. A handshake that gets
     /// `WouldBlock` would wait for a poll that never comes, so all of its reads are waited for here.
     Dialling { deadline: Instant, stopping: Arc<AtomicBool> },
     /// A tick for what comes first; nothing new is waited for after this instant.
@@ -36,7 +36,7 @@ enum Waiting {
     Buffered,
 }
 
-/// A TCP stream with a memory of how long it may wait.
+/// A TCP stream, and how long it may wait.
 pub(super) struct Socket {
     stream: BufReader<TcpStream>,
     waiting: Waiting,
@@ -54,7 +54,7 @@ impl Socket {
     ) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TICK))?;
-        // Only for systems that do not know how to send without waiting.
+        // Only for systems that cannot send without waiting.
         stream.set_write_timeout(Some(TICK))?;
         let stream = BufReader::with_capacity(TLS_BUFFER_BYTES, stream);
         let waiting = Waiting::Dialling { deadline, stopping };

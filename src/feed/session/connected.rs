@@ -13,8 +13,7 @@ use crate::clock::now_ms;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
-use crate::feed::subscriptions::Changes;
-use crate::feed::watchdog::{Verdict, Watchdog};
+use crate::feed::watchdog::Watchdog;
 use crate::protocol::message;
 use crate::text::{counted, grouped, printable};
 
@@ -22,9 +21,9 @@ use crate::text::{counted, grouped, printable};
 /// longer is read what lies in the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// A server that has paused is waited for until it says something, somebody else has a command, or the
-/// watchdog has something to do; but no longer than this. The watchdog takes a longer turn for a sleep,
-/// and who the writer's end is of interest to learns of it in this time.
+/// A server that has paused is waited for until it sends something, a command comes, or the watchdog
+/// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, and the
+/// end of the writer must be noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// New symbols that are named in one line of the log.
@@ -100,24 +99,22 @@ impl Session {
             if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
                 return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
-            if let Some(reason) = Self::check_watchdog(connected) {
+            if let Err(reason) = Self::check_watchdog(connected) {
                 self.drain(connected)?;
-                if Self::check_watchdog(connected).is_some() {
+                if Self::check_watchdog(connected).is_err() {
                     return Ok(End::Lost(reason));
                 }
             }
         }
     }
 
-    /// Why the connection must be given up, if it must.
-    fn check_watchdog(connected: &mut Connected) -> Option<String> {
+    /// Fails when the connection must be given up; sends a ping when it is time for one.
+    fn check_watchdog(connected: &mut Connected) -> Result<(), String> {
         let unsent_since = connected.connection.unsent_since();
-        match connected.watchdog.check(Instant::now(), unsent_since) {
-            Verdict::Fine => return None,
-            Verdict::Ping => connected.connection.ping(),
-            Verdict::GiveUp(reason) => return Some(reason),
+        if connected.watchdog.check(Instant::now(), unsent_since)? {
+            connected.connection.ping();
         }
-        None
+        Ok(())
     }
 
     /// Reads what the server has sent to a connection that is about to be given up.
@@ -132,7 +129,7 @@ impl Session {
         connected: &mut Connected,
         symbols: Vec<String>,
     ) -> Result<(), ConnectionLost> {
-        let Changes { gone, new } = self.watch_list.replace(symbols);
+        let (gone, new) = self.watch_list.replace(symbols);
         connected.told_too_many &= new.is_empty();
         if gone.is_empty() && new.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What comes from the server: trades to the writer, everything else to whom it concerns.
+//! What comes from the server: trades to the writer, everything else to where it belongs.
 //!
 //! Main thread.
 
@@ -16,11 +16,11 @@ use crate::feed::subscriptions::FREE_PLAN_SYMBOLS;
 use crate::protocol::message::{self, Message};
 use crate::text::printable;
 
-/// Unknown message types that are remembered as told; Finnhub has two.
-const TOLD_TYPES: usize = 32;
+/// Unknown message types that are logged, each once; Finnhub has two.
+const LOGGED_TYPES: usize = 32;
 
 impl Session {
-    /// Reads what one look at the socket gives, and hands its trades over together; whether anything
+    /// Reads what one look at the socket gives, and sends its trades together; whether anything
     /// came.
     pub(super) fn read_burst(&mut self, connected: &mut Connected) -> Result<bool, ConnectionLost> {
         let mut batch = TradeBatch::default();
@@ -79,7 +79,8 @@ impl Session {
             Message::Error(message) => self.server_error(connected, &message),
             Message::Other(kind) => {
                 let kind = self.shown(&kind);
-                if self.told_types.len() < TOLD_TYPES && self.told_types.insert(kind.clone()) {
+                if self.logged_types.len() < LOGGED_TYPES && self.logged_types.insert(kind.clone())
+                {
                     info!("messages of type {kind} are not recorded");
                 }
             }

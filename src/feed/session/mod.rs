@@ -1,8 +1,8 @@
 //! The session: connect, subscribe, read, send on; and when the connection is lost, again.
 //!
-//! Main thread. Knows nothing of CSV, files, HTTP or threads: what it learns goes onto the channel to
-//! the writer. `connected` is one connection, `incoming` what comes from it, `reports` what the
-//! ledger is told.
+//! Main thread. Has nothing to do with CSV, files, HTTP or threads: what it finds out goes over the
+//! channel to the writer. `connected` is one connection, `incoming` what comes from it, `reports` what goes
+//! to the ledger.
 
 mod connected;
 mod incoming;
@@ -20,7 +20,7 @@ use crate::channel::EntrySender;
 use crate::clock::now_ms;
 use crate::error::{Error, cannot_go_on};
 use crate::feed::api_key::ApiKey;
-use crate::feed::backoff::{Backoff, BackoffConfig, Next, Outcome};
+use crate::feed::backoff::{Backoff, BackoffConfig, Outcome};
 use crate::feed::backpressure::TradeSender;
 use crate::feed::commands::{Command, Commands};
 use crate::feed::connection::{Connection, DialError, Endpoint, dial};
@@ -42,11 +42,11 @@ pub struct Session {
     commands: Commands,
     backoff: Backoff,
     trades: TradeSender,
-    told_types: HashSet<String>,
+    logged_types: HashSet<String>,
     log_limit: LogLimit,
     /// What became of the attempt before.
     last_outcome: Option<Outcome>,
-    /// When the session began, until the ledger knows what became of its first connection.
+    /// When the session began, until the ledger has a row about its first connection.
     started_ms: Option<i64>,
 }
 
@@ -64,7 +64,7 @@ struct Connected {
     told_too_many: bool,
 }
 
-/// What the ledger does not know yet of the watch list.
+/// What the ledger does not have yet of the watch list.
 #[derive(Clone, Copy)]
 enum Unreported {
     /// What is asked for, because it has not gone out.
@@ -93,14 +93,14 @@ impl Session {
             entries,
             commands,
             backoff: Backoff::new(backoff_config),
-            told_types: HashSet::new(),
+            logged_types: HashSet::new(),
             log_limit: LogLimit::default(),
             last_outcome: None,
             started_ms: Some(now_ms()),
         }
     }
 
-    /// Records until told to stop.
+    /// Records until a stop is asked for.
     ///
     /// # Errors
     /// When the server refuses the key and has never accepted it, or when the writer has ended.
@@ -170,7 +170,7 @@ impl Session {
         let reason = format!("not connected: {error}");
         match self.started_ms {
             Some(started_ms) => self.report_down(started_ms, &reason),
-            // The ledger knows since when nothing is recorded.
+            // The ledger has it already since when nothing is recorded.
             None => self.change_feed(|feed| feed.not_connected(&self.key.redact(&reason))),
         }
         Ok(outcome)
@@ -178,19 +178,16 @@ impl Session {
 
     /// Waits as the back-off says, serving commands meanwhile; breaks on a stop.
     fn wait_for_next_try(&mut self, outcome: Outcome) -> ControlFlow<()> {
-        let delay = match self.backoff.next(outcome, fastrand::f64()) {
-            Next::Wait(delay) => delay,
-            Next::WaitKeyShared(delay) => {
-                warn!(
-                    "the server accepts and closes at once, again and again: another process is probably using this API key (Finnhub allows one connection per key); stop that one"
-                );
-                delay
-            }
-        };
+        let (delay, key_is_shared) = self.backoff.next(outcome, fastrand::f64());
+        if key_is_shared {
+            warn!(
+                "the server accepts and closes at once, again and again: another process is probably using this API key (Finnhub allows one connection per key); stop that one"
+            );
+        }
         if self.is_asked_to_stop() {
             return ControlFlow::Break(());
         }
-        // An outage of a night is told by its beginning and its end.
+        // Of an outage of a night the beginning and the end are logged.
         let again = self.last_outcome.replace(outcome) == Some(outcome);
         let level = if again { Level::Debug } else { Level::Info };
         log::log!(level, "connecting again in {:.1} s", delay.as_secs_f64());

@@ -1,4 +1,4 @@
-//! What the session tells the ledger and those who look at it.
+//! What the session reports to the ledger, the terminal and the page.
 //!
 //! Main thread.
 
@@ -15,13 +15,13 @@ use crate::status::snapshot::Feed;
 const TOGETHER: Duration = Duration::from_secs(1);
 
 impl Session {
-    /// Tells of what has been asked for, once it has gone out.
+    /// Reports what has been asked for, once it has gone out.
     pub(super) fn report_subscriptions(&mut self, connected: &mut Connected) {
         connected.unreported = Some(Unreported::Subscriptions);
         self.report_unreported(connected, false);
     }
 
-    /// Tells of what the ledger does not know yet, when it is time; `paused` when the server is quiet.
+    /// Reports what is not in the ledger yet, when it is time; `paused` when the server is quiet.
     pub(super) fn report_unreported(&mut self, connected: &mut Connected, paused: bool) {
         if connected.connection.unsent_since().is_some() {
             return;
@@ -36,7 +36,7 @@ impl Session {
         };
         connected.unreported = None;
         self.change_feed(|feed| feed.live(at_ms));
-        // While trades are dropped nothing is live; the first one that is kept again tells it.
+        // While trades are dropped nothing is live; the first one that is kept again reports it.
         if !self.trades.is_dropping() {
             self.entries.send(live(&self.watch_list, at_ms));
         }
@@ -54,7 +54,7 @@ impl Session {
 
     pub(super) fn report_down(&mut self, at_ms: i64, reason: &str) {
         self.started_ms = None;
-        // It may quote the server, and the server knows the key.
+        // It may quote the server, and the server has the key.
         let reason = self.key.redact(reason);
         self.change_feed(|feed| feed.down(at_ms, &reason));
         self.entries.send(Entry::Down { at_ms, reason });
@@ -62,5 +62,6 @@ impl Session {
 }
 
 pub(super) fn live(watch_list: &WatchList, at_ms: i64) -> Entry {
-    Entry::Live { at_ms, tickers: watch_list.live(), refused: watch_list.refused() }
+    let (tickers, refused) = watch_list.live_and_refused();
+    Entry::Live { at_ms, tickers, refused }
 }

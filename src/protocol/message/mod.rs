@@ -1,7 +1,7 @@
-//! Finnhub's JSON. The only room that knows its field names.
+//! Finnhub's JSON, taken apart.
 //!
 //! Any thread; no I/O, no clock. Messages as in <https://finnhub.io/docs/api/websocket-trades>.
-//! A trade message is decoded by `canonical` when it is spelled the way Finnhub spells it, and
+//! A trade message is decoded by `fast_path` when it is spelled the way Finnhub spells it, and
 //! by serde when it is not; both give the same trades.
 
 mod fast_path;
@@ -13,12 +13,12 @@ use serde_json::value::RawValue;
 
 use crate::protocol::trade::{Conditions, Trade};
 
-/// What a text message is, as far as the session needs to know.
+/// What a text message is, as far as the session has to distinguish.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Trades; [`Decoder::decode`] takes them out.
     Trades,
-    /// Finnhub's own sign of life, about one a minute.
+    /// Finnhub's own ping, about one a minute.
     Ping,
     /// The server refuses something; the text says what.
     Error(Cow<'a, str>),
@@ -28,7 +28,7 @@ pub enum Message<'a> {
     Unreadable,
 }
 
-/// Tells what `text` is, with no more work than that takes.
+/// Finds out what `text` is, with no more work than that takes.
 pub fn classify(text: &str) -> Message<'_> {
     // All but a few messages a minute are spelled exactly so, and the decoder checks them whole.
     let bytes = text.as_bytes();
@@ -49,7 +49,7 @@ pub fn classify(text: &str) -> Message<'_> {
     }
 }
 
-/// A string's text, or whatever stands in its place.
+/// A string's text, or whatever is in its place.
 fn text_of(value: &RawValue) -> Cow<'_, str> {
     serde_json::from_str(value.get()).map_or(Cow::Borrowed(value.get()), Cow::Owned)
 }
@@ -93,11 +93,6 @@ pub enum Element<'a> {
     },
 }
 
-/// A text that is no trade message at all, and why. May quote the text: escape it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(String);
-
 /// Trades in one message, above which the memory for them is given back at once.
 const ORDINARY_TRADES: usize = 10_000;
 
@@ -111,12 +106,13 @@ impl Decoder {
     /// Gives every element of the trade message `text` to `each`, in order.
     ///
     /// # Errors
-    /// When the text is not JSON or not a trade message; then `each` was never called.
+    /// When the text is not JSON or not a trade message: why, which may quote the text, so escape it. Then
+    /// `each` was never called.
     pub fn decode<'a>(
         &mut self,
         text: &'a str,
         mut each: impl FnMut(Element<'a>),
-    ) -> Result<(), Unreadable> {
+    ) -> Result<(), String> {
         if fast_path::scan(text, &mut self.spans) {
             for spans in &self.spans {
                 each(Element::Trade(spans.trade(text)));
@@ -127,15 +123,15 @@ impl Decoder {
             return Ok(());
         }
         let envelope: Envelope<'a> =
-            serde_json::from_str(text).map_err(|error| Unreadable(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
         if envelope.kind.as_deref() != Some("trade") {
-            return Err(Unreadable("it is not a trade message".to_owned()));
+            return Err("it is not a trade message".to_owned());
         }
         let Some(data) = envelope.data else {
-            return Err(Unreadable("a trade message without data".to_owned()));
+            return Err("a trade message without data".to_owned());
         };
-        let elements: Vec<&'a RawValue> = serde_json::from_str(data.get())
-            .map_err(|_| Unreadable("its data is no list".to_owned()))?;
+        let elements: Vec<&'a RawValue> =
+            serde_json::from_str(data.get()).map_err(|_| "its data is no list".to_owned())?;
         for element in elements {
             each(match decode_element(element.get()) {
                 Ok(trade) => Element::Trade(trade),
@@ -209,7 +205,7 @@ fn decode_element(text: &str) -> Result<Trade<'_>, String> {
 
 fn number<'a>(field: &str, value: &'a RawValue) -> Result<&'a str, String> {
     let digits = value.get();
-    // The JSON is valid, so its first character tells a number from everything else.
+    // The JSON is valid, so its first character shows whether it is a number.
     if digits.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
         Ok(digits)
     } else {

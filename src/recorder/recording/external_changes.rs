@@ -2,7 +2,7 @@
 //!
 //! Writer thread, at each heartbeat and whenever the disk has refused. The rows until then are
 //! where a moved file went; those of a removed one that came since the last check are written again.
-//! From then on rows stand, whole, under the name that was asked for.
+//! From then on whole rows are in a file with the name that was asked for.
 
 use std::io;
 use std::path::Path;
@@ -21,7 +21,7 @@ impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
     ///
     /// # Errors
-    /// The system's; then no row may be appended before the next try has succeeded.
+    /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
         // Where there can be no new lock, that of the recording itself still keeps others away.
         if !matches!(locate(&lock_path(&self.out), self.lock.file.file()), Ok(Location::InPlace))
@@ -45,7 +45,7 @@ impl Recording {
     /// The same for the ledger.
     ///
     /// # Errors
-    /// The system's; then no row is handed to it before the next try has succeeded.
+    /// When the ledger cannot be read, made, repaired or locked; then no row is written to it before the next try has succeeded.
     pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
         self.ledger.is_unavailable = true;
         let changed = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
@@ -59,7 +59,7 @@ impl Recording {
     }
 }
 
-/// Sees to it that `file` stands at `path` and is whole. Answers whether it is another one now, or
+/// Makes sure that `file` is at `path` and whole. Answers whether it is another one now, or
 /// was changed.
 fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
     let location = locate(path, file.disk.file())?;
@@ -119,7 +119,7 @@ mod tests {
 
     /// Records [`ROWS`], with a check when the first `known` of them were in the file, and lets
     /// `change` happen to it. Then it must have these rows and go on behind them, and what was torn
-    /// must stand aside.
+    /// must be in a file of its own.
     fn check(
         known: usize,
         change: impl FnOnce(&Path, &mut AppendFile),

@@ -137,9 +137,9 @@ impl Recording {
         Ok(())
     }
 
-    /// Closes the ledger of a process that ended without a stop. What its heartbeat says counts
-    /// only if it goes on from the very row that the ledger ends with, and if everything it found
-    /// in the file is still there: either may be gone while the heartbeat is not.
+    /// Closes the ledger of a process that ended without a stop. Its heartbeat counts only if it was
+    /// written after the row that the ledger ends with, and if everything that it found in the file
+    /// is still there: either may be lost while the heartbeat is not.
     fn record_unclean_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
         let booted = self.lock.last.boot.is_some() && heartbeat.boot.is_some();
         let power_cut = booted && self.lock.last.boot != heartbeat.boot;

@@ -11,13 +11,10 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, next_path, sync_directory};
-use crate::recorder::ledger::{self, Ledger, LedgerRow, ledger_path};
+use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, ledger_path};
 use crate::recorder::open::open_rows;
 use crate::recorder::rotation::{Rotate, closed_without_ledger, free_name};
 use crate::text::in_words;
-
-/// The reason in the ledger of a closed file: what came next is in another one.
-const ROTATED: &str = "rotated";
 
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;
@@ -47,9 +44,9 @@ impl Recording {
         due && time_ms >= self.rotate_again_ms
     }
 
-    /// Closes the file and begins the next one. Everything must have been handed over before.
-    /// `last_message_ms` is the last sign of life of the connection: from there on the next ledger
-    /// answers, so that a connection found dead later was not called live in a closed one. Gives
+    /// Closes the file and begins the next one. Everything must have been written before.
+    /// `last_message_ms` is when the last message came: from there on the next ledger says what was
+    /// recorded, so that a connection found dead later was not called live in a closed one. Gives
     /// the closed file. When rotation fails the old file goes on, and it is tried again a minute
     /// later.
     pub(in crate::recorder) fn rotate(

@@ -28,7 +28,7 @@ impl Recording {
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
-    /// have been handed over before.
+    /// have been written before.
     pub(in crate::recorder) fn sync(&mut self) -> io::Result<()> {
         self.csv.sync()?;
         self.sync_ledger()

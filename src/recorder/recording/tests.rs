@@ -135,7 +135,7 @@ fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
 /// What has the name by then may be anything. What was there before the start may be gigabytes, and
 /// was not written by this process.
 #[test]
-fn a_failed_sync_is_mended_by_the_new_rows_alone_and_in_the_same_file_wherever_that_is_by_now() {
+fn a_failed_sync_is_repaired_by_the_new_rows_alone_and_in_the_same_file_wherever_that_is_by_now() {
     let directory = tempfile::tempdir().unwrap();
     let (out, away) = (directory.path().join("op1.csv"), directory.path().join("away.csv"));
     fs::write(&out, format!("{HEADER}A,1\n")).unwrap();
@@ -197,10 +197,10 @@ fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let mut recording = open(directory.path(), Some(Rotate::Daily), HALF_PAST);
     recording.ledger.down(HALF_PAST, "silent");
     recording.rotate(HALF_PAST + 24 * HOUR, i64::MAX);
-    let told = ledger(&format!("{HALF_PAST},down,,silent\n"));
+    let expected = ledger(&format!("{HALF_PAST},down,,silent\n"));
     let found = files(directory.path());
-    assert_eq!(found["op1.coverage.csv"], told);
-    assert_eq!(found["op1-2026-11-23.coverage.csv"], told);
+    assert_eq!(found["op1.coverage.csv"], expected);
+    assert_eq!(found["op1-2026-11-23.coverage.csv"], expected);
 }
 
 #[test]
@@ -218,8 +218,8 @@ fn a_start_after_days_away_closes_the_old_file_first() {
     let directory = tempfile::tempdir().unwrap();
     let rows = format!("{HEADER}A,{HALF_PAST}\n");
     fs::write(directory.path().join("op1.csv"), format!("{rows}torn")).unwrap();
-    let told = ledger(&format!("{HALF_PAST},live,A,\n"));
-    fs::write(directory.path().join("op1.coverage.csv"), told).unwrap();
+    let expected = ledger(&format!("{HALF_PAST},live,A,\n"));
+    fs::write(directory.path().join("op1.coverage.csv"), expected).unwrap();
     let now = HALF_PAST + 72 * HOUR;
     drop(open(directory.path(), Some(Rotate::Daily), now));
     let killed = ledger(&format!("{HALF_PAST},live,A,\n{HALF_PAST},down,,killed\n"));
@@ -248,7 +248,7 @@ fn a_start_within_the_period_goes_on_with_the_file() {
 /// The state on the disk after each step of a rotation, made by hand; the next start must end in
 /// the same files, with every row there once.
 #[test]
-fn a_kill_between_any_two_steps_is_mended_by_the_next_start() {
+fn a_kill_between_any_two_steps_is_repaired_by_the_next_start() {
     let rows = format!("{HEADER}A,{HALF_PAST}\n");
     let hour = HALF_PAST + HOUR / 2;
     let live = ledger(&format!("{HALF_PAST},live,A,\n"));

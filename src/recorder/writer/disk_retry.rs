@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
-use super::Writer;
+use super::{DiskRetry, Writer};
 use crate::recorder::output::Output;
 use crate::text::in_words;
 
@@ -22,14 +22,6 @@ pub(super) const READER_GONE: &str = "the reader has gone away";
 const FULL: &str = "disk full";
 /// The cause when the reader of the pipe takes nothing, or too little before the end.
 const READER_SLOW: &str = "the reader is too slow";
-
-/// The state while the disk cannot be written.
-#[derive(Debug)]
-pub(super) struct DiskRetry {
-    pub(super) cause: String,
-    since: Instant,
-    pub(super) retry_at: Instant,
-}
 
 impl Writer {
     /// Takes the result of a write. Logs it when writing has begun to fail, or works again.

@@ -61,12 +61,12 @@ impl Writer {
             }
         }
         // The terminal gets this line after everything else, from the thread that joins this one.
-        self.log.push(&log_line(now_ms(), Level::Info, &self.market.counts.to_string()));
+        self.log.push(&log_line(now_ms(), Level::Info, &self.totals.counts.to_string()));
         self.log.flush();
         if self.refused {
             self.remove_created_files();
         }
-        Summary { counts: self.market.counts, failure }
+        Summary { counts: self.totals.counts, failure }
     }
 
     /// Removes the files that a refused start has made, unless something was written to them; the lock
@@ -88,10 +88,10 @@ impl Writer {
         let deferred = std::mem::take(&mut self.deferred);
         let mut lost = std::mem::take(&mut self.buffer.trades);
         let written = self.output.rows_written(&self.buffer.rows).min(lost);
-        self.market.counts.written += written;
+        self.totals.counts.written += written;
         lost = lost - written + std::mem::take(&mut self.lost);
         self.buffer.rows.clear();
-        self.market.counts.dropped += lost;
+        self.totals.counts.dropped += lost;
         let (last_written_ms, mut later) = (self.last_written_ms, Vec::new());
         for entry in deferred {
             match entry {
@@ -100,7 +100,7 @@ impl Writer {
             }
             let trades = std::mem::take(&mut self.buffer.trades);
             self.buffer.rows.clear();
-            self.market.counts.dropped += trades;
+            self.totals.counts.dropped += trades;
             lost += trades;
         }
         let what = match lost {

@@ -26,7 +26,10 @@ impl Writer {
         if self.output.recording().is_some_and(|files| files.csv.wants_check()) {
             self.check_files();
         }
+        let before = self.log.written;
         self.log.flush();
+        let written = usize::try_from(self.log.written - before).unwrap_or_default();
+        self.shared.log_bytes.fetch_sub(written, Ordering::Relaxed);
     }
 
     pub(super) fn write_rows(&mut self) -> io::Result<()> {
@@ -45,7 +48,7 @@ impl Writer {
             self.buffer.rows.clear();
             // One message of many megabytes must not hold its memory for weeks.
             self.buffer.rows.shrink_to(2 * BATCH_BYTES);
-            self.market.counts.written += self.buffer.trades;
+            self.totals.counts.written += self.buffer.trades;
             self.buffer.trades = 0;
             self.last_written_ms = self.buffer.received_ms;
             self.plan_sync();
@@ -113,7 +116,7 @@ impl Writer {
         self.after_sync(outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason))));
     }
 
-    /// Brings the heartbeat forward: it tells other programs how far they may read.
+    /// Brings the heartbeat forward: it says how far other programs may read.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
             self.on_write_result(result);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Writer;
 use crate::channel::{EntryReceiver, EntrySender};
-use crate::error::Error;
+use crate::error::{Error, cannot_go_on};
 use crate::recorder::options::Destination;
 use crate::recorder::{compress, fsync};
 use crate::status::snapshot::Counts;
@@ -23,17 +23,6 @@ pub struct Summary {
     pub counts: Counts,
     /// What could not be written at the very end, as one line.
     pub failure: Option<String>,
-}
-
-/// Why there is no summary.
-#[derive(Debug, thiserror::Error)]
-pub enum WriterError {
-    /// The thread has panicked.
-    #[error("the writer thread failed; the file holds everything up to then")]
-    Panicked,
-    /// The thread has not ended before the deadline.
-    #[error("the last rows could not be written in time")]
-    TooLate,
 }
 
 /// The writer thread. Clones are handles of the same thread.
@@ -70,16 +59,19 @@ impl WriterHandle {
     /// caller that gets a result ends the program; every other caller then waits for ever.
     ///
     /// # Errors
-    /// When the thread has panicked, or has not ended.
-    pub fn join(&self, deadline: Option<Instant>) -> Result<Summary, WriterError> {
+    /// When the thread has panicked, or has not ended before the deadline.
+    pub fn join(&self, deadline: Option<Instant>) -> Result<Summary, Error> {
         loop {
             let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
             let is_late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             match thread.take() {
                 Some(running) if running.is_finished() => {
-                    return running.join().map_err(|_| WriterError::Panicked);
+                    let failed = "the writer thread failed; the file holds everything up to then";
+                    return running.join().map_err(|_| cannot_go_on(failed));
                 }
-                Some(_) if is_late => return Err(WriterError::TooLate),
+                Some(_) if is_late => {
+                    return Err(cannot_go_on("the last rows could not be written in time"));
+                }
                 running => *thread = running,
             }
             drop(thread);

@@ -17,7 +17,7 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::error;
 
@@ -34,15 +34,44 @@ use crate::channel::{Entry, EntryReceiver, SharedState, TradeBatch};
 use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
-use crate::status::market::Market;
-use disk_retry::DiskRetry;
-pub use handle::{Summary, WriterError, WriterHandle};
-use rows::RowBuffer;
-use timers::Timers;
+use crate::status::totals::Totals;
+pub use handle::{Summary, WriterHandle};
 
 /// So many bytes of rows are written at once, even when more is waiting: large enough that the system
 /// call costs nothing, small enough to stay in the processor's cache.
 const BATCH_BYTES: usize = 128 << 10;
+
+/// How often the sums go to the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Rows in memory, and what is counted when they are written.
+#[derive(Debug, Default)]
+struct RowBuffer {
+    rows: Vec<u8>,
+    trades: u64,
+    waiting_bytes: usize,
+    received_ms: i64,
+}
+
+/// The state while the disk cannot be written.
+#[derive(Debug)]
+struct DiskRetry {
+    cause: String,
+    since: Instant,
+    retry_at: Instant,
+}
+
+/// When each timer is due.
+#[derive(Debug)]
+pub(super) struct Timers {
+    pub(super) heartbeat: Instant,
+    /// The next snapshot, unless there is nothing new to be shown.
+    snapshot: Option<Instant>,
+    /// When the last one was published.
+    published: Instant,
+    summary: Instant,
+    pub(super) sync: Option<Instant>,
+}
 
 /// The open files, and everything that waits to be written to them.
 pub struct Writer {
@@ -63,7 +92,7 @@ pub struct Writer {
     /// The thread that compresses closed files, if they are.
     pub(super) compressor: Option<Sender<PathBuf>>,
     decoder: Decoder,
-    market: Market,
+    totals: Totals,
     log_limit: LogLimit,
     buffer: RowBuffer,
     deferred: VecDeque<Entry>,
@@ -75,7 +104,7 @@ pub struct Writer {
     /// Why the ledger cannot be written. Its rows wait; trades do not.
     ledger_failure: Option<String>,
     /// How many trades were written, and received until when, when the files were last checked.
-    found: (u64, i64),
+    checked: (u64, i64),
     /// Trades written since then to a file that was removed; they are written again when possible.
     lost: u64,
     pub(super) timers: Timers,
@@ -87,14 +116,15 @@ impl Writer {
     /// `on_reader_gone` is called once when nobody reads standard output any more.
     ///
     /// # Errors
-    /// When a file cannot be used; then nothing was made or changed.
+    /// When a file is none, is in use, has other columns or trades of the other market, or cannot be
+    /// opened, read, made, locked or repaired. What [`try_start`] finds is found before anything is made.
     pub fn open(
         options: RecorderOptions,
         shared: Arc<SharedState>,
         redact: impl Fn(&str) -> String + Send + 'static,
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
-        let now_ms = now_ms();
+        let (now, now_ms) = (Instant::now(), now_ms());
         let new = try_start(&options)?;
         let output = match &options.out {
             Destination::File(path) => {
@@ -131,7 +161,7 @@ impl Writer {
             fsync: None,
             compressor: None,
             decoder: Decoder::default(),
-            market: Market::new(now_ms),
+            totals: Totals::new(now_ms),
             log_limit: LogLimit::default(),
             buffer: RowBuffer::default(),
             deferred: VecDeque::new(),
@@ -140,9 +170,15 @@ impl Writer {
             last_written_ms: now_ms,
             sync_under_way: false,
             ledger_failure: None,
-            found: (0, now_ms),
+            checked: (0, now_ms),
             lost: 0,
-            timers: Timers::begin(Instant::now()),
+            timers: Timers {
+                heartbeat: now,
+                snapshot: None,
+                published: now,
+                summary: now + SUMMARY_EVERY,
+                sync: None,
+            },
             options,
         })
     }
@@ -169,7 +205,7 @@ impl Writer {
     /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> bool {
         let finished = entry.is_some_and(|entry| {
-            self.timers.plan_snapshot();
+            self.plan_snapshot();
             self.take_entries(entry, inbox)
         });
         self.flush();
@@ -192,10 +228,7 @@ impl Writer {
                     return true;
                 }
                 Entry::Synced(outcome) => self.synced(&outcome),
-                Entry::Log(line) => {
-                    self.shared.log_bytes.fetch_sub(line.len(), Ordering::Relaxed);
-                    self.log.push(&line);
-                }
+                Entry::Log(line) => self.log.push(&line),
                 // What came first is written first, also after the disk could not be written.
                 entry if self.must_wait(&entry) => self.deferred.push_back(entry),
                 entry => self.record(entry),
@@ -253,9 +286,9 @@ impl Writer {
             Entry::Trades(batch) => self.push_batch(&batch),
             Entry::Live { at_ms, tickers, refused } => {
                 self.update_ledger(|ledger| ledger.live(at_ms, &tickers));
-                self.market.follow(&tickers, &refused, at_ms);
+                self.totals.follow(&tickers, &refused, at_ms);
             }
-            Entry::Wanted { at_ms, tickers } => self.market.follow(&tickers, &[], at_ms),
+            Entry::Wanted { at_ms, tickers } => self.totals.follow(&tickers, &[], at_ms),
             Entry::Down { at_ms, reason } => self.ledger_down(at_ms, &reason),
             Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
             Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
@@ -301,8 +334,8 @@ impl Writer {
     }
 
     fn count_dropped(&mut self, after_ms: i64, trades: u64) {
-        self.market.counts.received += trades;
-        self.market.counts.dropped += trades;
+        self.totals.counts.received += trades;
+        self.totals.counts.dropped += trades;
         let cause = if self.last_cause.is_empty() { "disk too slow" } else { &self.last_cause };
         let reason = format!("{cause}: {trades} trades dropped");
         error!("{reason} after {}", show_ms(after_ms));

@@ -20,27 +20,18 @@ const SHOWN_CHARACTERS: usize = 300;
 const REAL_TRADE: &str = "a real trade in a recording of simulated ones";
 const SIMULATED_TRADE: &str = "a simulated trade in a recording of real ones; give this name to --tickers, or start `simulate` with --plain-symbols";
 
-/// Rows in memory, and what is counted when they are written.
-#[derive(Debug, Default)]
-pub(super) struct RowBuffer {
-    pub(super) rows: Vec<u8>,
-    pub(super) trades: u64,
-    pub(super) waiting_bytes: usize,
-    pub(super) received_ms: i64,
-}
-
 impl Writer {
     /// Turns a batch of messages into rows.
     pub(super) fn push_batch(&mut self, batch: &TradeBatch) {
         let received_ms = batch.received_ms;
         let digits = received_ms.to_string();
         for message in batch.messages() {
-            let Self { decoder, buffer, market, options, log_limit, redact, .. } = self;
+            let Self { decoder, buffer, totals, options, log_limit, redact, .. } = self;
             let decoded = decoder.decode(message, |element| {
-                market.counts.received += 1;
+                totals.counts.received += 1;
                 match element {
                     Element::Trade(trade) if is_simulated(&trade.ticker) != options.simulated => {
-                        market.counts.rejected += 1;
+                        totals.counts.rejected += 1;
                         let fault = if options.simulated { REAL_TRADE } else { SIMULATED_TRADE };
                         let text = redact(&trade.ticker);
                         log_limited(log_limit, received_ms, "not recorded", fault, &text);
@@ -48,10 +39,10 @@ impl Writer {
                     Element::Trade(trade) => {
                         row::push_row(&mut buffer.rows, &options.columns, &trade, &digits);
                         buffer.trades += 1;
-                        market.trade(&trade, received_ms);
+                        totals.trade(&trade, received_ms);
                     }
                     Element::Malformed { text, fault } => {
-                        market.counts.rejected += 1;
+                        totals.counts.rejected += 1;
                         log_limited(
                             log_limit,
                             received_ms,
@@ -63,8 +54,8 @@ impl Writer {
                 }
             });
             if let Err(fault) = decoded {
-                self.market.counts.unreadable += 1;
-                let fault = redact(&fault.to_string());
+                self.totals.counts.unreadable += 1;
+                let fault = redact(&fault);
                 let text = redact(message);
                 log_limited(log_limit, received_ms, "unreadable message", &fault, &text);
             }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use log::info;
 
-use super::Writer;
 use super::disk_retry::READER_GONE;
+use super::{SUMMARY_EVERY, Writer};
 use crate::clock::now_ms;
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
@@ -22,44 +22,16 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 /// nothing happens, one comes with each heartbeat and says that the writer is not stuck.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
-/// How often the sums go to the log.
-const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
-
 /// When no trade comes, a new file begins this much later: what was received just before the hour may
 /// still be on the channel, and belongs to the old file.
 const ROTATION_GRACE_MS: i64 = 1_000;
 
-/// When each timer is due.
-#[derive(Debug)]
-pub(in crate::recorder) struct Timers {
-    pub(in crate::recorder) heartbeat: Instant,
-    /// The next snapshot, unless there is nothing new to be shown.
-    snapshot: Option<Instant>,
-    /// When the last one was published.
-    published: Instant,
-    summary: Instant,
-    pub(in crate::recorder) sync: Option<Instant>,
-}
-
-impl Timers {
-    /// The heartbeat and the snapshot are due at once.
-    pub(super) fn begin(now: Instant) -> Self {
-        Self {
-            heartbeat: now,
-            snapshot: None,
-            published: now,
-            summary: now + SUMMARY_EVERY,
-            sync: None,
-        }
-    }
-
+impl Writer {
     /// Something has happened that is to be shown.
     pub(super) fn plan_snapshot(&mut self) {
-        self.snapshot.get_or_insert(self.published + SNAPSHOT_EVERY);
+        self.timers.snapshot.get_or_insert(self.timers.published + SNAPSHOT_EVERY);
     }
-}
 
-impl Writer {
     pub(super) fn time_to_next_timer(&self, now: Instant) -> Duration {
         // The hourly sums need no alarm of their own.
         let mut next = self.timers.heartbeat;
@@ -78,7 +50,7 @@ impl Writer {
     pub(super) fn run_timers(&mut self, now: Instant) {
         if self.disk_retry.as_ref().is_some_and(|disk_retry| disk_retry.retry_at <= now) {
             self.retry();
-            self.timers.plan_snapshot();
+            self.plan_snapshot();
         }
         if self.disk_retry.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
             self.sync_in_background();
@@ -101,7 +73,7 @@ impl Writer {
         // Rows that wait are only counted as received; the sums are right when they are written.
         if self.timers.summary <= now && self.all_flushed() {
             self.timers.summary = now + SUMMARY_EVERY;
-            info!("{}", self.market.counts);
+            info!("{}", self.totals.counts);
         }
     }
 
@@ -151,13 +123,13 @@ impl Writer {
     pub(super) fn check_csv(&mut self) -> io::Result<()> {
         let Some(recording) = self.output.recording() else { return Ok(()) };
         let result = recording.check_csv(now_ms());
-        let written = &mut self.market.counts.written;
+        let written = &mut self.totals.counts.written;
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
-            self.found = (*written, self.last_written_ms);
+            self.checked = (*written, self.last_written_ms);
         } else if recording.csv.has_lost_rows() {
-            self.lost += *written - self.found.0;
-            (*written, self.last_written_ms) = self.found;
+            self.lost += *written - self.checked.0;
+            (*written, self.last_written_ms) = self.checked;
         }
         result
     }
@@ -184,7 +156,7 @@ impl Writer {
         let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
         let snapshot = if self.buffer.rows.is_empty() {
             let out = self.options.out.to_string();
-            self.market.snapshot(now_ms(), &out, self.output.length(), disk_retry)
+            self.totals.snapshot(now_ms(), &out, self.output.length(), disk_retry)
         } else {
             // The numbers do not change, but the reason must be shown.
             let last = self.shared.slot.latest();

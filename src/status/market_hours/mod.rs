@@ -59,8 +59,8 @@ pub enum MarketState {
 
 /// The state of the US stock market at `now_ms`, UNIX milliseconds.
 ///
-/// A time that no calendar holds (beyond the year 9999) counts as open: then nobody is told that
-/// silence is normal.
+/// A time that no calendar holds (beyond the year 9999) counts as open: then silence is
+/// never called normal.
 pub fn us_market(now_ms: i64) -> MarketState {
     state_by_calendar(now_ms).unwrap_or(MarketState::Open { opened_ms: i64::MIN })
 }

@@ -1,7 +1,7 @@
 //! "Closed or broken?": what is known about symbols for which no trades come.
 //!
 //! A pure rule: no I/O and no clock, times are arguments, all of them this machine's clock in UNIX
-//! milliseconds. [`Silence::of`] looks at a snapshot; `reporter` tells the log what is new of it.
+//! milliseconds. [`Silence::of`] looks at a snapshot; `reporter` logs what is new of it.
 //!
 //! Silence is never a fault by itself. US stocks have hours and holidays (`market_hours`), which
 //! explain most of it; halts are not known here, and that is said.

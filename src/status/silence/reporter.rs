@@ -1,4 +1,4 @@
-//! Tells the log when symbols fall silent, why, and when they trade again: each change once, so that
+//! Logs when symbols fall silent, why, and when they trade again: each change once, so that
 //! the log is never flooded.
 //!
 //! A thread of its own: neither a stopped terminal nor a busy socket keeps it from looking. What is
@@ -17,7 +17,7 @@ use crate::status::market_hours::{MarketState, is_us_stock, us_market};
 use crate::status::snapshot::Snapshot;
 use crate::threads::{Repeating, spawn_every};
 
-/// How often it looks. What it tells is counted in minutes.
+/// How often it looks. What it reports is counted in minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Lines about single symbols come at most this often; what happens in between goes into one.

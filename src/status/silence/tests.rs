@@ -61,15 +61,15 @@ fn a_closed_market_explains_the_silence_of_stocks() {
 }
 
 #[test]
-fn silent_stocks_in_an_open_market_are_told_after_ten_minutes() {
+fn silent_stocks_in_an_open_market_are_reported_after_ten_minutes() {
     let now = OPENING + 6 * HOUR;
     let quiet = |minutes: i64| {
         let last = Some(now - minutes * MINUTE);
         [("AAPL", last), ("MSFT", last)]
     };
-    let told = Some("no US trades for 10 m; a halt, a special closing, or a server fault");
+    let expected = Some("no US trades for 10 m; a halt, a special closing, or a server fault");
     check(now, OPENING + HOUR, &quiet(9), None);
-    check(now, OPENING + HOUR, &quiet(10), told);
+    check(now, OPENING + HOUR, &quiet(10), expected);
     // Nothing could come while the connection was down.
     check(now, now - 9 * MINUTE, &quiet(60), None);
     check(
@@ -99,11 +99,11 @@ fn a_symbol_that_is_silent_while_others_trade_is_named() {
     let ago = |minutes: i64| Some(now - minutes * MINUTE);
     let live_since = OPENING;
     check(now, live_since, &[("AAPL", ago(19)), ("MSFT", ago(0))], None);
-    let told = Some("no trades for AAPL for 20 m");
-    check(now, live_since, &[("AAPL", ago(20)), ("MSFT", ago(0))], told);
+    let expected = Some("no trades for AAPL for 20 m");
+    check(now, live_since, &[("AAPL", ago(20)), ("MSFT", ago(0))], expected);
     check(now, now - 19 * MINUTE, &[("AAPL", ago(50)), ("MSFT", ago(0))], None);
-    let told = Some("no trades for OANDA:EUR_USD for 2 h 5 m");
-    check(CLOSING + HOUR, live_since, &[("OANDA:EUR_USD", Some(CLOSING - 65 * MINUTE))], told);
+    let expected = Some("no trades for OANDA:EUR_USD for 2 h 5 m");
+    check(CLOSING + HOUR, live_since, &[("OANDA:EUR_USD", Some(CLOSING - 65 * MINUTE))], expected);
     let several = [("A", ago(0)), ("B", ago(25)), ("C", ago(20)), ("D", ago(90))];
     check(now, live_since, &several[..3], Some("no trades for B and C for 20 m"));
     check(now, live_since, &several, Some("no trades for B, C and 1 other for 20 m"));
@@ -118,8 +118,8 @@ fn a_symbol_that_never_traded_is_not_the_same_as_one_that_fell_silent() {
     check(now, OPENING, &[live, ("C", None), fell_silent], Some("no trades for B for 1 h"));
     // It is the time of the subscription that counts, not that of the market's opening.
     let yesterday = OPENING - 20 * HOUR;
-    let told = Some("C, D and 1 other never traded since 2026-11-22 13:00 UTC");
-    check(now, yesterday, &[live, ("C", None), ("D", None), ("E", None)], told);
+    let expected = Some("C, D and 1 other never traded since 2026-11-22 13:00 UTC");
+    check(now, yesterday, &[live, ("C", None), ("D", None), ("E", None)], expected);
     check(now, OPENING, &[("OANDA:X", None)], Some("OANDA:X never traded since 09:00 UTC"));
 }
 
@@ -127,13 +127,14 @@ fn a_symbol_that_never_traded_is_not_the_same_as_one_that_fell_silent() {
 fn a_holiday_and_an_early_close_are_named() {
     let thanksgiving = OPENING + 3 * 24 * HOUR;
     let quiet = |now: i64| [("AAPL", Some(now - 10 * HOUR))];
-    let (noon, told) = (thanksgiving + 8 * HOUR, "US market closed (Thanksgiving), opens in 16 h");
-    check(noon, thanksgiving, &quiet(noon), Some(told));
+    let (noon, expected) =
+        (thanksgiving + 8 * HOUR, "US market closed (Thanksgiving), opens in 16 h");
+    check(noon, thanksgiving, &quiet(noon), Some(expected));
     // Trades outside of the hours are trades: nothing is closed then.
     check(noon, thanksgiving, &[("AAPL", Some(noon)), ("MSFT", None)], None);
     let friday = thanksgiving + 34 * HOUR;
-    let told = "US market closed (early close at 13:00), opens in 2 d 14 h";
-    check(friday, thanksgiving, &quiet(friday), Some(told));
+    let expected = "US market closed (early close at 13:00), opens in 2 d 14 h";
+    check(friday, thanksgiving, &quiet(friday), Some(expected));
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn note(text: &str) -> News {
 }
 
 #[test]
-fn a_night_is_told_once_and_so_is_the_morning() {
+fn a_night_is_reported_once_and_so_is_the_morning() {
     let mut day = Day::new(&["AAPL", "BINANCE:BTCUSDT"], CLOSING - HOUR);
     day.run(CLOSING - HOUR, CLOSING, |_, _| true);
     // A late print half an hour after the close.
@@ -266,7 +267,7 @@ fn symbols_that_fall_silent_one_by_one_are_gathered() {
 }
 
 #[test]
-fn a_symbol_that_flaps_is_told_once_in_two_hours() {
+fn a_symbol_that_falls_silent_often_is_reported_once_in_two_hours() {
     let mut day = Day::new(&["AAPL", "THIN"], OPENING);
     // THIN trades every 25 minutes, so it is silent for five of them.
     let trades = |symbol: &str, now: i64| symbol == "AAPL" || (now - OPENING) % (25 * MINUTE) == 0;
@@ -280,7 +281,7 @@ fn a_symbol_that_flaps_is_told_once_in_two_hours() {
 }
 
 #[test]
-fn a_clock_that_is_set_back_does_not_end_the_news() {
+fn a_clock_that_is_set_back_does_not_end_the_reports() {
     let mut reported = Reported::default();
     let at =
         |now: i64, last: i64| snapshot(now, now - 2 * HOUR, &[("A", Some(now)), ("B", Some(last))]);

@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::snapshot::{Counts, Snapshot, TickerSnapshot};
 use crate::protocol::trade::Trade;
+use crate::text::parse_integer;
 
 /// Symbols that nobody asked for and that are followed all the same. A server can send any number
 /// of them; further ones are recorded and counted like the rest, but not remembered.
@@ -24,7 +25,7 @@ const RATE_SPAN_MS: i64 = 5_000;
 
 /// The running numbers.
 #[derive(Debug, Default)]
-pub(crate) struct Market {
+pub(crate) struct Totals {
     /// The sums.
     pub(crate) counts: Counts,
     started_ms: i64,
@@ -39,7 +40,7 @@ pub(crate) struct Market {
     rate: VecDeque<(i64, u64)>,
 }
 
-impl Market {
+impl Totals {
     /// Nothing recorded yet, at the machine's time `now_ms`.
     pub(crate) fn new(now_ms: i64) -> Self {
         Self { started_ms: now_ms, ..Self::default() }
@@ -59,10 +60,9 @@ impl Market {
             ticker.first_price.push_str(&trade.price);
         }
         #[allow(clippy::cast_precision_loss)]
-        let volume = whole_number(&trade.volume).map(|whole| whole as f64);
+        let volume = parse_integer(trade.volume.as_bytes()).map(|whole| whole as f64);
         ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
-        ticker.last_trade_ms =
-            whole_number(&trade.timestamp_ms).or_else(|| trade.timestamp_ms.parse().ok());
+        ticker.last_trade_ms = parse_integer(trade.timestamp_ms.as_bytes());
         ticker.last_received_ms = Some(received_ms);
     }
 
@@ -156,21 +156,9 @@ impl Market {
     }
 }
 
-/// The value of digits that surely fit, which is what nearly all are: the general parsers look for
-/// a sign, a fraction and an overflow, for each trade twice.
-fn whole_number(digits: &str) -> Option<i64> {
-    const SURELY_FIT: usize = 18;
-    if digits.is_empty() || digits.len() > SURELY_FIT {
-        return None;
-    }
-    digits.bytes().try_fold(0, |value, byte| {
-        byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0'))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Market, OTHER_SYMBOLS};
+    use super::{OTHER_SYMBOLS, Totals};
     use crate::protocol::trade::{Conditions, Trade};
     use crate::status::snapshot::SILENT_AFTER_MS;
 
@@ -191,12 +179,12 @@ mod tests {
 
     #[test]
     fn each_symbol_keeps_its_last_trade_and_sums() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &names(&["C"]), 10);
-        market.trade(&trade("A", "1.10", "2"), 20);
-        market.trade(&trade("B", "9", "1"), 21);
-        market.trade(&trade("A", "1.20", "0.5"), 22);
-        let snapshot = market.snapshot(30, "x.csv", 7, None);
+        let mut totals = Totals::new(0);
+        totals.follow(&names(&["A", "B"]), &names(&["C"]), 10);
+        totals.trade(&trade("A", "1.10", "2"), 20);
+        totals.trade(&trade("B", "9", "1"), 21);
+        totals.trade(&trade("A", "1.20", "0.5"), 22);
+        let snapshot = totals.snapshot(30, "x.csv", 7, None);
         let a = &snapshot.tickers[0];
         assert_eq!(
             (a.symbol.as_str(), a.price.as_str(), a.first_price.as_str()),
@@ -211,45 +199,45 @@ mod tests {
 
     #[test]
     fn a_late_trade_does_not_bring_a_symbol_back() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &[], 10);
-        market.follow(&names(&["B"]), &[], 20);
+        let mut totals = Totals::new(0);
+        totals.follow(&names(&["A", "B"]), &[], 10);
+        totals.follow(&names(&["B"]), &[], 20);
         for symbol in ["A", "OTHER", "A", "B"] {
-            market.trade(&trade(symbol, "9", "1"), 21);
+            totals.trade(&trade(symbol, "9", "1"), 21);
         }
-        let shown = |market: &mut Market| {
-            let tickers = market.snapshot(40, "", 0, None).tickers;
+        let shown = |totals: &mut Totals| {
+            let tickers = totals.snapshot(40, "", 0, None).tickers;
             tickers.into_iter().map(|t| (t.symbol, t.trades)).collect::<Vec<_>>()
         };
-        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
-        market.follow(&names(&["B", "A"]), &[], 50);
-        market.trade(&trade("A", "9", "1"), 51);
-        assert_eq!(shown(&mut market), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
+        assert_eq!(shown(&mut totals), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
+        totals.follow(&names(&["B", "A"]), &[], 50);
+        totals.trade(&trade("A", "9", "1"), 51);
+        assert_eq!(shown(&mut totals), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
     }
 
     #[test]
     fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &[], 10);
+        let mut totals = Totals::new(0);
+        totals.follow(&names(&["A", "B"]), &[], 10);
         for number in 0..2 * OTHER_SYMBOLS {
-            market.trade(&trade(&number.to_string(), "9", "1"), 21);
+            totals.trade(&trade(&number.to_string(), "9", "1"), 21);
         }
-        market.trade(&trade("B", "9", "1"), 22);
-        let tickers = market.snapshot(40, "", 0, None).tickers;
+        totals.trade(&trade("B", "9", "1"), 22);
+        let tickers = totals.snapshot(40, "", 0, None).tickers;
         assert_eq!((tickers.len(), tickers[1].trades), (2 + OTHER_SYMBOLS, 1));
         // The list has its places, whatever else came.
-        market.follow(&names(&["A", "B", "1999"]), &[], 50);
-        market.trade(&trade("1999", "9", "1"), 51);
-        assert_eq!(market.snapshot(60, "", 0, None).tickers[2].trades, 1);
+        totals.follow(&names(&["A", "B", "1999"]), &[], 50);
+        totals.trade(&trade("1999", "9", "1"), 51);
+        assert_eq!(totals.snapshot(60, "", 0, None).tickers[2].trades, 1);
     }
 
     #[test]
     fn a_changed_list_keeps_what_is_known_and_forgets_what_is_gone() {
-        let mut market = Market::new(0);
-        market.follow(&names(&["A", "B"]), &[], 10);
-        market.trade(&trade("B", "9", "1"), 21);
-        market.follow(&names(&["B", "C"]), &[], 30);
-        let snapshot = market.snapshot(40, "", 0, None);
+        let mut totals = Totals::new(0);
+        totals.follow(&names(&["A", "B"]), &[], 10);
+        totals.trade(&trade("B", "9", "1"), 21);
+        totals.follow(&names(&["B", "C"]), &[], 30);
+        let snapshot = totals.snapshot(40, "", 0, None);
         let shown: Vec<_> =
             snapshot.tickers.iter().map(|t| (t.symbol.as_str(), t.trades)).collect();
         assert_eq!(shown, [("B", 1), ("C", 0)]);
@@ -259,10 +247,10 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_of_the_last_seconds() {
-        let mut market = Market::new(0);
+        let mut totals = Totals::new(0);
         for second in 0..20 {
-            market.counts.written = if second < 10 { second * 100 } else { 1000 };
-            let rate = market
+            totals.counts.written = if second < 10 { second * 100 } else { 1000 };
+            let rate = totals
                 .snapshot(i64::try_from(second).unwrap() * 1000, "", 0, None)
                 .trades_per_second;
             match second {
