@@ -185,6 +185,7 @@ pub(crate) fn check_market(simulated: bool, server: &Endpoint) -> Result<(), Err
 /// `--coverage` is given for a file.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
     let (out, log_file) = (files.out(demo), files.log_file());
+    // Every reader, ours too, takes such a file for a compressed one that was closed.
     if let Some(plain) = out.to_str().and_then(|name| name.strip_suffix(".gz")) {
         return Err(usage(format!(
             "--out {}: rows are compressed when their file is closed; give --out {plain} --rotate daily --compress",
@@ -200,13 +201,6 @@ pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destinati
         )));
     }
     let to_file = out.as_os_str() != "-";
-    if out.extension().is_some_and(|ending| ending == "gz") {
-        // Every reader, ours too, takes such a file for a compressed one that was closed.
-        return Err(usage(format!(
-            "--out {}: rows are written as plain text; leave the .gz out, and add --rotate daily --compress for closed files that are compressed",
-            out.display()
-        )));
-    }
     if let Some(path) = &files.coverage {
         check_coverage(path, to_file.then_some(&out))?;
     }

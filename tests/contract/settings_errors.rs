@@ -115,14 +115,6 @@ fn a_ledger_of_its_own_is_for_rows_on_standard_output() {
 
 /// `verify` would look for another ledger than the recorder's, and readers for gzip.
 #[test]
-fn the_name_of_a_compressed_file_is_refused_for_one_that_is_not() {
-    let run = Run::new().url("ws://127.0.0.1:9").tickers("AAPL").arg("--out").arg("op1.csv.gz");
-    assert_refused(run, 2, &["--out op1.csv.gz", "leave the .gz out", "--rotate daily --compress"]);
-    let check = Run::new().arg("check").arg("--out").arg("op1.csv.gz");
-    assert_refused(check, 2, &["leave the .gz out"]);
-}
-
-#[test]
 fn what_cannot_be_meant_is_refused_with_the_right_form() {
     let words = |line: &str| line.split(' ').fold(Run::new(), Run::arg);
     for (line, expected) in [
