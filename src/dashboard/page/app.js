@@ -185,7 +185,7 @@ function makeRow(symbol) {
     if (!event.target.closest('.remove')) choose(symbol);
   });
   remove.addEventListener('click', () => removeSymbol(symbol));
-  const row = { symbol, node, pick, spoken, price, change, trades, volume, age, word, svg, line, flashed: 0 };
+  const row = { symbol, node, pick, spoken, price, change, trades, volume, age, word, line, flashed: 0 };
   markIfChosen(row);
   return row;
 }
@@ -278,9 +278,7 @@ for (const button of document.querySelectorAll('[data-sort]')) {
 function showSparks() {
   const sparks = recorder.sparks().read();
   for (const [symbol, row] of page.rows) {
-    const { points, direction: way } = spark(sparks[symbol] ?? []);
-    row.line.setAttribute('points', points);
-    row.svg.setAttribute('class', `spark ${way}`);
+    row.line.setAttribute('points', spark(sparks[symbol] ?? []));
   }
 }
 

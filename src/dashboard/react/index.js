@@ -71,17 +71,16 @@ const COLOURS = {
   up: 'var(--finnhub-up, light-dark(#0b7a55, #4ad295))',
   down: 'var(--finnhub-down, light-dark(#c2352b, #ff8078))',
 };
-const LINE = { fill: 'none', strokeWidth: 1.5, strokeLinejoin: 'round' };
+const LINE = { fill: 'none', stroke: 'currentColor', strokeWidth: 1.5, strokeLinejoin: 'round' };
 const COLUMNS = [
   ['Symbol', CELL], ['5 minutes', CELL], ['Last', NUMBER], ['Change', NUMBER], ['Trades', NUMBER],
   ['Volume', NUMBER], ['Last trade', NUMBER], ['State', CELL],
 ];
 
 const Spark = memo(function Spark({ prices }) {
-  const { points, direction: way } = spark(prices ?? []);
   const { width, height } = SPARK;
   return h('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': true },
-    h('polyline', { points, style: { ...LINE, stroke: COLOURS[way] ?? 'currentColor' } }));
+    h('polyline', { points: spark(prices ?? []), style: LINE }));
 });
 
 /** The page's button for a symbol; plain text where nothing can be chosen. */
