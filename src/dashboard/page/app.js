@@ -319,7 +319,9 @@ function showChosen() {
 function showFacts(now) {
   const ticker = recorder.ticker(page.chosen);
   if (!ticker) return say(byId('c-facts'), '');
-  const parts = [stateWord(ticker), `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
+  const { feed, word } = recorder.read();
+  const state = feed === 'live' ? stateWord(ticker) : word.toLowerCase();
+  const parts = [state, `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
   if (parts[0] === 'never traded') parts[0] += ` since ${clockTime(now - ticker.wanted_since_ms)}`;
   if (ticker.last_received_ms !== null) parts.push(`last trade ${ago(now - ticker.last_received_ms)}`);
   return say(byId('c-facts'), parts.join(' · '));

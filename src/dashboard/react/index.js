@@ -91,7 +91,7 @@ function SymbolCell({ symbol, isSelected, onSelect }) {
   return h('button', { type: 'button', style: BUTTON, 'aria-pressed': isSelected, onClick: () => onSelect(symbol) }, text);
 }
 
-const Row = memo(function Row({ ticker, prices, age, isSelected, onSelect }) {
+const Row = memo(function Row({ ticker, prices, age, word, isSelected, onSelect }) {
   const { symbol } = ticker;
   const change = changeOf(ticker);
   const cell = (style, content) => h('td', { style }, content);
@@ -103,7 +103,7 @@ const Row = memo(function Row({ ticker, prices, age, isSelected, onSelect }) {
     cell(NUMBER, whole.format(ticker.trades)),
     cell(NUMBER, amount.format(ticker.volume)),
     cell(NUMBER, age),
-    cell(CELL, stateWord(ticker)));
+    cell(CELL, word));
 });
 
 export function TradeTable({ url, selected, onSelect, className, style }) {
@@ -119,6 +119,7 @@ export function TradeTable({ url, selected, onSelect, className, style }) {
       h('th', { key: name, scope: 'col', style: column }, name)))),
     h('tbody', null, tickers.map((ticker) => h(Row, {
       key: ticker.symbol, ticker, prices: sparks[ticker.symbol], age: age(ticker),
+      word: stale ? '–' : stateWord(ticker),
       isSelected: ticker.symbol === selected, onSelect: onSelect && select,
     }))));
 }
