@@ -67,15 +67,19 @@ pub(crate) fn one_line(text: &str) -> String {
 /// A part of the line with what sets it apart from the one before, and how soon it may be shortened.
 struct Part(Keep, String);
 
-/// What may be shortened where the line does not fit, the first first. A person who looks up after
-/// weeks must at least see the state, the trades, the age, what is missing, and the size.
+/// What may be shortened where the line does not fit, the first first. At 80 columns a person who looks
+/// up after weeks sees at least the state, the trades, the age, what is missing, and the size.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Keep {
     Reconnects,
     Rate,
-    /// From here on they are cut, as long as something remains that can be read.
+    /// These two are cut, as long as something remains that can be read; the others are left out.
     Symbols,
     Text,
+    Advice,
+    Size,
+    Missing,
+    Age,
     Always,
 }
 
@@ -86,11 +90,13 @@ fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
         let reason = snapshot.reason.trim_start_matches("not connected: ");
         line.push(Part(Keep::Text, format!(": {}", printable(reason, REASON_CHARACTERS))));
     }
-    let mut part = |keep, text: String| line.push(Part(keep, format!(" · {text}")));
     let stuck_ms = now_ms - snapshot.published_ms;
     if let Some(trouble) = &snapshot.disk_trouble {
-        part(Keep::Text, format!("{trouble}, trades wait in memory"));
-    } else if stuck_ms >= STUCK_AFTER_MS {
+        line.push(Part(Keep::Always, format!(" · {trouble}")));
+        line.push(Part(Keep::Advice, ", trades wait in memory".to_owned()));
+    }
+    let mut part = |keep, text: String| line.push(Part(keep, format!(" · {text}")));
+    if snapshot.disk_trouble.is_none() && stuck_ms >= STUCK_AFTER_MS {
         part(Keep::Text, format!("the disk has not answered for {}", human_duration(stuck_ms)));
     }
     if let Some(notice) = Silence::of(snapshot, now_ms).and_then(|silence| silence.notice()) {
@@ -106,10 +112,10 @@ fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
         0 => "no message yet".to_owned(),
         at_ms => format!("last {} ago", human_duration(now_ms - at_ms)),
     };
-    part(Keep::Always, age);
-    part(Keep::Always, format!("{} missing", human_duration(snapshot.missing_ms)));
+    part(Keep::Age, age);
+    part(Keep::Missing, format!("{} missing", human_duration(snapshot.missing_ms)));
     part(Keep::Reconnects, counted(snapshot.reconnects, "reconnect"));
-    part(Keep::Always, file_size(snapshot.out_bytes));
+    part(Keep::Size, file_size(snapshot.out_bytes));
     line
 }
 
@@ -122,7 +128,7 @@ fn shortened(mut parts: Vec<Part>, width: usize) -> String {
         let next = parts.iter_mut().filter(|part| part.0 < Keep::Always).min_by_key(|part| part.0);
         let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { break };
         let left = length(text).saturating_sub(too_long);
-        *text = if *keep >= Keep::Symbols && left >= SHORTEST_TEXT {
+        *text = if [Keep::Symbols, Keep::Text].contains(keep) && left >= SHORTEST_TEXT {
             cut(text, left)
         } else {
             String::new()
@@ -280,6 +286,15 @@ mod tests {
             narrow(&down, 70),
             "down · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
         );
+        let full = Snapshot { disk_trouble: Some("disk full".into()), ..snapshot() };
+        for (snapshot, width, expected) in [
+            (&down, 59, "down · 12,345 trades · last 1 s ago · 1 m 12 s missing"),
+            (&down, 39, "down · 12,345 trades · last 1 s ago"),
+            (&full, 79, "live · disk full · 12,345 trades · last 1 s ago · 0 s missing · 12.3 MB"),
+            (&full, 39, "live · disk full · 12,345 trades"),
+        ] {
+            assert_eq!(narrow(snapshot, width), expected);
+        }
     }
 
     #[test]

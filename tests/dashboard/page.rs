@@ -50,6 +50,9 @@ fn it_shows_live_trades_within_ten_seconds() {
         "a small line",
         &format!("{}.querySelector('polyline').points.length > 0", row("DEMO:AAPL")),
     );
+    let way =
+        browser.text(&format!("{}.querySelector('svg').getAttribute('class')", row("DEMO:AAPL")));
+    assert_eq!(way, "spark", "it has no colour of up or down, which is that of the change");
     assert_eq!(browser.text("document.querySelector('#n-missing').textContent"), "0 s");
     assert_eq!(browser.text("document.querySelector('#n-file').textContent"), "op1.csv");
 
@@ -116,6 +119,12 @@ fn it_greys_out_when_the_program_stops_and_recovers_when_it_is_back() {
     let notice = browser.text("document.querySelector('#notice.shown').textContent");
     assert!(notice.contains("has not answered since"), "{notice}");
     // The age goes on growing while the page tries again and again.
+    let word = browser.text("getComputedStyle(document.querySelector('.word')).visibility");
+    assert_eq!(word, "hidden", "no symbol is live when nothing is recorded");
+    browser.wait_for(
+        "the facts to say so",
+        "document.querySelector('#c-facts').textContent.startsWith('not running')",
+    );
     browser.wait_for(
         "old data to look old",
         "/[3-9] s ago/.test(document.querySelector('#n-message').textContent)",
@@ -271,7 +280,7 @@ fn the_keyboard_reaches_everything() {
 #[test]
 #[ignore = "needs chromium and chromedriver"]
 fn it_fits_a_phone_and_follows_the_dark() {
-    let program = Program::demo("AAPL,BINANCE:BTCUSDT,BINANCE:SHIBUSDT", "127.0.0.1:0");
+    let mut program = Program::demo("AAPL,BINANCE:BTCUSDT,BINANCE:SHIBUSDT", "127.0.0.1:0");
     let browser = Browser::open(360, 740);
     browser.go_to(&format!("http://{}/", program.address()));
     browser.wait_for(
@@ -287,4 +296,10 @@ fn it_fits_a_phone_and_follows_the_dark() {
     browser.emulate("dark");
     browser.wait_for("the dark", &format!("{ground} !== '{light}'"));
     assert_eq!(browser.console_errors(), Vec::<String>::new());
+    program.stop();
+    browser.wait_for("the end to be seen", &feed_is("gone"));
+    let notice = "document.querySelector('#notice').getBoundingClientRect()";
+    browser.wait_for("a notice as wide as the page", &format!("{notice}.width > 300"));
+    browser
+        .wait_for("all of it to be seen", &format!("{notice}.left >= 0 && {notice}.right <= 360"));
 }

@@ -185,7 +185,7 @@ function makeRow(symbol) {
     if (!event.target.closest('.remove')) choose(symbol);
   });
   remove.addEventListener('click', () => removeSymbol(symbol));
-  const row = { symbol, node, pick, spoken, price, change, trades, volume, age, word, svg, line, flashed: 0 };
+  const row = { symbol, node, pick, spoken, price, change, trades, volume, age, word, line, flashed: 0 };
   markIfChosen(row);
   return row;
 }
@@ -278,9 +278,7 @@ for (const button of document.querySelectorAll('[data-sort]')) {
 function showSparks() {
   const sparks = recorder.sparks().read();
   for (const [symbol, row] of page.rows) {
-    const { points, direction: way } = spark(sparks[symbol] ?? []);
-    row.line.setAttribute('points', points);
-    row.svg.setAttribute('class', `spark ${way}`);
+    row.line.setAttribute('points', spark(sparks[symbol] ?? []));
   }
 }
 
@@ -321,7 +319,9 @@ function showChosen() {
 function showFacts(now) {
   const ticker = recorder.ticker(page.chosen);
   if (!ticker) return say(byId('c-facts'), '');
-  const parts = [stateWord(ticker), `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
+  const { feed, word } = recorder.read();
+  const state = feed === 'live' ? stateWord(ticker) : word.toLowerCase();
+  const parts = [state, `${whole.format(ticker.trades)} trades`, `volume ${amount.format(ticker.volume)}`];
   if (parts[0] === 'never traded') parts[0] += ` since ${clockTime(now - ticker.wanted_since_ms)}`;
   if (ticker.last_received_ms !== null) parts.push(`last trade ${ago(now - ticker.last_received_ms)}`);
   return say(byId('c-facts'), parts.join(' · '));

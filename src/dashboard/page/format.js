@@ -52,21 +52,23 @@ export function venueAndName(symbol) {
 
 export const SPARK = { width: 116, height: 28 };
 
-/** A small line through `prices`, of which the first may be null: its points, and its direction. */
+/**
+ * The points of a small line through `prices`, of which the first may be null. It has no colour of up or
+ * down: the change beside it is of another span of time.
+ */
 export function spark(prices) {
   const known = prices.filter((price) => price !== null);
-  if (!known.length) return { points: '', direction: '' };
+  if (!known.length) return '';
   const [low, high] = [Math.min(...known), Math.max(...known)];
   // A price that hardly moves is not blown up to fill the height.
   const range = Math.max(high - low, Math.abs(high) * 0.0002, 1e-12);
   const middle = (low + high) / 2;
   // A beginning is shown large; a minute is the least.
   const begun = Math.min(prices.length - known.length, prices.length - 12);
-  const points = prices.flatMap((price, index) => {
+  return prices.flatMap((price, index) => {
     if (price === null) return [];
     const x = ((index - begun) / (prices.length - 1 - begun)) * SPARK.width;
     const y = SPARK.height / 2 - ((price - middle) / range) * 22;
     return [`${x.toFixed(1)},${y.toFixed(1)}`];
-  });
-  return { points: points.join(' '), direction: direction((known.at(-1) / known[0] - 1) * 100) };
+  }).join(' ');
 }

@@ -71,17 +71,16 @@ const COLOURS = {
   up: 'var(--finnhub-up, light-dark(#0b7a55, #4ad295))',
   down: 'var(--finnhub-down, light-dark(#c2352b, #ff8078))',
 };
-const LINE = { fill: 'none', strokeWidth: 1.5, strokeLinejoin: 'round' };
+const LINE = { fill: 'none', stroke: 'currentColor', strokeWidth: 1.5, strokeLinejoin: 'round' };
 const COLUMNS = [
   ['Symbol', CELL], ['5 minutes', CELL], ['Last', NUMBER], ['Change', NUMBER], ['Trades', NUMBER],
   ['Volume', NUMBER], ['Last trade', NUMBER], ['State', CELL],
 ];
 
 const Spark = memo(function Spark({ prices }) {
-  const { points, direction: way } = spark(prices ?? []);
   const { width, height } = SPARK;
   return h('svg', { width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': true },
-    h('polyline', { points, style: { ...LINE, stroke: COLOURS[way] ?? 'currentColor' } }));
+    h('polyline', { points: spark(prices ?? []), style: LINE }));
 });
 
 /** The page's button for a symbol; plain text where nothing can be chosen. */
@@ -92,7 +91,7 @@ function SymbolCell({ symbol, isSelected, onSelect }) {
   return h('button', { type: 'button', style: BUTTON, 'aria-pressed': isSelected, onClick: () => onSelect(symbol) }, text);
 }
 
-const Row = memo(function Row({ ticker, prices, age, isSelected, onSelect }) {
+const Row = memo(function Row({ ticker, prices, age, word, isSelected, onSelect }) {
   const { symbol } = ticker;
   const change = changeOf(ticker);
   const cell = (style, content) => h('td', { style }, content);
@@ -104,7 +103,7 @@ const Row = memo(function Row({ ticker, prices, age, isSelected, onSelect }) {
     cell(NUMBER, whole.format(ticker.trades)),
     cell(NUMBER, amount.format(ticker.volume)),
     cell(NUMBER, age),
-    cell(CELL, stateWord(ticker)));
+    cell(CELL, word));
 });
 
 export function TradeTable({ url, selected, onSelect, className, style }) {
@@ -120,6 +119,7 @@ export function TradeTable({ url, selected, onSelect, className, style }) {
       h('th', { key: name, scope: 'col', style: column }, name)))),
     h('tbody', null, tickers.map((ticker) => h(Row, {
       key: ticker.symbol, ticker, prices: sparks[ticker.symbol], age: age(ticker),
+      word: stale ? '–' : stateWord(ticker),
       isSelected: ticker.symbol === selected, onSelect: onSelect && select,
     }))));
 }
