@@ -5,12 +5,13 @@
 //! room for it. What it missed is not kept for it: it gets the whole state instead.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use futures_util::stream::{self, Stream};
-use tokio::sync::watch;
+use futures_util::stream::{self, Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
 use super::history::History;
@@ -28,7 +29,23 @@ const EVENT_EVERY: Duration = Duration::from_millis(250);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a browser is to wait before it connects again.
-const RETRY: &str = "retry: 1000\n";
+const RETRY: &[u8] = b"retry: 1000\n";
+
+/// Bytes of answers that may wait for clients which do not take them. The longest list makes 1.5 MB of
+/// JSON, and a hundred clients that never read would keep one each.
+const WAITING_BYTES: usize = 4 << 20;
+
+/// An answer, and its part of [`WAITING_BYTES`] until the last client has taken it.
+struct Waiting {
+    text: Box<str>,
+    _part: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
 
 /// One state of everything, and the events made of it.
 #[derive(Debug, Default)]
@@ -41,20 +58,23 @@ struct Update {
 }
 
 impl Update {
-    /// The event for a client that has seen the update with the number `seen`.
-    fn event(&self, seen: Option<u64>, recording: &SharedState) -> Bytes {
+    /// The event for a client that has seen the update with the number `seen`; `None` when too much
+    /// waits for other clients.
+    fn event(&self, seen: Option<u64>, data: &LiveData) -> Option<Bytes> {
         let is_next = seen.is_some_and(|seen| seen + 1 == self.number);
-        if let Some(change) = self.change.clone().filter(|_| is_next) {
-            return change;
+        let change = self.change.as_ref().filter(|_| is_next);
+        if let Some(made) = change.or_else(|| self.whole.get()) {
+            return Some(made.clone());
         }
-        let make = || event(&status::whole(&self.snapshot, recording, now_ms()));
-        self.whole.get_or_init(make).clone()
+        let whole = event(&status::whole(&self.snapshot, &data.recording, now_ms()));
+        let whole = data.to_be_taken(whole)?;
+        Some(self.whole.get_or_init(|| whole).clone())
     }
 }
 
 /// A JSON text as a server-sent event. JSON has no raw line ends, so one data line holds it.
-fn event(json: &str) -> Bytes {
-    Bytes::from(format!("data: {json}\n\n"))
+fn event(json: &str) -> String {
+    format!("data: {json}\n\n")
 }
 
 /// What all requests read from.
@@ -62,13 +82,15 @@ pub(super) struct LiveData {
     pub(super) recording: Arc<SharedState>,
     history: Mutex<History>,
     updates: watch::Sender<Arc<Update>>,
+    room: Arc<Semaphore>,
 }
 
 impl LiveData {
     /// What is known now.
     pub(super) fn new(recording: Arc<SharedState>) -> Self {
         let updates = watch::Sender::new(Arc::default());
-        let data = Self { recording, history: Mutex::default(), updates };
+        let room = Arc::new(Semaphore::new(WAITING_BYTES));
+        let data = Self { recording, history: Mutex::default(), updates, room };
         data.sample();
         data
     }
@@ -83,6 +105,15 @@ impl LiveData {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
         history.remember(&self.latest().tickers);
         history
+    }
+
+    /// An answer for clients to take; `None` when too much waits to be taken.
+    pub(super) fn to_be_taken(&self, text: String) -> Option<Bytes> {
+        // Without the half that may be free at its end.
+        let text = text.into_boxed_str();
+        let bytes = u32::try_from(text.len()).ok()?;
+        let part = Arc::clone(&self.room).try_acquire_many_owned(bytes).ok()?;
+        Some(Bytes::from_owner(Waiting { text, _part: part }))
     }
 
     /// How many connections follow the events.
@@ -108,45 +139,45 @@ impl LiveData {
         let change = (self.followers() > 0)
             .then(|| status::change(&before.snapshot, &snapshot, &self.recording, now_ms()))
             .flatten()
-            .map(|json| event(&json));
+            .and_then(|json| self.to_be_taken(event(&json)));
         let (number, whole) = (before.number + 1, OnceLock::new());
         self.updates.send_replace(Arc::new(Update { number, snapshot, change, whole }));
     }
 
-    /// Events for one client: the whole state, then changes.
-    pub(super) fn events(&self) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
-        let start = (self.updates.subscribe(), Arc::clone(&self.recording), None);
-        stream::unfold(start, |(mut updates, recording, seen)| async move {
+    /// Events for one client: the whole state, then changes. They end when too much waits for others;
+    /// a browser comes back.
+    pub(super) fn events(self: Arc<Self>) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+        let start = (self.updates.subscribe(), self, None);
+        let retry = stream::once(ready(Ok(Bytes::from_static(RETRY))));
+        retry.chain(stream::unfold(start, |(mut updates, data, seen)| async move {
             if seen.is_some() {
                 updates.changed().await.ok()?;
             }
             let update = Arc::clone(&updates.borrow_and_update());
-            let mut event = update.event(seen, &recording);
-            if seen.is_none() {
-                event = [RETRY.as_bytes(), &event].concat().into();
-            }
-            Some((Ok(event), (updates, recording, Some(update.number))))
-        })
+            let event = update.event(seen, &data)?;
+            Some((Ok(event), (updates, data, Some(update.number))))
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::OnceLock;
+    use std::sync::{Arc, OnceLock};
 
     use axum::body::Bytes;
 
-    use super::{SharedState, Update};
+    use super::{LiveData, Update};
 
     #[test]
     fn who_missed_an_update_gets_the_whole_state() {
         let whole = OnceLock::from(Bytes::from("whole"));
         let update =
             Update { number: 7, change: Some("change".into()), whole, ..Update::default() };
+        let data = LiveData::new(Arc::default());
         for (seen, expected) in
             [(None, "whole"), (Some(6), "change"), (Some(5), "whole"), (Some(0), "whole")]
         {
-            assert_eq!(update.event(seen, &SharedState::default()), expected, "{seen:?}");
+            assert_eq!(update.event(seen, &data).unwrap(), expected, "{seen:?}");
         }
     }
 }

@@ -33,6 +33,8 @@ const SPARK_STEP: u32 = 5;
 /// Symbols that have one; more do not fit a page.
 const MOST_SPARKS: usize = 200;
 
+const JSON: &str = "application/json";
+
 /// Characters of a symbol that are logged or named.
 const SHOWN_CHARACTERS: usize = 100;
 
@@ -86,18 +88,25 @@ pub(super) fn router(api: Api) -> Router {
         .with_state(api)
 }
 
-async fn whole_status(State(Api { data, .. }): State<Api>) -> impl IntoResponse {
+async fn whole_status(State(Api { data, .. }): State<Api>) -> Result<Response, Refusal> {
     let status = status::whole(&data.latest(), &data.recording, now_ms());
-    ([(CONTENT_TYPE, "application/json")], status)
+    answer(&data, JSON, status)
+}
+
+/// An answer that may be long, unless too much waits for clients that do not read.
+fn answer(data: &LiveData, media_type: &'static str, text: String) -> Result<Response, Refusal> {
+    let busy = || refusal(StatusCode::SERVICE_UNAVAILABLE, "others are slow to read; ask again");
+    let text = data.to_be_taken(text).ok_or_else(busy)?;
+    Ok(([(CONTENT_TYPE, media_type)], text).into_response())
 }
 
 async fn events(State(Api { data, .. }): State<Api>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(data.events()))
 }
 
-async fn prometheus(State(Api { data, .. }): State<Api>) -> impl IntoResponse {
+async fn prometheus(State(Api { data, .. }): State<Api>) -> Result<Response, Refusal> {
     let text = metrics::render(&data.latest(), &data.recording, now_ms(), data.followers());
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    answer(&data, "text/plain; version=0.0.4; charset=utf-8", text)
 }
 
 async fn react_archive() -> impl IntoResponse {
@@ -133,7 +142,7 @@ fn read_symbol(symbol: Result<Path<String>, PathRejection>) -> Result<String, Re
     Ok(symbol)
 }
 
-async fn sparks(State(Api { data, .. }): State<Api>) -> Json<Value> {
+async fn sparks(State(Api { data, .. }): State<Api>) -> Result<Response, Refusal> {
     let second = u32::try_from(now_ms() / 1000).unwrap_or(u32::MAX);
     let (snapshot, history) = (data.latest(), data.history());
     let lines = snapshot.tickers.iter().take(MOST_SPARKS).map(|ticker| {
@@ -141,7 +150,8 @@ async fn sparks(State(Api { data, .. }): State<Api>) -> Json<Value> {
         (ticker.symbol.clone(), json!(line))
     });
     let lines: serde_json::Map<String, Value> = lines.collect();
-    Json(json!({ "step_s": SPARK_STEP, "points": SPARK_POINTS, "sparks": lines }))
+    let sparks = json!({ "step_s": SPARK_STEP, "points": SPARK_POINTS, "sparks": lines });
+    answer(&data, JSON, sparks.to_string())
 }
 
 async fn history(
@@ -158,7 +168,9 @@ async fn history(
     };
     let now = snapshot.gap_now();
     let gaps = snapshot.gaps.iter().chain(&now).collect();
-    Ok(Json(HistoryAnswer { symbol: &symbol, gaps, bars }).into_response())
+    let history = HistoryAnswer { symbol: &symbol, gaps, bars };
+    // Numbers and text always become JSON.
+    answer(&data, JSON, serde_json::to_string(&history).unwrap_or_default())
 }
 
 #[derive(Debug, Serialize)]

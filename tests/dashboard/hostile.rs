@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::feed::Feed;
 use crate::http::{Events, connect, get, read_answer, request, send};
+use crate::program::Program;
 use crate::served::{Served, snapshot};
 
 fn served() -> Served {
@@ -209,11 +211,15 @@ fn a_request_that_comes_byte_by_byte_is_not_waited_for() {
 #[test]
 fn who_never_reads_is_dropped_and_others_do_not_notice() {
     // Far more than the buffers of two sockets hold.
-    let symbols = (0..9_000).map(|number| format!("SYMBOL{number}-{}", "x".repeat(900)));
+    let symbols = (0..3_000).map(|number| format!("SYMBOL{number}-{}", "x".repeat(900)));
     let served = Served::start(snapshot(symbols));
     let mut stuck = connect(served.address);
+    socket2::SockRef::from(&stuck).set_recv_buffer_size(4 << 10).unwrap();
     let ask = format!("GET /api/status HTTP/1.1\r\nHost: {}\r\n\r\n", served.address);
     stuck.write_all(ask.as_bytes()).unwrap();
+    let mut begin = [0; 12];
+    stuck.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
     let started = Instant::now();
     let mut most = Duration::ZERO;
     // Longer than a reader's patience; meanwhile somebody else is served.
@@ -228,6 +234,39 @@ fn who_never_reads_is_dropped_and_others_do_not_notice() {
     let ended = stuck.read_to_end(&mut taken);
     let text = String::from_utf8_lossy(&taken);
     assert!(ended.is_err() || !text.ends_with("]}"), "the whole answer was still there");
+}
+
+/// The longest list makes answers of a megabyte.
+#[cfg(target_os = "linux")]
+#[test]
+fn answers_that_nobody_takes_have_little_room_and_the_others_are_refused() {
+    const ROOM_KIB: u64 = 10 << 10;
+    let symbols: Vec<String> = (0..5_000).map(|number| format!("S{number}")).collect();
+    let feed = Feed::start();
+    let mut program = Program::recording(&feed.url(), &symbols.join(","));
+    let line = feed.accept(symbols.len());
+    let address = program.address();
+    program.wait_for_status("the list", |status| status["state"] == "live");
+    let before = program.status_number("VmRSS");
+    let mut stuck = Vec::new();
+    let mut refused = 0;
+    for path in ["/api/status", "/api/events"].iter().cycle().take(80) {
+        let mut stream = connect(address);
+        socket2::SockRef::from(&stream).set_recv_buffer_size(4 << 10).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).unwrap();
+        refused += usize::from(&begin == b"HTTP/1.1 503");
+        stuck.push(stream);
+    }
+    let more = program.status_number("VmRSS").saturating_sub(before);
+    assert!(more < ROOM_KIB, "{more} KiB more");
+    assert!((1..40).contains(&refused), "{refused} refused");
+    drop(stuck);
+    let ask = || get(address, "/api/status").status;
+    crate::waiting::wait_until("room again", ask, |status| *status == 200);
+    drop(line);
+    assert!(program.stop().success());
 }
 
 #[test]
