@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // Standard error may be gone; the exit code still tells.
+            // Standard error may be gone; the exit code still says it.
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(error.exit_code())
         }

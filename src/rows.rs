@@ -1,9 +1,9 @@
 //! Where the rows and fields of a recording begin and end: one idea of it for the repair after a
 //! crash, for `verify` and for the replay.
 //!
-//! Any thread. Reads RFC 4180 strictly, where the `csv` crate forgives. A row ends at the first
+//! Any thread. Reads RFC 4180 strictly, where the `csv` crate is lenient. A row ends at the first
 //! line end outside quotes, and without one it is not whole. A quote that cannot be right costs
-//! the line it stands on and no other. It must not check what the fields say, nor hold more than
+//! its own line and no other. It must not check what the fields say, nor hold more than
 //! one buffer of the file.
 
 use std::{
@@ -377,7 +377,7 @@ fn without_line_end(line: &[u8]) -> &[u8] {
     text.strip_suffix(b"\r").unwrap_or(text)
 }
 
-/// Two quotes inside quotes stand for one.
+/// Two quotes inside quotes mean one.
 fn undouble(text: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(text.len());
     let mut bytes = text.iter();

@@ -1,4 +1,4 @@
-//! `verify` as a library call on real files: what it tells, and what it calls well-formed.
+//! `verify` as a library call on real files: what it reports, and what it calls well-formed.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::feed::{
     Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats,
 };
-use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
+use crate::protocol::trade::{is_simulated, simulated_name};
 use crate::text::{counted, printable};
 use crate::threads::{Repeating, spawn_every};
 
@@ -52,11 +52,7 @@ impl WatchListController {
     }
 
     fn recorded_as(&self, symbol: &str) -> String {
-        if self.simulated && !is_simulated(symbol) {
-            format!("{DEMO_PREFIX}{symbol}")
-        } else {
-            symbol.to_owned()
-        }
+        if self.simulated { simulated_name(symbol).into_owned() } else { symbol.to_owned() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Lists> {

@@ -122,7 +122,7 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Begins with what is in the file now. `beside` are recorded as well.
     pub(crate) fn new(path: PathBuf, beside: Vec<String>) -> Self {
-        // A file that has gone bad since the list was read is news.
+        // That a file has become unreadable since the list was read is to be reported.
         let seen = content(&path);
         Self { path, beside, seen, is_read: false }
     }

@@ -29,7 +29,7 @@ const STARTING: Duration = Duration::from_millis(200);
 /// Why the recording has ended, and until when the last command is waited for.
 type End = (String, Instant);
 
-/// The thread, for whoever ends the program.
+/// The thread, for the one that ends the program.
 #[derive(Clone)]
 pub(crate) struct OnEvent {
     sender: Sender<End>,

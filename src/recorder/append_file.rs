@@ -24,12 +24,13 @@ pub(super) struct AppendFile {
     /// Up to here every byte is part of a whole row.
     whole: u64,
     /// Up to here every byte is known to be on the disk.
-    synced: u64,
+    pub(super) synced_length: u64,
     /// Bytes behind the whole rows that a failed write has left.
     torn: u64,
-    needs_rewrite: bool,
+    /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
+    pub(super) needs_rewrite: bool,
     /// How long the file was when it was last checked.
-    checked: u64,
+    pub(super) checked_length: u64,
     /// The rows since then.
     recent: Vec<u8>,
     /// Whether these were in a file that was removed, and are not in this one yet.
@@ -42,10 +43,10 @@ impl AppendFile {
         Self {
             disk,
             whole: length,
-            synced: 0,
+            synced_length: 0,
             torn: 0,
             needs_rewrite: false,
-            checked: length,
+            checked_length: length,
             recent: Vec::new(),
             recent_is_lost: false,
         }
@@ -56,14 +57,9 @@ impl AppendFile {
         self.whole
     }
 
-    /// The bytes of whole rows that are known to be on the disk.
-    pub(super) fn synced_length(&self) -> u64 {
-        self.synced
-    }
-
     /// Whether a sync would have anything to do.
     pub(super) fn is_dirty(&self) -> bool {
-        self.synced < self.whole
+        self.synced_length < self.whole
     }
 
     /// Appends whole rows: all of them or none.
@@ -106,7 +102,7 @@ impl AppendFile {
             let whole = self.disk.length()?.saturating_sub(self.torn);
             self.disk.set_len(whole)?;
             self.whole = whole;
-            self.synced = self.synced.min(whole);
+            self.synced_length = self.synced_length.min(whole);
             self.torn = 0;
         }
         Ok(())
@@ -130,15 +126,10 @@ impl AppendFile {
             result?;
             self.recent_is_lost = false;
         }
-        self.checked = self.whole;
+        self.checked_length = self.whole;
         self.recent.clear();
         self.recent.shrink_to(2 * RECENT_BYTES);
         Ok(())
-    }
-
-    /// The length at the last check.
-    pub(super) fn checked_length(&self) -> u64 {
-        self.checked
     }
 
     /// By how many bytes somebody else has made the file longer since the last check; below zero,
@@ -148,7 +139,7 @@ impl AppendFile {
     /// When a torn end cannot be cut off, or the length cannot be read.
     pub(super) fn changed_by_others(&mut self) -> io::Result<i64> {
         self.cut_back()?;
-        let ours = self.checked + self.recent_rows().len() as u64;
+        let ours = self.checked_length + self.recent_rows().len() as u64;
         Ok(self.disk.length()?.cast_signed() - ours.cast_signed())
     }
 
@@ -190,7 +181,7 @@ impl AppendFile {
             next.recent.drain(..copied);
         }
         if self.needs_rewrite {
-            (next.needs_rewrite, next.synced) = (true, 0);
+            (next.needs_rewrite, next.synced_length) = (true, 0);
         }
         *self = next;
     }
@@ -204,15 +195,10 @@ impl AppendFile {
     /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
     pub(super) fn synced_elsewhere(&mut self, length: u64, succeeded: bool) {
         if succeeded {
-            self.synced = self.synced.max(length.min(self.whole));
+            self.synced_length = self.synced_length.max(length.min(self.whole));
         } else {
             self.needs_rewrite = true;
         }
-    }
-
-    /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
-    pub(super) fn needs_rewrite(&self) -> bool {
-        self.needs_rewrite
     }
 
     /// Forces to the disk what is not known to be there.
@@ -222,7 +208,7 @@ impl AppendFile {
     /// [`AppendFile::synced_length`] and its end; the next call looks at it anew.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         let result = if self.needs_rewrite {
-            self.disk.rewrite(self.synced)
+            self.disk.rewrite(self.synced_length)
         } else if self.is_dirty() {
             self.disk.sync()
         } else {
@@ -230,7 +216,7 @@ impl AppendFile {
         };
         self.needs_rewrite = result.is_err();
         if result.is_ok() {
-            self.synced = self.whole;
+            self.synced_length = self.whole;
         }
         result
     }
@@ -324,13 +310,13 @@ mod tests {
         file.append(b"a\n").unwrap();
         file.append(b"b\n").unwrap();
         file.synced_elsewhere(2, true);
-        assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
+        assert_eq!((file.synced_length, file.is_dirty()), (2, true));
         file.synced_elsewhere(4, false);
-        assert!(file.needs_rewrite());
+        assert!(file.needs_rewrite);
         file.sync().unwrap();
         let tail = Write { file: 1, offset: 2, bytes: b"b\n".to_vec() };
         assert!(trace::take().operations.ends_with(&[tail.clone(), tail, Sync { file: 1 }]));
-        assert!(!file.needs_rewrite() && !file.is_dirty());
+        assert!(!file.needs_rewrite && !file.is_dirty());
     }
 
     #[test]
@@ -341,9 +327,9 @@ mod tests {
         FAULTS.set(Faults { syncs: 2, ..Faults::default() });
         file.append(b"b\n").unwrap();
         assert!(file.sync().is_err() && file.sync().is_err());
-        assert_eq!((file.synced_length(), file.is_dirty()), (2, true));
+        assert_eq!((file.synced_length, file.is_dirty()), (2, true));
         file.sync().unwrap();
-        assert_eq!((file.synced_length(), file.is_dirty()), (4, false));
+        assert_eq!((file.synced_length, file.is_dirty()), (4, false));
         file.append(b"c\n").unwrap();
         file.sync().unwrap();
         let write = |offset, text: &str| Write { file: 1, offset, bytes: text.into() };

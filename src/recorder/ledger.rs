@@ -68,10 +68,12 @@ pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
 pub(super) struct Ledger {
     /// With the rows that are written.
     pub(super) file: AppendFile,
-    last: LedgerRow,
+    /// What the last row says.
+    pub(super) last: LedgerRow,
     pending: VecDeque<Vec<u8>>,
-    /// Rows so far, with the pending ones.
-    rows: u64,
+    /// Rows so far, with the pending ones: to be [released](Ledger::release) when what is before them is
+    /// on the disk.
+    pub(super) rows: u64,
     /// So many of them may be written to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
@@ -107,11 +109,6 @@ impl Ledger {
             has_unsynced_outage: false,
             is_unavailable: false,
         })
-    }
-
-    /// What the last row says.
-    pub(super) fn last(&self) -> &LedgerRow {
-        &self.last
     }
 
     /// From `at_ms` on these tickers are recorded.
@@ -164,11 +161,6 @@ impl Ledger {
     /// Whether rows still wait for the disk.
     pub(super) fn has_pending(&self) -> bool {
         !self.pending.is_empty()
-    }
-
-    /// Rows so far, to be [released](Ledger::release) when what is before them is on the disk.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// The trades before the first `rows` rows are on the disk: these may follow.
@@ -275,7 +267,7 @@ mod tests {
         let path = directory.path().join("op1.coverage.csv");
         fs::write(&path, HEADER).unwrap();
         let mut ledger = open(&path);
-        assert_eq!(*ledger.last(), LedgerRow::default());
+        assert_eq!(ledger.last, LedgerRow::default());
         ledger.live(100, &["AAPL".to_owned(), "IC MARKETS:1".to_owned()]);
         ledger.down(90, "connection lost: reset, by the server");
         ledger.live(200, &["A,B".to_owned()]);
@@ -286,12 +278,12 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{rows}"));
 
         let mut again = open(&path);
-        assert_eq!((again.last().time_ms, again.last().live), (200, true));
-        assert_eq!(again.last().tickers, "A,B");
+        assert_eq!((again.last.time_ms, again.last.live), (200, true));
+        assert_eq!(again.last.tickers, "A,B");
         again.down(150, "killed");
         again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
-        assert_eq!((open(&path).last().time_ms, open(&path).last().live), (200, false));
+        assert_eq!((open(&path).last.time_ms, open(&path).last.live), (200, false));
     }
 
     #[test]
@@ -299,6 +291,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
         fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();
-        assert_eq!((open(&path).last().time_ms, open(&path).last().live), (5, true));
+        assert_eq!((open(&path).last.time_ms, open(&path).last.live), (5, true));
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a recording holds simulated or real trades: the two never meet in one file.
 //!
 //! Main thread, before anything is made. Looks at the first and the last rows, and at the lists of
-//! symbols in the ledger, which know it also of a recording without the column `ticker`.
+//! symbols in the ledger, which say it also for a recording without the column `ticker`.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};

@@ -55,7 +55,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// A place in a file, and how to know the file again: by its first bytes and those before the place.
+/// A place in a file, and how to find the file again: by its first bytes and those before the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Mark {
     /// Everything before it has been accepted.
@@ -69,7 +69,7 @@ pub(super) struct Mark {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Label {
     day: String,
-    /// `whole day` comes behind all hours: whoever changes from hourly to daily closes that file at
+    /// `whole day` comes behind all hours: a change from hourly to daily closes that file at
     /// midnight; the other way there is none.
     hour: String,
     number: u64,
@@ -123,7 +123,7 @@ impl Position {
         Self { shipping: format!("{high:016x}{low:016x}"), ..Self::default() }
     }
 
-    /// How to know the current file again: the bytes of a batch under way count, too.
+    /// How to find the current file again: the bytes of a batch under way count, too.
     pub(super) fn known_by(&self) -> Mark {
         self.batch.map_or(self.mark, |(end, _)| end)
     }

@@ -17,16 +17,13 @@ use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
 use crate::recorder::columns::Column;
-use crate::recorder::{is_locked, read_synced};
+use crate::recorder::{GZIP_MARK, is_locked, read_synced};
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;
 
 /// No header is longer.
 const FRONT_BYTES: usize = 64 << 10;
-
-/// The first two bytes of every gzip file; no recording begins with them.
-const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 
 /// Which file it is, for as long as the machine runs: device and inode.
 pub(super) type FileId = (u64, u64);

@@ -19,7 +19,7 @@ pub const SLOW_UPGRADE: Duration = Duration::from_secs(5);
 /// Which subscriptions of a connection `refuse` turns down: every third, so that most go on.
 const REFUSE_EVERY: u64 = 3;
 
-/// Out of a hundred trade messages so many are spoilt (or preceded by nonsense) by `garbage`.
+/// Out of a hundred trade messages so many are damaged (or preceded by nonsense) by `garbage`.
 const GARBAGE_PER_CENT: u8 = 20;
 
 /// What the faults in force mean for one connection.

@@ -6,7 +6,7 @@ use super::broadcast::Broadcast;
 use super::options::SimulatorOptions;
 use super::replay::Playback;
 use crate::error::Error;
-use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
+use crate::protocol::trade::simulated_name;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,11 +50,8 @@ impl Hub {
 
     /// What a symbol is called in the trades: its own name has a mark, unless it is played back.
     pub(super) fn listed<'s>(&self, symbol: &'s str) -> Cow<'s, str> {
-        if self.options.plain_symbols || self.options.replay.is_some() || is_simulated(symbol) {
-            Cow::Borrowed(symbol)
-        } else {
-            Cow::Owned(format!("{DEMO_PREFIX}{symbol}"))
-        }
+        let is_plain = self.options.plain_symbols || self.options.replay.is_some();
+        if is_plain { symbol.into() } else { simulated_name(symbol) }
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -1,6 +1,6 @@
 //! The feed: whether trades are coming in, since when, and if not, why and for how long.
 //!
-//! Kept by the session, which knows it first, and shown at once, whatever the disk does. No I/O and
+//! Kept by the session, which notices it first, and shown at once, whatever the disk does. No I/O and
 //! no clock: times are arguments, this machine's clock in UNIX milliseconds.
 
 use std::collections::VecDeque;

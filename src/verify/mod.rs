@@ -78,7 +78,7 @@ fn verify(
             }
             if let Some(error) = &file.error {
                 let name = printable(&file.file, usize::MAX);
-                // Should standard error be gone, the exit code still tells.
+                // Should standard error be gone, the exit code still says it.
                 let _ = writeln!(errors, "error: {name}: {error}");
             }
             io::Result::Ok(())

@@ -134,7 +134,7 @@ pub(super) struct Total {
     /// Rows per symbol, as fields of this object.
     #[serde(flatten)]
     pub(super) symbols: Symbols,
-    /// Files without a ledger that could be read: the spans do not speak of them.
+    /// Files without a ledger that could be read: they are not in the spans.
     pub(super) files_without_ledger: u64,
     /// Covered and missing time, as fields of this object. Time between one file's ledger and the
     /// next is in neither.

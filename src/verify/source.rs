@@ -10,11 +10,8 @@ use std::{
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::recorder::is_locked;
+use crate::recorder::{GZIP_MARK, is_locked};
 use crate::terminal::{CountedRead, ProgressLine};
-
-/// The first two bytes of every gzip file. No recording in plain text begins with them.
-const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 
 /// Compressed bytes are fetched in pieces of this size: few system calls, little memory.
 const COMPRESSED_PIECE: usize = 64 * 1024;

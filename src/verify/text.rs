@@ -85,7 +85,7 @@ pub(super) fn of_days(recording: &RecordingDays) -> String {
     text.0
 }
 
-/// `missing` is what was missed by faults; a day of which no ledger speaks has no times.
+/// `missing` is what was missed by faults; a day that is in no ledger has no times.
 fn day_cells(day: &Day) -> [String; 6] {
     let Spans { covered_ms, missing_ms, stopped_ms, gaps, .. } = &day.spans;
     let is_known = *covered_ms > 0 || *missing_ms > 0;

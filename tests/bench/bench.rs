@@ -58,7 +58,7 @@ fn exit_code(done: Outcome<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to tell when standard error is closed too.
+            // Nothing can be said when standard error is closed too.
             let _ = writeln!(io::stderr(), "recorders: {error}");
             ExitCode::FAILURE
         }

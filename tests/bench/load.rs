@@ -127,7 +127,7 @@ impl Load {
         });
     }
 
-    /// The usual watch list: the only one that the reference recorders know.
+    /// The usual watch list: the only one that the reference recorders have.
     pub(crate) fn usual_symbols() -> Vec<&'static str> {
         Self::names(USUAL_SYMBOLS)
     }

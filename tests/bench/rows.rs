@@ -1,4 +1,4 @@
-//! What must stand in a recorder's file: how long it is after each message, and every row of it.
+//! What must be in a recorder's file: how long it is after each message, and every row of it.
 //! Runs on the main thread of the bench, outside the timed part.
 
 use crate::Outcome;
@@ -23,7 +23,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Bytes that stand in the file before the first message's.
+    /// Bytes that are in the file before the first message's.
     pub(crate) fn length_of_header(self) -> u64 {
         if self == Self::RawMessages { 0 } else { HEADER.len() as u64 + 1 }
     }
@@ -48,7 +48,7 @@ impl Format {
         before.len() + RECEIVED_MS_DIGITS + after.len() + 1
     }
 
-    /// What stands in a row before and after the time received, the one field not known beforehand.
+    /// What is in a row before and after the time received, the one field not known beforehand.
     fn around_received_ms(self, trade: &Trade) -> (String, String) {
         let Trade { symbol, price, volume, time_ms, .. } = trade;
         let before = match (self, price.parse::<f64>()) {

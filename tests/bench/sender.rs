@@ -29,7 +29,7 @@ impl Sender {
     /// Starts a recorder, and waits for it to connect and to subscribe to every symbol.
     ///
     /// # Errors
-    /// The recorder ended, did not come in time, or did not speak as expected.
+    /// The recorder ended, did not come in time, or did not answer as expected.
     pub(crate) fn start(recorder: Recorder, symbols: &[&str]) -> Outcome<(Process, Self)> {
         // Closed behind the first connection: a second one would be a fault, and is to be refused.
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -61,7 +61,7 @@ impl Sender {
     /// Answers the handshake of a client that has connected, and hears its subscriptions.
     ///
     /// # Errors
-    /// The client did not speak as expected.
+    /// The client did not answer as expected.
     pub(crate) fn greet(stream: TcpStream, symbols: usize) -> Outcome<Self> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
@@ -88,7 +88,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Sends one of Finnhub's pings, and for as long as told only answers the client's own.
+    /// Sends one of Finnhub's pings, and for the time given only answers the client's own.
     ///
     /// # Errors
     /// The recorder went away.

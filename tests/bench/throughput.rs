@@ -90,7 +90,7 @@ fn round(recorder: Recorder, load: &Load) -> Outcome<Round> {
     })
 }
 
-/// Sends everything; `all_visible` ends when the recorder may be told that the feed is over.
+/// Sends everything; `all_visible` ends when the recorder may learn that the feed is over.
 fn send(
     mut sender: Sender,
     recorder: Recorder,

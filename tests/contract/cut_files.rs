@@ -1,6 +1,6 @@
 //! Somebody empties or cuts the recording while it is being recorded, as `logrotate` does with
 //! `copytruncate`: later rows are whole and have a header above them, no whole row is lost, and what
-//! is damaged stands in a file of its own.
+//! is damaged is in a file of its own.
 
 use std::env;
 use std::fs::{self, OpenOptions};
@@ -27,7 +27,7 @@ fn cut(recorder: &Recorder, length: u64) {
     file.set_len(length).expect("to be cut");
 }
 
-/// What stands in the files beside the recording that hold damaged rows.
+/// What is in the files beside the recording that hold damaged rows.
 fn torn(recorder: &Recorder) -> String {
     let files = recorder.all_files().into_iter();
     let torn = files.filter(|(path, _)| path.to_string_lossy().contains("op1.csv.torn-"));
@@ -216,7 +216,7 @@ fn repairing_a_large_recording_takes_no_memory_for_it() {
     assert_eq!(recorder.csv().len(), whole.len());
 }
 
-/// How often the recording is spoilt; more with this variable in the environment.
+/// How often the recording is damaged; more with this variable in the environment.
 const TIMES: usize = 5;
 const TIMES_VARIABLE: &str = "FINNHUB_TEST_CUTS";
 
@@ -236,7 +236,7 @@ fn whatever_is_done_to_the_recording_its_rows_are_whole_and_later_ones_are_there
     let mut kept = Vec::<u64>::new();
     recorder.wait_for_row_count(1);
     for number in 0..times {
-        // Half a row in two places is more than the next look can tell apart.
+        // Half a row in two places is more than the next look can separate.
         recorder.wait_until("it is mended", |now| {
             // The terminal says the same thing once.
             let said = now.log();

@@ -66,7 +66,7 @@ fn simulated_and_real_rows_never_meet_in_one_file() {
         assert_refused(run().file("op1.csv", first), &words);
         let last = format!("{HEADER}{}{ticker},{ROW}", many(other));
         assert_refused(run().file("op1.csv", last), &words);
-        // Without the column, and without a row, the ledger knows.
+        // Without the column, and without a row, the ledger has it.
         let ledger = format!("time_ms,state,tickers,reason\n1,live,{ticker},\n2,down,,stopped\n");
         let run = run().file("op1.csv", "price\n1.5\n").columns("price");
         assert_refused(run.file("op1.coverage.csv", ledger), &words);

@@ -1,5 +1,5 @@
 //! Episode after episode of everything a server and a network do, in an order thrown by a seed:
-//! every trade that was delivered is in the file, once and in order, and the ledger tells each
+//! every trade that was delivered is in the file, once and in order, and the ledger has each
 //! episode's end, its time and its reason.
 //!
 //! With shorter waits than the promised ones, inside the test. The seed is printed; with it in the

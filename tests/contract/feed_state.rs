@@ -109,7 +109,7 @@ fn an_outage_at_the_start_is_the_same_for_the_page_the_live_line_the_ledger_and_
     let server = port.open();
     let connection = server.connect_and_wait_for_subscriptions(2);
     wait_for_status(&mut recorder, "the first connection", |status| status["state"] == "live");
-    // The page knows of it first.
+    // The page has it first.
     recorder.wait_until("the ledger's rows", |now| ledger_rows(now).len() > 1);
     let rows = ledger_rows(&recorder);
     let missing_ms = rows[1].time_ms - rows[0].time_ms;

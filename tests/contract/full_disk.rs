@@ -1,7 +1,7 @@
 //! A disk that takes no more: no row is torn or doubled, trades wait, the server is still answered,
 //! writing goes on by itself, and what found no room to wait in is counted and in the ledger.
 //!
-//! A limit on the file size stands for the full disk, because it needs no rights; one test fills a
+//! A limit on the file size is used for the full disk, because it needs no rights; one test fills a
 //! real file system. Linux only: `prlimit` and `/proc`.
 
 use std::fs;
@@ -150,7 +150,7 @@ fn beyond_the_bound_the_newest_are_dropped_counted_and_in_the_ledger() {
     assert!(memory < MEMORY_KIB, "{memory} KiB");
     recorder.lift_file_size_limit();
     recorder.wait_until_it_says("writing again");
-    // The loss is told with the first trade that finds room again.
+    // The loss is reported with the first trade that finds room again.
     let last = sent + 1;
     recorder.wait_until_within(LONG, "the loss to be over", |now| {
         connection.send_text(&message(last..=last));

@@ -2,7 +2,7 @@
 //! everything that is done to the program meanwhile.
 //!
 //! A thread of its own serves one connection after the other, for as long as the test runs. The
-//! number stands in the price, so that every row of the recording can be told apart.
+//! number is the price, so that every row of the recording is different.
 
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;

@@ -157,7 +157,7 @@ const TORN_BYTES: usize = 24 << 20;
 #[expect(clippy::print_stderr, reason = "how many kills fell into the repair is chance")]
 fn a_kill_during_the_repair_loses_neither_rows_nor_the_torn_bytes() {
     let whole = format!("{FORETOLD_COLUMNS}\nAAPL,1,5,1680300000123,1\n");
-    // Every part of it can be told from every other.
+    // Every part of it is different from every other.
     let mut torn = String::with_capacity(TORN_BYTES);
     while torn.len() < TORN_BYTES {
         write!(torn, "{:08}", torn.len()).expect("memory");

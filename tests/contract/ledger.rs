@@ -68,7 +68,7 @@ fn a_refused_symbol_is_not_in_the_ledger_and_asked_for_again() {
         let mut connection = server.connect_and_wait_for_subscriptions(2);
         assert_eq!(connection.subscribed, ["AAPL", "MSFT"], "everything is asked for each time");
         connection.send_text(r#"{"msg":"Invalid symbol MSFT","type":"error"}"#);
-        // Told once, however often the server says it; and of symbols nobody asked for, not at all.
+        // Logged once, however often the server says it; and of symbols nobody asked for, not at all.
         connection.send_text(r#"{"msg":"Invalid symbol MSFT","type":"error"}"#);
         connection.send_text(r#"{"msg":"Invalid symbol XYZ","type":"error"}"#);
         connection.send_text(r#"{"msg":"Subscribing to too many symbols","type":"error"}"#);

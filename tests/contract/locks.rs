@@ -1,4 +1,4 @@
-//! One recording, one process: under whatever name, and only as long as that process lives.
+//! One recording, one process: under whatever name, and only as long as that process runs.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};

@@ -204,7 +204,7 @@ fn a_reader_that_goes_away_is_no_fault_of_the_disk() {
     rows.read_line(&mut String::new()).expect("the header");
     drop(rows);
     connection.send_text(&trade_message(&[TRADE]));
-    // The Close frame is not answered, so that there is time for more to be told.
+    // The Close frame is not answered, so that there is time for more events.
     let ended = program.wait_with_output().expect("its end");
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
     let told = std::fs::read_to_string(directory.path().join("told"));

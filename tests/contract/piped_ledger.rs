@@ -153,7 +153,7 @@ fn a_ledger_on_a_full_disk_costs_no_trade() {
     assert_eq!(told(&recorder), ["live,AAPL,", "down,,stopped"]);
 }
 
-/// Both outputs in the hands of the test.
+/// Both outputs, read by the test.
 fn in_hand(directory: &TempDir, server: &Server) -> (Child, Connection) {
     let url = server.url();
     let given = ["--url", &url, "--tickers", "AAPL", "--columns", FORETOLD_COLUMNS, "--out", "-"];

@@ -1,4 +1,4 @@
-//! The README's recipes for other tools, run as they stand there.
+//! The README's recipes for other tools, run as they are there.
 
 use std::fs;
 use std::path::Path;

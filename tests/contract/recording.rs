@@ -61,7 +61,7 @@ pub(crate) fn record(send: impl FnOnce(&mut Connection)) -> Recording {
 }
 
 /// Records each message and fails unless the file holds exactly the rows given beside them, in
-/// order. An empty string stands for no row.
+/// order. An empty string means no row.
 pub(crate) fn check(cases: &[(&str, &str)]) -> Recording {
     let recording = record(|connection| {
         for (message, _) in cases {

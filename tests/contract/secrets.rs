@@ -14,7 +14,7 @@ fn start_talkative(run: Run, url: &str) -> Recorder {
     run.env("RUST_BACKTRACE", "1").spawn()
 }
 
-/// Fails when the key stands in anything the program left behind.
+/// Fails when the key is in anything the program left behind.
 fn assert_key_is_nowhere(recorder: &Recorder) {
     let terminal = format!("{}{}", recorder.stderr(), recorder.stdout());
     assert!(!terminal.is_empty(), "a verbose program says something");

@@ -190,7 +190,7 @@ fn a_key_is_never_sent_in_clear_to_another_host() {
     ] {
         assert_refused(Run::new().tickers("AAPL").url(url), 2, &["wss://"]);
     }
-    // These only look like loopback: what stands before the `@` is a user's name.
+    // These only look like loopback: what is before the `@` is a user's name.
     for url in ["ws://127.0.0.1@example.com", "ws://localhost:80@example.com"] {
         assert_refused(Run::new().tickers("AAPL").url(url), 2, &["URL"]);
     }

@@ -36,7 +36,7 @@ fn rows_that_a_power_cut_could_take_back_wait() {
     let run = Run::new().url(&server.url()).tickers("AAPL").arg("--fsync").arg("60m");
     let mut recorder = run.spawn();
     let mut connection = server.connect_and_wait_for_subscriptions(1);
-    // The ledger's first row takes what stands before it to the disk.
+    // The ledger's first row takes what is before it to the disk.
     connection.send_text(&trade(1));
     let mut shipped = beside(&recorder, "--batch-wait 1ms", "cat >> got");
     wait_for_proof(&mut recorder);
@@ -55,7 +55,7 @@ fn rows_that_a_power_cut_could_take_back_wait() {
     assert_eq!(shipped.wait_exit(), 0, "{}", shipped.seen());
 }
 
-/// Waits until the recorder has proved once more that it lives.
+/// Waits until the recorder has written another heartbeat.
 fn wait_for_proof(recorder: &mut Recorder) {
     let before = recorder.text_of("op1.csv.lock");
     recorder.wait_until("another proof", |now| now.text_of("op1.csv.lock") != before);

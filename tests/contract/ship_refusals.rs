@@ -81,7 +81,7 @@ fn a_command_that_cannot_run_ends_it_at_once_and_leaves_nothing_behind() {
         assert!(line.contains(command) && line.contains(why), "{line}");
         assert_eq!(recorder.all_files().len(), 1, "nothing is left behind");
     }
-    // Its first line names an interpreter that does not exist: only starting it tells.
+    // Its first line names an interpreter that does not exist: only starting it shows that.
     let run = recording(0..1).file("cmd", "#!/no/such/interpreter\n").restrict("cmd", 0o755);
     let mut recorder =
         run.arg("ship").arg("op1.csv").arg("--name").arg("t").arg("--").arg("./cmd").spawn();
@@ -179,7 +179,7 @@ fn a_damaged_position_is_moved_aside_and_never_guessed() {
     assert_eq!(beside(&shipped, "--once", KEEP_ALL).wait_exit(), 0);
 }
 
-/// Ships the first of three closed files; the position knows of the others then.
+/// Ships the first of three closed files; the position has the others then.
 fn one_of_three_shipped() -> Recorder {
     let run = recording(30..40)
         .file("op1-2026-11-21.csv", HEADER.to_owned() + &rows(0..10))

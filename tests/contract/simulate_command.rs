@@ -8,7 +8,7 @@ fn simulate() -> Run {
     marking().arg("--plain-symbols")
 }
 
-/// One that marks its symbols, as it does unless it is told otherwise.
+/// One that marks its symbols, as it does by default.
 fn marking() -> Run {
     Run::without_key().arg("simulate").arg("--listen").arg("127.0.0.1:0")
 }

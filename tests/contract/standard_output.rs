@@ -33,7 +33,7 @@ fn rows_go_to_standard_output_and_everything_else_to_standard_error() {
     assert_eq!(files, [recorder.path("websocket_data.log")], "no ledger, no lock");
 }
 
-/// The program with both its outputs in the hands of the test, which may let go of them.
+/// The program with both its outputs read by the test, which may close them.
 pub(crate) fn piped(directory: &TempDir, arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_finnhub-stream"))
         .args(arguments)
@@ -118,7 +118,7 @@ fn a_reader_that_is_slow_gets_every_row_in_the_end() {
     assert!(program.wait().expect("its end").success());
 }
 
-/// A program whose outputs are in the hands of the test. Ended by its own id, also when a test fails.
+/// A program whose outputs the test reads. Ended by its own id, also when a test fails.
 struct Started {
     directory: TempDir,
     child: Child,

@@ -62,7 +62,7 @@ fn row_ends() -> Vec<usize> {
     ends
 }
 
-/// The file that `content` must have become, and the bytes that must stand aside.
+/// The file that `content` must have become, and the bytes that must be in a file of their own.
 fn check(content: &[u8], lock: Option<&str>, whole: usize) {
     let directory = tempfile::tempdir().expect("a directory");
     let csv = directory.path().join("op1.csv");
@@ -106,7 +106,7 @@ fn a_recording_with_lost_blocks_is_continued_from_the_last_row_before_them() {
             check(&bytes, None, whole);
         }
     }
-    // What stands behind a lost block is not known to be in order.
+    // What follows a lost block need not be in order.
     let mut bytes = content.as_bytes().to_vec();
     bytes.extend_from_slice(b"\0\0\0");
     bytes.extend_from_slice(ROWS[0].as_bytes());

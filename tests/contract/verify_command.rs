@@ -196,7 +196,7 @@ fn the_days_are_in_the_json_too() {
     assert_eq!(report["total"]["gap_count"], 1, "the rotation is none: {report}");
 }
 
-/// The recorder itself closes an old file, in each of the ways it can; then its days are told.
+/// The recorder itself closes an old file, in each of the ways it can; then its days are reported.
 #[test]
 fn days_are_reported_of_files_closed_by_the_hour_or_the_day_compressed_or_not() {
     const HEADER: &str = "ticker,price,received_ms";

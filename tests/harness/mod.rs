@@ -38,7 +38,7 @@ use tempfile::TempDir;
 use pseudo_terminal::PseudoTerminal;
 pub(crate) use recorder::Recorder;
 
-/// The key every run has unless it is told otherwise: long and odd enough to be found in any text.
+/// The key every run has unless another is given: long and odd enough to be found in any text.
 pub(crate) const KEY: &str = "c0ntr4ct7estk3y0n1yf0r7h15";
 
 /// How long any wait may take before the test fails. Far more than needed, so that a busy machine

@@ -219,7 +219,7 @@ impl Recorder {
         number.unwrap_or_else(|| panic!("{name}: {line}"))
     }
 
-    /// What stands behind a name in `/proc/<process>/status`, such as `T (stopped)`. Linux only.
+    /// What follows a name in `/proc/<process>/status`, such as `T (stopped)`. Linux only.
     pub(crate) fn status_line(&self, name: &str) -> String {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the state of the process");
@@ -308,7 +308,7 @@ impl Recorder {
 impl Drop for Recorder {
     #[expect(clippy::print_stderr, reason = "the test runner shows it with the failure")]
     fn drop(&mut self) {
-        // A server that waits in vain cannot know what the program was doing meanwhile.
+        // A server that waits in vain cannot find out what the program was doing meanwhile.
         if thread::panicking() {
             eprintln!("{}", self.seen());
         }

@@ -199,7 +199,7 @@ impl Handshake {
         Ok(Self { stream, socket, request: String::from_utf8(request).expect("text") })
     }
 
-    /// What stands between `GET` and `HTTP/1.1`.
+    /// What is between `GET` and `HTTP/1.1`.
     pub(crate) fn target(&self) -> &str {
         self.request.split(' ').nth(1).expect("a request line")
     }

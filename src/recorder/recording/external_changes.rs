@@ -68,7 +68,7 @@ fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
         if longer == 0 {
             return Ok(false);
         }
-        let (disk, known) = (file.disk.try_clone()?, file.checked_length());
+        let (disk, known) = (file.disk.try_clone()?, file.checked_length);
         let next = make_whole(path, disk, header, known, Some(file.own_rows()?), now_ms)?;
         file.continue_in(next, false);
         let what = if longer < 0 { "emptied or cut" } else { "written to" };

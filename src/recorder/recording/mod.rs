@@ -124,7 +124,7 @@ impl Recording {
         last_row_ms: Option<i64>,
         now_ms: i64,
     ) -> Result<(), OpenError> {
-        if self.ledger.last().live {
+        if self.ledger.last.live {
             self.record_unclean_end(heartbeat, last_received_ms);
         }
         self.catch_up(last_row_ms, now_ms).map_err(failed("rotate", &self.out))?;
@@ -145,7 +145,7 @@ impl Recording {
         let power_cut = booted && self.lock.last.boot != heartbeat.boot;
         let reason = if power_cut { "power cut" } else { "killed" };
         let mut last_ms = last_received_ms;
-        if heartbeat.live_ms == Some(self.ledger.last().time_ms) {
+        if heartbeat.live_ms == Some(self.ledger.last.time_ms) {
             if !power_cut && heartbeat.written_length <= self.csv.length() {
                 last_ms = last_ms.max(Some(heartbeat.time_ms));
             } else {
@@ -164,12 +164,12 @@ impl Recording {
     /// file, and every row of the ledger.
     pub(super) fn write_heartbeat(&mut self, received_until_ms: Option<i64>) -> io::Result<()> {
         let mut heartbeat = self.lock.last.clone();
-        heartbeat.synced_length = self.csv.synced_length();
+        heartbeat.synced_length = self.csv.synced_length;
         if heartbeat.synced_length >= heartbeat.written_length {
             heartbeat.synced_ms = heartbeat.time_ms;
         }
         if let Some(now_ms) = received_until_ms {
-            let LedgerRow { time_ms, live, .. } = *self.ledger.last();
+            let LedgerRow { time_ms, live, .. } = self.ledger.last;
             heartbeat.time_ms = now_ms;
             heartbeat.written_length = self.csv.length();
             heartbeat.live_ms = live.then_some(time_ms);

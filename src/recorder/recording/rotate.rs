@@ -23,7 +23,7 @@ impl Recording {
     /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
     pub(super) fn catch_up(&mut self, last_row_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
         let Some(rotate) = self.rotate else { return Ok(()) };
-        let state = self.ledger.last().clone();
+        let state = self.ledger.last.clone();
         if state.reason == ROTATED
             && let Some(closed) = closed_without_ledger(&self.out, rotate, state.time_ms - 1)
         {
@@ -57,7 +57,7 @@ impl Recording {
         let rotate = self.rotate?;
         // The ledger's rows go into the ledger that they were meant for.
         let result = self.sync().and_then(|()| self.check_ledger(now_ms));
-        let state = self.ledger.last().clone();
+        let state = self.ledger.last.clone();
         let result = result.and_then(|()| match self.unfinished.take() {
             Some(closed) => {
                 self.close_ledger(state.time_ms);
@@ -114,7 +114,7 @@ impl Recording {
 
     /// Says in the ledger that the recording goes on in another file from `at_ms` on.
     fn close_ledger(&mut self, at_ms: i64) {
-        if self.ledger.last().live {
+        if self.ledger.last.live {
             self.ledger.down(at_ms, ROTATED);
         }
     }
@@ -145,7 +145,7 @@ impl Recording {
         let next_name = next_path(&path);
         let next = begin_file(&next_name, ledger::HEADER, now_ms)?;
         let mut next = Ledger::resume(next)?;
-        let since_ms = self.ledger.last().time_ms;
+        let since_ms = self.ledger.last.time_ms;
         if since_ms > 0 {
             next.push(LedgerRow { time_ms: since_ms, ..state.clone() });
         }

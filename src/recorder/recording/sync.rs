@@ -24,7 +24,7 @@ impl Recording {
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
     pub(in crate::recorder) fn needs_rewrite(&self) -> bool {
-        self.csv.needs_rewrite() || self.ledger.file.needs_rewrite()
+        self.csv.needs_rewrite || self.ledger.file.needs_rewrite
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
@@ -45,7 +45,7 @@ impl Recording {
     /// nothing that comes before them waits in memory.
     pub(in crate::recorder) fn release_ledger(&mut self) {
         if !self.csv.is_dirty() {
-            self.ledger.release(self.ledger.rows());
+            self.ledger.release(self.ledger.rows);
         }
     }
 
@@ -55,7 +55,7 @@ impl Recording {
         if !self.is_dirty() || self.needs_rewrite() {
             return None;
         }
-        let ledger_rows = self.ledger.rows();
+        let ledger_rows = self.ledger.rows;
         let ledger = &self.ledger.file;
         // Without another handle it is simply done here.
         Some(SyncRequest {

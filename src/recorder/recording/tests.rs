@@ -97,12 +97,12 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     }
     recording.rotate(hour, hour);
     assert!(!recording.rotation_is_due(hour + 59_999) && recording.rotation_is_due(hour + 60_000));
-    assert!(recording.ledger.last().live, "rows go on into the old file");
+    assert!(recording.ledger.last.live, "rows go on into the old file");
     recording.csv.append(b"A,2\n").unwrap();
 
     fs::remove_dir(directory.path().join("op1.csv.next")).unwrap();
     recording.rotate(hour + 60_000, hour + 60_000);
-    assert!(recording.ledger.last().live, "rows go on into the new file");
+    assert!(recording.ledger.last.live, "rows go on into the new file");
     recording.csv.append(b"A,3\n").unwrap();
 
     fs::remove_dir(directory.path().join("op1.coverage.csv.next")).unwrap();

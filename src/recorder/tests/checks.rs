@@ -10,7 +10,7 @@ use super::disk_model::{Disk, Files};
 use super::run::History;
 use crate::clock::show_ms;
 use crate::recorder::columns::Column;
-use crate::recorder::{closed_label, header, ledger};
+use crate::recorder::{GZIP_MARK, closed_label, header, ledger};
 
 /// What is known when the disk stops.
 #[derive(Debug, Clone, Default)]
@@ -75,9 +75,6 @@ fn whole_lines(bytes: &[u8]) -> Vec<String> {
     whole.map(str::to_owned).collect()
 }
 
-/// How a compressed file begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
 pub(super) fn is_torn(name: &str) -> bool {
     name.contains(".torn-")
 }
@@ -110,7 +107,7 @@ fn rows(files: &Files, columns: &[Column], known: &Known, seen: &mut Seen) -> Ve
     seen.archives += recordings.len() - 1;
     for name in recordings {
         let mut text = String::new();
-        if files[name].starts_with(&GZIP) {
+        if files[name].starts_with(&GZIP_MARK) {
             GzDecoder::new(&*files[name]).read_to_string(&mut text).expect("a whole gzip");
         } else {
             text = String::from_utf8(files[name].clone()).expect("text");

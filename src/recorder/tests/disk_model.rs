@@ -2,7 +2,7 @@
 //!
 //! What was synced is there. Of the rest, each file has kept any beginning of what was done to it,
 //! or has grown over zero bytes; and each creation, renaming and removal that no sync of the
-//! directory covers has happened or not. Files and names know nothing of each other.
+//! directory covers has happened or not. Files and names are independent.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
 //! A writer under a clock of its own, fed as a session feeds it, with the fsync thread and the
-//! compressor played in between: all on one thread, so that a seed tells everything.
+//! compressor played in between: all on one thread, so that a seed gives the same run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -34,7 +34,7 @@ pub(in crate::recorder) enum Operation {
 pub(in crate::recorder) struct Trace {
     /// The changes in their order.
     pub(in crate::recorder) operations: Vec<Operation>,
-    /// How many of them stand for what was there.
+    /// How many of them are for what was there.
     pub(in crate::recorder) found: usize,
     names: BTreeMap<String, FileId>,
     /// By device and inode; an inode may come again, as another file.

@@ -32,7 +32,7 @@ const CLOSING_BELL: Time = time(16, 0, 0, 0);
 const EARLY_CLOSE: Time = time(13, 0, 0, 0);
 
 /// From the evening before a holiday that makes a weekend longer, the next opening is four days
-/// ahead; the sixth day is there so that the search cannot come back empty-handed.
+/// ahead; the sixth day is there so that the search always finds a day.
 const DAYS_TO_SEARCH: usize = 6;
 
 /// The zone whose wall clock the US markets follow; `None` only if the bundle had lost it.
