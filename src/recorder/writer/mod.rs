@@ -117,7 +117,7 @@ impl Writer {
     ///
     /// # Errors
     /// When a file is none, is in use, has other columns or trades of the other market, or cannot be
-    /// opened, read, made, locked or repaired. What [`try_start`] finds is found before anything is made.
+    /// opened, read, made, locked or repaired. What `preflight` finds is found before anything is made.
     pub fn open(
         options: RecorderOptions,
         shared: Arc<SharedState>,
