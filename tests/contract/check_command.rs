@@ -99,7 +99,7 @@ fn a_server_that_only_answers_is_well_and_one_that_says_nothing_is_not() {
     assert!(lines[4].contains("the server answers, but no trade came in 10 s"), "{}", lines[4]);
     assert_eq!(ignored.wait_exit(), 1, "{}", ignored.seen());
     let lines = assert_marks(&ignored, "✓✓✓✓✗✓✓✓");
-    assert!(lines[4].contains("not a word from the server in 10 s"), "{}", lines[4]);
+    assert!(lines[4].contains("nothing came from the server in 10 s"), "{}", lines[4]);
 }
 
 #[test]

@@ -73,7 +73,11 @@ fn a_server_fault_at_the_handshake_is_tried_again() {
 fn a_web_page_and_a_redirection_say_what_to_do_also_in_check() {
     for (status, headers, advice) in [
         ("200 OK", "", "that is a web page and no feed of trades; check --url"),
-        ("301 Moved Permanently", "Location: https://elsewhere/\r\n", "check that"),
+        (
+            "301 Moved Permanently",
+            "Location: https://elsewhere/\r\n",
+            "sent to --url only; check --url",
+        ),
     ] {
         let server = Server::plain();
         let mut recorder = Run::new().url(&server.url()).tickers("AAPL").spawn();
