@@ -5,6 +5,8 @@
 
 use std::fmt::Display;
 
+use memchr::memchr;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -102,6 +104,15 @@ pub(crate) fn is_hidden(character: char) -> bool {
 
 /// Whether `text` is one number as JSON spells it, and nothing else.
 pub(crate) fn is_json_number(text: &[u8]) -> bool {
+    // Nearly all are digits, perhaps with a dot between them.
+    let (whole, fraction) = match memchr(b'.', text) {
+        Some(dot) => (&text[..dot], &text[dot + 1..]),
+        None => (text, &b"0"[..]),
+    };
+    let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
+    if is_digits(whole) && is_digits(fraction) && (whole.len() == 1 || whole[0] != b'0') {
+        return true;
+    }
     // No space before or behind it, which a reader of JSON would pass over.
     matches!(text, [b'-' | b'0'..=b'9', ..])
         && text.last().is_some_and(u8::is_ascii_digit)

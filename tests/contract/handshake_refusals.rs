@@ -76,7 +76,7 @@ fn a_web_page_and_a_redirection_say_what_to_do_also_in_check() {
         (
             "301 Moved Permanently",
             "Location: https://elsewhere/\r\n",
-            "the key is sent to --url only; check --url",
+            "sent to --url only; check --url",
         ),
     ] {
         let server = Server::plain();

@@ -81,7 +81,7 @@ fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
         let next = open_rows(path, header, 0, now_ms).map_err(|error| {
             let text = format!(
                 "it was moved or removed, and a new one cannot be made: {}",
-                in_words(&error)
+                in_words(&io::Error::from(error))
             );
             io::Error::new(io::ErrorKind::NotFound, text)
         })?;
