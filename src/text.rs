@@ -131,10 +131,29 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
         let is_number = digits.iter().all(u8::is_ascii_digit);
         return is_number.then(|| str::from_utf8(text).ok()?.parse().ok())?;
     }
-    let number = digits.iter().try_fold(0, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
-    })?;
+    let (mut number, mut rest) = (0, digits);
+    while let Some((eight, behind)) = rest.split_first_chunk() {
+        (number, rest) = (number * 100_000_000 + eight_digits(*eight)?, behind);
+    }
+    for digit in rest {
+        number = digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))?;
+    }
     Some(if digits.len() < text.len() { -number } else { number })
+}
+
+/// The value of eight digits, all at once: twos, then fours, then the whole.
+fn eight_digits(digits: [u8; 8]) -> Option<i64> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let values = u64::from_le_bytes(digits) ^ (ONES * u64::from(b'0'));
+    // 0x76 added to anything above 9 sets the highest bit of its byte.
+    let others = (values | ((values & (ONES * 0x7f)) + ONES * 0x76)) & (ONES * 0x80);
+    if others != 0 {
+        return None;
+    }
+    let twos = (values * 10 + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos * 100 + (twos >> 16)) & 0x0000_ffff_0000_ffff;
+    let whole = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    Some(whole.cast_signed())
 }
 
 /// FNV-1a, 64 bits: small, and the same on every machine and in every version, which the standard
@@ -205,6 +224,22 @@ mod tests {
             (" 1", None),
         ] {
             assert_eq!(parse_integer(text.as_bytes()), expected, "{text:?}");
+        }
+        for length in 1..=18 {
+            let digits = &b"123456789012345678"[..length];
+            assert_eq!(parse_integer(digits), str::from_utf8(digits).unwrap().parse().ok());
+            for (at, other) in (0..length).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte)))
+            {
+                let mut text = digits.to_vec();
+                text[at] = other;
+                let plain = !text.starts_with(b"0") || length == 1;
+                let digits = text.strip_prefix(b"-").unwrap_or(&text);
+                let is_number =
+                    plain && !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+                let expected =
+                    is_number.then(|| str::from_utf8(&text).ok()?.parse::<i64>().ok()).flatten();
+                assert_eq!(parse_integer(&text), expected, "{text:?}");
+            }
         }
     }
 

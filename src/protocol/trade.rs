@@ -121,9 +121,10 @@ impl Conditions<'_> {
             Conditions::Plain(inside) => match inside.block() {
                 Some(block) => {
                     let (mut joined, mut length) = ([0; BLOCK_BYTES], 0);
-                    for byte in &block[..inside.length] {
+                    // All of them: the processor cannot foresee where a shorter loop ends.
+                    for (index, byte) in block.iter().enumerate() {
                         joined[length] = joined_as(*byte);
-                        length += usize::from(*byte != b'"');
+                        length += usize::from(*byte != b'"' && index < inside.length);
                     }
                     let end = out.len() + length;
                     out.extend_from_slice(&joined);

@@ -16,7 +16,7 @@ const OTHER_SYMBOLS: usize = 1_000;
 /// Symbols taken off the list that are remembered: the longest list, twice.
 const GONE_SYMBOLS: usize = 10_000;
 
-/// A symbol or price with more bytes is recorded and counted, but not remembered: it is nothing
+/// A symbol, price or time with more bytes is recorded and counted, but not remembered: it is nothing
 /// that can be subscribed to, and the memory must have an end.
 const LONGEST_TEXT: usize = 400;
 
@@ -48,7 +48,8 @@ impl Totals {
 
     /// A trade was put into a row.
     pub(crate) fn trade(&mut self, trade: &Trade<'_>, received_ms: i64) {
-        if trade.ticker.len() > LONGEST_TEXT || trade.price.len() > LONGEST_TEXT {
+        let texts = [trade.ticker.len(), trade.price.len(), trade.timestamp_ms.len()];
+        if texts.iter().any(|length| *length > LONGEST_TEXT) {
             return;
         }
         let Some(position) = self.position(&trade.ticker) else { return };
@@ -62,7 +63,8 @@ impl Totals {
         #[allow(clippy::cast_precision_loss)]
         let volume = parse_integer(trade.volume.as_bytes()).map(|whole| whole as f64);
         ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
-        ticker.last_trade_ms = parse_integer(trade.timestamp_ms.as_bytes());
+        ticker.last_trade_ms.clear();
+        trade.timestamp_ms.append_to(&mut ticker.last_trade_ms);
         ticker.last_received_ms = Some(received_ms);
     }
 
@@ -190,7 +192,8 @@ mod tests {
             (a.symbol.as_str(), a.price.as_str(), a.first_price.as_str()),
             ("A", "1.20", "1.10")
         );
-        assert_eq!((a.trades, a.volume, a.last_trade_ms), (2, 2.5, Some(1_680_286_537_580)));
+        assert_eq!((a.trades, a.volume), (2, 2.5));
+        assert_eq!(a.last_trade_ms, b"1680286537580");
         assert_eq!(a.last_received_ms, Some(22));
         let states: Vec<_> = snapshot.tickers.iter().map(|ticker| ticker.state(30)).collect();
         assert_eq!(states, ["live", "live", "refused"]);

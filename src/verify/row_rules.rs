@@ -33,7 +33,7 @@ pub(super) fn check_row<'a>(
     columns: &[Column],
     header: &[u8],
 ) -> Result<Values<'a>, String> {
-    let fields = row.fields.map_err(|broken| broken.to_string())?;
+    let fields = row.fields.as_ref().map_err(ToString::to_string)?;
     if row.text == header {
         return Err("the header again".to_owned());
     }
