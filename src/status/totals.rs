@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+use foldhash::fast::RandomState;
+
 use super::snapshot::{Counts, Snapshot, TickerSnapshot};
 use crate::protocol::trade::Trade;
 use crate::text::parse_integer;
@@ -32,7 +34,7 @@ pub(crate) struct Totals {
     tickers: Vec<TickerSnapshot>,
     /// How many of them are on the watch list; they come first.
     wanted: usize,
-    by_symbol: HashMap<String, usize>,
+    by_symbol: HashMap<String, usize, RandomState>,
     latest: usize,
     /// Symbols that were taken off the list. Their last trades may still come and are recorded,
     /// but do not bring them back.

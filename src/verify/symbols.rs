@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Symbols counted by name: all US stocks ten times over. Further ones are counted together.
@@ -16,7 +17,7 @@ const MOST_NAME_BYTES: usize = 8 << 20;
 /// Rows per symbol. In JSON the fields `symbols`, sorted, and `other_symbols_rows`.
 #[derive(Debug, Default)]
 pub(super) struct Symbols {
-    counts: HashMap<Box<[u8]>, u64>,
+    counts: HashMap<Box<[u8]>, u64, RandomState>,
     name_bytes: usize,
     /// Rows of symbols beyond the first 100,000, which have no count of their own.
     pub(super) other_rows: u64,
