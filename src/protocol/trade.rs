@@ -121,10 +121,9 @@ impl Conditions<'_> {
             Conditions::Plain(inside) => match inside.block() {
                 Some(block) => {
                     let (mut joined, mut length) = ([0; BLOCK_BYTES], 0);
-                    // All of them: the processor cannot foresee where a shorter loop ends.
-                    for (index, byte) in block.iter().enumerate() {
+                    for byte in &block[..inside.length] {
                         joined[length] = joined_as(*byte);
-                        length += usize::from(*byte != b'"' && index < inside.length);
+                        length += usize::from(*byte != b'"');
                     }
                     let end = out.len() + length;
                     out.extend_from_slice(&joined);

@@ -35,7 +35,6 @@ pub(crate) struct Totals {
     /// How many of them are on the watch list; they come first.
     wanted: usize,
     by_symbol: HashMap<String, usize, RandomState>,
-    latest: usize,
     /// Symbols that were taken off the list. Their last trades may still come and are recorded,
     /// but do not bring them back.
     gone: HashSet<String>,
@@ -71,18 +70,11 @@ impl Totals {
     }
 
     fn position(&mut self, symbol: &str) -> Option<usize> {
-        // Trades of a symbol come in runs.
-        if self.tickers.get(self.latest).is_some_and(|ticker| ticker.symbol == symbol) {
-            return Some(self.latest);
-        }
-        let known = self.by_symbol.get(symbol).copied();
-        let position = known.or_else(|| {
+        self.by_symbol.get(symbol).copied().or_else(|| {
             let has_room = self.tickers.len() < self.wanted + OTHER_SYMBOLS;
             let is_new = has_room && !self.gone.contains(symbol);
             is_new.then(|| self.add(symbol))
-        })?;
-        self.latest = position;
-        Some(position)
+        })
     }
 
     fn add(&mut self, symbol: &str) -> usize {
@@ -114,7 +106,6 @@ impl Totals {
         }
         let gone = old.into_values().filter(|ticker| ticker.wanted_since_ms.is_some());
         self.gone.extend(gone.map(|ticker| ticker.symbol));
-        self.latest = 0;
     }
 
     /// Everything as of the machine's time `now_ms`. `out` and its size come from the file.
