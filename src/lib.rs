@@ -51,8 +51,9 @@
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
+//! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end |
+//! | 2 | `threads` | threads with names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 2 | `threads`, `stop_signals` | threads with names; Ctrl-C |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
 //! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!

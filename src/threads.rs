@@ -7,7 +7,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, cannot_go_on};
-use crate::text::in_words;
 
 /// How often the end of a thread is looked for: nobody notices so short a time.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
@@ -20,9 +19,10 @@ pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Error> {
-    thread::Builder::new().name(name.to_owned()).spawn(work).map_err(|error| {
-        cannot_go_on(format_args!("cannot start the thread {name}: {}", in_words(&error)))
-    })
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder
+        .spawn(work)
+        .map_err(|error| cannot_go_on(format_args!("cannot start the thread {name}: {error}")))
 }
 
 /// A thread that does the same again and again. It ends when this is dropped.

@@ -17,7 +17,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use crate::channel::{Entry, EntrySender, Line, SharedState};
 use crate::clock::now_ms;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::feed::{Command, CommandSender};
 use crate::on_event::OnEvent;
 use crate::recorder::{Summary, WriterHandle};
@@ -75,7 +75,6 @@ pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), 
             exit(i32::from(EXIT_CANNOT_GO_ON));
         }
     })
-    .map_err(cannot_go_on)
 }
 
 impl Deadline {

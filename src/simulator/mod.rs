@@ -39,10 +39,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crate::error::{Error, cannot_go_on};
 use crate::text::in_words;
+use crate::threads::spawn;
 use hub::Hub;
 
 /// A running simulated server. Dropped, it ends.
@@ -62,18 +63,17 @@ impl Simulator {
     pub fn start(address: SocketAddr, options: SimulatorOptions) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let hub = Hub::new(options, Arc::clone(&stop))?;
-        let start = || {
+        let listen = || {
             let listener = TcpListener::bind(address)?;
             listener.set_nonblocking(true)?;
-            let address = listener.local_addr()?;
-            let serve = move || server::serve(&hub, &listener);
-            let thread = thread::Builder::new().name(String::from("simulator")).spawn(serve)?;
-            Ok(Self { address, stop, thread: Some(thread) })
+            Ok((listener.local_addr()?, listener))
         };
         let advice = "give another --listen, such as 127.0.0.1:0 for any free port";
-        start().map_err(|error: io::Error| {
+        let (address, listener) = listen().map_err(|error: io::Error| {
             cannot_go_on(format_args!("cannot listen on {address}: {}; {advice}", in_words(&error)))
-        })
+        })?;
+        let thread = spawn("simulator", move || server::serve(&hub, &listener))?;
+        Ok(Self { address, stop, thread: Some(thread) })
     }
 
     /// The market of `--demo`: another one each time, for this process alone.

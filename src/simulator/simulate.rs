@@ -14,23 +14,18 @@ use std::sync::atomic::Ordering;
 /// Serves a simulated market on `listen` until SIGINT, SIGTERM or SIGHUP.
 ///
 /// # Errors
-/// Those of [`Simulator::start`]; when the system gives no pipe for signals; when the listening socket
+/// Those of [`Simulator::start`]; when the system gives no pipe or no thread for signals; when the listening socket
 /// fails.
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
     // A replay shows how far it has come below the log.
     logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
     let mut simulator = Simulator::start(listen, options)?;
     let stop = simulator.stop_flag();
-    let listening = stop_signals::listen(move || stop.store(true, Ordering::Relaxed));
-    let served = listening.and_then(|()| {
-        let address = simulator.address();
-        info!("listening on ws://{address}; Ctrl-C ends it");
-        if !address.ip().is_loopback() {
-            warn!(
-                "{address} can be reached by others, without encryption; never give it a real key"
-            );
-        }
-        simulator.join()
-    });
-    served.map_err(cannot_go_on)
+    stop_signals::listen(move || stop.store(true, Ordering::Relaxed))?;
+    let address = simulator.address();
+    info!("listening on ws://{address}; Ctrl-C ends it");
+    if !address.ip().is_loopback() {
+        warn!("{address} can be reached by others, without encryption; never give it a real key");
+    }
+    simulator.join().map_err(cannot_go_on)
 }
