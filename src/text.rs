@@ -141,12 +141,20 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     Some(if digits.len() < text.len() { -number } else { number })
 }
 
-/// The value of eight digits, all at once: twos, then fours, then the whole.
-fn eight_digits(digits: [u8; 8]) -> Option<i64> {
+/// The values of eight digits, the first in the lowest byte, and where there is no digit: the highest
+/// bit of such a byte.
+#[inline]
+pub(crate) fn digit_values(digits: [u8; 8]) -> (u64, u64) {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     let values = u64::from_le_bytes(digits) ^ (ONES * u64::from(b'0'));
     // 0x76 added to anything above 9 sets the highest bit of its byte.
     let others = (values | ((values & (ONES * 0x7f)) + ONES * 0x76)) & (ONES * 0x80);
+    (values, others)
+}
+
+/// The value of eight digits, all at once: twos, then fours, then the whole.
+fn eight_digits(digits: [u8; 8]) -> Option<i64> {
+    let (values, others) = digit_values(digits);
     if others != 0 {
         return None;
     }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::protocol::trade::{Conditions, Part, Trade};
+use crate::text::digit_values;
 
 /// How a trade message begins.
 pub(super) const OPENING: &[u8; 9] = br#"{"data":["#;
@@ -89,13 +90,10 @@ impl Cursor<'_> {
     /// where the processor cannot foresee it, several times a trade.
     #[inline]
     fn skip_digits(&mut self) -> usize {
-        const ONES: u64 = u64::from_ne_bytes([1; 8]);
         let mut count = 0;
         // A message cut off within its last eight bytes is nothing for this file anyway.
         while let Some((eight, rest)) = self.rest.split_first_chunk() {
-            // A digit's byte is 0 to 9 now; 0x76 added to anything larger sets its highest bit.
-            let values = u64::from_le_bytes(*eight) ^ (ONES * 0x30);
-            let others = (((values & (ONES * 0x7f)) + ONES * 0x76) | values) & (ONES * 0x80);
+            let (_, others) = digit_values(*eight);
             if others != 0 {
                 let digits = others.trailing_zeros() as usize / 8;
                 self.rest = &self.rest[digits..];
