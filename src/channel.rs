@@ -1,8 +1,8 @@
 //! The channel to the writer thread: its two ends, what travels on it, and the state that both sides
 //! share. And the lines for the terminal.
 //!
-//! Any thread sends, the writer receives. No I/O and no clock: times are arguments, UNIX
-//! milliseconds by this machine's clock.
+//! Any thread sends, the writer receives. No I/O. The times in what is sent are UNIX
+//! milliseconds by this machine's clock, and come as arguments.
 
 use std::sync::atomic::{self, AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};

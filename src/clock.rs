@@ -1,6 +1,6 @@
 //! This machine's clock, the one way it is read and shown.
 //!
-//! Any thread. The rules (floor 1) never call it: time comes to them as an argument.
+//! Any thread. What only decides never calls it: time comes to it as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

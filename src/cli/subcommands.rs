@@ -1,4 +1,4 @@
-//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate`, and the hidden
+//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate` and
 //! `generate`.
 //!
 //! Main thread.

@@ -31,8 +31,8 @@ pub(super) fn one_dash(words: &[OsString], definition: &Command) -> Option<Strin
         .chain(["help", "version"])
         .collect();
     let words = words.iter().skip(1).take_while(|word| *word != "--");
-    let name = words.filter_map(|word| word.to_str()?.strip_prefix('-')?.split('=').next());
-    let name = name.into_iter().find(|name| options.contains(name))?;
+    let mut names = words.filter_map(|word| word.to_str()?.strip_prefix('-')?.split('=').next());
+    let name = names.find(|name| options.contains(name))?;
     Some(format!("there is no option -{name}; long options have two dashes: --{name}; see --help"))
 }
 

@@ -9,5 +9,4 @@ pub(crate) mod values;
 
 pub(crate) use arguments::{FileArguments, NO_LOG_FILE, RecordArguments};
 pub(crate) use key_source::{find_key, readable_by_others};
-pub(crate) use settings::Settings;
-pub(crate) use settings::{check_market, destination, symbols};
+pub(crate) use settings::{Settings, check_market, destination, symbols};

@@ -108,8 +108,8 @@ impl Connection {
         }
     }
 
-    /// Waits until the server has sent something, `other` can be read, or it is `until`. What waits for
-    /// the server's own reading is not looked after meanwhile, so then this does not wait.
+    /// Waits until the server has sent something, a command has come, or it is `until`. While something
+    /// waits to be sent this does not wait, for it does not notice when the server takes more.
     pub(crate) fn wait(&mut self, until: Instant, commands: &Commands) {
         let left = until.saturating_duration_since(Instant::now());
         if self.unsent_since().is_some() {
@@ -118,7 +118,7 @@ impl Connection {
         let mut both =
             [PollFd::new(self.socket(), PollFlags::IN), PollFd::new(commands, PollFlags::IN)];
         let timeout = Timespec::try_from(left).ok();
-        // A signal may interrupt it: then it is looked for nothing.
+        // When a signal interrupts it, the caller looks for what is not there, and waits again.
         if poll(&mut both, timeout.as_ref()).is_ok() && !both[1].revents().is_empty() {
             commands.note_woken();
         }

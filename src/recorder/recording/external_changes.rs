@@ -21,7 +21,8 @@ impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
     ///
     /// # Errors
-    /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next try has succeeded.
+    /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next
+    /// try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
         // Where there can be no new lock, that of the recording itself still keeps others away.
         if !matches!(locate(&lock_path(&self.out), self.lock.file.file()), Ok(Location::InPlace))
@@ -29,6 +30,7 @@ impl Recording {
         {
             self.lock.file = lock.file;
         }
+        // The rows go to standard output, and the only file is the ledger.
         if self.out == self.ledger_path {
             return Ok(());
         }
