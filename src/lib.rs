@@ -71,6 +71,7 @@
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
+//! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |

@@ -5,7 +5,7 @@
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
-//! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
+//! * `connecting`, `stopping`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
@@ -47,6 +47,7 @@ mod api_key_sources;
 mod asleep;
 mod check_command;
 mod command_line;
+mod connecting;
 mod csv_file;
 mod cut_files;
 mod demo;

@@ -4,8 +4,11 @@
 //! URL, and the URL holds the key.
 
 mod dial;
+mod dial_error;
 mod endpoint;
 mod socket;
+mod tls;
+mod upgrade;
 
 use std::io;
 use std::time::Instant;
@@ -17,11 +20,12 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
 
-pub use dial::DialError;
 pub(super) use dial::dial;
-pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve, upgrade};
+pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve};
+pub use dial_error::DialError;
 pub use endpoint::Endpoint;
 use socket::{Socket, TICK, nothing_yet};
+pub(crate) use upgrade::upgrade;
 
 use crate::feed::api_key::ApiKey;
 use crate::feed::commands::Commands;
