@@ -72,6 +72,7 @@
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
+//! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |

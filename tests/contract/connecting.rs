@@ -1,7 +1,14 @@
-//! How a connection comes about: which answers to the upgrade are taken.
+//! How a connection comes about: which answers to the upgrade are taken, and which of several
+//! addresses.
 
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::connection::Connection;
 use crate::frames::{Opcode, append_frame};
-use crate::harness::{KEY, Recorder, Run};
+use crate::harness::{KEY, Recorder, Run, Signal};
 use crate::recording::trade_message;
 use crate::server::{ACCEPTED, Server};
 
@@ -66,4 +73,137 @@ fn any_other_answer_is_refused_and_tried_again() {
         let connection = server.connect_and_wait_for_subscriptions(1);
         assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     }
+}
+
+/// Where the family of one address is dead, a program may take a moment longer, and no more.
+const SOON: Duration = Duration::from_secs(8);
+
+/// For `localhost` with two addresses, of which IPv6 comes first.
+fn with_two_addresses(run: Run) -> Run {
+    let script = r#"mount --bind hosts /etc/hosts && exec "$0" "$@""#;
+    run.file("hosts", "127.0.0.1 localhost\n::1 localhost\n").through(&[
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        script,
+    ])
+}
+
+/// A server on a port of 127.0.0.1 that is free on `::1`, too; its URL, and its other address.
+fn server_with_two_addresses() -> (Server, String, SocketAddr) {
+    let server = Server::plain();
+    let port = server.address().port();
+    (server, format!("ws://localhost:{port}"), SocketAddr::from((Ipv6Addr::LOCALHOST, port)))
+}
+
+/// An address that swallows: its queue of callers is full, and nobody takes them out of it.
+struct Silent {
+    address: SocketAddr,
+    _listener: Socket,
+    _callers: Vec<Socket>,
+}
+
+impl Silent {
+    fn on(address: SocketAddr) -> Self {
+        let socket = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+            socket.expect("a socket")
+        };
+        let listener = socket();
+        listener.set_reuse_address(true).expect("a socket");
+        listener.bind(&address.into()).expect("the port");
+        listener.listen(0).expect("a listening port");
+        let address = listener.local_addr().expect("its address");
+        let call = |_| {
+            let caller = socket();
+            caller.set_nonblocking(true).expect("a socket");
+            let _ = caller.connect(&address);
+            caller
+        };
+        let callers = (0..8).map(call).collect();
+        let address = address.as_socket().expect("an address of the network");
+        Self { address, _listener: listener, _callers: callers }
+    }
+}
+
+fn accept_soon(server: &Server, recorder: &Recorder) -> Connection {
+    assert!(server.has_a_caller(SOON), "{}", recorder.seen());
+    server.connect_and_wait_for_subscriptions(1)
+}
+
+#[test]
+#[ignore = "needs a mount namespace, to replace /etc/hosts"]
+fn a_dead_address_costs_a_moment_and_the_one_that_worked_comes_first_the_next_time() {
+    let (server, url, other) = server_with_two_addresses();
+    let silent = Silent::on(other);
+    let began = Instant::now();
+    let mut checked = with_two_addresses(Run::new()).arg("check").url(&url).spawn();
+    let mut connection = accept_soon(&server, &checked);
+    connection.send_text(r#"{"type":"ping"}"#);
+    connection.answer_close();
+    assert_eq!(checked.wait_exit(), 0, "{}", checked.seen());
+    assert!(
+        checked.stdout().contains("at 127.0.0.1 because ::1 did not take the connection"),
+        "{}",
+        checked.seen()
+    );
+
+    let run = with_two_addresses(Run::new()).url(&url).tickers("AAPL").columns("price");
+    let mut recorder = run.spawn();
+    let connection = accept_soon(&server, &recorder);
+    assert!(began.elapsed() < 2 * SOON);
+    // Now it would answer, but is not asked.
+    drop(silent);
+    let alive = Server::on(other);
+    drop(connection);
+    let connection = accept_soon(&server, &recorder);
+    assert!(!alive.has_a_caller(Duration::ZERO), "{}", recorder.seen());
+    // When the other one is gone, it is.
+    let closed = server.shut_down();
+    drop(connection);
+    let connection = accept_soon(&alive, &recorder);
+    drop(closed);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+}
+
+#[test]
+#[ignore = "needs a mount namespace, to replace /etc/hosts"]
+fn an_address_that_takes_the_connection_and_does_not_answer_is_tried_last_the_next_time() {
+    let (server, url, other) = server_with_two_addresses();
+    let broken = Server::on(other);
+    let run = with_two_addresses(Run::new()).url(&url).tickers("AAPL").columns("price");
+    let mut recorder = run.spawn();
+    drop(broken.accept());
+    let connection = accept_soon(&server, &recorder);
+    assert!(!broken.has_a_caller(Duration::ZERO), "{}", recorder.seen());
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stop_ends_the_wait_for_an_address_that_swallows() {
+    let silent = Silent::on(([127, 0, 0, 1], 0).into());
+    let before = calls_without_answer(silent.address);
+    let mut recorder = start(&format!("ws://{}", silent.address));
+    recorder.wait_until("a call", |_| calls_without_answer(silent.address) > before);
+    recorder.signal(Signal::SIGTERM);
+    let asked = Instant::now();
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    // Then it would be ended in the place of the main thread.
+    assert!(asked.elapsed() < Duration::from_secs(3), "it took {:?}", asked.elapsed());
+}
+
+/// How many sockets of this machine wait for an answer of this address.
+#[cfg(target_os = "linux")]
+fn calls_without_answer(address: SocketAddr) -> usize {
+    const SYN_SENT: &str = "02";
+    let port = format!(":{:04X}", address.port());
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("the sockets");
+    let waits = |line: &str| {
+        let mut words = line.split_whitespace().skip(2);
+        words.next().is_some_and(|remote| remote.ends_with(&port)) && words.next() == Some(SYN_SENT)
+    };
+    sockets.lines().filter(|line| waits(line)).count()
 }

@@ -3,10 +3,12 @@
 //! Main thread. The library's errors never leave this folder as they are: some of them print the
 //! URL, and the URL holds the key.
 
+mod addresses;
 mod dial;
 mod dial_error;
 mod endpoint;
 mod socket;
+mod tcp;
 mod tls;
 mod upgrade;
 
@@ -20,11 +22,15 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
 
+pub(super) use addresses::KnownAddresses;
+pub(crate) use addresses::resolve;
+pub(crate) use dial::DIAL_TIMEOUT;
 pub(super) use dial::dial;
-pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve};
 pub use dial_error::DialError;
 pub use endpoint::Endpoint;
 use socket::{Socket, TICK, nothing_yet};
+pub(crate) use tcp::connect;
+pub(crate) use tls::start_tls;
 pub(crate) use upgrade::upgrade;
 
 use crate::feed::api_key::ApiKey;

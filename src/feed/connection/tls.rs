@@ -9,6 +9,7 @@ use tungstenite::stream::MaybeTlsStream;
 use super::Endpoint;
 use super::dial_error::DialError;
 use super::socket::Socket;
+use super::tcp::TcpConnection;
 use crate::text::{in_words, printable};
 
 /// A TCP connection, with TLS on it unless the server is on this machine; nothing was said on it
@@ -19,7 +20,10 @@ pub(crate) struct OpenStream(pub(super) MaybeTlsStream<Socket>);
 ///
 /// # Errors
 /// [`DialError::Tls`].
-pub(super) fn start_tls(endpoint: &Endpoint, socket: Socket) -> Result<OpenStream, DialError> {
+pub(crate) fn start_tls(
+    endpoint: &Endpoint,
+    TcpConnection { socket, .. }: TcpConnection,
+) -> Result<OpenStream, DialError> {
     let failed = |reason| DialError::Tls(endpoint.to_string(), reason);
     if !endpoint.tls {
         return Ok(OpenStream(MaybeTlsStream::Plain(socket)));
