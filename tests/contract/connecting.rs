@@ -1,5 +1,5 @@
-//! How a connection comes about: which answers to the upgrade are taken, and which of several
-//! addresses.
+//! How a connection comes about and what is said of its end: which answers to the upgrade are taken,
+//! which of several addresses, and which close code is told.
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::connection::Connection;
-use crate::frames::{Opcode, append_frame};
+use crate::frames::{Opcode, append_frame, whole_frame};
 use crate::harness::{KEY, Recorder, Run, Signal};
 use crate::recording::trade_message;
 use crate::server::{ACCEPTED, Server};
@@ -72,6 +72,37 @@ fn any_other_answer_is_refused_and_tried_again() {
         drop(refused);
         let connection = server.connect_and_wait_for_subscriptions(1);
         assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    }
+}
+
+#[test]
+fn the_close_code_of_the_server_is_told_as_it_came() {
+    let close = |code: u16, reason: &[u8]| {
+        whole_frame(Opcode::Close, &[&code.to_be_bytes()[..], reason].concat())
+    };
+    for (frame, told) in [
+        (close(999, b""), "closed by the server with code 999"),
+        (close(1006, b""), "closed by the server with code 1006"),
+        (close(1015, b"bad TLS"), "closed by the server with code 1015: bad TLS"),
+        (close(2999, b""), "closed by the server with code 2999"),
+        (close(u16::MAX, &[b'x'; 123]), "closed by the server with code 65535: xxx"),
+        (close(4001, b"key in use"), "closed by the server with code 4001: key in use"),
+        (close(1002, b"Protocol violation"), "code 1002: Protocol violation"),
+        // Not UTF-8, as it must be.
+        (close(1006, b"\xff!"), "closed by the server with code 1006: \u{fffd}!"),
+        (whole_frame(Opcode::Close, b""), "connection lost: closed by the server\n"),
+    ] {
+        let server = Server::plain();
+        let mut recorder = start(&server.url());
+        let mut connection = server.connect_and_wait_for_subscriptions(1);
+        let trade = whole_frame(Opcode::Text, trade_message(&[TRADE]).as_bytes());
+        // With a trade before it in the same piece, and the end of the stream behind it.
+        connection.send_raw(&[trade, frame].concat());
+        drop(connection);
+        recorder.wait_until(told, |now| format!("{}\n", now.ledger()).contains(told));
+        assert_eq!(recorder.csv(), "price\n1.5\n", "{}", recorder.seen());
+        recorder.signal(Signal::SIGTERM);
+        assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
     }
 }
 

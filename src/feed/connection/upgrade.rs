@@ -17,6 +17,7 @@ use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, WebSocket};
 
 use super::dial_error::DialError;
+use super::last_bytes::LastBytes;
 use super::socket::nothing_yet;
 use super::tls::OpenStream;
 use super::{
@@ -52,6 +53,7 @@ pub(crate) fn upgrade(
         .max_write_buffer_size(MAX_UNSENT_BYTES)
         .max_message_size(Some(MAX_MESSAGE_BYTES))
         .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let stream = LastBytes::new(stream, &first_frames);
     let websocket =
         WebSocket::from_partially_read(stream, first_frames, Role::Client, Some(config));
     let mut connection = Connection { websocket, key: key.clone() };
