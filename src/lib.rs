@@ -51,7 +51,7 @@
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
-//! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end |
+//! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end, unless they were ignored |
 //! | 2 | `threads` | threads with names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
@@ -77,6 +77,7 @@
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
+//! | which signals ask for a stop | `stop_signals` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |

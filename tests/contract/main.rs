@@ -5,7 +5,7 @@
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
-//! * `connecting`, `stopping`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
+//! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
@@ -58,6 +58,8 @@ mod full_disk;
 mod generate_command;
 mod handshake_refusals;
 mod idle;
+#[cfg(target_os = "linux")]
+mod ignored_signals;
 mod kill;
 mod ledger;
 mod locks;

@@ -4,7 +4,7 @@
 use crate::harness::{Recorder, Run, Signal};
 use crate::server::Server;
 
-fn simulate() -> Run {
+pub(crate) fn simulate() -> Run {
     marking().arg("--plain-symbols")
 }
 
