@@ -8,7 +8,8 @@
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
-//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
+//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
+//!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
 //!   `piped_ledger`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -42,6 +43,8 @@ mod inside;
 mod journal;
 mod recording;
 
+#[cfg(target_os = "linux")]
+mod answers;
 mod api_key_sources;
 #[cfg(target_os = "linux")]
 mod asleep;

@@ -184,6 +184,13 @@ impl Run {
         (recorder.wait_exit(), recorder)
     }
 
+    /// Starts the program with its standard output to this file, and waits for its end.
+    pub(crate) fn run_with_stdout_to(self, path: &str) -> (i32, Recorder) {
+        let stdout = fs::OpenOptions::new().write(true).open(path).expect("a file");
+        let mut recorder = self.start(stdout.into(), Stdio::piped(), io::empty());
+        (recorder.wait_exit(), recorder)
+    }
+
     fn start(self, stdout: Stdio, stderr: Stdio, terminal: impl Read + Send + 'static) -> Recorder {
         let child = self.command().stdout(stdout).stderr(stderr).spawn();
         let child = child.expect("the binary to start");
