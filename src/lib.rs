@@ -55,7 +55,7 @@
 //! | 2 | `threads` | threads with names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
-//! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
+//! | 0 | [`clock`], `gzip`, `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour is
 //!
@@ -93,6 +93,7 @@ mod config;
 pub mod dashboard;
 pub mod error;
 pub mod feed;
+mod gzip;
 mod log_limit;
 mod logging;
 mod on_event;
