@@ -3,6 +3,8 @@
 //! Any thread. A message here is one line, whatever the name of a file in it: what failed, with which
 //! value, what to do next.
 
+use std::io;
+
 use crate::text::{in_words, printable};
 
 /// Exit code: stopped as asked.
@@ -28,6 +30,21 @@ pub enum Error {
 /// Whatever went wrong in the world, as the one error for a person.
 pub(crate) fn cannot_go_on(error: impl std::fmt::Display) -> Error {
     Error::CannotGoOn(in_words(&error))
+}
+
+/// What a failed write to standard output means for the program: nothing when its reader has gone away,
+/// for that may be done at any time (`--help | head -1`).
+///
+/// # Errors
+/// In every other case, such as a full disk.
+pub(crate) fn answer_not_written(error: &io::Error) -> Result<(), Error> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(cannot_go_on(format_args!(
+            "cannot write to standard output: {}; check where it goes",
+            in_words(error)
+        ))),
+    }
 }
 
 impl Error {

@@ -51,11 +51,11 @@
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
-//! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end |
+//! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end, unless they were ignored |
 //! | 2 | `threads` | threads with names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
-//! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
+//! | 0 | [`clock`], `gzip`, `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour is
 //!
@@ -71,10 +71,13 @@
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
+//! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
+//! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
+//! | which signals ask for a stop | `stop_signals` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |
@@ -90,6 +93,7 @@ mod config;
 pub mod dashboard;
 pub mod error;
 pub mod feed;
+mod gzip;
 mod log_limit;
 mod logging;
 mod on_event;

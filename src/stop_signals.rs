@@ -1,7 +1,10 @@
-//! A stop that is asked for by a signal.
+//! A stop that is asked for by a signal: which signals these are, for all subcommands alike, and a
+//! thread that listens to them.
 //!
-//! A thread of its own. The first signal asks for the end, a second Ctrl-C leaves at once.
+//! The thread is one of its own. The first signal asks for the end, a second Ctrl-C leaves at once.
 
+use std::ffi::c_int;
+use std::fs;
 use std::process::exit;
 use std::time::{Duration, Instant};
 
@@ -12,23 +15,74 @@ use crate::error::{EXIT_INTERRUPTED, Error, cannot_go_on};
 use crate::threads::spawn;
 
 /// Two SIGINT within this are one: `timeout -s INT` sends it to the process and to its group.
-pub(crate) const ONE_CTRL_C: Duration = Duration::from_millis(50);
+const ONE_CTRL_C: Duration = Duration::from_millis(50);
+
+/// Where the system says what a process ignores. Not on macOS, which tells it to unsafe code alone:
+/// there none of these signals counts as ignored.
+const STATUS: &str = "/proc/self/status";
+
+/// The signals that ask for the end. Who has SIGINT or SIGHUP ignored when the program starts, as
+/// `nohup` and a shell's background jobs in a script do, wants it to go on: they stay ignored. SIGTERM
+/// always asks for the end. To be called before any of them is listened to.
+pub(crate) fn stop_signals() -> Vec<c_int> {
+    let status = fs::read_to_string(STATUS).unwrap_or_default();
+    let counts = |signal: &c_int| *signal == SIGTERM || !is_ignored(*signal, &status);
+    [SIGTERM, SIGINT, SIGHUP].into_iter().filter(counts).collect()
+}
+
+/// Whether `status` has the signal among those that the process ignores: a hexadecimal number, whose
+/// lowest bit is signal 1.
+fn is_ignored(signal: c_int, status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Whether a signal, `since` the first one that asked for the end, is a person's second Ctrl-C. A
+/// closing terminal sends SIGHUP more than once.
+pub(crate) fn is_second_ctrl_c(signal: c_int, since: Instant) -> bool {
+    signal == SIGINT && since.elapsed() > ONE_CTRL_C
+}
 
 /// Listens from now on, and calls `stop` at the first signal.
 ///
 /// # Errors
 /// When the system gives no thread or no pipe for it.
 pub(crate) fn listen(stop: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(cannot_go_on)?;
+    let mut signals = Signals::new(stop_signals()).map_err(cannot_go_on)?;
     spawn("signals", move || {
         let mut signals = signals.forever();
         signals.next();
-        let stopped = Instant::now();
         stop();
-        // A closing terminal sends SIGHUP more than once; only a person presses Ctrl-C again.
-        if signals.any(|signal| signal == SIGINT && stopped.elapsed() > ONE_CTRL_C) {
+        // Not before: what came meanwhile is looked at only now.
+        let stopped = Instant::now();
+        if signals.any(|signal| is_second_ctrl_c(signal, stopped)) {
             exit(i32::from(EXIT_INTERRUPTED));
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    use super::is_ignored;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_status_of_the_process() {
+        let check = |mask: &str, expected: [bool; 3]| {
+            let status = format!("Name:\tx\nSigBlk:\tffffffffffffffff\n{mask}\nSigCgt:\tffff\n");
+            let found = [SIGHUP, SIGINT, SIGTERM].map(|signal| is_ignored(signal, &status));
+            assert_eq!(found, expected, "{mask}");
+        };
+        check("SigIgn:\t0000000000000000", [false; 3]);
+        check("SigIgn:\t0000000000001000", [false; 3]);
+        check("SigIgn:\t0000000000001001", [true, false, false]);
+        check("SigIgn:\t0000000000000006", [false, true, false]);
+        check("SigIgn:\t0000000000004003", [true; 3]);
+        check("SigIgn:\tffffffffffffffff", [true; 3]);
+        check("SigIgn:", [false; 3]);
+        check("", [false; 3]);
+    }
 }

@@ -39,7 +39,8 @@ pub struct CheckArguments {
 /// Tries everything, and writes one line for each step to `out`. Answers whether all is well.
 ///
 /// # Errors
-/// When the URL, the list of symbols or the files that are named are wrong, as for a recording.
+/// When the URL, the list of symbols or the files that are named are wrong, as for a recording; when
+/// `out` cannot be written to.
 pub fn run(
     CheckArguments { tickers, files }: CheckArguments,
     out: &mut dyn Write,
@@ -64,7 +65,7 @@ pub fn run(
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
     let columns = files.columns();
     try_files(&mut steps, &destination, files.log_file(), &columns, simulated, recording.as_ref());
-    Ok(steps.all_well)
+    steps.end()
 }
 
 fn try_key(steps: &mut Steps<'_>) -> Option<ApiKey> {

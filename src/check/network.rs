@@ -9,7 +9,7 @@ use super::steps::Steps;
 use crate::clock::now_ms;
 use crate::feed::{
     ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
-    Incoming, Wait, open_stream, resolve, upgrade,
+    Incoming, Wait, connect, resolve, start_tls, upgrade,
 };
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
@@ -55,18 +55,26 @@ pub(super) fn try_network(
         steps.passed("name", format_args!("{} is {first}", endpoint.host));
     }
     let started = Instant::now();
-    let stream = match open_stream(endpoint, &addresses, started + DIAL_TIMEOUT, &Arc::default()) {
-        Ok(stream) => stream,
+    let tcp = connect(endpoint, &addresses, started + DIAL_TIMEOUT, &Arc::default());
+    let opened = tcp.and_then(|tcp| {
+        let address = tcp.address.ip().to_string();
+        Ok((start_tls(endpoint, tcp)?, address))
+    });
+    let (stream, address) = match opened {
+        Ok(opened) => opened,
         Err(error) => {
             steps.failed("TCP and TLS", with_fix(&error, None));
             return steps.skipped(&["upgrade", "data"], "there is no connection");
         }
     };
     let tls = if endpoint.tls { "certificate valid" } else { "TCP only, on this machine" };
-    steps.passed(
-        "TCP and TLS",
-        format_args!("{endpoint}, {} ms, {tls}", started.elapsed().as_millis()),
-    );
+    let took = started.elapsed().as_millis();
+    let at = if address == first {
+        String::new()
+    } else {
+        format!(", at {address} because {first} did not take the connection")
+    };
+    steps.passed("TCP and TLS", format_args!("{endpoint}, {took} ms{at}, {tls}"));
     let Some(key) = key else {
         return steps.skipped(&["upgrade", "data"], "there is no key");
     };

@@ -3,7 +3,9 @@
 //! Main thread.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
+
+use crate::error::{Error, answer_not_written};
 
 /// Width of the steps' names, so that what is said of them begins in one column.
 const NAME_WIDTH: usize = 11;
@@ -11,18 +13,30 @@ const NAME_WIDTH: usize = 11;
 /// The lines said so far.
 pub(super) struct Steps<'a> {
     out: &'a mut dyn Write,
-    pub(super) all_well: bool,
+    all_well: bool,
+    /// Why a line could not be written.
+    not_written: Option<io::Error>,
 }
 
 impl<'a> Steps<'a> {
     pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, all_well: true }
+        Self { out, all_well: true, not_written: None }
     }
 
     fn line(&mut self, mark: char, name: &str, text: &dyn Display) {
-        // With nobody to read the lines, the exit code still says whether all is well.
-        let _ = writeln!(self.out, "{mark} {name:<NAME_WIDTH$}  {text}");
-        let _ = self.out.flush();
+        let line = writeln!(self.out, "{mark} {name:<NAME_WIDTH$}  {text}");
+        if let Err(error) = line.and_then(|()| self.out.flush()) {
+            self.not_written = Some(error);
+        }
+    }
+
+    /// Whether all is well. With nobody to read the lines, this still says it.
+    ///
+    /// # Errors
+    /// When the lines could not be written, though somebody may want to read them.
+    pub(super) fn end(self) -> Result<bool, Error> {
+        self.not_written.map_or(Ok(()), |error| answer_not_written(&error))?;
+        Ok(self.all_well)
     }
 
     pub(super) fn passed(&mut self, name: &str, text: impl Display) {

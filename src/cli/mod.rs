@@ -1,7 +1,8 @@
 //! The command line: its words, its help, its errors on one line, and who does what is asked for.
 //!
 //! Main thread. Standard output belongs to the answers of `verify`, `check`, `--help` and
-//! `generate`; who reads them may go away at any time, and that is no error worth a line.
+//! `generate`; who reads them may go away at any time, and that is no error worth a line, but a full
+//! disk is one.
 
 mod subcommands;
 mod usage_errors;
@@ -67,7 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
         }
         // Help and version are errors to clap.
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
-            Ok(print(error.to_string().as_bytes()))
+            print(error.to_string().as_bytes())
         }
         Err(error) => Err(Error::Usage(one_line(&error, &words, &CommandLine::command()))),
     }

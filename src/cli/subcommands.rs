@@ -12,7 +12,7 @@ use clap_complete::Shell;
 
 use crate::check::{self, CheckArguments};
 use crate::config::values::address;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, cannot_go_on};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, answer_not_written, cannot_go_on};
 use crate::ship::{self, ShipOptions};
 use crate::simulator::{SimulatorOptions, faults_help, simulate};
 use crate::verify;
@@ -115,7 +115,7 @@ impl Subcommands {
     /// Does it; gives the exit code. `definition` is that of the whole command line.
     ///
     /// # Errors
-    /// That of the subcommand; for `generate`, a man page or a file that cannot be written.
+    /// That of the subcommand; for `generate`, a text or a file that cannot be written.
     pub(super) fn run(self, definition: Command) -> Result<u8, Error> {
         match self {
             Self::Verify { files, json } => {
@@ -137,10 +137,14 @@ fn exit_code(all_well: bool) -> u8 {
     if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON }
 }
 
-/// `--help | head -1` closes the pipe early, and that is fine.
-pub(super) fn print(text: &[u8]) -> u8 {
-    let _ = io::stdout().write_all(text);
-    EXIT_OK
+/// Writes `text` to standard output.
+///
+/// # Errors
+/// When it cannot be written there, though its reader is there.
+pub(super) fn print(text: &[u8]) -> Result<u8, Error> {
+    let mut out = io::stdout();
+    let written = out.write_all(text).and_then(|()| out.flush());
+    written.or_else(|error| answer_not_written(&error)).map(|()| EXIT_OK)
 }
 
 impl Generated {
@@ -156,16 +160,16 @@ impl Generated {
                 clap_mangen::Man::new(definition)
                     .render(&mut text)
                     .map_err(|error| cannot_go_on(format_args!("no man page: {error}")))?;
-                return Ok(print(&text));
+                return print(&text);
             }
             #[cfg(feature = "dashboard")]
             Self::React { directory, force } => {
                 let how_to_go_on = crate::dashboard::react_package::write(&directory, force)?;
-                return Ok(print(how_to_go_on.as_bytes()));
+                return print(how_to_go_on.as_bytes());
             }
         };
         let name = definition.get_name().to_owned();
         clap_complete::generate(shell, &mut definition, name, &mut text);
-        Ok(print(&text))
+        print(&text)
     }
 }

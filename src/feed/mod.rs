@@ -14,7 +14,7 @@ pub use api_key::{ApiKey, KeySource};
 pub use backoff::{Backoff, BackoffConfig, Outcome};
 pub use commands::{Command, CommandSender, Commands, commands};
 pub(crate) use connection::{
-    Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, open_stream, resolve, upgrade,
+    Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, connect, resolve, start_tls, upgrade,
 };
 pub use connection::{DialError, Endpoint};
 pub use session::Session;

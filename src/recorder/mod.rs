@@ -33,7 +33,7 @@ pub use lock_file::{Synced, read_synced};
 pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};
-pub(crate) use rotation::{GZIP_MARK, closed_path};
+pub(crate) use rotation::closed_path;
 pub use rotation::{Rotate, closed_label, compressed_name, recording_of};
 pub use row::push_row;
 pub use writer::{Summary, Writer, WriterHandle};

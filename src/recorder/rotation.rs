@@ -51,9 +51,6 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
 }
 
-/// The first two bytes of every gzip file; no recording in plain text begins with them.
-pub(crate) const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
-
 /// `op1-2026-11-23.csv.gz` for `op1-2026-11-23.csv`.
 pub fn compressed_name(path: &Path) -> PathBuf {
     with_suffix(path, ".gz")

@@ -11,12 +11,12 @@ use std::time::Instant;
 
 use log::info;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::SIGCHLD;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use crate::error::{EXIT_INTERRUPTED, EXIT_OK};
-use crate::stop_signals::ONE_CTRL_C;
+use crate::stop_signals::{is_second_ctrl_c, stop_signals};
 
 /// The signals that have come.
 pub(super) struct Signals {
@@ -33,7 +33,7 @@ impl Signals {
     /// When the system gives no pipe for it.
     pub(super) fn listen() -> io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let signals = [SIGINT, SIGTERM, SIGHUP, SIGCHLD];
+        let signals = [stop_signals(), vec![SIGCHLD]].concat();
         let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
         let (delivery, stopped_at) = (RefCell::new(delivery), Cell::default());
         Ok(Self { delivery, stopped_at, leaves_at_once: Cell::default() })
@@ -48,10 +48,7 @@ impl Signals {
                     self.stopped_at.set(Some(Instant::now()));
                     info!("stopping (Ctrl-C again leaves at once)");
                 }
-                // A closing terminal sends SIGHUP more than once; only a person sends a second Ctrl-C.
-                Some(first) if signal == SIGINT && first.elapsed() > ONE_CTRL_C => {
-                    self.leaves_at_once.set(true);
-                }
+                Some(first) if is_second_ctrl_c(signal, first) => self.leaves_at_once.set(true),
                 Some(_) => {}
             }
         }

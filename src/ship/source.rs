@@ -16,8 +16,9 @@ use memchr::memchr;
 use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
+use crate::gzip::GZIP_MARK;
 use crate::recorder::columns::Column;
-use crate::recorder::{GZIP_MARK, is_locked, read_synced};
+use crate::recorder::{is_locked, read_synced};
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;

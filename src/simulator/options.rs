@@ -75,7 +75,7 @@ impl Default for SimulatorOptions {
 /// are sent.
 #[derive(Clone, Debug, Args)]
 pub struct Replay {
-    /// Send the trades of this recording instead, with its own spacing
+    /// Send the trades of this recording (also .gz) instead, with its own spacing
     // A CSV with at least the columns `ticker`, `price`, `volume` and one of `timestamp_ms` and
     // `received_ms`.
     #[arg(

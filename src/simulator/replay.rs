@@ -1,4 +1,5 @@
-//! Playing a recording back: rows of a CSV that this program wrote, at their own pace.
+//! Playing a recording back: rows of a CSV that this program wrote, compressed or not, at their own
+//! pace.
 //!
 //! Runs on the simulator's thread and reads the file row by row, never the whole of it. A row that
 //! is damaged costs itself alone, as in `verify`. It has no clock: the server says how much time
@@ -7,6 +8,7 @@
 use super::encode::{Trade, json_string, trade_element};
 use super::options::Replay;
 use crate::error::{Error, cannot_go_on};
+use crate::gzip::Uncompressed;
 use crate::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;
 use crate::text::{in_words, is_json_number};
@@ -21,7 +23,7 @@ use std::time::Duration;
 pub(super) struct Playback {
     path: PathBuf,
     speed: f64,
-    rows: RowReader<File>,
+    rows: RowReader<Uncompressed<File>>,
     columns: Columns,
     first_instant_ms: Option<i64>,
     next: Option<Trade>,
@@ -52,7 +54,10 @@ impl Playback {
         };
         let file = File::open(&path).map_err(|error| failed(&error))?;
         let bytes = file.metadata().map_err(|error| failed(&error))?.len();
-        let mut rows = RowReader::new(file);
+        let text = Uncompressed::new(file).map_err(|error| failed(&error))?;
+        // How long a compressed text is, is seen only at its end.
+        let bytes = if matches!(text, Uncompressed::Plain(_)) { bytes } else { 0 };
+        let mut rows = RowReader::new(text);
         let header = rows.next_row().map_err(|error| failed(&error))?;
         let columns = Columns::find(header.and_then(|row| row.fields.ok()));
         let columns =

@@ -22,10 +22,10 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::error::Error;
+use crate::error::{Error, answer_not_written};
 use crate::recorder::recording_of;
 use crate::terminal::ProgressLine;
-use crate::text::{in_words, printable};
+use crate::text::printable;
 use days::RecordingDays;
 use report::{Report, Total};
 
@@ -42,13 +42,7 @@ pub fn run(
     out: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> Result<bool, Error> {
-    verify(files, json, out, errors).or_else(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Ok(false),
-        _ => Err(Error::CannotGoOn(format!(
-            "cannot write the report: {}; check where standard output goes",
-            in_words(&error)
-        ))),
-    })
+    verify(files, json, out, errors).or_else(|error| answer_not_written(&error).map(|()| false))
 }
 
 fn verify(

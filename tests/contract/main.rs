@@ -5,10 +5,11 @@
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
-//! * `stopping`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
+//! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
-//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`: the subcommands
+//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
+//!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
 //!   `piped_ledger`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -42,11 +43,14 @@ mod inside;
 mod journal;
 mod recording;
 
+#[cfg(target_os = "linux")]
+mod answers;
 mod api_key_sources;
 #[cfg(target_os = "linux")]
 mod asleep;
 mod check_command;
 mod command_line;
+mod connecting;
 mod csv_file;
 mod cut_files;
 mod demo;
@@ -57,6 +61,8 @@ mod full_disk;
 mod generate_command;
 mod handshake_refusals;
 mod idle;
+#[cfg(target_os = "linux")]
+mod ignored_signals;
 mod kill;
 mod ledger;
 mod locks;

@@ -3,8 +3,9 @@
 
 use crate::harness::{Recorder, Run, Signal};
 use crate::server::Server;
+use crate::ship::gzipped;
 
-fn simulate() -> Run {
+pub(crate) fn simulate() -> Run {
     marking().arg("--plain-symbols")
 }
 
@@ -46,15 +47,25 @@ fn a_recording_played_back_is_recorded_the_same() {
     let rows = "AAPL,100.10,5,1680300000123,1;12\nAAPL,1e-07,0.000004,1680300000122,\n\
                 MSFT,2,0,1680300090000,\nAAPL,3.0,1,1680300090001,8\n";
     let recording = format!("{COLUMNS}\n{rows}");
-    let run = simulate().file("before.csv", &recording).arg("--replay").arg("before.csv");
-    let mut simulator = run.arg("--speed").arg("1000").spawn();
-    let url = url(&mut simulator);
-    let mut recorder = Run::new().url(&url).tickers("AAPL,MSFT").columns(COLUMNS).spawn();
-    recorder.wait_for_row_count(4);
-    recorder.signal(Signal::SIGTERM);
-    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
-    assert_eq!(recorder.csv(), recording);
-    end(simulator, Signal::SIGINT);
+    // Of a compressed one in two parts the second begins in the middle of a row.
+    let (first, second) = recording.split_at(recording.len() - 30);
+    let parts = [gzipped(first), gzipped(second)].concat();
+    for (name, bytes) in [
+        ("before.csv", recording.as_bytes()),
+        ("before.csv.gz", &gzipped(&recording)),
+        ("renamed.csv", &parts),
+    ] {
+        let run = simulate().file(name, bytes).arg("--replay").arg(name);
+        let mut simulator = run.arg("--speed").arg("1000").spawn();
+        let url = url(&mut simulator);
+        let mut recorder = Run::new().url(&url).tickers("AAPL,MSFT").columns(COLUMNS).spawn();
+        recorder.wait_for_row_count(4);
+        simulator.wait_until_it_says("is over: 4 rows played, 0 bad rows skipped");
+        recorder.signal(Signal::SIGTERM);
+        assert_eq!(recorder.wait_exit(), 0, "{name}: {}", recorder.seen());
+        assert_eq!(recorder.csv(), recording, "{name}");
+        end(simulator, Signal::SIGINT);
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 pub(crate) use nix::sys::signal::Signal;
@@ -184,6 +184,13 @@ impl Run {
         (recorder.wait_exit(), recorder)
     }
 
+    /// Starts the program with its standard output to this file, and waits for its end.
+    pub(crate) fn run_with_stdout_to(self, path: &str) -> (i32, Recorder) {
+        let stdout = fs::OpenOptions::new().write(true).open(path).expect("a file");
+        let mut recorder = self.start(stdout.into(), Stdio::piped(), io::empty());
+        (recorder.wait_exit(), recorder)
+    }
+
     fn start(self, stdout: Stdio, stderr: Stdio, terminal: impl Read + Send + 'static) -> Recorder {
         let child = self.command().stdout(stdout).stderr(stderr).spawn();
         let child = child.expect("the binary to start");
@@ -191,6 +198,7 @@ impl Run {
     }
 
     fn command(&self) -> Command {
+        let_no_signal_be_ignored();
         let binary = env!("CARGO_BIN_EXE_finnhub-stream");
         let mut command = match self.through.split_first() {
             None => Command::new(binary),
@@ -223,4 +231,20 @@ impl Run {
         let code = recorder.wait_exit();
         (code, recorder)
     }
+}
+
+/// Who runs the tests may have these ignored, as a script does for its background jobs, and programs
+/// would inherit that. They do not inherit that a signal is noted.
+fn let_no_signal_be_ignored() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        for signal in [Signal::SIGHUP as i32, Signal::SIGINT as i32] {
+            if ignored.is_some_and(|mask| mask >> (signal - 1) & 1 == 1) {
+                signal_hook::flag::register(signal, Arc::default()).expect("a signal");
+            }
+        }
+    });
 }

@@ -25,6 +25,13 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(60);
 /// Callers that may wait to be accepted after [`ClosedPort::open`], as many as std's listener has.
 const BACKLOG: i32 = 128;
 
+/// In the place of the key that proves that the server has read the request.
+const ACCEPT_KEY: &str = "{accept}";
+
+/// The answer that accepts an upgrade.
+pub(crate) const ACCEPTED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                                   Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n";
+
 /// A listening port.
 pub(crate) struct Server {
     listener: TcpListener,
@@ -228,15 +235,25 @@ impl Handshake {
     }
 
     /// The same for a client that may be gone already.
-    pub(crate) fn try_upgrade_with(mut self, frames: &[u8]) -> io::Result<Connection> {
+    pub(crate) fn try_upgrade_with(self, frames: &[u8]) -> io::Result<Connection> {
+        self.try_upgrade_answering(ACCEPTED, frames)
+    }
+
+    /// Answers with a header of the test's own, such as a changed [`ACCEPTED`], and the first frames.
+    pub(crate) fn upgrade_answering(self, header: &str, frames: &[u8]) -> Connection {
+        self.try_upgrade_answering(header, frames).expect("the answer to go out")
+    }
+
+    /// The same for a client that may be gone already.
+    pub(crate) fn try_upgrade_answering(
+        mut self,
+        header: &str,
+        frames: &[u8],
+    ) -> io::Result<Connection> {
         let key = self.header("Sec-WebSocket-Key").expect("a WebSocket client");
         let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n"
-        );
-        let bytes = [answer.as_bytes(), frames].concat();
-        self.stream.write_all(&bytes)?;
+        let header = header.replace(ACCEPT_KEY, &accept);
+        self.stream.write_all(&[header.as_bytes(), frames].concat())?;
         self.stream.flush()?;
         Ok(Connection::new(self.stream, self.socket))
     }

@@ -3,9 +3,15 @@
 //! Main thread. The library's errors never leave this folder as they are: some of them print the
 //! URL, and the URL holds the key.
 
+mod addresses;
 mod dial;
+mod dial_error;
 mod endpoint;
+mod last_bytes;
 mod socket;
+mod tcp;
+mod tls;
+mod upgrade;
 
 use std::io;
 use std::time::Instant;
@@ -17,11 +23,17 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Bytes, Error, Message, Utf8Bytes, WebSocket};
 
-pub use dial::DialError;
+pub(super) use addresses::KnownAddresses;
+pub(crate) use addresses::resolve;
+pub(crate) use dial::DIAL_TIMEOUT;
 pub(super) use dial::dial;
-pub(crate) use dial::{DIAL_TIMEOUT, open_stream, resolve, upgrade};
+pub use dial_error::DialError;
 pub use endpoint::Endpoint;
+use last_bytes::LastBytes;
 use socket::{Socket, TICK, nothing_yet};
+pub(crate) use tcp::connect;
+pub(crate) use tls::start_tls;
+pub(crate) use upgrade::upgrade;
 
 use crate::feed::api_key::ApiKey;
 use crate::feed::commands::Commands;
@@ -37,6 +49,9 @@ const MAX_MESSAGE_BYTES: usize = 16 << 20;
 /// What one read of the socket takes at most: some two hundred trade messages. More would make
 /// the library clear more memory before each read, for nothing on a quiet feed.
 const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// The end of a connection, as the server wants it.
+const CLOSED: &str = "closed by the server";
 
 /// The end of a stream that was only cut off, whichever library notices it.
 const NO_CLOSE_FRAME: &str = "closed by the server without a Close frame";
@@ -70,7 +85,7 @@ pub(crate) type ConnectionLost = String;
 
 /// An open connection.
 pub(crate) struct Connection {
-    websocket: WebSocket<MaybeTlsStream<Socket>>,
+    websocket: WebSocket<LastBytes<MaybeTlsStream<Socket>>>,
     /// To be taken out of what the server says.
     key: ApiKey,
 }
@@ -100,11 +115,29 @@ impl Connection {
             Ok(Message::Close(frame)) => {
                 // Sends the answer to it; that the connection is gone is known already.
                 let _ = self.websocket.flush();
-                Err(closed_by_server(frame.as_ref(), &self.key))
+                Err(self.closed_by_server(frame, CLOSED))
             }
             Err(Error::Utf8(_)) => Ok(Some(Incoming::NotUtf8)),
             Err(Error::Io(error)) if nothing_yet(&error) => Ok(None),
+            // To the library a Close frame whose reason is no text is none.
+            Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                Err(self.closed_by_server(None, NO_CLOSE_FRAME))
+            }
             Err(error) => Err(lost(&error)),
+        }
+    }
+
+    /// With which code the server has closed the connection: the one it has sent, where the library
+    /// has another one, or none.
+    fn closed_by_server(&self, frame: Option<CloseFrame>, without_any: &str) -> ConnectionLost {
+        let read = || frame.map(|it| (it.code.into(), it.reason.to_string()));
+        match self.websocket.get_ref().close_frame().or_else(read) {
+            None => without_any.to_owned(),
+            Some((code, reason)) if reason.is_empty() => format!("{CLOSED} with code {code}"),
+            Some((code, reason)) => {
+                let reason = printable(&self.key.redact(&reason), 100);
+                format!("{CLOSED} with code {code}: {reason}")
+            }
         }
     }
 
@@ -157,7 +190,7 @@ impl Connection {
     }
 
     fn socket(&mut self) -> &mut Socket {
-        match self.websocket.get_mut() {
+        match &mut self.websocket.get_mut().stream {
             MaybeTlsStream::Plain(socket) => socket,
             MaybeTlsStream::NativeTls(stream) => stream.get_mut(),
             _ => unreachable!("dial makes no other streams"),
@@ -165,27 +198,13 @@ impl Connection {
     }
 }
 
-fn closed_by_server(frame: Option<&CloseFrame>, key: &ApiKey) -> ConnectionLost {
-    match frame {
-        None => "closed by the server".to_owned(),
-        Some(frame) if frame.reason.is_empty() => {
-            format!("closed by the server with code {}", frame.code)
-        }
-        Some(frame) => {
-            let reason = printable(&key.redact(&frame.reason), 100);
-            format!("closed by the server with code {}: {reason}", frame.code)
-        }
-    }
-}
-
 /// What the library's error says, without its texts that may hold the URL.
 fn lost(error: &Error) -> ConnectionLost {
     match error {
-        Error::ConnectionClosed | Error::AlreadyClosed => "closed by the server".to_owned(),
+        Error::ConnectionClosed | Error::AlreadyClosed => CLOSED.to_owned(),
         Error::Io(error) => io_reason(error),
         Error::Tls(_) => "broken TLS record".to_owned(),
         Error::Capacity(_) => format!("a message of more than {} MiB", MAX_MESSAGE_BYTES >> 20),
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => NO_CLOSE_FRAME.to_owned(),
         Error::Protocol(error) => format!("WebSocket protocol error: {error}"),
         _ => "WebSocket error".to_owned(),
     }

@@ -23,7 +23,7 @@ use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Outcome};
 use crate::feed::backpressure::TradeSender;
 use crate::feed::commands::{Command, Commands};
-use crate::feed::connection::{Connection, DialError, Endpoint, dial};
+use crate::feed::connection::{Connection, DialError, Endpoint, KnownAddresses, dial};
 use crate::feed::subscriptions::WatchList;
 use crate::feed::watchdog::{Timeouts, Watchdog};
 use crate::log_limit::LogLimit;
@@ -35,6 +35,7 @@ const SHOWN_CHARACTERS: usize = 200;
 /// Everything the session needs from one connection to the next.
 pub struct Session {
     endpoint: Endpoint,
+    addresses: KnownAddresses,
     key: ApiKey,
     timeouts: Timeouts,
     watch_list: WatchList,
@@ -86,6 +87,7 @@ impl Session {
     ) -> Self {
         Self {
             endpoint,
+            addresses: KnownAddresses::default(),
             key,
             timeouts,
             watch_list,
@@ -108,7 +110,9 @@ impl Session {
         self.report_wanted();
         loop {
             self.change_feed(Feed::connecting);
-            let outcome = match dial(&self.endpoint, &self.key, &self.entries.shared().stopping) {
+            let stopping = &self.entries.shared().stopping;
+            let dialled = dial(&self.endpoint, &self.key, &mut self.addresses, stopping);
+            let outcome = match dialled {
                 Ok(connection) => match self.stay_connected(connection) {
                     ControlFlow::Break(()) => return Ok(()),
                     ControlFlow::Continue(outcome) => outcome,

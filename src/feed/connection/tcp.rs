@@ -1,0 +1,231 @@
+//! A TCP connection to the first of several addresses that answers.
+//!
+//! Main thread, and the subcommand `check`. RFC 8305 ("Happy Eyeballs"): an address that swallows
+//! everything, as IPv6 does on many networks, must not hold up the others.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Type};
+
+use super::dial_error::DialError;
+use super::socket::{Socket, TICK, timed_out};
+use super::{Endpoint, io_reason};
+
+/// An address that has not answered for so long gets company of the next one. A way round the world
+/// and back takes about this; RFC 8305 recommends 250 ms.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(300);
+
+/// A TCP connection on which nothing was said yet.
+pub(crate) struct TcpConnection {
+    pub(super) socket: Socket,
+    /// With which of the host's addresses.
+    pub(crate) address: SocketAddr,
+}
+
+/// Connects to the first of `addresses` that answers; this, TLS and the upgrade must be over at
+/// `deadline`, or when `stopping` is set.
+///
+/// # Errors
+/// [`DialError::Tcp`].
+pub(crate) fn connect(
+    endpoint: &Endpoint,
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    stopping: &Arc<AtomicBool>,
+) -> Result<TcpConnection, DialError> {
+    let first = first_to_answer(addresses, deadline, stopping);
+    let connection = first.and_then(|(stream, address)| {
+        let socket = Socket::dialling(stream, deadline, Arc::clone(stopping))?;
+        Ok(TcpConnection { socket, address })
+    });
+    connection.map_err(|error| DialError::Tcp(endpoint.to_string(), io_reason(&error)))
+}
+
+/// Tries the addresses in this order, each a moment after the one before it; all that were begun go on
+/// until one of them has succeeded, and the others are closed. There are no more than fit into the time.
+///
+/// # Errors
+/// When none has answered in time, or all have failed: then what the last one said.
+fn first_to_answer(
+    addresses: &[SocketAddr],
+    deadline: Instant,
+    stopping: &AtomicBool,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    let mut untried = addresses.iter();
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut next_at = Instant::now();
+    let mut failure = None;
+    while Instant::now() < deadline && !stopping.load(Ordering::Relaxed) {
+        if attempts.is_empty() || next_at <= Instant::now() {
+            next_at = Instant::now() + NEXT_ADDRESS_AFTER;
+            match untried.next().map(|address| Attempt::begin(*address)) {
+                Some(Ok(attempt)) => attempts.push(attempt),
+                // This machine has no way to it. What another address says is of more use.
+                Some(Err(error)) => {
+                    failure.get_or_insert(error);
+                    next_at = Instant::now();
+                }
+                None if attempts.is_empty() => return Err(failure.unwrap_or_else(timed_out)),
+                None => next_at = deadline,
+            }
+        }
+        wait_for_any(&attempts, next_at.min(deadline));
+        let mut number = 0;
+        while let Some(attempt) = attempts.get(number) {
+            match attempt.outcome() {
+                None => number += 1,
+                Some(Ok(())) => return attempts.swap_remove(number).into_stream(),
+                Some(Err(error)) => {
+                    attempts.remove(number);
+                    failure = Some(error);
+                    next_at = Instant::now();
+                }
+            }
+        }
+    }
+    Err(timed_out())
+}
+
+/// Waits until one of them has come to its end, or it is `until`; no longer than a [`TICK`], after
+/// which a stop is looked for.
+fn wait_for_any(attempts: &[Attempt], until: Instant) {
+    let left = until.saturating_duration_since(Instant::now()).min(TICK);
+    let mut sockets: Vec<PollFd<'_>> =
+        attempts.iter().map(|it| PollFd::new(&it.socket, PollFlags::OUT)).collect();
+    // Interrupted is as good as woken.
+    let _ = poll(&mut sockets, Timespec::try_from(left).ok().as_ref());
+}
+
+/// A connection that is being made.
+struct Attempt {
+    socket: socket2::Socket,
+    address: SocketAddr,
+}
+
+impl Attempt {
+    fn begin(address: SocketAddr) -> io::Result<Self> {
+        let socket =
+            socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        // Interrupted, it goes on all the same.
+        let goes_on = |error: &io::Error| {
+            matches!(Errno::from_io_error(error), Some(Errno::INPROGRESS | Errno::INTR))
+        };
+        match socket.connect(&address.into()) {
+            Err(error) if !goes_on(&error) => Err(error),
+            _ => Ok(Self { socket, address }),
+        }
+    }
+
+    /// How it has ended; `None` as long as it has not.
+    fn outcome(&self) -> Option<io::Result<()>> {
+        match self.socket.take_error() {
+            Ok(None) => self.socket.peer_addr().is_ok().then_some(Ok(())),
+            Ok(Some(error)) | Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn into_stream(self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.socket.set_nonblocking(false)?;
+        Ok((self.socket.into(), self.address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind};
+    use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+    use std::sync::atomic::AtomicBool;
+    use std::time::{Duration, Instant};
+
+    use socket2::{Domain, Socket, Type};
+
+    use super::{NEXT_ADDRESS_AFTER, first_to_answer};
+
+    /// Far more than needed.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// An address that swallows: the queue of callers is full, and nobody takes them out of it.
+    struct Silent {
+        address: SocketAddr,
+        _listener: Socket,
+        _callers: Vec<Socket>,
+    }
+
+    impl Silent {
+        fn new() -> Self {
+            let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+            listener.listen(0).unwrap();
+            let address = listener.local_addr().unwrap().as_socket().unwrap();
+            let call = |_| {
+                let caller = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                caller.set_nonblocking(true).unwrap();
+                let _ = caller.connect(&address.into());
+                caller
+            };
+            Self { address, _callers: (0..8).map(call).collect(), _listener: listener }
+        }
+    }
+
+    /// An address that refuses. Nobody else gets it as long as the socket is there.
+    fn refusing() -> (Socket, SocketAddr) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, address)
+    }
+
+    fn connect_within(
+        patience: Duration,
+        addresses: &[SocketAddr],
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        first_to_answer(addresses, Instant::now() + patience, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn an_address_that_swallows_holds_up_the_next_one_for_a_moment_only() {
+        let (silent, listener) = (Silent::new(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let good = listener.local_addr().unwrap();
+        let began = Instant::now();
+        let addresses = [silent.address, silent.address, good];
+        let (stream, address) = connect_within(PATIENCE, &addresses).unwrap();
+        let took = began.elapsed();
+        assert_eq!((address, stream.peer_addr().unwrap()), (good, good));
+        // Two times the wait, and much more on a busy machine; but not a share of all the time.
+        assert!(took >= 2 * NEXT_ADDRESS_AFTER && took < PATIENCE / 6, "{took:?}");
+    }
+
+    #[test]
+    fn an_address_that_refuses_holds_up_nobody_and_the_last_reason_is_told() {
+        let (refusing, listener) = (refusing(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let good = listener.local_addr().unwrap();
+        let (_, address) = connect_within(PATIENCE, &[refusing.1, refusing.1, good]).unwrap();
+        assert_eq!(address, good);
+        let error = connect_within(PATIENCE, &[refusing.1, refusing.1]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        // No way to it at all: what the other one says is told.
+        let nowhere = "[::ffff:255.255.255.255]:1".parse().unwrap();
+        let error = connect_within(PATIENCE, &[refusing.1, nowhere]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn it_ends_at_the_deadline_and_at_a_stop() {
+        let silent = Silent::new();
+        let error = connect_within(Duration::from_millis(50), &[silent.address]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let stopped = AtomicBool::new(true);
+        let error =
+            first_to_answer(&[silent.address], Instant::now() + PATIENCE, &stopped).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        let error = connect_within(PATIENCE, &[]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+}
