@@ -24,7 +24,8 @@ struct Status<'a> {
     last_message_ms: Option<i64>,
     /// Bytes of trade messages on their way to the file.
     waiting_bytes: usize,
-    us_market_open: bool,
+    /// `open`, `night` or `closed`.
+    us_market: &'static str,
     #[serde(flatten)]
     snapshot: &'a Snapshot,
     tickers: Vec<TickerStatus<'a>>,
@@ -35,8 +36,10 @@ struct TickerStatus<'a> {
     #[serde(flatten)]
     ticker: &'a TickerSnapshot,
     state: &'static str,
-    /// Whether the clock alone explains silence: a US stock outside of trading hours.
+    /// A US stock, while the market is closed: no trade is expected.
     closed: bool,
+    /// A US stock in the night: a trade is possible, and so is silence.
+    night: bool,
 }
 
 /// The whole state as JSON.
@@ -74,13 +77,16 @@ fn render<'a>(
     now_ms: i64,
     tickers: impl Iterator<Item = &'a TickerSnapshot>,
 ) -> String {
-    let us_market_open = matches!(us_market(now_ms), MarketState::Open { .. });
+    let market = us_market(now_ms);
+    let (closed, night) =
+        (matches!(market, MarketState::Closed { .. }), matches!(market, MarketState::Night { .. }));
     let last_message_ms = recording.last_message_ms.load(Ordering::Relaxed);
     let tickers = tickers.map(|ticker| TickerStatus {
         ticker,
         // By the snapshot's clock, like the comparison that decides what has changed.
         state: ticker.state(snapshot.published_ms),
-        closed: !us_market_open && is_us_stock(&ticker.symbol),
+        closed: closed && is_us_stock(&ticker.symbol),
+        night: night && is_us_stock(&ticker.symbol),
     });
     let status = Status {
         kind,
@@ -88,7 +94,7 @@ fn render<'a>(
         now_ms,
         last_message_ms: Some(last_message_ms).filter(|at_ms| *at_ms > 0),
         waiting_bytes: recording.waiting_bytes.load(Ordering::Relaxed),
-        us_market_open,
+        us_market: market.name(),
         snapshot,
         tickers: tickers.collect(),
     };

@@ -24,7 +24,7 @@ export const NO_STATE = Object.freeze({
   version: '', now_ms: 0, started_ms: 0, published_ms: 0,
   state: 'connecting', reason: '', disk_trouble: null, last_message_ms: null,
   received: 0, written: 0, rejected: 0, dropped: 0, unreadable: 0, trades_per_second: 0,
-  reconnects: 0, missing_ms: 0, waiting_bytes: 0, out: '', out_bytes: 0, us_market_open: false,
+  reconnects: 0, missing_ms: 0, waiting_bytes: 0, out: '', out_bytes: 0, us_market: 'closed',
   tickers: Object.freeze([]),
 });
 export const NO_HISTORY = Object.freeze({ bars: Object.freeze([]), gaps: Object.freeze([]), error: '' });
