@@ -6,7 +6,8 @@
 //! * `served`: the page's server alone, fed by the test
 //! * `addresses`, `hostile`, `crowd`, `hours`: what is promised
 //! * `package`: the React package as a file
-//! * `webdriver`, `page`: the same in Chromium; ignored unless asked for, because it must be there
+//! * `webdriver`, `page`, `tabs`: the same in Chromium; ignored unless asked for, because it must be
+//!   there
 //! * `react`: the package in applications of React 18 and 19, in Chromium; needs npm as well
 //!
 //! Nothing sleeps to be right: every wait is for something that can be seen, and has a deadline.
@@ -28,5 +29,6 @@ mod page;
 mod program;
 mod react;
 mod served;
+mod tabs;
 mod waiting;
 mod webdriver;

@@ -80,7 +80,8 @@ export interface History {
 
 /**
  * Follows the recorder whose dashboard is at `url`. All users of one `url` share one connection,
- * which is opened again when it is lost and closed with its last user.
+ * which is opened again when it is lost and closed with its last user. A hidden page holds none, and
+ * keeps its last state until it is visible again.
  */
 export function useRecorder(url: string): RecorderState;
 
