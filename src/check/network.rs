@@ -13,8 +13,9 @@ use crate::feed::{
 };
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
-use crate::status::market_hours::{MarketState, is_us_stock, us_market};
-use crate::text::{human_duration, printable};
+use crate::status::market_hours::{is_us_stock, us_market};
+use crate::status::silence::about_market;
+use crate::text::printable;
 
 /// Trades day and night, at the weekend too.
 pub(super) const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
@@ -233,12 +234,9 @@ fn first_symbol(text: &str) -> Option<String> {
 
 fn why_quiet(symbols: &[String]) -> String {
     let all_us = symbols.iter().all(|symbol| is_us_stock(symbol));
-    match us_market(now_ms()) {
-        MarketState::Closed { opens_in_ms, why } if all_us => {
-            format!("US market closed ({why}), opens in {}", human_duration(opens_in_ms))
-        }
-        _ => format!("quiet symbols, or a closed market; try --tickers {ALWAYS_TRADES}"),
-    }
+    about_market(us_market(now_ms())).filter(|_| all_us).unwrap_or_else(|| {
+        format!("quiet symbols, or a closed market; try --tickers {ALWAYS_TRADES}")
+    })
 }
 
 fn close(mut connection: Connection) {

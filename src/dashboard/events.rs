@@ -52,6 +52,8 @@ impl AsRef<[u8]> for Waiting {
 struct Update {
     number: u64,
     snapshot: Arc<Snapshot>,
+    /// When the snapshot was sampled, this machine's clock, UNIX milliseconds.
+    sampled_ms: i64,
     /// What has changed since the update before; `None` when only the whole state will do.
     change: Option<Bytes>,
     whole: OnceLock<Bytes>,
@@ -136,12 +138,14 @@ impl LiveData {
         // Remembers what is new.
         drop(self.history());
         let before = Arc::clone(&self.updates.borrow());
+        let last = (&*before.snapshot, before.sampled_ms);
+        let sampled_ms = now_ms();
         let change = (self.followers() > 0)
-            .then(|| status::change(&before.snapshot, &snapshot, &self.recording, now_ms()))
+            .then(|| status::change(last, &snapshot, &self.recording, sampled_ms))
             .flatten()
             .and_then(|json| self.to_be_taken(event(&json)));
         let (number, whole) = (before.number + 1, OnceLock::new());
-        self.updates.send_replace(Arc::new(Update { number, snapshot, change, whole }));
+        self.updates.send_replace(Arc::new(Update { number, snapshot, sampled_ms, change, whole }));
     }
 
     /// Events for one client: the whole state, then changes. They end when too much waits for others;

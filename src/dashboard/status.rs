@@ -24,7 +24,8 @@ struct Status<'a> {
     last_message_ms: Option<i64>,
     /// Bytes of trade messages on their way to the file.
     waiting_bytes: usize,
-    us_market_open: bool,
+    /// `open`, `night` or `closed`.
+    us_market: &'static str,
     #[serde(flatten)]
     snapshot: &'a Snapshot,
     tickers: Vec<TickerStatus<'a>>,
@@ -35,8 +36,10 @@ struct TickerStatus<'a> {
     #[serde(flatten)]
     ticker: &'a TickerSnapshot,
     state: &'static str,
-    /// Whether the clock alone explains silence: a US stock outside of trading hours.
+    /// A US stock, while the market is closed: no trade is expected.
     closed: bool,
+    /// A US stock in the night: a trade is possible, and so is silence.
+    night: bool,
 }
 
 /// The whole state as JSON.
@@ -44,10 +47,10 @@ pub(super) fn whole(snapshot: &Snapshot, recording: &SharedState, now_ms: i64) -
     render("snapshot", snapshot, recording, now_ms, snapshot.tickers.iter())
 }
 
-/// What has changed since `before` as JSON; `None` when the list itself has, so that only the
-/// whole state will do.
+/// What has changed since the snapshot `before`, which was sampled at `before_ms`, as JSON; `None` when
+/// the list itself has, so that only the whole state will do.
 pub(super) fn change(
-    before: &Snapshot,
+    (before, before_ms): (&Snapshot, i64),
     snapshot: &Snapshot,
     recording: &SharedState,
     now_ms: i64,
@@ -58,9 +61,11 @@ pub(super) fn change(
     if !same_list {
         return None;
     }
+    let same_hours = us_market(before_ms).name() == us_market(now_ms).name();
     let has_changed = |(old, new): &(&TickerSnapshot, &TickerSnapshot)| {
         old.trades != new.trades
             || old.state(before.published_ms) != new.state(snapshot.published_ms)
+            || (!same_hours && is_us_stock(&new.symbol))
     };
     let pairs = before.tickers.iter().zip(&snapshot.tickers);
     let changed = pairs.filter(has_changed).map(|(_, new)| new);
@@ -74,13 +79,16 @@ fn render<'a>(
     now_ms: i64,
     tickers: impl Iterator<Item = &'a TickerSnapshot>,
 ) -> String {
-    let us_market_open = matches!(us_market(now_ms), MarketState::Open { .. });
+    let market = us_market(now_ms);
+    let (closed, night) =
+        (matches!(market, MarketState::Closed { .. }), matches!(market, MarketState::Night { .. }));
     let last_message_ms = recording.last_message_ms.load(Ordering::Relaxed);
     let tickers = tickers.map(|ticker| TickerStatus {
         ticker,
         // By the snapshot's clock, like the comparison that decides what has changed.
         state: ticker.state(snapshot.published_ms),
-        closed: !us_market_open && is_us_stock(&ticker.symbol),
+        closed: closed && is_us_stock(&ticker.symbol),
+        night: night && is_us_stock(&ticker.symbol),
     });
     let status = Status {
         kind,
@@ -88,7 +96,7 @@ fn render<'a>(
         now_ms,
         last_message_ms: Some(last_message_ms).filter(|at_ms| *at_ms > 0),
         waiting_bytes: recording.waiting_bytes.load(Ordering::Relaxed),
-        us_market_open,
+        us_market: market.name(),
         snapshot,
         tickers: tickers.collect(),
     };
@@ -106,7 +114,7 @@ mod tests {
     use crate::status::totals::Totals;
 
     fn change(before: &Snapshot, snapshot: &Snapshot) -> Option<Value> {
-        let json = super::change(before, snapshot, &SharedState::default(), 50)?;
+        let json = super::change((before, 40), snapshot, &SharedState::default(), 50)?;
         Some(serde_json::from_str(&json).unwrap())
     }
 
@@ -166,6 +174,39 @@ mod tests {
         let later = snapshot(&mut totals, 40 + SILENT_AFTER_MS);
         let status = change(&after, &later).unwrap();
         assert_eq!(status["tickers"].as_array().unwrap().len(), 2, "both fell silent: {status}");
+    }
+
+    #[test]
+    fn other_hours_are_a_change_of_every_us_stock() {
+        let mut totals = totals(&["AAPL", "OANDA:X"]);
+        let snapshot = snapshot(&mut totals, 40);
+        let at = |utc: &str| utc.parse::<jiff::Timestamp>().unwrap().as_millisecond();
+        // Monday 23 November 2026 in New York: 04:00, 20:00 and 21:00.
+        for (utc, us_market, closed, night) in [
+            ("2026-11-23T09:00:00Z", "open", false, false),
+            ("2026-11-24T01:00:00Z", "closed", true, false),
+            ("2026-11-24T02:00:00Z", "night", false, true),
+        ] {
+            let recording = SharedState::default();
+            let change = |before_ms, now_ms| {
+                let change = super::change((&snapshot, before_ms), &snapshot, &recording, now_ms);
+                serde_json::from_str::<Value>(&change.unwrap()).unwrap()
+            };
+            let change_then = change(at(utc) - 1, at(utc));
+            assert_eq!(change_then["us_market"], us_market);
+            let [ticker] = change_then["tickers"].as_array().unwrap().as_slice() else {
+                panic!("{change_then}")
+            };
+            assert_eq!(ticker["symbol"], "AAPL");
+            assert_eq!((&ticker["closed"], &ticker["night"]), (&closed.into(), &night.into()));
+            let later = change(at(utc), at(utc) + 250);
+            assert_eq!(later["tickers"], Value::Array(Vec::new()), "{later}");
+            let whole = super::whole(&snapshot, &recording, at(utc));
+            let whole: Value = serde_json::from_str(&whole).unwrap();
+            assert_eq!(whole["tickers"][0], *ticker);
+            assert_eq!(whole["tickers"][1]["closed"], false);
+            assert_eq!(whole["tickers"][1]["night"], false);
+        }
     }
 
     #[test]

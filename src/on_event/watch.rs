@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::status::market_hours::in_regular_session;
 use crate::status::silence::{Silence, UsStocks};
 use crate::status::snapshot::{FeedState, Snapshot};
 use crate::text::human_duration;
@@ -20,9 +19,6 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// So many looks at the same snapshot mean that the writer waits for the disk: a minute, at one a
 /// second. Looks are counted, because a process that was stopped has looked at nothing.
 const STUCK_LOOKS: u32 = 60;
-
-/// The regular session must have lasted this long for its silence to mean something.
-const SESSION_MS: i64 = 10 * 60 * 1000;
 
 /// Silence is reported at most this often: thin stocks come and go.
 const SILENT_AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -125,15 +121,14 @@ impl EventWatch {
     }
 
     fn silence(&mut self, snapshot: &Snapshot, now: Instant, now_ms: i64) -> Option<Event> {
-        // While nothing is recorded, silence means nothing.
+        // While nothing is recorded, silence means nothing; nor does it outside the regular session.
         let silence = Silence::of(snapshot, now_ms)?;
         let UsStocks::NoTrades { .. } = silence.us_stocks else {
             self.silence_reported = false;
             return None;
         };
-        let in_session = in_regular_session(now_ms) && in_regular_session(now_ms - SESSION_MS);
         let too_soon = self.silence_reported_at.is_some_and(|at| now - at < SILENT_AGAIN);
-        if self.silence_reported || !in_session || too_soon {
+        if self.silence_reported || too_soon {
             return None;
         }
         self.silence_reported = true;

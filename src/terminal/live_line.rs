@@ -67,19 +67,22 @@ pub(crate) fn one_line(text: &str) -> String {
 /// A part of the line with what sets it apart from the one before, and how soon it may be shortened.
 struct Part(Keep, String);
 
-/// What may be shortened where the line does not fit, the first first. At 80 columns a person who looks
-/// up after weeks sees at least the state, the trades, the age, what is missing, and the size.
+/// What may be shortened where the line does not fit, the first first. Why nothing comes, or nothing is
+/// recorded, stays longest: the numbers are in the log and in the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Keep {
+    Size,
+    NothingMissing,
     Reconnects,
     Rate,
-    /// These two are cut, as long as something remains that can be read; the others are left out.
+    /// This one and [`Keep::Reason`] are cut, as long as something remains that can be read; the others
+    /// are left out.
     Symbols,
-    Text,
     Advice,
-    Size,
-    Missing,
     Age,
+    Missing,
+    Trades,
+    Reason,
     Always,
 }
 
@@ -88,7 +91,7 @@ fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
     let mut line = vec![Part(Keep::Always, snapshot.state.name().to_owned())];
     if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
         let reason = snapshot.reason.trim_start_matches("not connected: ");
-        line.push(Part(Keep::Text, format!(": {}", printable(reason, REASON_CHARACTERS))));
+        line.push(Part(Keep::Reason, format!(": {}", printable(reason, REASON_CHARACTERS))));
     }
     let stuck_ms = now_ms - snapshot.published_ms;
     if let Some(trouble) = &snapshot.disk_trouble {
@@ -97,13 +100,13 @@ fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
     }
     let mut part = |keep, text: String| line.push(Part(keep, format!(" · {text}")));
     if snapshot.disk_trouble.is_none() && stuck_ms >= STUCK_AFTER_MS {
-        part(Keep::Text, format!("the disk has not answered for {}", human_duration(stuck_ms)));
+        part(Keep::Reason, format!("the disk has not answered for {}", human_duration(stuck_ms)));
     }
     if let Some(notice) = Silence::of(snapshot, now_ms).and_then(|silence| silence.notice()) {
-        part(Keep::Text, notice);
+        part(Keep::Reason, notice);
     }
     part(Keep::Symbols, symbols(snapshot));
-    part(Keep::Always, counted(snapshot.counts.written, "trade"));
+    part(Keep::Trades, counted(snapshot.counts.written, "trade"));
     if snapshot.counts.dropped > 0 {
         part(Keep::Always, format!("{} dropped", grouped(snapshot.counts.dropped)));
     }
@@ -113,7 +116,9 @@ fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
         at_ms => format!("last {} ago", human_duration(now_ms - at_ms)),
     };
     part(Keep::Age, age);
-    part(Keep::Missing, format!("{} missing", human_duration(snapshot.missing_ms)));
+    let missing = human_duration(snapshot.missing_ms);
+    let keep = if missing == "0 s" { Keep::NothingMissing } else { Keep::Missing };
+    part(keep, format!("{missing} missing"));
     part(Keep::Reconnects, counted(snapshot.reconnects, "reconnect"));
     part(Keep::Size, file_size(snapshot.out_bytes));
     line
@@ -128,7 +133,7 @@ fn shortened(mut parts: Vec<Part>, width: usize) -> String {
         let next = parts.iter_mut().filter(|part| part.0 < Keep::Always).min_by_key(|part| part.0);
         let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { break };
         let left = length(text).saturating_sub(too_long);
-        *text = if [Keep::Symbols, Keep::Text].contains(keep) && left >= SHORTEST_TEXT {
+        *text = if [Keep::Symbols, Keep::Reason].contains(keep) && left >= SHORTEST_TEXT {
             cut(text, left)
         } else {
             String::new()
@@ -260,40 +265,69 @@ mod tests {
         assert!(line.starts_with("live · no trades for A for 20 m · 2 symbols"), "{line}");
     }
 
+    fn narrow(snapshot: &Snapshot, now_ms: i64, width: usize) -> String {
+        let line = shortened(parts(snapshot, now_ms - 1_500, now_ms), width);
+        assert!(line.chars().count() <= width, "{line}");
+        line
+    }
+
     #[test]
-    fn what_matters_is_kept_at_80_columns_and_the_rest_shortened() {
-        let narrow = |snapshot: &Snapshot, width| {
-            let line = shortened(parts(snapshot, NOON, NOON + 1_500), width);
-            assert!(line.chars().count() <= width, "{line}");
-            line
-        };
-        let mut silent = snapshot();
-        silent.missing_ms = 72_000;
-        assert_eq!(
-            narrow(&silent, 79),
-            "live · 2 symbols (… · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
-        );
-        let down = Snapshot {
-            state: FeedState::Down,
-            reason: "not connected: cannot resolve the name ws.finnhub.io: Name or service".into(),
-            ..silent
-        };
-        assert_eq!(
-            narrow(&down, 79),
-            "down: cannot resol… · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
-        );
-        assert_eq!(
-            narrow(&down, 70),
-            "down · 12,345 trades · last 1 s ago · 1 m 12 s missing · 12.3 MB"
-        );
+    fn what_matters_is_kept_in_a_narrow_terminal_and_the_rest_left_out() {
+        let lossy = Snapshot { missing_ms: 72_000, ..snapshot() };
+        let reason = "not connected: cannot resolve the name ws.finnhub.io: Name or service".into();
+        let down = Snapshot { state: FeedState::Down, reason, ..lossy.clone() };
         let full = Snapshot { disk_trouble: Some("disk full".into()), ..snapshot() };
         for (snapshot, width, expected) in [
-            (&down, 59, "down · 12,345 trades · last 1 s ago · 1 m 12 s missing"),
-            (&down, 39, "down · 12,345 trades · last 1 s ago"),
-            (&full, 79, "live · disk full · 12,345 trades · last 1 s ago · 0 s missing · 12.3 MB"),
+            (
+                &snapshot(),
+                89,
+                "live · 2 symbols (1 refused) · 12,345 trades · 57/s · last 1 s ago · 0 reconnects",
+            ),
+            (&snapshot(), 79, "live · 2 symbols (1 refused) · 12,345 trades · 57/s · last 1 s ago"),
+            (&lossy, 71, "live · 2 symbols (1 … · 12,345 trades · last 1 s ago · 1 m 12 s missing"),
+            (&lossy, 49, "live · 12,345 trades · 1 m 12 s missing"),
+            (
+                &down,
+                99,
+                "down: cannot resolve the name ws.finnhub.io: Name or service · 12,345 trades · 1 m 12 s missing",
+            ),
+            (
+                &down,
+                79,
+                "down: cannot resolve the name ws.finnhub.io: Name or service · 12,345 trades",
+            ),
+            (&down, 39, "down: cannot resolve the name ws.finnh…"),
+            (&down, 15, "down"),
+            (&full, 79, "live · disk full, trades wait in memory · 12,345 trades · last 1 s ago"),
             (&full, 39, "live · disk full · 12,345 trades"),
+            (&full, 29, "live · disk full"),
         ] {
-            assert_eq!(narrow(snapshot, width), expected);
+            assert_eq!(narrow(snapshot, NOON, width), expected);
+        }
+    }
+
+    #[test]
+    fn at_80_columns_every_closing_is_there_whole() {
+        // In New York: Monday 22:30, Saturday noon, Martin Luther King Jr. Day and the Friday of its
+        // early close at 13:00.
+        for (utc, expected) in [
+            ("2026-12-08T03:30:00Z", "US shares quiet (night), pre-market in 5 h 30 m"),
+            ("2026-12-05T17:00:00Z", "US market closed (weekend), opens in 1 d 16 h"),
+            (
+                "2027-01-18T17:00:00Z",
+                "US market closed (Martin Luther King Jr. Day), opens in 16 h",
+            ),
+            ("2026-11-27T18:30:00Z", "US market closed (early close at 13:00), opens in 2 d 14 h"),
+        ] {
+            let now: jiff::Timestamp = utc.parse().unwrap();
+            let now = now.as_millisecond();
+            let mut quiet = Snapshot { published_ms: now, ..snapshot() };
+            quiet.counts.written = 123_456_789;
+            quiet.missing_ms = 72_000;
+            for width in [79, 7 + expected.chars().count()] {
+                let line = narrow(&quiet, now, width);
+                assert!(line.starts_with(&format!("live · {expected}")), "{line}");
+            }
         }
     }
 

@@ -6,7 +6,8 @@
 //! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
-//! * `terminal`, `feed_state`, `tickers_file`: what a person sees, and changes while it runs
+//! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
+//!   runs
 //! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
@@ -67,6 +68,7 @@ mod kill;
 mod ledger;
 mod locks;
 mod malformed_messages;
+mod market_hours;
 mod million_trades;
 mod moved_files;
 mod on_event;

@@ -233,14 +233,8 @@ const CLOCK_BEGINS: i64 = 1_795_392_000;
 fn fast_recorder(run: Run, url: &str, begun: Instant) -> Recorder {
     let seconds = i64::try_from(begun.elapsed().as_secs() * CLOCK).expect("a time of our age");
     let now = jiff::Timestamp::from_second(CLOCK_BEGINS + seconds).expect("a time of our age");
-    let now = now.strftime("@%Y-%m-%d %H:%M:%S");
-    let libraries = fs::read_dir("/usr/lib").expect("the libraries").flatten();
-    let libraries = libraries.map(|it| it.path().join("faketime/libfaketime.so.1"));
-    let library = libraries.into_iter().find(|it| it.exists()).expect("Debian's libfaketime");
-    run.env("LD_PRELOAD", library)
-        .env("FAKETIME", format!("{now} x{CLOCK}"))
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .env("TZ", "UTC")
+    let now = now.strftime("%Y-%m-%d %H:%M:%S");
+    run.clock(&format!("{now} x{CLOCK}"))
         .url(url)
         .tickers("AAPL")
         .arg("--rotate")

@@ -77,6 +77,13 @@ fn the_status_says_what_is_in_the_file() {
     assert!(apple["last_trade_ms"].as_i64().unwrap() > 1_600_000_000_000);
     assert_eq!(status["tickers"][1]["state"], "silent");
     assert_eq!(status["tickers"][1]["last_trade_ms"], Value::Null);
+    // Whatever the time is.
+    let market = status["us_market"].as_str().unwrap();
+    assert!(["open", "night", "closed"].contains(&market), "{market}");
+    for market_is in ["night", "closed"] {
+        assert_eq!(apple[market_is], market == market_is, "a US share has the hours of its market");
+        assert_eq!(status["tickers"][1][market_is], false);
+    }
     assert_eq!(program.rows(), 2);
 }
 

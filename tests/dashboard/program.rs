@@ -26,6 +26,12 @@ impl Program {
         Program::start(&["--url", url, "--tickers", tickers, "--dashboard=127.0.0.1:0"])
     }
 
+    /// The same with the machine's clock set, see [`Run::clock`].
+    pub(crate) fn recording_at(utc: &str, url: &str, tickers: &str) -> Program {
+        let run = Run::new().clock(utc).url(url).tickers(tickers);
+        Program(run.arg("--dashboard=127.0.0.1:0").spawn())
+    }
+
     pub(crate) fn start(arguments: &[&str]) -> Program {
         Program(arguments.iter().fold(Run::new(), Run::arg).spawn())
     }

@@ -195,6 +195,17 @@ fn live_through_everything(app: &App, origin: &str, feed: Feed, mut program: Pro
     assert_eq!(followers(&program), 1, "chart, table and hooks share one connection");
     assert_eq!(browser.barriers(&app.axe()), Vec::<String>::new());
 
+    // A hidden page holds no connection; shown again, it has what came meanwhile.
+    let tab = browser.tab();
+    browser.open_tab();
+    wait_until("no connection", || followers(&program), |count| *count == 0);
+    line.trade("AAPL", "101.5");
+    browser.bring_to_front(&tab);
+    browser.wait_for("the price of meanwhile", &shows_price("101.5"));
+    browser.wait_for("its line", &format!("{CHART}.bars.at(-1)[1] === 101.5"));
+    assert_eq!(browser.text(&message()), "");
+    assert_eq!(followers(&program), 1);
+
     let clean = browser.value(&hatched());
     let place = feed.address();
     drop((line, feed));

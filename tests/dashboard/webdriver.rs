@@ -87,6 +87,23 @@ impl Browser {
         self.ask("POST", "/url", &json!({"url": url}));
     }
 
+    /// The tab that is asked; all others are hidden.
+    pub(crate) fn tab(&self) -> String {
+        self.ask("GET", "/window", &Value::Null).as_str().unwrap().to_owned()
+    }
+
+    /// Opens another tab and brings it to the front.
+    pub(crate) fn open_tab(&self) -> String {
+        let new = self.ask("POST", "/window/new", &json!({"type": "tab"}));
+        let tab = new["handle"].as_str().unwrap().to_owned();
+        self.bring_to_front(&tab);
+        tab
+    }
+
+    pub(crate) fn bring_to_front(&self, tab: &str) {
+        self.ask("POST", "/window", &json!({"handle": tab}));
+    }
+
     /// The value of a JavaScript expression in the page.
     pub(crate) fn value(&self, expression: &str) -> Value {
         let script = format!("return ({expression})");

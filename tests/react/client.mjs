@@ -27,6 +27,17 @@ globalThis.EventSource = class {
   }
 };
 
+/** The page: whether it can be seen, and its window, which a link leaves and the way back shows again. */
+globalThis.document = Object.assign(new EventTarget(), { hidden: false });
+const frame = new EventTarget();
+globalThis.addEventListener = frame.addEventListener.bind(frame);
+globalThis.removeEventListener = frame.removeEventListener.bind(frame);
+
+function turn(hidden) {
+  document.hidden = hidden;
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
 /** What was asked for, and what is answered next. */
 const asked = [];
 let answer = () => ({ ok: true, body: { symbol: 'A', gaps: [], bars: [] } });
@@ -179,6 +190,77 @@ await until('the recovery', () => {
   current().says(status({ started_ms: 3000 }));
   return history.read().error === '';
 });
+
+// A page that cannot be seen lets go of its connection, and what it shows stays as it was.
+current().says(status());
+const [shown, clock, connections] = [recorder.read(), recorder.now(), opened.length];
+turn(true);
+assert.equal(current().isOpen, false);
+const asked2 = asked.length;
+await new Promise((resolve) => setTimeout(resolve, 5000)); // longer than the silence of one that is gone
+assert.deepEqual([opened.length, asked.length], [connections, asked2]);
+assert.equal(recorder.read(), shown);
+assert(recorder.now() - clock < 500, 'ages stand still');
+
+// When it is seen again it connects, and is not taken for one that is gone meanwhile.
+const told = [];
+const noWords = recorder.subscribe(() => told.push(recorder.read().feed));
+turn(false);
+turn(false);
+assert.deepEqual([opened.length, current().isOpen], [connections + 1, true]);
+await new Promise((resolve) => setTimeout(resolve, 1000));
+assert(recorder.now() - clock < 500, 'until it is heard');
+assert.deepEqual([told, recorder.read().connected], [[], true]);
+current().says(status({ started_ms: 3000 }));
+assert.deepEqual(told, ['live']);
+assert(recorder.now() - clock > 5500);
+await until('the time between', () => asked.length > asked2);
+assert.match(asked.at(-1), /history/);
+
+// One that has really gone is called so.
+turn(true);
+turn(false);
+current().onerror();
+assert.equal(recorder.read().feed, 'gone');
+turn(true);
+const tries = opened.length;
+await new Promise((resolve) => setTimeout(resolve, 1500));
+assert.equal(opened.length, tries, 'nobody tries for a page that cannot be seen');
+turn(false);
+assert.equal(opened.length, tries + 1);
+assert.equal(recorder.read().feed, 'gone', 'until it is heard');
+current().says(status({ started_ms: 3000 }));
+
+// A page that is left by a link, and comes back whole.
+frame.dispatchEvent(new Event('pagehide'));
+assert.equal(current().isOpen, false);
+turn(true);
+turn(false);
+frame.dispatchEvent(new Event('pageshow'));
+assert.deepEqual([opened.length, current().isOpen], [tries + 2, true]);
+current().says(status({ started_ms: 3000 }));
+
+// After an hour the recorder may have made longer bars: the history comes from the beginning.
+const hour = Date.now() + 3_700_000;
+await until('the whole history', () => {
+  const count = asked.length;
+  current().says(status({ started_ms: 3000, now_ms: hour, published_ms: hour, last_message_ms: hour }));
+  return asked.length > count && asked.at(-1) === `${URL_}/api/history/A`;
+});
+noWords();
+
+// One that nobody can see yet does not connect before it is seen.
+document.hidden = true;
+const early = recorderAt('http://early.test');
+const leaveEarly = early.subscribe(() => {});
+assert.deepEqual([opened.length, early.read().word], [tries + 2, 'Connecting']);
+turn(false);
+assert.equal(current().url, 'http://early.test/api/events');
+leaveEarly();
+await until('the end', () => !current().isOpen);
+turn(true);
+turn(false);
+assert.equal(current().url, `${URL_}/api/events`, 'who follows nothing has nothing to come back to');
 
 // The last user takes the connection along; what is kept goes with it.
 noMore();

@@ -106,9 +106,14 @@ function showFeed({ feed, word, notice }) {
   say(byId('notice'), notice);
   byId('notice').classList.toggle('shown', notice !== '');
   chart.toggleAttribute('stale', feed === 'gone' || feed === 'old');
+  document.title = [titleOf(feed, word), 'finnhub-stream'].filter(Boolean).join(' · ');
+}
+
+/** A hidden tab follows nothing: its title names the symbol, and neither price nor state. */
+function titleOf(feed, word) {
   const ticker = recorder.ticker(page.chosen);
-  document.title = feed === 'live' && ticker?.price
-    ? `${ticker.price} ${ticker.symbol} · finnhub-stream` : `${word} · finnhub-stream`;
+  if (document.hidden) return ticker?.symbol;
+  return feed === 'live' && ticker?.price ? `${ticker.price} ${ticker.symbol}` : word;
 }
 
 function showNumbers(state) {
@@ -409,6 +414,7 @@ recorder.sparks().subscribe(showSparks);
 setInterval(showAges, AGES_EVERY);
 setInterval(orderIfQuiet, SORT_EVERY);
 
+document.addEventListener('visibilitychange', () => showFeed(recorder.read()));
 window.addEventListener('hashchange', () => {
   const symbol = decodeHash();
   if (recorder.ticker(symbol) && symbol !== page.chosen) choose(symbol);

@@ -40,6 +40,7 @@ export function direction(change) {
 
 export function stateWord(ticker) {
   if (ticker.state === 'silent' && ticker.closed) return 'market closed';
+  if (ticker.state === 'silent' && ticker.night) return 'quiet (night)';
   if (ticker.state === 'silent' && ticker.trades === 0) return 'never traded';
   return ticker.state;
 }

@@ -5,9 +5,11 @@
  *   const recorder = recorderAt('http://127.0.0.1:8787');
  *   const leave = recorder.subscribe(() => console.log(recorder.read().tickers));
  *
- * A recorder has one connection, however many follow it: a browser opens six to one address. It is
- * opened for the first who subscribes, opened again whenever it is lost, and closed after the last
- * one has left. What `read` gives is never changed afterwards; what is new is a new object.
+ * A recorder has one connection, however many follow it. It is opened for the first who subscribes,
+ * opened again whenever it is lost, and closed after the last one has left. A page that nobody can see
+ * has none: a browser opens six to one address, for all its tabs together. Until such a page is seen
+ * again, everything stays as it was; then the whole state comes, and the history of the time between.
+ * What `read` gives is never changed afterwards; what is new is a new object.
  */
 
 const SILENCE = 4000; // ms without an event, of four a second, until the recorder counts as gone
@@ -17,6 +19,15 @@ const OLD_MESSAGE = 90_000; // ms; Finnhub sends something every minute, also at
 const OLD_SNAPSHOT = 6000; // ms; the writer renews its numbers every two seconds at least
 const HISTORY_EVERY = 1000; // ms; a bar is a second
 const SPARKS_EVERY = 5000; // ms; as far apart as their points
+const FINE_BARS_FOR = 3_600_000; // ms; the recorder makes longer bars of those that are older
+
+/**
+ * After these the page may have become visible or hidden; the last two when it is left by a link, and
+ * when the way back shows it as it was.
+ */
+const VISIBILITY_EVENTS = [
+  [globalThis.document, 'visibilitychange'], [globalThis, 'pagehide'], [globalThis, 'pageshow'],
+];
 
 /** What is known of a recorder that has not answered yet. The fields are those of /api/status. */
 export const NO_STATE = Object.freeze({
@@ -24,7 +35,7 @@ export const NO_STATE = Object.freeze({
   version: '', now_ms: 0, started_ms: 0, published_ms: 0,
   state: 'connecting', reason: '', disk_trouble: null, last_message_ms: null,
   received: 0, written: 0, rejected: 0, dropped: 0, unreadable: 0, trades_per_second: 0,
-  reconnects: 0, missing_ms: 0, waiting_bytes: 0, out: '', out_bytes: 0, us_market_open: false,
+  reconnects: 0, missing_ms: 0, waiting_bytes: 0, out: '', out_bytes: 0, us_market: 'closed',
   tickers: Object.freeze([]),
 });
 export const NO_HISTORY = Object.freeze({ bars: Object.freeze([]), gaps: Object.freeze([]), error: '' });
@@ -87,6 +98,8 @@ class Recorder extends Followed {
   #triedAt = 0; // of the last event or try
   #hasBeenHeard = false;
   #isLost = false; // until the next event
+  #isActive = false; // somebody follows, and the page is visible
+  #pausedAt = null; // performance.now() when the page was hidden; null once it is heard or lost again
   #retry = 0;
   #looking = 0;
   #tickers = new Map();
@@ -100,20 +113,20 @@ class Recorder extends Followed {
   }
 
   start() {
-    this.#connect();
-    this.#looking = setInterval(() => this.#look(), LOOK_EVERY);
+    for (const [target, event] of VISIBILITY_EVENTS) target?.addEventListener?.(event, this.#followIfVisible);
+    this.#followIfVisible();
   }
 
   stop() {
-    clearInterval(this.#looking);
-    clearTimeout(this.#retry);
-    this.#source?.close();
+    for (const [target, event] of VISIBILITY_EVENTS) target?.removeEventListener?.(event, this.#followIfVisible);
+    this.#disconnect();
     this.#isLost = false;
+    this.#pausedAt = null;
   }
 
   /** The recorder's clock now, in UNIX milliseconds; this machine's may be wrong. */
   now() {
-    return this.value.now_ms + (performance.now() - this.#heardAt);
+    return this.value.now_ms + ((this.#pausedAt ?? performance.now()) - this.#heardAt);
   }
 
   ticker(symbol) {
@@ -136,6 +149,28 @@ class Recorder extends Followed {
     return this.#base + path;
   }
 
+  /** Connects when the page becomes visible, and lets go of the connection when it is hidden. */
+  #followIfVisible = (event) => {
+    // A page that is being left by a link is not hidden yet.
+    const isVisible = event?.type !== 'pagehide' && !globalThis.document?.hidden;
+    if (isVisible === this.#isActive) return;
+    if (!isVisible) {
+      this.#disconnect();
+      this.#pausedAt ??= performance.now();
+      return;
+    }
+    this.#isActive = true;
+    this.#looking = setInterval(() => this.#look(), LOOK_EVERY);
+    this.#connect();
+  };
+
+  #disconnect() {
+    this.#isActive = false;
+    clearInterval(this.#looking);
+    clearTimeout(this.#retry);
+    this.#source?.close();
+  }
+
   #connect() {
     if (!this.#base.startsWith('http')) return this.#lose();
     this.#triedAt = performance.now();
@@ -149,6 +184,7 @@ class Recorder extends Followed {
   #lose() {
     this.#source?.close();
     this.#isLost = true;
+    this.#pausedAt = null;
     this.#triedAt = Infinity;
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#connect(), RETRY);
@@ -165,6 +201,7 @@ class Recorder extends Followed {
     if (!Array.isArray(status?.tickers)) return this.#lose();
     this.#hasBeenHeard = true;
     this.#isLost = false;
+    this.#pausedAt = null;
     this.#heardAt = performance.now();
     this.#triedAt = this.#heardAt;
     const { kind, tickers, ...rest } = status;
@@ -198,7 +235,7 @@ class Recorder extends Followed {
     const age = now - (state.last_message_ms ?? state.started_ms);
     const trouble = state.disk_trouble;
     if (state.state === 'down') {
-      return is('down', 'Down', `Nothing is being recorded: ${state.reason}. It is tried again by itself.`);
+      return is('down', 'Down', `Nothing is being recorded: ${state.reason}. finnhub-stream tries again by itself.`);
     }
     if (state.state === 'connecting') {
       return is('connecting', 'Connecting', state.reason && `Connecting again after: ${state.reason}`);
@@ -215,7 +252,7 @@ class Recorder extends Followed {
   #whyGone() {
     if (this.#hasBeenHeard) {
       const since = clockTime(performance.now() - this.#heardAt);
-      return `finnhub-stream has not answered since ${since}. This comes back by itself when it does.`;
+      return `finnhub-stream has not answered since ${since}. This goes on by itself when it does.`;
     }
     if (!this.#base.startsWith('http')) {
       return `${this.#base} is no address of a recorder. Give one like http://127.0.0.1:8787`;
@@ -283,8 +320,8 @@ function positionOf(bars, second) {
 
 class History extends Asked {
   #symbol;
-  #asked = ''; // what was true when the last question was asked
-  #known = ''; // and what was true for the last answer
+  #asked = {}; // what was true when the last question was asked
+  #known = {}; // and what was true for the last answer
   #after = null; // the second from which on it asks
 
   constructor(recorder, symbol) {
@@ -294,18 +331,23 @@ class History extends Asked {
 
   stop() {
     super.stop();
-    this.#known = '';
+    this.#known = {};
   }
 
-  /** Asks only when something has changed; from the beginning when the recorder began anew. */
+  /**
+   * Asks only when something has changed; from the beginning when the recorder began anew, or may have
+   * made longer bars of those that are known.
+   */
   path() {
-    const { started_ms: started, missing_ms: missing, tickers } = this.recorder.read();
+    const { now_ms: at, started_ms: started, missing_ms: missing, tickers } = this.recorder.read();
     if (!tickers.length) return null; // just started; the list is soon there
     const trades = this.recorder.ticker(this.#symbol)?.trades ?? -1;
-    this.#asked = [started, trades, missing].join();
-    if (this.#asked === this.#known) return null;
-    const [knownStart, knownTrades] = this.#known.split(',').map(Number);
-    const goesOn = started === knownStart && trades >= knownTrades && !this.value.error;
+    const known = this.#known;
+    const isSame = started === known.started;
+    if (isSame && trades === known.trades && missing === known.missing) return null;
+    this.#asked = { at, started, trades, missing };
+    const isRecent = at - known.at < FINE_BARS_FOR;
+    const goesOn = isSame && trades >= known.trades && isRecent && !this.value.error;
     // The last two bars again: the recorder may have added to them since.
     this.#after = goesOn ? this.value.bars.at(-3)?.[0] ?? null : null;
     const path = `/api/history/${encodeURIComponent(this.#symbol)}`;

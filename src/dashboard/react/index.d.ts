@@ -7,8 +7,10 @@ export type { Bar, ChartPoint, Gap, TradeChartElement } from './trade-chart.js';
 export interface Ticker {
   symbol: string;
   state: 'live' | 'silent' | 'refused';
-  /** Whether the clock alone explains silence: a US share outside of trading hours. */
+  /** A US share, while the US market is closed: no trade is expected. */
   closed: boolean;
+  /** A US share in the night of the US market: a trade is possible, and so is silence. */
+  night: boolean;
   /** The digits received; null before the first trade. */
   price: string | null;
   /** The first price since the start. */
@@ -58,7 +60,11 @@ export interface RecorderState {
   waiting_bytes: number;
   out: string;
   out_bytes: number;
-  us_market_open: boolean;
+  /**
+   * By New York time. `open`: 04:00–20:00 on a trading day, until 13:00 on an early close; `night`:
+   * 21:00–04:00 before a trading day; `closed`: all other times.
+   */
+  us_market: 'open' | 'night' | 'closed';
   /** In the order of the list. A ticker that has not changed is the same object. */
   tickers: readonly Ticker[];
 }
@@ -74,7 +80,8 @@ export interface History {
 
 /**
  * Follows the recorder whose dashboard is at `url`. All users of one `url` share one connection,
- * which is opened again when it is lost and closed with its last user.
+ * which is opened again when it is lost and closed with its last user. A hidden page holds none, and
+ * keeps its last state until it is visible again.
  */
 export function useRecorder(url: string): RecorderState;
 

@@ -8,6 +8,9 @@
 
 use jiff::civil::{Date, Weekday, date};
 
+/// The exchanges have kept Juneteenth since this year.
+const FIRST_JUNETEENTH: i16 = 2022;
+
 /// Why the market is closed all `day`; `None` when it trades.
 pub(super) fn closed_all_day(day: Date) -> Option<&'static str> {
     match day.weekday() {
@@ -48,7 +51,7 @@ fn holiday(day: Date) -> Option<&'static str> {
 fn fixed_holiday(day: Date) -> Option<&'static str> {
     let name_of = |day: Date| match (day.month(), day.day()) {
         (1, 1) => Some("New Year's Day"),
-        (6, 19) => Some("Juneteenth"),
+        (6, 19) if day.year() >= FIRST_JUNETEENTH => Some("Juneteenth"),
         (7, 4) => Some("Independence Day"),
         (12, 25) => Some("Christmas"),
         _ => None,
@@ -141,6 +144,16 @@ mod tests {
             assert_eq!(closed, expected, "{year}");
             assert_eq!(early.join(" "), early_closes, "{year}");
         }
+    }
+
+    #[test]
+    fn juneteenth_is_a_holiday_since_2022() {
+        assert_eq!(closed_all_day(date(2019, 6, 19)), None);
+        assert_eq!(closed_all_day(date(2020, 6, 19)), None);
+        // The 19th was a Saturday, and then a Sunday.
+        assert_eq!(closed_all_day(date(2021, 6, 18)), None);
+        assert_eq!(closed_all_day(date(2022, 6, 20)), Some("Juneteenth"));
+        assert_eq!(closed_all_day(date(2023, 6, 19)), Some("Juneteenth"));
     }
 
     #[test]

@@ -16,15 +16,15 @@ use crate::text::{human_duration, printable};
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-/// With the market closed, the last prints of the day come a little late; after this nothing more
-/// is expected.
+/// After the close the last prints of the day come a little late, and a night is quiet between its
+/// trades: without one for this long, the hours explain the silence.
 const LAST_PRINTS_MS: i64 = 2 * MINUTE_MS;
 
-/// With the market closed and no trade seen yet: a moment for a feed that trades at night after all.
+/// With no trade seen yet: a moment for one to come at these hours after all.
 const FIRST_TRADE_MS: i64 = 10_000;
 
-/// Not one trade of any US stock for this long, inside the hours: liquid ones trade every second,
-/// and even before the opening bell hardly all of several are silent for so long.
+/// Not one trade of any US stock for this long in the regular session: liquid ones trade every second,
+/// and hardly all of several are silent for so long. Before and after it thin ones are, on every day.
 const NO_US_TRADES_AFTER_MS: i64 = 10 * MINUTE_MS;
 
 /// One symbol silent for this long while others trade gets a line. Thin symbols do it often,
@@ -42,14 +42,9 @@ const NAMED_SYMBOLS: usize = 2;
 pub enum UsStocks {
     /// There are none, or they trade, or they have not been silent for long.
     NothingToSay,
-    /// All are silent, and the market is closed.
-    Closed {
-        /// Until the next pre-market trading.
-        opens_in_ms: i64,
-        /// The night, the weekend, or the holiday's name.
-        why: &'static str,
-    },
-    /// All are silent although the market should be open.
+    /// All are silent, and the hours explain it: night, or closed.
+    OutOfHours(MarketState),
+    /// All are silent in the regular session.
     NoTrades {
         /// Since the last trade, or since trades could have come.
         for_ms: i64,
@@ -91,8 +86,8 @@ impl<'a> Silence<'a> {
         }
         let market = us_market(now_ms);
         let opened_ms = match market {
-            MarketState::Open { opened_ms } => opened_ms,
-            MarketState::Closed { .. } => i64::MIN,
+            MarketState::Open { opened_ms, .. } => opened_ms,
+            MarketState::Night { .. } | MarketState::Closed { .. } => i64::MIN,
         };
         let expected = snapshot.tickers.iter().filter_map(|ticker| {
             // The night does not count.
@@ -102,7 +97,8 @@ impl<'a> Silence<'a> {
         let (mut stocks, mut others): (Vec<_>, Vec<_>) =
             expected.partition(|expected| is_us_stock(expected.symbol));
         let us_stocks = us_stocks(&stocks, market, live_since_ms, now_ms);
-        if matches!(market, MarketState::Closed { .. }) || us_stocks != UsStocks::NothingToSay {
+        let is_open = matches!(market, MarketState::Open { .. });
+        if !is_open || us_stocks != UsStocks::NothingToSay {
             stocks.clear();
         }
         stocks.append(&mut others);
@@ -138,18 +134,21 @@ fn us_stocks(
         return UsStocks::NothingToSay;
     };
     match market {
-        MarketState::Closed { opens_in_ms, why } => {
+        MarketState::Night { .. } | MarketState::Closed { .. } => {
             let is_over = |stock: &SilentSymbol<'_>| match stock.last_trade_ms {
                 Some(last_ms) => now_ms - last_ms >= LAST_PRINTS_MS,
                 None => now_ms - live_since_ms >= FIRST_TRADE_MS,
             };
             if stocks.iter().all(is_over) {
-                return UsStocks::Closed { opens_in_ms, why };
+                return UsStocks::OutOfHours(market);
             }
         }
-        MarketState::Open { .. } if now_ms - since_ms >= NO_US_TRADES_AFTER_MS => {
+        MarketState::Open { session_began_ms: Some(session_began_ms), .. }
+            if now_ms - since_ms.max(session_began_ms) >= NO_US_TRADES_AFTER_MS =>
+        {
             let silent_since_ms = stocks.iter().map(|stock| stock.silent_since_ms).max();
-            return UsStocks::NoTrades { for_ms: now_ms - silent_since_ms.unwrap_or(since_ms) };
+            let silent_since_ms = silent_since_ms.unwrap_or(since_ms).max(session_began_ms);
+            return UsStocks::NoTrades { for_ms: now_ms - silent_since_ms };
         }
         MarketState::Open { .. } => {}
     }
@@ -159,13 +158,24 @@ fn us_stocks(
 fn about_us_stocks(us_stocks: UsStocks) -> Option<String> {
     match us_stocks {
         UsStocks::NothingToSay => None,
-        UsStocks::Closed { opens_in_ms, why } => {
-            Some(format!("US market closed ({why}), opens in {}", to_the_minute(opens_in_ms)))
-        }
+        UsStocks::OutOfHours(market) => about_market(market),
         UsStocks::NoTrades { for_ms } => Some(format!(
             "no US trades for {}; a halt, a special closing, or a server fault",
             to_the_minute(for_ms)
         )),
+    }
+}
+
+/// What explains that all US stocks are silent; `None` while the market is open, for then nothing does.
+pub fn about_market(market: MarketState) -> Option<String> {
+    match market {
+        MarketState::Open { .. } => None,
+        MarketState::Night { opens_in_ms, .. } => {
+            Some(format!("US shares quiet (night), pre-market in {}", to_the_minute(opens_in_ms)))
+        }
+        MarketState::Closed { opens_in_ms, why } => {
+            Some(format!("US market closed ({why}), opens in {}", to_the_minute(opens_in_ms)))
+        }
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) struct Reported {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum UsNews {
     Closed,
+    Night,
     NoTrades,
     TradesAgain,
 }
@@ -92,13 +93,12 @@ impl Reported {
     fn us_news(&mut self, stocks: UsStocks, snapshot: &Snapshot, now_ms: i64) -> Option<News> {
         let last = self.last_of_us_stocks;
         let new = match stocks {
-            UsStocks::Closed { .. } => UsNews::Closed,
+            UsStocks::OutOfHours(MarketState::Night { .. }) => UsNews::Night,
+            UsStocks::OutOfHours(_) => UsNews::Closed,
             UsStocks::NoTrades { .. } => UsNews::NoTrades,
-            // A few late trades after the close are no end of it, nor is a new connection.
             UsStocks::NothingToSay => {
-                let since_ms = last.filter(|(last, _)| *last != UsNews::TradesAgain)?.1;
-                let open = matches!(us_market(now_ms), MarketState::Open { .. });
-                if !open || !a_us_stock_traded_after(since_ms, snapshot) {
+                let (last, said_ms) = last?;
+                if last == UsNews::TradesAgain || !trade_again(last, said_ms, snapshot, now_ms) {
                     return None;
                 }
                 UsNews::TradesAgain
@@ -162,7 +162,16 @@ fn is_within(at_ms: i64, span_ms: i64, now_ms: i64) -> bool {
     (0..span_ms).contains(&(now_ms - at_ms))
 }
 
-fn a_us_stock_traded_after(since_ms: i64, snapshot: &Snapshot) -> bool {
+/// Whether a US stock has traded after `last` was said at `said_ms`, at hours in which more may follow.
+fn trade_again(last: UsNews, said_ms: i64, snapshot: &Snapshot, now_ms: i64) -> bool {
+    let since_ms = match (last, us_market(now_ms)) {
+        (_, MarketState::Open { opened_ms, .. }) => opened_ms,
+        // A trade in a quiet night is followed by silence again, and neither is news.
+        (UsNews::Closed | UsNews::NoTrades, MarketState::Night { began_ms, .. }) => began_ms,
+        // A few late trades after the close are no end of it, nor is a new connection.
+        (_, MarketState::Night { .. } | MarketState::Closed { .. }) => return false,
+    };
+    let since_ms = since_ms.max(said_ms);
     snapshot.tickers.iter().any(|ticker| {
         is_us_stock(&ticker.symbol) && ticker.last_received_ms.is_some_and(|at_ms| at_ms > since_ms)
     })

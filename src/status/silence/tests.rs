@@ -12,8 +12,12 @@ const HOUR: i64 = 60 * MINUTE;
 
 /// Monday 23 November 2026, 04:00 in New York: the market opens.
 const OPENING: i64 = 1_795_424_400_000;
-/// The same day, 20:00: it closes.
+/// The same day, 09:30: the regular session begins.
+const BELL: i64 = OPENING + 5 * HOUR + 30 * MINUTE;
+/// The same day, 20:00: the market closes.
 const CLOSING: i64 = OPENING + 16 * HOUR;
+/// And 21:00: the night before Tuesday begins.
+const NIGHTFALL: i64 = CLOSING + HOUR;
 
 /// A live connection since `live_since`, with symbols, each with the time of its last trade.
 fn snapshot(now: i64, live_since: i64, symbols: &[(&str, Option<i64>)]) -> Snapshot {
@@ -47,8 +51,8 @@ fn the_hours_of_the_tests_are_those_of_new_york() {
 
 #[test]
 fn a_closed_market_explains_the_silence_of_stocks() {
-    let now = CLOSING + 3 * HOUR - 12 * MINUTE;
-    let closed = Some("US market closed (night), opens in 5 h 12 m");
+    let now = CLOSING + 48 * MINUTE;
+    let closed = Some("US market closed (evening), opens in 7 h 12 m");
     let late_start = now - 10 * SECOND;
     check(now, CLOSING - HOUR, &[("AAPL", Some(CLOSING)), ("MSFT", None)], closed);
     check(now, late_start, &[("AAPL", None)], closed);
@@ -56,13 +60,28 @@ fn a_closed_market_explains_the_silence_of_stocks() {
     check(now, late_start, &[("AAPL", Some(now - 2 * MINUTE))], closed);
     check(now, late_start, &[("AAPL", Some(now - 2 * MINUTE + 1))], None);
     check(now, late_start, &[("BINANCE:BTCUSDT", None)], None);
-    // One of them trades at night: then it is not the hours, and nothing is held against the other.
+    // One of them trades all the same: nothing is held against the other.
     check(now, CLOSING - HOUR, &[("AAPL", Some(now)), ("MSFT", None)], None);
 }
 
 #[test]
-fn silent_stocks_in_an_open_market_are_reported_after_ten_minutes() {
-    let now = OPENING + 6 * HOUR;
+fn a_night_is_quiet_and_not_closed() {
+    let day_before = OPENING - 12 * HOUR;
+    for (now, expected) in [
+        (NIGHTFALL - 1, "US market closed (evening), opens in 7 h"),
+        (NIGHTFALL, "US shares quiet (night), pre-market in 7 h"),
+        (NIGHTFALL + 91 * MINUTE, "US shares quiet (night), pre-market in 5 h 29 m"),
+        (OPENING - 1, "US shares quiet (night), pre-market in 1 m"),
+    ] {
+        check(now, day_before, &[("AAPL", Some(day_before)), ("MSFT", None)], Some(expected));
+        // A trade at night is no surprise, nor is the silence of the others.
+        check(now, day_before, &[("AAPL", Some(now - MINUTE)), ("MSFT", None)], None);
+    }
+}
+
+#[test]
+fn silent_stocks_in_the_regular_session_are_reported_after_ten_minutes() {
+    let now = BELL + 3 * HOUR;
     let quiet = |minutes: i64| {
         let last = Some(now - minutes * MINUTE);
         [("AAPL", last), ("MSFT", last)]
@@ -81,16 +100,30 @@ fn silent_stocks_in_an_open_market_are_reported_after_ten_minutes() {
 }
 
 #[test]
-fn the_night_does_not_count_as_silence() {
-    let quiet = [("AAPL", Some(OPENING - 8 * HOUR)), ("BINANCE:BTCUSDT", Some(OPENING))];
+fn only_the_regular_session_counts_as_silence_of_all_stocks() {
     let live_since = OPENING - 24 * HOUR;
-    check(OPENING + 9 * MINUTE, live_since, &quiet, None);
-    check(
-        OPENING + 12 * MINUTE,
-        live_since,
-        &quiet,
-        Some("no US trades for 12 m; a halt, a special closing, or a server fault"),
-    );
+    let no_us_trades = "no US trades for 10 m; a halt, a special closing, or a server fault";
+    for (now, ago, expected) in [
+        (OPENING + 19 * MINUTE, 8 * HOUR, None),
+        // Thin stocks are silent for so long on every morning and evening.
+        (OPENING + 20 * MINUTE, 8 * HOUR, Some("no trades for AAPL for 20 m")),
+        (BELL, 15 * MINUTE, None),
+        (BELL + 10 * MINUTE - 1, 15 * MINUTE, None),
+        (BELL + 10 * MINUTE, 15 * MINUTE, Some(no_us_trades)),
+        (CLOSING - 4 * HOUR - 1, 10 * MINUTE, Some(no_us_trades)),
+        (CLOSING - 4 * HOUR, 10 * MINUTE, None),
+    ] {
+        let quiet = [("AAPL", Some(now - ago)), ("BINANCE:BTCUSDT", Some(now))];
+        check(now, live_since, &quiet, expected);
+    }
+    // The Friday after Thanksgiving, until 13:00.
+    let early_close = OPENING + 4 * 24 * HOUR + 9 * HOUR;
+    for (now, expected) in [
+        (early_close - 1, no_us_trades),
+        (early_close, "US market closed (early close at 13:00), opens in 2 d 15 h"),
+    ] {
+        check(now, live_since, &[("AAPL", Some(now - 10 * MINUTE))], Some(expected));
+    }
 }
 
 #[test]
@@ -202,33 +235,59 @@ fn note(text: &str) -> News {
 fn a_night_is_reported_once_and_so_is_the_morning() {
     let mut day = Day::new(&["AAPL", "BINANCE:BTCUSDT"], CLOSING - HOUR);
     day.run(CLOSING - HOUR, CLOSING, |_, _| true);
-    // A late print half an hour after the close.
-    let late = CLOSING + 30 * MINUTE;
+    // A late print shortly before the night.
+    let late = NIGHTFALL - MINUTE;
     day.run(CLOSING, CLOSING + 4 * HOUR, |symbol, now| symbol != "AAPL" || now == late);
     // A new connection in the night.
     day.live_since = CLOSING + 4 * HOUR;
     day.run(CLOSING + 4 * HOUR, CLOSING + 8 * HOUR, |symbol, _| symbol != "AAPL");
     day.run(CLOSING + 8 * HOUR + 3 * MINUTE, CLOSING + 9 * HOUR, |_, _| true);
     day.check(&[
-        (CLOSING + MINUTE, note("US market closed (night), opens in 7 h 59 m")),
+        (CLOSING + MINUTE, note("US market closed (evening), opens in 7 h 59 m")),
+        (NIGHTFALL + MINUTE, note("US shares quiet (night), pre-market in 6 h 59 m")),
         (CLOSING + 8 * HOUR + 3 * MINUTE, note("US stocks trade again")),
+    ]);
+}
+
+#[test]
+fn the_trades_of_a_thin_night_are_no_news() {
+    let mut day = Day::new(&["AAPL"], CLOSING - HOUR);
+    // Every seven minutes, and so it goes on in the morning.
+    let trades = |_: &str, now: i64| (now - NIGHTFALL) % (7 * MINUTE) == 3 * MINUTE;
+    day.run(CLOSING + 10 * MINUTE, NIGHTFALL, |_, _| false);
+    day.run(NIGHTFALL + MINUTE, OPENING + 25 * HOUR, trades);
+    day.check(&[
+        (CLOSING + 10 * MINUTE, note("US market closed (evening), opens in 7 h 50 m")),
+        (NIGHTFALL + MINUTE, note("US shares quiet (night), pre-market in 6 h 59 m")),
+        // The first trade of the day.
+        (OPENING + 24 * HOUR + 3 * MINUTE, note("US stocks trade again")),
+    ]);
+}
+
+#[test]
+fn a_night_in_which_stocks_trade_is_not_called_quiet() {
+    let mut day = Day::new(&["AAPL"], CLOSING - HOUR);
+    day.run(CLOSING - HOUR, CLOSING, |_, _| true);
+    day.run(CLOSING, NIGHTFALL, |_, _| false);
+    day.run(NIGHTFALL, OPENING + 25 * HOUR, |_, _| true);
+    // The reports are a minute apart here; a trade comes with the first.
+    day.check(&[
+        (CLOSING + MINUTE, note("US market closed (evening), opens in 7 h 59 m")),
+        (NIGHTFALL + MINUTE, note("US stocks trade again")),
     ]);
 }
 
 #[test]
 fn a_day_without_trades_gets_a_warning_once() {
     let mut day = Day::new(&["AAPL", "MSFT"], OPENING - HOUR);
-    day.run(OPENING - HOUR, CLOSING + HOUR, |_, _| false);
+    day.run(OPENING - HOUR, NIGHTFALL + HOUR, |_, _| false);
+    let warning = "no US trades for 10 m; a halt, a special closing, or a server fault";
     day.check(&[
-        (OPENING - 59 * MINUTE, note("US market closed (night), opens in 59 m")),
-        (
-            OPENING + 10 * MINUTE,
-            (
-                Level::Warn,
-                "no US trades for 10 m; a halt, a special closing, or a server fault".into(),
-            ),
-        ),
-        (CLOSING, note("US market closed (night), opens in 8 h")),
+        (OPENING - 59 * MINUTE, note("US shares quiet (night), pre-market in 59 m")),
+        (OPENING + 20 * MINUTE, note("AAPL and MSFT never traded since 08:00 UTC")),
+        (BELL + 10 * MINUTE, (Level::Warn, warning.into())),
+        (CLOSING, note("US market closed (evening), opens in 8 h")),
+        (NIGHTFALL, note("US shares quiet (night), pre-market in 7 h")),
     ]);
 }
 

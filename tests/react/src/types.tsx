@@ -22,9 +22,11 @@ export function withoutReact(element: TradeChartElement) {
 export function Wrong() {
   const state: RecorderState = useRecorder('');
   const { error }: { error: string } = useHistory('', null);
+  // @ts-expect-error the hours have three names
+  const isShut = state.us_market === 'shut';
   // @ts-expect-error without a URL there is nothing to follow
   const table = <TradeTable />;
   // @ts-expect-error a span is seconds, or all
   const chart = <TradeChart url="" symbol="A" span="long" />;
-  return [state.tickers[0]?.price?.length, error, table, chart];
+  return [state.tickers[0]?.price?.length, state.tickers[0]?.night, isShut, error, table, chart];
 }
