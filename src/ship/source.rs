@@ -236,12 +236,24 @@ impl<'s> Source<'s> {
         ShipError::Shorter { file: self.path.clone(), length, offset }
     }
 
-    /// Whether `other` is this file, compressed perhaps: it begins in the same way.
+    /// Whether `other` is this file, under another name or compressed. Files may begin in the same
+    /// way without being the same.
     ///
     /// # Errors
     /// When one of them cannot be read, or a stop comes.
-    pub(super) fn begins_like(&mut self, other: &mut Self) -> Result<bool, ShipError> {
-        Ok(self.front()? == other.front()?)
+    pub(super) fn is_same_as(&mut self, other: &mut Self) -> Result<bool, ShipError> {
+        let mut offset = 0;
+        while self.id != other.id {
+            let piece = self.read_up_to(offset, PIECE)?;
+            if piece != other.read_up_to(offset, PIECE)? {
+                return Ok(false);
+            }
+            if piece.is_empty() {
+                break;
+            }
+            offset += piece.len() as u64;
+        }
+        Ok(true)
     }
 }
 

@@ -8,7 +8,7 @@
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
-//! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
+//! * `ship`, `ship_alike`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
@@ -81,6 +81,7 @@ mod rotation;
 mod secrets;
 mod settings_errors;
 mod ship;
+mod ship_alike;
 mod ship_live;
 mod ship_postgres;
 mod ship_refusals;
