@@ -190,10 +190,12 @@ impl<'o> Files<'o> {
         Ok(())
     }
 
-    /// Opens the file that comes behind `current`; `None` when there is none yet.
+    /// Opens the file that comes behind `current`, or that was put in its place; `None` when there is
+    /// none yet.
     ///
     /// # Errors
-    /// When it was removed, unless that is allowed; when a file cannot be read, or a stop comes.
+    /// When it was removed, unless that is allowed; when what was put in its place is no copy of it;
+    /// when a file cannot be read, or a stop comes.
     pub(super) fn open_next(
         &mut self,
         position: &mut Position,
@@ -204,14 +206,22 @@ impl<'o> Files<'o> {
             let live = self.open(None)?;
             self.note_new(position, current.as_deref_mut())?;
             let Some(label) = position.waiting.first().cloned() else {
-                let next = live.filter(|live| current.is_none_or(|it| it.id != live.id));
-                if next.is_some() {
-                    position.enter(None);
+                let another =
+                    live.filter(|live| current.as_ref().is_none_or(|it| it.id != live.id));
+                let Some(mut next) = another else { return Ok(None) };
+                let goes_on = match &mut current {
+                    Some(current) if position.file.is_none() => {
+                        next.replaces(current, &position.mark)?
+                    }
+                    _ => false,
+                };
+                if !goes_on {
+                    position.begin_file(None);
                 }
-                return Ok(next);
+                return Ok(Some(next));
             };
             if let Some(source) = self.open(Some(&label))? {
-                position.enter(Some(label));
+                position.begin_file(Some(label));
                 return Ok(Some(source));
             }
             let path = label.path(&self.options.file);

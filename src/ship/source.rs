@@ -19,6 +19,7 @@ use super::signals::Signals;
 use crate::gzip::GZIP_MARK;
 use crate::recorder::columns::Column;
 use crate::recorder::{is_locked, read_synced};
+use crate::rows::row_length;
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -123,6 +124,7 @@ impl<'s> Source<'s> {
         let limit = match synced {
             _ if closed => length,
             Some(synced) if recorded && synced.goes_on => synced.bytes,
+            Some(synced) if recorded => synced.written,
             // A recorder that has not said yet how far it has come.
             None if recorded => 0,
             _ => {
@@ -229,6 +231,29 @@ impl<'s> Source<'s> {
             return Err(self.shorter(length, mark.offset));
         }
         Ok(tail == mark.tail)
+    }
+
+    /// Whether this is `other` again, shipped up to `mark`: an editor, or a program that copies, has
+    /// put it in its place. With times in them, only the same file begins with the same row.
+    ///
+    /// # Errors
+    /// [`ShipError::Changed`] or [`ShipError::Shorter`] when it begins as `other` did, and is another
+    /// one before the mark; when one of them cannot be read, or a stop comes.
+    pub(super) fn replaces(&mut self, other: &mut Self, mark: &Mark) -> Result<bool, ShipError> {
+        let header = other.header.len();
+        let has_times = columns(&other.header).is_some_and(|columns| {
+            columns.iter().any(|it| matches!(it, Column::ReceivedMs | Column::TimestampMs))
+        });
+        let (front, other_front) = (self.front()?, other.front()?);
+        let first_row = other_front.get(header..).and_then(row_length).unwrap_or_default();
+        let begins_so = first_row > 0 && front.starts_with(&other_front[..header + first_row]);
+        if !has_times || mark.offset == 0 || !begins_so {
+            return Ok(false);
+        }
+        if self.has(mark)? {
+            return Ok(true);
+        }
+        Err(ShipError::Changed { file: self.path.clone(), offset: mark.offset })
     }
 
     /// It is only so long, although so much was shipped of it.

@@ -8,7 +8,8 @@
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
-//! * `ship`, `ship_alike`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
+//! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
+//!   the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
@@ -28,6 +29,7 @@
 //! FINNHUB_TEST_CUTS=100 cargo test --test contract cut_files::whatever    # 5
 //! FINNHUB_TEST_EPISODES=1000 cargo test --test contract fault_script      # 30; prints a seed, FINNHUB_TEST_SEED plays it again
 //! FINNHUB_TEST_SOAK_SECONDS=86400 cargo test --test contract soak -- --ignored   # 60
+//! FINNHUB_TEST_KILLS=500 cargo test --test contract ship_removed          # 4; of recorder or ship, each after the file was removed
 //! FINNHUB_TEST_KILLS=500 cargo test --test contract every_row_is_in -- --ignored   # 50; ship into PostgreSQL
 //! FINNHUB_TEST_SHIP_SECONDS=3600 cargo test --test contract recorder_and_ship -- --ignored   # 75; the same, with a recorder, rotation and compression
 //! ```
@@ -85,6 +87,7 @@ mod ship_alike;
 mod ship_live;
 mod ship_postgres;
 mod ship_refusals;
+mod ship_removed;
 mod simulate_command;
 #[cfg(target_os = "linux")]
 mod soak;
