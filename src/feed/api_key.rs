@@ -5,9 +5,16 @@
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The variables that may hold the key, the more specific one first.
 pub(crate) const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
+
+/// Takes the key out of the environment of a program that is run for the user: it needs none, and
+/// what it writes or passes on is beyond us.
+pub(crate) fn without_key(command: &mut Command) -> &mut Command {
+    VARIABLES.iter().fold(command, |command, variable| command.env_remove(variable))
+}
 
 /// Where the key was found, for messages about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
