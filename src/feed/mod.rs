@@ -10,7 +10,7 @@ mod subscriptions;
 mod watchdog;
 
 pub use api_key::{ApiKey, KeySource};
-pub(crate) use api_key::{VARIABLES, without_key};
+pub(crate) use api_key::{GET_A_KEY, VARIABLES, without_key};
 pub use backoff::{Backoff, BackoffConfig, Outcome};
 pub use commands::{Command, CommandSender, Commands, commands};
 pub(crate) use connection::{

@@ -3,7 +3,8 @@
 //!
 //! * `harness` (`tests/harness`, which the tests of the live page share) and `recording`: how a test
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
-//! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
+//! * `command_line`, `settings_errors`, `api_key_sources`, `dot_env_files`, `named_pipes`: the command
+//!   line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
@@ -57,6 +58,7 @@ mod connecting;
 mod csv_file;
 mod cut_files;
 mod demo;
+mod dot_env_files;
 mod fault_script;
 mod feed_state;
 #[cfg(target_os = "linux")]
@@ -73,6 +75,7 @@ mod malformed_messages;
 mod market_hours;
 mod million_trades;
 mod moved_files;
+mod named_pipes;
 mod on_event;
 mod piped_ledger;
 mod power_cut;
