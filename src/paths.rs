@@ -1,10 +1,13 @@
-//! Names of files that are beside others, and the replacing of a whole file.
+//! Names of files that are beside others, and reading and replacing files that are not the recorder's.
 //!
 //! Any thread. For the tickers file and the positions of `ship`; the recorder has its own operations.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// `op1.csv.lock` for `op1.csv` and `.lock`.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -22,6 +25,16 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 pub(crate) fn without_gz(path: &Path) -> PathBuf {
     let is_compressed = path.extension().is_some_and(|ending| ending == "gz");
     if is_compressed { path.with_extension("") } else { path.to_owned() }
+}
+
+/// Opens a file to be read. A pipe is opened at once as well, and read as far as it is filled,
+/// whether somebody writes to it or not.
+///
+/// # Errors
+/// When there is none, or it may not be read.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// Puts a file with this `text` in the place of the one at `path`: who reads it, also after a crash,

@@ -6,14 +6,14 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use memchr::memchr;
-use rustix::fs::OFlags;
 
+use crate::paths::open_at_once;
 use crate::text::in_words;
 
 /// What some editors put before UTF-8 text.
@@ -137,10 +137,8 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Reads what is written into a pipe until its writer closes it.
 fn read_pipe(path: &Path, wait: Duration) -> io::Result<Vec<u8>> {
-    // Else opening it would wait for a writer, for ever perhaps.
-    let at_once = OFlags::NONBLOCK.bits().cast_signed();
-    let pipe = File::options().read(true).custom_flags(at_once).open(path)?;
-    let mut pipe = pipe.take(LARGEST_FILE + 1);
+    // Opening it in another way would wait for a writer, for ever perhaps.
+    let mut pipe = open_at_once(path)?.take(LARGEST_FILE + 1);
     let (mut bytes, until) = (Vec::new(), Instant::now() + wait);
     while Instant::now() < until {
         match pipe.read_to_end(&mut bytes) {

@@ -100,7 +100,9 @@ fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wante
     };
     let listed = match tickers_file::read(path, &tickers) {
         Ok(listed) => listed,
-        Err(error) if tickers.is_empty() => return Err(usage(error)),
+        Err(error) if tickers.is_empty() || tickers_file::is_no_file(path) => {
+            return Err(usage(error));
+        }
         // It may come later; who looks at it says so.
         Err(_) => Vec::new(),
     };

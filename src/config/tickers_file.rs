@@ -6,13 +6,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
-use crate::paths::replace_file;
+use crate::paths::{open_at_once, replace_file};
 use crate::text::in_words;
 
 /// How often the file is looked at. A change is to be applied within two seconds.
@@ -36,10 +35,20 @@ pub(crate) fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String
     parse(path, &content(path)?, beside)
 }
 
+/// Whether it is there and can be no list that is read again: a folder, a pipe, a device.
+pub(crate) fn is_no_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file())
+}
+
 fn content(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text))
+    let file = open_at_once(path).map_err(|error| failed("read", path, error))?;
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        let fault = "it is no file, and could not be read again whenever it changes; write the symbols to a file, or give them with --tickers";
+        return Err(failed("read", path, fault));
+    }
+    file.take(LARGEST_FILE + 1)
+        .read_to_string(&mut text)
         .map_err(|error| failed("read", path, error))?;
     if text.len() as u64 > LARGEST_FILE {
         return Err(failed("read", path, format_args!("it has more than {LARGEST_FILE} bytes")));

@@ -17,6 +17,7 @@ use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
 use crate::gzip::GZIP_MARK;
+use crate::paths::open_at_once;
 use crate::recorder::columns::Column;
 use crate::recorder::{is_locked, read_synced};
 use crate::rows::row_length;
@@ -76,7 +77,7 @@ impl<'s> Source<'s> {
     /// When it cannot be read, or a stop comes.
     pub(super) fn open(path: &Path, signals: &'s Signals) -> Result<Option<Self>, ShipError> {
         let failed = ShipError::read(path);
-        let file = match File::open(path) {
+        let file = match open_at_once(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(&failed)?,
         };
@@ -116,7 +117,7 @@ impl<'s> Source<'s> {
         let named = live == Some(self.id);
         // Who records the live file does not write here any more. Our file is not touched then: the
         // compressor wants its lock.
-        let left = !named && File::open(out).is_ok_and(|live| is_locked(&live));
+        let left = !named && open_at_once(out).is_ok_and(|live| is_locked(&live));
         let recorded = !left && is_locked(&self.file);
         let closed = !named && !recorded && (live.is_some() || has_label);
         let synced = read_synced(out, &self.file).map_err(ShipError::read(out))?;
