@@ -6,12 +6,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
-use crate::paths::{open_at_once, replace_file};
+use crate::paths::{NewFile, open_at_once, overwrite};
 use crate::text::in_words;
 
 /// How often the file is looked at. A change is to be applied within two seconds.
@@ -22,6 +22,16 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// A list of symbols is never larger; what is, is the wrong file.
 const LARGEST_FILE: u64 = 1 << 20;
+
+/// How a system says that the file may be written perhaps, but not replaced. The last is the answer to
+/// an owner that is unknown inside a container.
+const REFUSED_TO_REPLACE: [ErrorKind; 5] = [
+    ErrorKind::ResourceBusy,
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+    ErrorKind::CrossesDevices,
+    ErrorKind::InvalidInput,
+];
 
 fn failed(action: &str, path: &Path, reason: impl Display) -> String {
     format!("cannot {action} the tickers file {}: {}", path.display(), in_words(&reason))
@@ -86,7 +96,7 @@ fn symbol_of(line: &str) -> Option<&str> {
 /// read as the whole list.
 ///
 /// # Errors
-/// When the file cannot be read or replaced; then it is as it was.
+/// When the file cannot be read or written; then it is as it was.
 pub(crate) fn change(
     path: &Path,
     symbol: &str,
@@ -104,7 +114,26 @@ pub(crate) fn change(
         }
     }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
-    replace_file(path, &changed).map_err(|error| failed("write", path, error))
+    write_back(path, &changed).map_err(|error| failed("write", path, error))
+}
+
+/// Puts a new file in the place of the old one, with the same owner, group and permissions. Where that
+/// cannot be done, it is written over: a file that is mounted by itself into a container, a folder
+/// that takes no new files, an owner that is not to be had. The new one stays beside it meanwhile.
+fn write_back(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = None;
+    let mut replace = || {
+        let new = beside.insert(NewFile::beside(path)?);
+        new.write(text)?;
+        new.keep_owner()?;
+        new.take_place()
+    };
+    match replace() {
+        Err(error) if REFUSED_TO_REPLACE.contains(&error.kind()) && path.exists() => {
+            overwrite(path, text)
+        }
+        replaced => replaced,
+    }
 }
 
 fn with_line(text: &str, symbol: &str) -> String {

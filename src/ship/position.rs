@@ -13,7 +13,7 @@ use crate::recorder::{closed_label, closed_path};
 use crate::text::fnv1a;
 
 /// The first line. The number changes when an older program must not read it.
-const FORMAT: &str = "finnhub-stream ship 1\n";
+pub(super) const FORMAT: &str = "finnhub-stream ship 1\n";
 
 /// In the place of what there is none of.
 const NONE: &str = "-";

@@ -420,6 +420,19 @@ fn a_terminal_shows_one_line_with_what_is_shipped_and_what_is_wrong() {
 }
 
 #[test]
+fn a_position_that_a_kill_has_left_unfinished_goes_and_a_file_of_the_user_stays() {
+    for (found, stays) in [("", false), ("finnhub-stream ship 1\nship", false), ("mine\n", true)] {
+        let run = recording(0..5).file("op1.csv.ship-t.new", found);
+        let (code, shipped) = ship(run, "--once", "cat >> got").run_to_its_end();
+        assert_eq!(code, 0, "{}", shipped.seen());
+        assert_eq!(shipped.text_of("got"), rows(0..5));
+        assert_eq!(shipped.path("op1.csv.ship-t.new").exists(), stays, "{found:?}");
+        assert!(!stays || shipped.text_of("op1.csv.ship-t.new") == found);
+        assert!(!shipped.path("op1.csv.ship-t.new-2").exists(), "nothing else is left");
+    }
+}
+
+#[test]
 fn names_are_independent() {
     let run = recording(0..5);
     let (code, first) = ship(run, "--once", "cat >> got").run_to_its_end();
