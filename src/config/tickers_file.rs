@@ -93,7 +93,7 @@ fn symbol_of(line: &str) -> Option<&str> {
 
 /// Adds a line for `symbol`, or takes its lines out, leaving everything else as it is. A file that
 /// somebody has removed or emptied is given the symbols `in_use` back first, because it would be
-/// read as the whole list.
+/// read as the whole list. Gives whether the file names a symbol now.
 ///
 /// # Errors
 /// When the file cannot be read or written; then it is as it was.
@@ -102,19 +102,20 @@ pub(crate) fn change(
     symbol: &str,
     add: bool,
     in_use: &[String],
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let mut text = match content(path) {
         Ok(text) => text,
         Err(_) if !path.exists() => String::new(),
         Err(error) => return Err(error),
     };
-    if !text.lines().any(|line| symbol_of(line).is_some()) {
+    if !names_symbols(&text) {
         for listed in in_use {
             text = with_line(&text, listed);
         }
     }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
-    write_back(path, &changed).map_err(|error| failed("write", path, error))
+    write_back(path, &changed).map_err(|error| failed("write", path, error))?;
+    Ok(names_symbols(&changed))
 }
 
 /// Puts a new file in the place of the old one, with the same owner, group and permissions. Where that
@@ -134,6 +135,10 @@ fn write_back(path: &Path, text: &str) -> io::Result<()> {
         }
         replaced => replaced,
     }
+}
+
+fn names_symbols(text: &str) -> bool {
+    text.lines().any(|line| symbol_of(line).is_some())
 }
 
 fn with_line(text: &str, symbol: &str) -> String {
@@ -163,6 +168,11 @@ impl Watcher {
         // That a file has become unreadable since the list was read is to be reported.
         let seen = content(&path);
         Self { path, beside, seen, is_read: false }
+    }
+
+    /// Whether the content seen last names no symbol.
+    pub(crate) fn names_none(&self) -> bool {
+        self.seen.as_ref().is_ok_and(|text| !names_symbols(text))
     }
 
     /// When to look again: soon, once there is a content to be read.

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::time::{Duration, Instant};
 
 use crate::feed::{Feed, Line};
 use crate::harness::Run;
 use crate::http::request;
 use crate::program::Program;
+use crate::waiting::wait_until;
 
 const LIST: &str = "tickers.txt";
 
@@ -107,4 +109,21 @@ fn a_file_that_is_mounted_by_itself_is_written_in_place() {
     }
     assert_eq!(program.path(LIST).metadata().unwrap().ino(), before);
     assert_eq!(lists(&program), [LIST], "nothing is left behind");
+}
+
+#[test]
+fn that_the_page_has_removed_its_last_symbol_is_no_reason_for_a_warning() {
+    let feed = Feed::start();
+    let (program, _line) = record(&feed, Run::new(), "# mine\nMSFT\n", 2);
+    change(&program, "DELETE", "MSFT");
+    assert_eq!(program.text_of(LIST), "# mine\n");
+    // Time for two looks; nothing shows that they found nothing.
+    let seen_twice = Instant::now() + Duration::from_secs(2);
+    wait_until("two looks", Instant::now, |now| *now > seen_twice);
+    fs::write(program.path(LIST), "# mine\nTSLA\n").unwrap();
+    let said = wait_until("the change", || program.stderr(), |it| it.contains("has changed"));
+    assert!(!said.contains("WARN"), "{said}");
+    // Emptied by somebody else, it is one.
+    fs::write(program.path(LIST), "# mine\n").unwrap();
+    wait_until("the warning", || program.stderr(), |it| it.contains("names no symbol"));
 }
