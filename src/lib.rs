@@ -81,6 +81,7 @@
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
 //! | how every row reaches an engine | [`ship`] |
+//! | where the key comes from | `config/key_source`, `config/dot_env` |
 //! | that the key is never logged | `feed/api_key`, `logging` |
 
 mod app;

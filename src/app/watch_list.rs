@@ -31,13 +31,16 @@ pub(super) struct WatchListController {
 struct Lists {
     given: Vec<String>,
     in_file: Vec<String>,
+    /// Whether the last symbol was taken out of the file by us: that it names none is no news then.
+    emptied: bool,
 }
 
 impl WatchListController {
     pub(super) fn new(settings: &Settings, commands: CommandSender) -> Self {
         let (file, in_file) = settings.tickers_file.clone().unzip();
         let in_file = in_file.unwrap_or_default();
-        let lists = Mutex::new(Lists { given: settings.tickers.clone(), in_file });
+        let lists = Lists { given: settings.tickers.clone(), in_file, emptied: false };
+        let lists = Mutex::new(lists);
         Self { lists, file, simulated: settings.recorder.simulated, commands }
     }
 
@@ -85,7 +88,7 @@ impl WatchListController {
         }
         check_count(wanted.len() + 1)?;
         if let Some(file) = &self.file {
-            tickers_file::change(file, symbol, true, &lists.in_file)?;
+            lists.emptied = !tickers_file::change(file, symbol, true, &lists.in_file)?;
             lists.in_file.push(symbol.to_owned());
         } else {
             lists.given.push(symbol.to_owned());
@@ -109,11 +112,13 @@ impl WatchListController {
             return Err("the last symbol cannot be removed; add another one first".to_owned());
         }
         let is_it = |listed: &String| self.recorded_as(listed) == recorded;
+        let mut emptied = lists.emptied;
         if let Some(file) = &self.file {
             for listed in lists.in_file.iter().filter(|listed| is_it(listed)) {
-                tickers_file::change(file, listed, false, &lists.in_file)?;
+                emptied = !tickers_file::change(file, listed, false, &lists.in_file)?;
             }
         }
+        lists.emptied = emptied;
         lists.in_file.retain(|listed| !is_it(listed));
         lists.given.retain(|listed| !is_it(listed));
         Ok(self.announce(&lists))
@@ -137,11 +142,12 @@ impl WatchListController {
                 // Else it is our own change, come back from the file.
                 Some(Ok(list)) if list != lists.in_file => {
                     info!("{shown} has changed: {}", counted(list.len() as u64, "symbol"));
-                    lists.in_file = list;
+                    (lists.in_file, lists.emptied) = (list, false);
                     controller.announce(&lists);
                     reported = None;
                 }
                 Some(Ok(_)) if reported.take().is_some() => info!("{shown} can be read again"),
+                Some(Err(_)) if lists.emptied && watcher.names_none() => {}
                 Some(Err(fault)) if reported.as_ref() != Some(&fault) => {
                     warn!("{fault}; recording goes on with the symbols as they were");
                     reported = Some(fault);
@@ -178,7 +184,7 @@ mod tests {
     ) -> (WatchListController, Commands) {
         let (commands, sent) = commands().unwrap();
         let given = given.iter().map(|symbol| (*symbol).to_owned()).collect();
-        let lists = Mutex::new(Lists { given, in_file: Vec::new() });
+        let lists = Mutex::new(Lists { given, ..Lists::default() });
         (WatchListController { lists, file, simulated, commands }, sent)
     }
 

@@ -13,9 +13,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::config::{
-    self, FileArguments, NO_LOG_FILE, find_key, readable_by_others, tickers_file, values,
-};
+use crate::config::{self, FileArguments, NO_LOG_FILE, find_key, oddity_of, tickers_file, values};
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
@@ -71,7 +69,7 @@ pub fn run(
 fn try_key(steps: &mut Steps<'_>) -> Option<ApiKey> {
     match find_key() {
         Ok(key) => {
-            let warning = readable_by_others(&key);
+            let warning = oddity_of(&key);
             let warning = warning.map(|text| format!(" (warning: {text})")).unwrap_or_default();
             let found = format_args!("{}, from {}{warning}", key.variable(), key.source());
             steps.passed("API key", found);

@@ -2,11 +2,12 @@
 //! the API key comes from, and the tickers file.
 
 mod arguments;
+mod dot_env;
 mod key_source;
 mod settings;
 pub(crate) mod tickers_file;
 pub(crate) mod values;
 
 pub(crate) use arguments::{FileArguments, NO_LOG_FILE, RecordArguments};
-pub(crate) use key_source::{find_key, readable_by_others};
+pub(crate) use key_source::{find_key, oddity_of};
 pub(crate) use settings::{Settings, check_market, destination, symbols};

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{FileArguments, RecordArguments, ViewArguments};
-use super::key_source::{find_key, readable_by_others};
+use super::key_source::{find_key, oddity_of};
 use super::tickers_file;
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
@@ -68,7 +68,7 @@ impl Settings {
             check_market(simulated, &endpoint)?;
             (Some(endpoint), find_key().map_err(usage)?)
         };
-        warnings.extend(readable_by_others(&key));
+        warnings.extend(oddity_of(&key));
         let log_file = files.log_file().to_owned();
         let recorder =
             RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
@@ -100,7 +100,9 @@ fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wante
     };
     let listed = match tickers_file::read(path, &tickers) {
         Ok(listed) => listed,
-        Err(error) if tickers.is_empty() => return Err(usage(error)),
+        Err(error) if tickers.is_empty() || tickers_file::is_no_file(path) => {
+            return Err(usage(error));
+        }
         // It may come later; who looks at it says so.
         Err(_) => Vec::new(),
     };

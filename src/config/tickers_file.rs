@@ -6,13 +6,12 @@
 
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
-use crate::paths::replace_file;
+use crate::paths::{NewFile, open_at_once, overwrite};
 use crate::text::in_words;
 
 /// How often the file is looked at. A change is to be applied within two seconds.
@@ -23,6 +22,16 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// A list of symbols is never larger; what is, is the wrong file.
 const LARGEST_FILE: u64 = 1 << 20;
+
+/// How a system says that the file may be written perhaps, but not replaced. The last is the answer to
+/// an owner that is unknown inside a container.
+const REFUSED_TO_REPLACE: [ErrorKind; 5] = [
+    ErrorKind::ResourceBusy,
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+    ErrorKind::CrossesDevices,
+    ErrorKind::InvalidInput,
+];
 
 fn failed(action: &str, path: &Path, reason: impl Display) -> String {
     format!("cannot {action} the tickers file {}: {}", path.display(), in_words(&reason))
@@ -36,10 +45,20 @@ pub(crate) fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String
     parse(path, &content(path)?, beside)
 }
 
+/// Whether it is there and can be no list that is read again: a folder, a pipe, a device.
+pub(crate) fn is_no_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file())
+}
+
 fn content(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text))
+    let file = open_at_once(path).map_err(|error| failed("read", path, error))?;
+    if file.metadata().is_ok_and(|found| !found.is_file()) {
+        let fault = "it is no file, and could not be read again whenever it changes; write the symbols to a file, or give them with --tickers";
+        return Err(failed("read", path, fault));
+    }
+    file.take(LARGEST_FILE + 1)
+        .read_to_string(&mut text)
         .map_err(|error| failed("read", path, error))?;
     if text.len() as u64 > LARGEST_FILE {
         return Err(failed("read", path, format_args!("it has more than {LARGEST_FILE} bytes")));
@@ -74,28 +93,52 @@ fn symbol_of(line: &str) -> Option<&str> {
 
 /// Adds a line for `symbol`, or takes its lines out, leaving everything else as it is. A file that
 /// somebody has removed or emptied is given the symbols `in_use` back first, because it would be
-/// read as the whole list.
+/// read as the whole list. Gives whether the file names a symbol now.
 ///
 /// # Errors
-/// When the file cannot be read or replaced; then it is as it was.
+/// When the file cannot be read or written; then it is as it was.
 pub(crate) fn change(
     path: &Path,
     symbol: &str,
     add: bool,
     in_use: &[String],
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let mut text = match content(path) {
         Ok(text) => text,
         Err(_) if !path.exists() => String::new(),
         Err(error) => return Err(error),
     };
-    if !text.lines().any(|line| symbol_of(line).is_some()) {
+    if !names_symbols(&text) {
         for listed in in_use {
             text = with_line(&text, listed);
         }
     }
     let changed = if add { with_line(&text, symbol) } else { without_lines(&text, symbol) };
-    replace_file(path, &changed).map_err(|error| failed("write", path, error))
+    write_back(path, &changed).map_err(|error| failed("write", path, error))?;
+    Ok(names_symbols(&changed))
+}
+
+/// Puts a new file in the place of the old one, with the same owner, group and permissions. Where that
+/// cannot be done, it is written over: a file that is mounted by itself into a container, a folder
+/// that takes no new files, an owner that is not to be had. The new one stays beside it meanwhile.
+fn write_back(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = None;
+    let mut replace = || {
+        let new = beside.insert(NewFile::beside(path)?);
+        new.write(text)?;
+        new.keep_owner()?;
+        new.take_place()
+    };
+    match replace() {
+        Err(error) if REFUSED_TO_REPLACE.contains(&error.kind()) && path.exists() => {
+            overwrite(path, text)
+        }
+        replaced => replaced,
+    }
+}
+
+fn names_symbols(text: &str) -> bool {
+    text.lines().any(|line| symbol_of(line).is_some())
 }
 
 fn with_line(text: &str, symbol: &str) -> String {
@@ -125,6 +168,11 @@ impl Watcher {
         // That a file has become unreadable since the list was read is to be reported.
         let seen = content(&path);
         Self { path, beside, seen, is_read: false }
+    }
+
+    /// Whether the content seen last names no symbol.
+    pub(crate) fn names_none(&self) -> bool {
+        self.seen.as_ref().is_ok_and(|text| !names_symbols(text))
     }
 
     /// When to look again: soon, once there is a content to be read.

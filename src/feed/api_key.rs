@@ -5,9 +5,23 @@
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The variables that may hold the key, the more specific one first.
 pub(crate) const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
+
+/// What to do without a key.
+pub(crate) const GET_A_KEY: &str =
+    "get a free key at https://finnhub.io/register, or try --demo, which needs none";
+
+/// Plain quotes, and those that text programs make of them.
+const QUOTES: [char; 6] = ['"', '\'', '“', '”', '‘', '’'];
+
+/// Takes the key out of the environment of a program that is run for the user: it needs none, and
+/// what it writes or passes on is beyond us.
+pub(crate) fn without_key(command: &mut Command) -> &mut Command {
+    VARIABLES.iter().fold(command, |command, variable| command.env_remove(variable))
+}
 
 /// Where the key was found, for messages about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,19 +56,26 @@ impl ApiKey {
     /// Checks a value found in `variable` at `source`.
     ///
     /// # Errors
-    /// One line naming the variable and the place, never the value, when it is empty, holds a
-    /// blank or a control character, or is still the placeholder of `.env.example`.
+    /// One line naming the variable and the place, never the value, when it is empty, in quotes, holds
+    /// a blank or a control character, or is still the placeholder of `.env.example`.
     pub fn new(secret: String, variable: &'static str, source: KeySource) -> Result<Self, String> {
-        let fault = if secret.is_empty() {
-            "is empty"
+        let (fault, mend) = if secret.is_empty() {
+            ("is empty", GET_A_KEY)
+        } else if secret.ends_with(['\n', '\r']) {
+            (
+                "ends with a line end",
+                "store it without one (printf instead of echo, Unix line ends)",
+            )
         } else if secret.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            "contains a space"
+            ("contains a space", "a key has none; store it without")
+        } else if secret.starts_with(QUOTES) || secret.ends_with(QUOTES) {
+            ("is still in its quotes", "store it without them (docker's --env-file keeps them)")
         } else if is_placeholder(&secret) {
-            "is still the placeholder"
+            ("is still the placeholder", GET_A_KEY)
         } else {
             return Ok(Self { secret, variable, source });
         };
-        Err(format!("the API key in {variable} (from {source}) {fault}"))
+        Err(format!("the API key in {variable} (from {source}) {fault}; {mend}"))
     }
 
     /// The key that the simulated market accepts.
@@ -127,6 +148,11 @@ mod tests {
             ("\u{7f}abc", "contains a space"),
             ("your_finnhub_api_key", "is still the placeholder"),
             ("YOUR_API_KEY", "is still the placeholder"),
+            ("c0ffee\n", "ends with a line end"),
+            ("c0ffee\r", "ends with a line end"),
+            ("\"c0ffee\"", "is still in its quotes"),
+            ("'c0ffee'", "is still in its quotes"),
+            ("“c0ffee”", "is still in its quotes"),
         ] {
             let message = key(secret).expect_err(secret);
             assert!(message.contains(fault), "{message}");

@@ -9,8 +9,8 @@ mod session;
 mod subscriptions;
 mod watchdog;
 
-pub(crate) use api_key::VARIABLES;
 pub use api_key::{ApiKey, KeySource};
+pub(crate) use api_key::{GET_A_KEY, VARIABLES, without_key};
 pub use backoff::{Backoff, BackoffConfig, Outcome};
 pub use commands::{Command, CommandSender, Commands, commands};
 pub(crate) use connection::{

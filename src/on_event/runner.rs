@@ -16,7 +16,7 @@ use log::warn;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::watch::Event;
-use crate::feed::VARIABLES;
+use crate::feed::without_key;
 use crate::text::{in_words, printable};
 
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
@@ -153,9 +153,7 @@ fn shell() -> Command {
     let mut shell = Command::new("sh");
     shell.arg("-c").process_group(0);
     shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for variable in VARIABLES {
-        shell.env_remove(variable);
-    }
+    without_key(&mut shell);
     shell
 }
 

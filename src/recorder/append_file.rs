@@ -5,7 +5,7 @@
 //!
 //! The rows since the last check stay in memory, a quarter of a megabyte or so. When another program
 //! has cut the file meanwhile, they tell which part of it is ours; when it has removed the file, they
-//! are written again.
+//! are taken out of it and written to the next one.
 
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -158,6 +158,17 @@ impl AppendFile {
         let same = recent.iter().rev().zip(end.iter().rev()).take_while(|(a, b)| a == b).count();
         let start = row_starts(recent).find(|start| *start >= recent.len() - same);
         Ok(self.disk.length()? - (recent.len() - start.unwrap_or(recent.len())) as u64)
+    }
+
+    /// Takes the recent rows out of the file, which was removed: they go to the next one. Who has this
+    /// one open still reads it, as `ship` does, and must not find a row in both.
+    pub(super) fn take_back(&mut self) {
+        if !std::mem::replace(&mut self.recent_is_lost, true) {
+            // Never longer: somebody may have cut it as well.
+            let left = self.disk.length().map(|length| length.min(self.checked_length));
+            // A disk that refuses is none that `ship` could read from. The rows are in memory.
+            let _ = left.and_then(|left| self.disk.set_len(left));
+        }
     }
 
     /// As much of the end of the file as there are recent rows.

@@ -6,7 +6,7 @@
 //! | field | |
 //! |---|---|
 //! | time | when it was written: everything received by then is in the file |
-//! | synced bytes | of whole rows of the live file, known to be on the disk |
+//! | synced bytes | of whole rows of the live file, known to be on the disk, and to stay in it |
 //! | process | the holder's number |
 //! | boot | the machine's boot id, `-` where the system has none |
 //! | written bytes | of whole rows of the live file at that time |
@@ -67,12 +67,15 @@ pub(super) struct Heartbeat {
 /// How much of a recording a power cut cannot take, as its recorder says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Synced {
-    /// Bytes of whole rows of the live file that are on the disk.
+    /// Bytes of whole rows of the live file that are on the disk, and stay in it: rows that came
+    /// since the recorder has last found it under its name may be taken back.
     pub bytes: u64,
     /// Whether the recorder forces rows to the disk as they come. With `--fsync never` it does so
     /// only now and then (for a row of the ledger, a rotation, a stop), and waiting for `bytes` to
     /// grow can take for ever.
     pub goes_on: bool,
+    /// Bytes of whole rows that stay in the live file, on the disk or not.
+    pub written: u64,
 }
 
 /// The held lock.
@@ -105,6 +108,7 @@ pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     Ok(heartbeat.map(|heartbeat| Synced {
         bytes: heartbeat.synced_length.min(length),
         goes_on: heartbeat.syncs,
+        written: heartbeat.written_length.min(length),
     }))
 }
 
@@ -318,8 +322,10 @@ mod tests {
         assert_eq!(read_synced(&out, &live).unwrap(), None);
         for goes_on in [true, false] {
             let (mut lock, _) = LockFile::take(&out, goes_on).unwrap();
-            lock.write(Heartbeat { synced_length: 6, ..lock.last.clone() }).unwrap();
-            assert_eq!(read_synced(&out, &live).unwrap(), Some(Synced { bytes: 6, goes_on }));
+            let heartbeat = Heartbeat { synced_length: 6, written_length: 8, ..lock.last.clone() };
+            lock.write(heartbeat).unwrap();
+            let expected = Synced { bytes: 6, goes_on, written: 8 };
+            assert_eq!(read_synced(&out, &live).unwrap(), Some(expected));
         }
         // A new file, which the lock file does not describe yet.
         fs::write(&out, "a row").unwrap();

@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::error::ShipError;
 use super::progress::Progress;
 use super::signals::Signals;
+use crate::feed::without_key;
 use crate::text::in_words;
 
 /// What CMD still gets after a stop was asked for; with [`REAP_TIME`] below the promised 5 s.
@@ -123,10 +124,10 @@ pub(super) fn deliver(
     }
 }
 
-/// A new process with the batch on standard input, in a group of its own: Ctrl-C on the terminal is
-/// for us, and a batch under way is not to be cut by it.
+/// A new process with the batch on standard input, without the API key, and in a group of its own:
+/// Ctrl-C on the terminal is for us, and a batch under way is not to be cut by it.
 fn start(command: &[OsString], batch: &Batch<'_>, input: &PipeReader) -> io::Result<Child> {
-    Command::new(&command[0])
+    without_key(&mut Command::new(&command[0]))
         .args(&command[1..])
         .env("FINNHUB_STREAM_BATCH", &batch.id)
         .env("FINNHUB_STREAM_ROWS", batch.rows.to_string())

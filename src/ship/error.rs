@@ -25,6 +25,8 @@ pub(super) enum ShipError {
     Changed { file: PathBuf, offset: u64 },
     #[error("the position {1} is in a file that is not among those of {0}: it belongs to another recording, or the file was moved away before all of it was shipped; put it back, give --skip-missing to go on without it, or another --name", .out.display(), .position.display())]
     Lost { out: PathBuf, position: PathBuf },
+    #[error("the position {} fits two files, {} and {}; move the later files away until the first is shipped, or give another --name to ship all rows anew", .position.display(), .files[0].display(), .files[1].display())]
+    TwoFit { position: PathBuf, files: [PathBuf; 2] },
     #[error("{} was removed before it was shipped; put it back, or give --skip-missing to go on without it", .0.display())]
     Removed(PathBuf),
     #[error("{} has no end of a row within {longest} bytes after byte {offset}, probably because of a stray quote; finnhub-stream verify finds it", .file.display(), longest = super::rows::LONGEST_LINE)]

@@ -19,6 +19,9 @@ use super::source::{FileId, Source, id_at};
 use crate::paths::{folder_of, without_gz};
 use crate::recorder::{closed_label, compressed_name};
 
+/// A file, and its name if that is the one of a closed file.
+type Found<'o> = (Option<Label>, Source<'o>);
+
 /// The files that are there.
 pub(super) struct Files<'o> {
     options: &'o ShipOptions,
@@ -48,44 +51,73 @@ impl<'o> Files<'o> {
     /// gone and that is allowed.
     ///
     /// # Errors
-    /// When it is nowhere and that is not allowed, is shorter than the position, or cannot be read; when a
-    /// stop comes.
+    /// When it is nowhere and that is not allowed, when two files could be it, when it is shorter than
+    /// the position, or cannot be read; when a stop comes.
     pub(super) fn find(
         &mut self,
         position: &mut Position,
     ) -> Result<Option<Source<'o>>, ShipError> {
-        let newer = self.known.iter().filter(|label| Some(*label) > position.passed.as_ref());
-        position.waiting.extend(newer.cloned());
-        let mark = position.known_by();
-        if mark.offset == 0 {
-            position.waiting.extend(position.file.take());
-            return Ok(None);
-        }
         let out = &self.options.file;
         loop {
             let closed = closed_files(out)?;
-            let mut shorter = None;
-            // Most often it still has the name that it had; else it was closed, not long ago.
-            let others = closed.iter().rev().cloned().map(Some);
-            for place in [position.file.clone(), None].into_iter().chain(others) {
-                let Some(mut source) = self.open(place.as_ref())? else { continue };
-                match source.has(&mark) {
-                    Ok(true) => {
-                        self.known.extend(place.clone());
-                        position.enter(place);
-                        return Ok(Some(source));
-                    }
-                    Ok(false) => {}
-                    Err(error @ ShipError::Shorter { .. }) => {
-                        shorter.get_or_insert(error);
-                    }
-                    Err(error) => return Err(error),
-                }
+            for label in closed.iter().filter(|label| Some(*label) > position.passed.as_ref()) {
+                self.known.insert(label.clone());
+                position.waiting.insert(label.clone());
             }
+            if position.known_by().offset == 0 {
+                position.waiting.extend(position.file.take());
+                return Ok(None);
+            }
+            let shorter = match self.find_by_content(position) {
+                Ok(Some((place, source))) => {
+                    position.enter(place);
+                    return Ok(Some(source));
+                }
+                Ok(None) => None,
+                Err(error @ ShipError::Shorter { .. }) => Some(error),
+                Err(error) => return Err(error),
+            };
             // A file that was closed meanwhile may be the one.
             if closed == closed_files(out)? {
                 return shorter.map_or_else(|| self.allow_missing(position), Err);
             }
+        }
+    }
+
+    /// The file in which `position` is: the one of the same name, else one that is not shipped yet.
+    /// Files without times may be so alike that two fit; then none is guessed.
+    fn find_by_content(&self, position: &Position) -> Result<Option<Found<'o>>, ShipError> {
+        let mark = position.known_by();
+        let (mut found, mut shorter) = (None::<Found<'o>>, None);
+        // A closed file keeps its name; the live one may be closed by now.
+        let same_name = position.file.iter().cloned().map(Some);
+        let not_shipped = position.waiting.iter().cloned().map(Some);
+        for place in same_name.chain([None]).chain(not_shipped) {
+            let Some(mut source) = self.open(place.as_ref())? else { continue };
+            match source.has(&mark) {
+                Ok(true) if place.is_some() && place == position.file => {
+                    return Ok(Some((place, source)));
+                }
+                Ok(true) => match &found {
+                    Some((_, first)) if first.id != source.id => {
+                        return Err(ShipError::TwoFit {
+                            position: self.options.position_path(),
+                            files: [first.path.clone(), source.path],
+                        });
+                    }
+                    Some(_) => {}
+                    None => found = Some((place, source)),
+                },
+                Ok(false) => {}
+                Err(error @ ShipError::Shorter { .. }) => {
+                    shorter.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match (found, shorter) {
+            (None, Some(error)) => Err(error),
+            (found, _) => Ok(found),
         }
     }
 
@@ -145,7 +177,7 @@ impl<'o> Files<'o> {
                 (Some(current), Some(mut closed))
                     if position.file.is_none() && self.live != Some(current.id) =>
                 {
-                    current.begins_like(&mut closed)?
+                    current.is_same_as(&mut closed)?
                 }
                 _ => false,
             };
@@ -158,10 +190,12 @@ impl<'o> Files<'o> {
         Ok(())
     }
 
-    /// Opens the file that comes behind `current`; `None` when there is none yet.
+    /// Opens the file that comes behind `current`, or that was put in its place; `None` when there is
+    /// none yet.
     ///
     /// # Errors
-    /// When it was removed, unless that is allowed; when a file cannot be read, or a stop comes.
+    /// When it was removed, unless that is allowed; when what was put in its place is no copy of it;
+    /// when a file cannot be read, or a stop comes.
     pub(super) fn open_next(
         &mut self,
         position: &mut Position,
@@ -172,14 +206,22 @@ impl<'o> Files<'o> {
             let live = self.open(None)?;
             self.note_new(position, current.as_deref_mut())?;
             let Some(label) = position.waiting.first().cloned() else {
-                let next = live.filter(|live| current.is_none_or(|it| it.id != live.id));
-                if next.is_some() {
-                    position.enter(None);
+                let another =
+                    live.filter(|live| current.as_ref().is_none_or(|it| it.id != live.id));
+                let Some(mut next) = another else { return Ok(None) };
+                let goes_on = match &mut current {
+                    Some(current) if position.file.is_none() => {
+                        next.replaces(current, &position.mark)?
+                    }
+                    _ => false,
+                };
+                if !goes_on {
+                    position.begin_file(None);
                 }
-                return Ok(next);
+                return Ok(Some(next));
             };
             if let Some(source) = self.open(Some(&label))? {
-                position.enter(Some(label));
+                position.begin_file(Some(label));
                 return Ok(Some(source));
             }
             let path = label.path(&self.options.file);

@@ -195,8 +195,6 @@ impl<'o> Follower<'o> {
         }
         info!("going on with {}", next.path.display());
         self.source = Some(next);
-        self.position.file_number += 1;
-        self.position.mark = Mark::default();
         self.rows.clear();
         (self.seen, self.end) = (None, None);
         Ok(true)

@@ -18,7 +18,7 @@ mod signals;
 mod source;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -35,7 +35,7 @@ use files::Files;
 use follow::{Follower, Look};
 use options::DAMAGED;
 pub use options::ShipOptions;
-use position::Position;
+use position::{FORMAT, Position};
 use progress::Progress;
 use signals::Signals;
 
@@ -56,6 +56,7 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     // A refused start leaves nothing behind: only now the lock.
     let files = Files::of(options, signals)?;
     let _lock = take_lock(options)?;
+    remove_unfinished(options);
     let position = load(options)?;
     let before = position.as_ref().map_or(0, |position| position.accepted);
     let mut progress = Progress::new(&options.name, before);
@@ -97,6 +98,19 @@ fn take_lock(options: &ShipOptions) -> Result<File, ShipError> {
     // Only for the next one's error message; the lock is what counts.
     let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     Ok(lock)
+}
+
+/// Removes a new position that a kill has left before it took the place of the old one. A file of the
+/// user's with this name does not begin as ours do.
+fn remove_unfinished(options: &ShipOptions) {
+    let path = options.beside(".new");
+    let mut begin = Vec::new();
+    let read =
+        File::open(&path).and_then(|it| it.take(FORMAT.len() as u64).read_to_end(&mut begin));
+    if read.is_ok() && FORMAT.as_bytes().starts_with(&begin) {
+        // Else the next one gets another name.
+        let _ = fs::remove_file(&path);
+    }
 }
 
 /// The position of the last run; `None` at the first start.

@@ -13,7 +13,7 @@ use crate::recorder::{closed_label, closed_path};
 use crate::text::fnv1a;
 
 /// The first line. The number changes when an older program must not read it.
-const FORMAT: &str = "finnhub-stream ship 1\n";
+pub(super) const FORMAT: &str = "finnhub-stream ship 1\n";
 
 /// In the place of what there is none of.
 const NONE: &str = "-";
@@ -134,11 +134,18 @@ impl Position {
         format!("{}-{}-{from}-{to}", self.shipping, self.file_number)
     }
 
-    /// From now on, `file` is the current one.
+    /// From now on, `file` is the name of the current one.
     pub(super) fn enter(&mut self, file: Option<Label>) {
         self.waiting.retain(|label| Some(label) != file.as_ref());
         self.passed = self.passed.take().max(file.clone());
         self.file = file;
+    }
+
+    /// From now on, `file` is the current one, and nothing of it has been shipped.
+    pub(super) fn begin_file(&mut self, file: Option<Label>) {
+        self.enter(file);
+        self.file_number += 1;
+        self.mark = Mark::default();
     }
 
     /// The content of its file.

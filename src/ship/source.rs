@@ -17,8 +17,10 @@ use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
 use crate::gzip::GZIP_MARK;
+use crate::paths::open_at_once;
 use crate::recorder::columns::Column;
 use crate::recorder::{is_locked, read_synced};
+use crate::rows::row_length;
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;
@@ -75,7 +77,7 @@ impl<'s> Source<'s> {
     /// When it cannot be read, or a stop comes.
     pub(super) fn open(path: &Path, signals: &'s Signals) -> Result<Option<Self>, ShipError> {
         let failed = ShipError::read(path);
-        let file = match File::open(path) {
+        let file = match open_at_once(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(&failed)?,
         };
@@ -115,7 +117,7 @@ impl<'s> Source<'s> {
         let named = live == Some(self.id);
         // Who records the live file does not write here any more. Our file is not touched then: the
         // compressor wants its lock.
-        let left = !named && File::open(out).is_ok_and(|live| is_locked(&live));
+        let left = !named && open_at_once(out).is_ok_and(|live| is_locked(&live));
         let recorded = !left && is_locked(&self.file);
         let closed = !named && !recorded && (live.is_some() || has_label);
         let synced = read_synced(out, &self.file).map_err(ShipError::read(out))?;
@@ -123,6 +125,7 @@ impl<'s> Source<'s> {
         let limit = match synced {
             _ if closed => length,
             Some(synced) if recorded && synced.goes_on => synced.bytes,
+            Some(synced) if recorded => synced.written,
             // A recorder that has not said yet how far it has come.
             None if recorded => 0,
             _ => {
@@ -231,17 +234,52 @@ impl<'s> Source<'s> {
         Ok(tail == mark.tail)
     }
 
+    /// Whether this is `other` again, shipped up to `mark`: an editor, or a program that copies, has
+    /// put it in its place. With times in them, only the same file begins with the same row.
+    ///
+    /// # Errors
+    /// [`ShipError::Changed`] or [`ShipError::Shorter`] when it begins as `other` did, and is another
+    /// one before the mark; when one of them cannot be read, or a stop comes.
+    pub(super) fn replaces(&mut self, other: &mut Self, mark: &Mark) -> Result<bool, ShipError> {
+        let header = other.header.len();
+        let has_times = columns(&other.header).is_some_and(|columns| {
+            columns.iter().any(|it| matches!(it, Column::ReceivedMs | Column::TimestampMs))
+        });
+        let (front, other_front) = (self.front()?, other.front()?);
+        let first_row = other_front.get(header..).and_then(row_length).unwrap_or_default();
+        let begins_so = first_row > 0 && front.starts_with(&other_front[..header + first_row]);
+        if !has_times || mark.offset == 0 || !begins_so {
+            return Ok(false);
+        }
+        if self.has(mark)? {
+            return Ok(true);
+        }
+        Err(ShipError::Changed { file: self.path.clone(), offset: mark.offset })
+    }
+
     /// It is only so long, although so much was shipped of it.
     pub(super) fn shorter(&self, length: u64, offset: u64) -> ShipError {
         ShipError::Shorter { file: self.path.clone(), length, offset }
     }
 
-    /// Whether `other` is this file, compressed perhaps: it begins in the same way.
+    /// Whether `other` is this file, under another name or compressed. Files may begin in the same
+    /// way without being the same.
     ///
     /// # Errors
     /// When one of them cannot be read, or a stop comes.
-    pub(super) fn begins_like(&mut self, other: &mut Self) -> Result<bool, ShipError> {
-        Ok(self.front()? == other.front()?)
+    pub(super) fn is_same_as(&mut self, other: &mut Self) -> Result<bool, ShipError> {
+        let mut offset = 0;
+        while self.id != other.id {
+            let piece = self.read_up_to(offset, PIECE)?;
+            if piece != other.read_up_to(offset, PIECE)? {
+                return Ok(false);
+            }
+            if piece.is_empty() {
+                break;
+            }
+            offset += piece.len() as u64;
+        }
+        Ok(true)
     }
 }
 

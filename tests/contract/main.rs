@@ -3,12 +3,14 @@
 //!
 //! * `harness` (`tests/harness`, which the tests of the live page share) and `recording`: how a test
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
-//! * `command_line`, `settings_errors`, `api_key_sources`: the command line and its refusals
+//! * `command_line`, `settings_errors`, `api_key_sources`, `dot_env_files`, `named_pipes`: the command
+//!   line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
-//! * `ship`, `ship_live`, `ship_refusals`, `ship_postgres`: from the file to an engine
+//! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
+//!   the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
@@ -28,6 +30,7 @@
 //! FINNHUB_TEST_CUTS=100 cargo test --test contract cut_files::whatever    # 5
 //! FINNHUB_TEST_EPISODES=1000 cargo test --test contract fault_script      # 30; prints a seed, FINNHUB_TEST_SEED plays it again
 //! FINNHUB_TEST_SOAK_SECONDS=86400 cargo test --test contract soak -- --ignored   # 60
+//! FINNHUB_TEST_KILLS=500 cargo test --test contract ship_removed          # 4; of recorder or ship, each after the file was removed
 //! FINNHUB_TEST_KILLS=500 cargo test --test contract every_row_is_in -- --ignored   # 50; ship into PostgreSQL
 //! FINNHUB_TEST_SHIP_SECONDS=3600 cargo test --test contract recorder_and_ship -- --ignored   # 75; the same, with a recorder, rotation and compression
 //! ```
@@ -55,6 +58,7 @@ mod connecting;
 mod csv_file;
 mod cut_files;
 mod demo;
+mod dot_env_files;
 mod fault_script;
 mod feed_state;
 #[cfg(target_os = "linux")]
@@ -71,6 +75,7 @@ mod malformed_messages;
 mod market_hours;
 mod million_trades;
 mod moved_files;
+mod named_pipes;
 mod on_event;
 mod piped_ledger;
 mod power_cut;
@@ -81,9 +86,11 @@ mod rotation;
 mod secrets;
 mod settings_errors;
 mod ship;
+mod ship_alike;
 mod ship_live;
 mod ship_postgres;
 mod ship_refusals;
+mod ship_removed;
 mod simulate_command;
 #[cfg(target_os = "linux")]
 mod soak;

@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use nix::unistd::Pid;
 
-use crate::harness::{Recorder, Run, Signal};
+use crate::harness::{KEY, Recorder, Run, Signal};
 use crate::pseudo_terminal::{PseudoTerminal, screen};
 
 pub(crate) const HEADER: &str = "ticker,price,volume,timestamp_ms,received_ms,conditions\n";
@@ -128,6 +128,16 @@ fn a_command_writes_to_our_standard_output() {
 fn a_command_may_open_its_standard_input_by_name() {
     let (code, shipped) = ship(recording(0..3), "--once", "cat /dev/stdin").run_to_its_end();
     assert_eq!((code, shipped.stdout()), (0, rows(0..3)));
+}
+
+#[test]
+fn a_command_does_not_get_the_api_key() {
+    let run = Run::new().env("FINNHUB_API_KEY", KEY).env("API_KEY", KEY).env("OTHER", "there");
+    let run = run.file("op1.csv", format!("{HEADER}{}", rows(0..3)));
+    let (code, shipped) = ship(run, "--once", "env; cat > /dev/null").run_to_its_end();
+    assert_eq!(code, 0, "{}", shipped.seen());
+    let environment = shipped.stdout();
+    assert!(environment.contains("OTHER=there") && !environment.contains(KEY), "{environment}");
 }
 
 #[test]
@@ -407,6 +417,19 @@ fn a_terminal_shows_one_line_with_what_is_shipped_and_what_is_wrong() {
     let mut elsewhere = beside(&shipped, "--once", "cat");
     assert_eq!(elsewhere.wait_exit(), 0, "{}", elsewhere.seen());
     assert!(!elsewhere.stderr().contains('\x1b'), "{}", elsewhere.seen());
+}
+
+#[test]
+fn a_position_that_a_kill_has_left_unfinished_goes_and_a_file_of_the_user_stays() {
+    for (found, stays) in [("", false), ("finnhub-stream ship 1\nship", false), ("mine\n", true)] {
+        let run = recording(0..5).file("op1.csv.ship-t.new", found);
+        let (code, shipped) = ship(run, "--once", "cat >> got").run_to_its_end();
+        assert_eq!(code, 0, "{}", shipped.seen());
+        assert_eq!(shipped.text_of("got"), rows(0..5));
+        assert_eq!(shipped.path("op1.csv.ship-t.new").exists(), stays, "{found:?}");
+        assert!(!stays || shipped.text_of("op1.csv.ship-t.new") == found);
+        assert!(!shipped.path("op1.csv.ship-t.new-2").exists(), "nothing else is left");
+    }
 }
 
 #[test]

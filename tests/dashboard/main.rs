@@ -4,7 +4,7 @@
 //! * `harness` (`tests/harness`, which all tests of the built binary share), `program`, `feed`,
 //!   `http`, `waiting`: the recorder as a process, a server for it to record, and plain HTTP
 //! * `served`: the page's server alone, fed by the test
-//! * `addresses`, `hostile`, `crowd`, `hours`: what is promised
+//! * `addresses`, `hostile`, `crowd`, `hours`, `tickers_file`: what is promised
 //! * `package`: the React package as a file
 //! * `webdriver`, `page`, `tabs`: the same in Chromium; ignored unless asked for, because it must be
 //!   there
@@ -30,5 +30,6 @@ mod program;
 mod react;
 mod served;
 mod tabs;
+mod tickers_file;
 mod waiting;
 mod webdriver;

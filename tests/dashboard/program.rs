@@ -33,7 +33,11 @@ impl Program {
     }
 
     pub(crate) fn start(arguments: &[&str]) -> Program {
-        Program(arguments.iter().fold(Run::new(), Run::arg).spawn())
+        Program::of(arguments.iter().fold(Run::new(), Run::arg))
+    }
+
+    pub(crate) fn of(run: Run) -> Program {
+        Program(run.spawn())
     }
 
     /// Where the page is, as the program says itself.

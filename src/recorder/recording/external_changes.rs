@@ -79,6 +79,9 @@ fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> 
         if location == Location::Moved {
             // What it holds is not ours to lose, wherever it is now.
             file.sync()?;
+        } else {
+            // Before there is a next one, so that nobody takes this one for done and reads them there.
+            file.take_back();
         }
         let next = open_rows(path, header, 0, now_ms).map_err(|error| {
             let text = format!(

@@ -164,14 +164,18 @@ impl Recording {
     /// file, and every row of the ledger.
     pub(super) fn write_heartbeat(&mut self, received_until_ms: Option<i64>) -> io::Result<()> {
         let mut heartbeat = self.lock.last.clone();
-        heartbeat.synced_length = self.csv.synced_length;
+        // What came since the last check is taken back when the file turns out to be removed, and
+        // another file has none of what the last one had: who reads along must not be ahead of that.
+        let stays = self.csv.checked_length;
+        heartbeat.synced_length = self.csv.synced_length.min(stays);
+        heartbeat.written_length = heartbeat.written_length.min(stays);
         if heartbeat.synced_length >= heartbeat.written_length {
             heartbeat.synced_ms = heartbeat.time_ms;
         }
         if let Some(now_ms) = received_until_ms {
             let LedgerRow { time_ms, live, .. } = self.ledger.last;
             heartbeat.time_ms = now_ms;
-            heartbeat.written_length = self.csv.length();
+            heartbeat.written_length = self.csv.length().min(stays);
             heartbeat.live_ms = live.then_some(time_ms);
             if !self.csv.is_dirty() {
                 heartbeat.synced_ms = now_ms;

@@ -67,7 +67,7 @@ impl Writer {
     }
 
     /// Plans when to force to the disk what is not yet there; rows of the ledger, at once.
-    fn plan_sync(&mut self) {
+    pub(super) fn plan_sync(&mut self) {
         let unsynced = self.output.recording().is_some_and(|files| !files.ledger.is_synced());
         let delay = match self.options.fsync {
             Fsync::Always => Duration::ZERO,

@@ -127,6 +127,10 @@ impl Writer {
         if result.is_ok() {
             *written += std::mem::take(&mut self.lost);
             self.checked = (*written, self.last_written_ms);
+            if recording.is_dirty() {
+                // Rows that were brought back are to be on the disk, also when none follows.
+                self.plan_sync();
+            }
         } else if recording.csv.has_lost_rows() {
             self.lost += *written - self.checked.0;
             (*written, self.last_written_ms) = self.checked;
