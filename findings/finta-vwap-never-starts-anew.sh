@@ -4,8 +4,8 @@
 # Guess: VWAP is a figure of one day (the function's own description says "for the day"), and the
 # rows have their dates in a DatetimeIndex, so each day begins with its own first bar.
 # Seen: after a day at 100, the first minute of a day at 90 has a VWAP of 99.97 instead of 90.
-# Why it matters: buy and sell rules compare the price with VWAP. From the second day of a recording on
-# they compare with an average of the past, the more so the longer the recording is.
+# Why it matters: buy and sell rules compare the price with VWAP. From the second day of a
+# recording on they compare with an average of the past, the more so the longer it is.
 set -euo pipefail
 
 work=$(mktemp -d)

