@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# cron 0.17.0 (crates.io) and APScheduler 3.11.3 (PyPI): "1-5" for the days of the week is Sunday to
-# Thursday in one and Tuesday to Saturday in the other.
+# cron 0.17.0 (crates.io) and APScheduler 3.11.3 (PyPI): "1-5" for the days of the week is Sunday
+# to Thursday in one and Tuesday to Saturday in the other.
 #
 # Guess: 30 9 * * 1-5 is half past nine from Monday to Friday, as in every crontab.
 # Seen: the crate counts Sunday as 1; APScheduler's from_crontab counts Monday as 0. croniter 7.0.0

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # decimal.js 10.6.0 (npm): adding 0 to a decimal changes its digits.
 #
-# Guess: a decimal library adds exactly and rounds only what cannot be written down, such as 1/3; so
-# big.js and bignumber.js do it. What it can hold, it can add.
-# Seen: the constructor keeps 12345678901234.123456789012, and plus(0) makes 12345678901234.123457 of it:
-# each result, sums as well, is cut to 20 significant digits by default, in silence.
+# Guess: a decimal library adds exactly and rounds only what cannot be written down, such as 1/3;
+# so big.js and bignumber.js do it. What it can hold, it can add.
+# Seen: the constructor keeps 12345678901234.123456789012, and plus(0) makes 12345678901234.123457
+# of it: each result, sums as well, is rounded to 20 significant digits by default, in silence.
 # Why it matters: volumes of tokens have 18 decimals. A running total over a day of trades stops
 # counting their last digits once it is above a hundred, and all of a trade that is small enough.
 set -euo pipefail

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Deno 2.9.5 (npm): a WebSocket that the server resets closes with code 0.
+# Deno 2.9.5 (npm, for Linux on x64): a WebSocket that the server resets closes with code 0.
 #
 # Guess: code 1006, which the standard keeps for a connection that broke without a Close frame.
 # Seen: code 0; undici, the WebSocket that is built into Node, gives 1006 for the same server.

@@ -5,7 +5,7 @@
 # that there is no value, or NaN.
 # Seen: the average of fewer bars is passed off as the 3-bar one (2, 3, 4, 6 for 2, 4, 6, 8), and
 # RSI begins with 0, then 100: the strongest buy and the strongest sell signal there are, on
-# the first two bars of any rising series.
+# the first two bars of a rising series.
 # Why it matters: a strategy that starts with the stream, or anew after each gap, trades on
 # these. In other libraries the missing values make such a strategy wait.
 set -euo pipefail

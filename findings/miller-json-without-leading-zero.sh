@@ -3,8 +3,8 @@
 # reader takes.
 #
 # Guess: mlr --icsv --ojson writes JSON, so .5 becomes 0.5, or the text ".5".
-# Seen: {"price": .5}, and likewise 5. for 5. and 0xff for a ticker 0xff: what looks like a number to
-# Miller is copied as it stands. Python, Node and sqlite refuse such a line.
+# Seen: {"price": .5}, and likewise 5. for 5. and 0xff for a ticker 0xff: what looks like a number
+# to Miller is copied as it stands. Python, Node and sqlite refuse such a line.
 # Why it matters: several programs and vendors leave out the zero before the point. A conversion
 # that ran well with shares breaks the next program at the first price below one.
 set -euo pipefail

@@ -8,7 +8,8 @@
 # one second and 1,000,000 microseconds more, a field that must stay below a million, which is
 # read back as 2.000000 s. 0.999999499 s is right.
 # Why it matters: captures of market data are filtered and cut with scapy, and latencies are
-# taken from their times. A few packets a day jump by a second, behind packets that came later.
+# taken from their times. A few packets of a busy day jump by a second, behind packets that
+# came later.
 set -euo pipefail
 
 work=$(mktemp -d)

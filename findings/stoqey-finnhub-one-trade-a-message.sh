@@ -3,8 +3,8 @@
 #
 # Guess: a message with five trades gives five onData events.
 # Seen: one event, for the first trade; the other four are dropped without a word.
-# Why it matters: Finnhub's stream puts all trades since its last message into one, of several
-# symbols, so the busier the market, the more is lost; volumes and highs made from it are wrong.
+# Why it matters: Finnhub's stream puts many trades, of several symbols, into one message, so the
+# busier the market, the more is lost; volumes and highs made from it are wrong.
 # (The address is fixed in the package, so a local server is put in its place; and the package
 # needs dotenv without saying so.)
 set -euo pipefail

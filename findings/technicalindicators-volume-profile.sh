@@ -5,9 +5,9 @@
 # Guess: the volume of a bar is shared out among the price bins that it touches, or given to one of
 # them, so all bins together hold the volume of all bars.
 # Seen: each bin that a bar touches gets the bar's whole volume.
-# Why it matters: a profile is read as "so many shares changed hands at this price". Wide bars count
-# many times, so the heaviest price is the one in the middle of the day's range, not the one with
-# the most trades; and profiles with other bins cannot be compared.
+# Why it matters: a profile is read as "so many shares changed hands at this price". Wide bars
+# count many times, so the heaviest price is the one that most bars touch, not the one with the
+# most trades; and profiles with other bins cannot be compared.
 set -euo pipefail
 
 work=$(mktemp -d)
