@@ -8,11 +8,11 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
 use super::append_file::AppendFile;
-use super::disk::DiskFile;
 use super::header::names;
 use super::row::push_text;
 use crate::rows::RowReader;
@@ -23,16 +23,19 @@ pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
 /// The reason with which the ledger of a closed file ends: the next file goes on from there.
 pub(crate) const ROTATED: &str = "rotated";
 
+/// The end of a ledger's name.
+pub(super) const ENDING: &str = ".coverage.csv";
+
 /// `op1.coverage.csv` for `op1.csv`.
 pub fn ledger_path(out: &Path) -> PathBuf {
     let mut name = split_name(out).0.to_owned();
-    name.push(".coverage.csv");
+    name.push(ENDING);
     out.with_file_name(name)
 }
 
 /// The recording beside which the ledger at `path` is, if there is one.
 pub fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?.strip_suffix(".coverage.csv")?;
+    let name = path.file_name()?.to_str()?.strip_suffix(ENDING)?;
     let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
     beside.into_iter().find(|path| path.is_file())
 }
@@ -99,7 +102,7 @@ pub(super) struct LedgerRow {
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
-        let last = last_row(&file.disk)?;
+        let last = last_row(file.disk.file())?;
         Ok(Self {
             file,
             last,
@@ -146,12 +149,27 @@ impl Ledger {
         }
     }
 
+    /// Takes back the last row, which was added just now after `before`. If it is in the file already, what
+    /// held before it is said again.
+    pub(super) fn take_back(&mut self, before: &LedgerRow) {
+        if self.last == *before {
+            return;
+        }
+        if self.pending.pop_back().is_some() {
+            self.rows -= 1;
+            self.released = self.released.min(self.rows);
+            self.last = before.clone();
+        } else {
+            self.repeat(before);
+        }
+    }
+
     /// Says again what holds, should the file not end with it any more.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn repeat_last(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() && last_row(&self.file.disk)? != self.last {
+        if self.pending.is_empty() && last_row(self.file.disk.file())? != self.last {
             self.push(self.last.clone());
             self.release(self.rows);
         }
@@ -209,8 +227,7 @@ impl Ledger {
 }
 
 /// Reads the whole ledger for its last row; a year of hourly reconnects is half a megabyte.
-fn last_row(file: &DiskFile) -> io::Result<LedgerRow> {
-    let mut file = file.file();
+pub(super) fn last_row(mut file: &File) -> io::Result<LedgerRow> {
     file.rewind()?;
     let mut rows = RowReader::new(file);
     let mut last = LedgerRow::default();
@@ -240,7 +257,8 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
 
-    use super::{AppendFile, DiskFile, HEADER, Ledger, LedgerRow, ledger_path};
+    use super::{AppendFile, HEADER, Ledger, LedgerRow, ledger_path};
+    use crate::recorder::disk::DiskFile;
 
     fn open(path: &Path) -> Ledger {
         let file = DiskFile::append_to(path).unwrap();

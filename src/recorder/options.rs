@@ -33,14 +33,17 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// Where its ledger is, if it has one.
+    pub(super) fn ledger_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(ledger_path(path)),
+            Self::StandardOutput { coverage } => coverage.clone(),
+        }
+    }
+
     /// What its ledger is called, for people.
     pub(super) fn ledger(&self) -> String {
-        match self {
-            Self::File(path) => ledger_path(path).display().to_string(),
-            Self::StandardOutput { coverage } => {
-                coverage.as_ref().map_or_else(String::new, |path| path.display().to_string())
-            }
-        }
+        self.ledger_path().map_or_else(String::new, |path| path.display().to_string())
     }
 }
 

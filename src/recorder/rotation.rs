@@ -3,12 +3,14 @@
 //! Writer thread. Periods are UTC hours or days of `received_ms`. A closed file is never put over
 //! an existing one: a number is added, the same for the recording and its ledger.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::ledger::{ledger_path, split_name};
-use crate::paths::{with_suffix, without_gz};
+use super::ledger::{ENDING as LEDGER_ENDING, ledger_path, split_name};
+use crate::paths::{folder_of, with_suffix, without_gz};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -47,7 +49,7 @@ impl Rotate {
 }
 
 /// Whether there is such a file, compressed or not.
-fn exists(path: &Path) -> bool {
+pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
 }
 
@@ -64,10 +66,39 @@ pub(super) fn free_name(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<
         .ok_or_else(|| io::Error::other("too many files of the same period"))
 }
 
-/// The closed file of that period whose ledger is still missing, because the program was killed
-/// between the two renamings.
-pub(super) fn closed_without_ledger(out: &Path, rotate: Rotate, time_ms: i64) -> Option<PathBuf> {
-    closed_names(out, rotate, time_ms).find(|csv| exists(csv) && !exists(&ledger_path(csv)))
+/// The closed files of `out` that are not compressed, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn closed_files(out: &Path) -> io::Result<Vec<PathBuf>> {
+    closed_beside(out, |name| Some(name.to_owned()))
+}
+
+/// The closed files of `out`, there or not, whose ledgers are there; by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn closed_ledgers(out: &Path) -> io::Result<Vec<PathBuf>> {
+    let ending = split_name(out).1.as_bytes();
+    closed_beside(out, |ledger| {
+        let stem = ledger.as_bytes().strip_suffix(LEDGER_ENDING.as_bytes())?;
+        Some(OsStr::from_bytes(&[stem, ending].concat()).to_owned())
+    })
+}
+
+/// What `closed_name` makes of the names in the folder of `out`, if it is a closed file of that.
+fn closed_beside(
+    out: &Path,
+    closed_name: impl Fn(&OsStr) -> Option<OsString>,
+) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder_of(out))? {
+        let name = closed_name(&entry?.file_name());
+        let name = name.filter(|name| closed_label(out, name).is_some());
+        found.extend(name.map(|name| out.with_file_name(name)));
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn closed_names(out: &Path, rotate: Rotate, time_ms: i64) -> impl Iterator<Item = PathBuf> {
@@ -116,7 +147,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Rotate, closed_label, closed_without_ledger, free_name, recording_of};
+    use super::{Rotate, closed_files, closed_label, closed_ledgers, free_name, recording_of};
 
     /// 2026-11-23T14:59:59.999Z
     const TIME: i64 = 1_795_445_999_999;
@@ -139,14 +170,15 @@ mod tests {
         let path = |name: &str| directory.path().join(name);
         let next = || free_name(&out, Rotate::Daily, TIME).unwrap();
         assert_eq!(next(), path("op1-2026-11-23.csv"));
-        assert_eq!(closed_without_ledger(&out, Rotate::Daily, TIME), None);
 
         fs::write(path("op1-2026-11-23.csv.gz"), "").unwrap();
         assert_eq!(next(), path("op1-2026-11-23-2.csv"));
-        let waiting = closed_without_ledger(&out, Rotate::Daily, TIME);
-        assert_eq!(waiting, Some(path("op1-2026-11-23.csv")));
         fs::write(path("op1-2026-11-23-2.coverage.csv"), "").unwrap();
         assert_eq!(next(), path("op1-2026-11-23-3.csv"));
+        fs::write(path("op1-2026-11-22.csv"), "").unwrap();
+        fs::write(path("op1.coverage.csv"), "").unwrap();
+        assert_eq!(closed_files(&out).unwrap(), [path("op1-2026-11-22.csv")]);
+        assert_eq!(closed_ledgers(&out).unwrap(), [path("op1-2026-11-23-2.csv")]);
     }
 
     #[test]

@@ -14,7 +14,7 @@
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
-//!   `piped_ledger`,
+//!   `piped_ledger`, `rotation`, `refused_rotation`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`: their server
 //!   with a journal, and the library run inside the test)
@@ -82,6 +82,7 @@ mod power_cut;
 mod progress_line;
 mod recipes;
 mod reconnecting;
+mod refused_rotation;
 mod rotation;
 mod secrets;
 mod settings_errors;

@@ -3,6 +3,7 @@
 //!
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
+mod cut_rotation;
 mod external_changes;
 mod rotate;
 mod sync;
@@ -40,8 +41,6 @@ pub(super) struct Recording {
     period_end_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
-    /// A closed file whose ledger could not follow it yet.
-    unfinished: Option<PathBuf>,
     /// Counts the files through rotations.
     generation: u64,
 }
@@ -68,13 +67,17 @@ impl Recording {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
+        Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
         let mut recording = Self::new(out, &ledger_path, csv, ledger, lock)?;
         recording.header = header;
         recording.rotate = rotate;
-        recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms));
-        recording.resume(&heartbeat, last_received_ms, last_received_ms.or(modified_ms), now_ms)?;
+        // The period of a file is that of its last row.
+        let last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
+        let in_period_ms = last_row_ms.map_or(now_ms, |last_row_ms| last_row_ms.min(now_ms));
+        recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(in_period_ms));
+        recording.resume(&heartbeat, last_received_ms, now_ms);
         Ok(recording)
     }
 
@@ -88,7 +91,7 @@ impl Recording {
         let ledger = open_rows(path, ledger::HEADER, 0, now_ms)?;
         let no_rows = AppendFile::new(ledger.disk.try_clone().map_err(failed("open", path))?, 0);
         let mut recording = Self::new(path, path, no_rows, ledger, lock)?;
-        recording.resume(&heartbeat.unwrap_or_default(), None, None, now_ms)?;
+        recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
         Ok(recording)
     }
 
@@ -111,30 +114,27 @@ impl Recording {
             rotate: None,
             period_end_ms: i64::MAX,
             rotate_again_ms: i64::MIN,
-            unfinished: None,
             generation: 0,
         })
     }
 
     /// Ends what the last process has left, and takes its place.
-    fn resume(
-        &mut self,
-        heartbeat: &Heartbeat,
-        last_received_ms: Option<i64>,
-        last_row_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Result<(), OpenError> {
+    fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
         if self.ledger.last.live {
             self.record_unclean_end(heartbeat, last_received_ms);
         }
-        self.catch_up(last_row_ms, now_ms).map_err(failed("rotate", &self.out))?;
+        self.catch_up(heartbeat.written_length, now_ms);
         // From here on the heartbeat is of this process, unless the ledger still needs the last one.
         if !self.ledger.has_pending() {
             // Forced to the disk, so that a power cut soon after is known for one. Without it the
             // end would be dated earlier than need be; nothing else is lost.
             let _ = self.write_heartbeat(Some(now_ms)).and_then(|()| self.lock.file.sync());
         }
-        Ok(())
+    }
+
+    /// Whether there is more than a header.
+    fn has_rows(&self) -> bool {
+        self.csv.length() > self.header.len() as u64
     }
 
     /// Closes the ledger of a process that ended without a stop. Its heartbeat counts only if it was

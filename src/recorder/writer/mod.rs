@@ -125,8 +125,8 @@ impl Writer {
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (now, now_ms) = (Instant::now(), now_ms());
-        let new = try_start(&options)?;
-        let output = match &options.out {
+        let mut new = try_start(&options)?;
+        let mut output = match &options.out {
             Destination::File(path) => {
                 let RecorderOptions { columns, rotate, fsync, .. } = &options;
                 let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
@@ -143,6 +143,11 @@ impl Writer {
                 Output::Pipe(pipe, ledger.map(Box::new))
             }
         };
+        // A ledger that got its name back has rows of earlier runs in it.
+        if output.recording().is_some_and(|recording| recording.ledger.last.time_ms > 0) {
+            let ledger = options.out.ledger_path();
+            new.retain(|path| Some(path) != ledger.as_ref());
+        }
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
         let begun = |new: PathBuf| {
             let length = fs::metadata(&new).map(|found| found.len());
