@@ -28,13 +28,18 @@ pub enum Rotate {
 }
 
 impl Rotate {
-    /// When the period that `time_ms` lies in ends and the next one begins, UNIX milliseconds.
-    pub(super) fn period_end(self, time_ms: i64) -> i64 {
-        let length_ms = match self {
+    /// How long a period is.
+    pub(super) fn period_ms(self) -> i64 {
+        match self {
             Self::Hourly => HOUR_MS,
             Self::Daily => DAY_MS,
-        };
-        (time_ms.div_euclid(length_ms) + 1) * length_ms
+        }
+    }
+
+    /// When the period that `time_ms` lies in ends and the next one begins, UNIX milliseconds.
+    pub(super) fn period_end(self, time_ms: i64) -> i64 {
+        // The last row of a damaged file may have any time.
+        (time_ms.div_euclid(self.period_ms()) + 1).saturating_mul(self.period_ms())
     }
 
     /// `2026-11-23` or `2026-11-23T14`.
@@ -157,6 +162,7 @@ mod tests {
         assert_eq!(Rotate::Hourly.label(TIME), "2026-11-23T14");
         assert_eq!(Rotate::Hourly.label(TIME + 1), "2026-11-23T15");
         assert_eq!(Rotate::Hourly.period_end(TIME), TIME + 1);
+        assert_eq!(Rotate::Hourly.period_end(i64::MAX), i64::MAX);
         assert_eq!(Rotate::Hourly.period_end(TIME + 1), TIME + 1 + 3_600_000);
         assert_eq!(Rotate::Daily.label(TIME), "2026-11-23");
         assert_eq!(Rotate::Daily.label(Rotate::Daily.period_end(TIME)), "2026-11-24");

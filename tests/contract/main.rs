@@ -14,10 +14,10 @@
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
-//!   `piped_ledger`, `rotation`, `refused_rotation`,
+//!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
-//!   (`journal`, `inside`: their server
-//!   with a journal, and the library run inside the test)
+//!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
+//!   and a clock that can be set)
 //! * `recipes`: the README's SQL
 //! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
@@ -46,6 +46,7 @@ mod certificates;
 mod inside;
 mod journal;
 mod recording;
+mod wall_clock;
 
 #[cfg(target_os = "linux")]
 mod answers;
@@ -53,6 +54,7 @@ mod api_key_sources;
 #[cfg(target_os = "linux")]
 mod asleep;
 mod check_command;
+mod clock_steps;
 mod command_line;
 mod connecting;
 mod csv_file;

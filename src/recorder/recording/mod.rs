@@ -37,6 +37,8 @@ pub(super) struct Recording {
     pub(super) ledger: Ledger,
     lock: LockFile,
     rotate: Option<Rotate>,
+    /// When the last row of the file was received, as far as that is known; `None` without rows.
+    last_row_ms: Option<i64>,
     /// Rows received from this time on belong to the next file.
     period_end_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
@@ -73,9 +75,8 @@ impl Recording {
         let mut recording = Self::new(out, &ledger_path, csv, ledger, lock)?;
         recording.header = header;
         recording.rotate = rotate;
-        // The period of a file is that of its last row.
-        let last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
-        let in_period_ms = last_row_ms.map_or(now_ms, |last_row_ms| last_row_ms.min(now_ms));
+        recording.last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
+        let in_period_ms = recording.last_row_ms.unwrap_or(now_ms);
         recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(in_period_ms));
         recording.resume(&heartbeat, last_received_ms, now_ms);
         Ok(recording)
@@ -112,6 +113,7 @@ impl Recording {
             ledger: Ledger::resume(ledger).map_err(failed("read", ledger_path))?,
             lock,
             rotate: None,
+            last_row_ms: None,
             period_end_ms: i64::MAX,
             rotate_again_ms: i64::MIN,
             generation: 0,
@@ -130,6 +132,16 @@ impl Recording {
             // end would be dated earlier than need be; nothing else is lost.
             let _ = self.write_heartbeat(Some(now_ms)).and_then(|()| self.lock.file.sync());
         }
+    }
+
+    /// Appends whole rows, the last of which was received at `received_ms`: all of them or none.
+    ///
+    /// # Errors
+    /// As [`AppendFile::append`].
+    pub(super) fn append(&mut self, rows: &[u8], received_ms: i64) -> io::Result<()> {
+        self.csv.append(rows)?;
+        self.last_row_ms = Some(received_ms);
+        Ok(())
     }
 
     /// Whether there is more than a header.

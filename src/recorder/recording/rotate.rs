@@ -28,10 +28,20 @@ use crate::text::in_words;
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;
 
+/// A time that is so much before the period of the file is of a clock that was set back, by more than the
+/// usual corrections.
+const SET_BACK_MS: i64 = 60_000;
+
 impl Recording {
-    /// Whether what was received at `time_ms` belongs to the next file.
-    pub(in crate::recorder) fn rotation_is_due(&self, time_ms: i64) -> bool {
-        time_ms >= self.period_end_ms && time_ms >= self.rotate_again_ms
+    /// Whether what was received at `time_ms` belongs to the next file. After a clock that was ahead has been
+    /// set right, the file goes on to the end of the period that it is now.
+    pub(in crate::recorder) fn rotation_is_due(&mut self, time_ms: i64) -> bool {
+        let Some(rotate) = self.rotate else { return false };
+        if time_ms < self.period_end_ms.saturating_sub(rotate.period_ms() + SET_BACK_MS) {
+            self.period_end_ms = rotate.period_end(time_ms);
+        }
+        let wait_ms = self.rotate_again_ms.saturating_sub(time_ms);
+        time_ms >= self.period_end_ms && !(1..=ROTATE_AGAIN_MS).contains(&wait_ms)
     }
 
     /// Closes the file and begins the next one. Everything must have been written before.
@@ -72,7 +82,9 @@ impl Recording {
         self.check_ledger(now_ms)?;
         // It tells the next start, should this one be killed, how long the closed file is.
         self.write_heartbeat(Some(now_ms))?;
-        let closed = free_name(&self.out, rotate, self.period_end_ms - 1)?;
+        // By the date of its last row, whatever the clock has been since.
+        let named_ms = self.last_row_ms.unwrap_or(self.period_end_ms - 1);
+        let closed = free_name(&self.out, rotate, named_ms)?;
         let at_ms = self.period_end_ms.min(last_message_ms);
         self.rename_ledger(&closed, |recording| recording.close_csv(&closed, at_ms))?;
         Ok(closed)
@@ -99,7 +111,7 @@ impl Recording {
         let result = self.begin_csv().and_then(|csv| {
             let result = self.begin_ledger(at_ms);
             match result {
-                Ok(()) => self.csv = csv,
+                Ok(()) => (self.csv, self.last_row_ms) = (csv, None),
                 // It holds nothing but a header.
                 Err(_) => drop(disk::remove(&self.out)),
             }

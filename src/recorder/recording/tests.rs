@@ -234,6 +234,67 @@ fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     assert_eq!(found["op1-2026-11-23.coverage.csv"], expected);
 }
 
+/// A file of yesterday, and a machine that begins in 1970 and then learns what time it is.
+#[test]
+fn a_closed_file_has_the_date_of_its_last_row_whatever_the_clock_was() {
+    for (row_then, name) in [(None, "op1-2026-11-22"), (Some(5_000), "op1-1970-01-01")] {
+        let directory = tempfile::tempdir().unwrap();
+        let yesterday = HALF_PAST - 24 * HOUR;
+        fs::write(directory.path().join("op1.csv"), format!("{HEADER}A,{yesterday}\n")).unwrap();
+        let mut recording = open(directory.path(), Some(Rotate::Daily), 0);
+        assert!(!recording.rotation_is_due(5_000));
+        if let Some(received_ms) = row_then {
+            recording.append(b"A,5000\n", received_ms).unwrap();
+        }
+        assert!(!recording.rotation_is_due(24 * HOUR - 1));
+        assert!(recording.rotation_is_due(HALF_PAST));
+        let closed = recording.rotate(HALF_PAST, 5_000).unwrap();
+        assert_eq!(closed.file_stem().unwrap(), name);
+        assert!(!recording.rotation_is_due(HALF_PAST));
+    }
+}
+
+#[test]
+fn after_a_clock_that_was_ahead_files_are_closed_at_each_hour_as_before() {
+    for ahead in [9 * HOUR, 72 * HOUR] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+        let hour = HALF_PAST + HOUR / 2;
+        let mut record = |received_ms: i64| {
+            if recording.rotation_is_due(received_ms) {
+                recording.rotate(received_ms, received_ms).unwrap();
+            }
+            recording.append(format!("A,{received_ms}\n").as_bytes(), received_ms).unwrap();
+        };
+        let received = [HALF_PAST, HALF_PAST + ahead, HALF_PAST + 2, hour - 1, hour, hour + HOUR];
+        received.into_iter().for_each(&mut record);
+        // Corrections of some seconds around the full hour.
+        record(hour + HOUR - 3_000);
+        record(hour + HOUR + 1);
+        let found = files(directory.path());
+        let rows = |received: &[i64]| {
+            let rows: Vec<String> = received.iter().map(|ms| format!("A,{ms}\n")).collect();
+            format!("{HEADER}{}", rows.concat())
+        };
+        assert_eq!(found["op1-2026-11-23T14.csv"], rows(&received[..1]));
+        assert_eq!(found["op1-2026-11-23T14-2.csv"], rows(&received[1..4]));
+        assert_eq!(found["op1-2026-11-23T15.csv"], rows(&received[4..5]));
+        assert_eq!(found["op1.csv"], rows(&[hour + HOUR, hour + HOUR - 3_000, hour + HOUR + 1]));
+    }
+}
+
+#[test]
+fn a_rotation_that_failed_by_a_clock_that_was_ahead_is_not_put_off_until_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    let in_the_way = directory.path().join("op1.csv.next");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(recording.rotation_is_due(HALF_PAST + 9 * HOUR));
+    assert_eq!(recording.rotate(HALF_PAST + 9 * HOUR, HALF_PAST), None);
+    assert!(!recording.rotation_is_due(HALF_PAST + 1));
+    assert!(recording.rotation_is_due(HALF_PAST + HOUR / 2));
+}
+
 #[test]
 fn the_next_file_is_locked_like_the_first() {
     let directory = tempfile::tempdir().unwrap();

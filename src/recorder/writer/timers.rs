@@ -23,7 +23,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
 /// When no trade comes, a new file begins this much later: what was received just before the hour may
-/// still be on the channel, and belongs to the old file.
+/// not be on the channel yet, and belongs to the old file.
 const ROTATION_GRACE_MS: i64 = 1_000;
 
 impl Writer {
@@ -55,7 +55,10 @@ impl Writer {
         if self.disk_retry.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
             self.sync_in_background();
         }
-        if self.disk_retry.is_none() && self.deferred.is_empty() {
+        // What waits was received before, and belongs to the old file.
+        let none_waits =
+            self.deferred.is_empty() && self.shared.waiting_bytes.load(Ordering::Relaxed) == 0;
+        if self.disk_retry.is_none() && none_waits {
             self.rotate_before(now_ms() - ROTATION_GRACE_MS);
         }
         if self.timers.heartbeat <= now {
