@@ -18,7 +18,7 @@ use super::error::OpenError;
 use super::lock_file::take_lock;
 use super::rotation::{closed_files, closed_label, compressed_name};
 use crate::error::Error;
-use crate::paths::{folder_of, with_suffix};
+use crate::paths::{behind_links, folder_of, with_suffix};
 use crate::text::{counted, in_words};
 use crate::threads::spawn;
 
@@ -29,7 +29,7 @@ use crate::threads::spawn;
 /// # Errors
 /// When the system has no thread to give.
 pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
-    let left = left_uncompressed(out).unwrap_or_else(|error| {
+    let left = left_uncompressed(&behind_links(out)).unwrap_or_else(|error| {
         warn!("cannot look for closed files beside {}: {}", out.display(), in_words(&error));
         Vec::new()
     });

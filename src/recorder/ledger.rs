@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::append_file::AppendFile;
 use super::header::names;
 use super::row::push_text;
+use crate::paths::behind_links;
 use crate::rows::RowReader;
 
 /// The ledger's first line.
@@ -31,6 +32,18 @@ pub fn ledger_path(out: &Path) -> PathBuf {
     let mut name = split_name(out).0.to_owned();
     name.push(ENDING);
     out.with_file_name(name)
+}
+
+/// Where the ledger of the recording `out` is: beside the file that a symbolic link leads to; and if it is
+/// a link itself, where that leads.
+pub fn ledger_of(out: &Path) -> PathBuf {
+    behind_links(&ledger_path(&behind_links(out)))
+}
+
+/// What the `ledger` of a recording is called when that is `closed`.
+pub(super) fn closed_ledger(ledger: &Path, closed: &Path) -> PathBuf {
+    let beside = ledger_path(closed);
+    beside.file_name().map_or_else(|| beside.clone(), |name| ledger.with_file_name(name))
 }
 
 /// The recording beside which the ledger at `path` is, if there is one.

@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ledger::ledger_path;
+use super::ledger::ledger_of;
 use super::rotation::Rotate;
+use crate::paths::behind_links;
 use crate::recorder::columns::Column;
 
 /// When rows are forced to the disk.
@@ -36,8 +37,8 @@ impl Destination {
     /// Where its ledger is, if it has one.
     pub(super) fn ledger_path(&self) -> Option<PathBuf> {
         match self {
-            Self::File(path) => Some(ledger_path(path)),
-            Self::StandardOutput { coverage } => coverage.clone(),
+            Self::File(path) => Some(ledger_of(path)),
+            Self::StandardOutput { coverage } => coverage.as_deref().map(behind_links),
         }
     }
 

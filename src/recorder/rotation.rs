@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::ledger::{ENDING as LEDGER_ENDING, ledger_path, split_name};
+use super::ledger::{ENDING as LEDGER_ENDING, closed_ledger, ledger_path, split_name};
 use crate::paths::{folder_of, with_suffix, without_gz};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -65,9 +65,18 @@ pub fn compressed_name(path: &Path) -> PathBuf {
 
 /// A name for the closed file of a recording whose last row was received at `time_ms`; it is free,
 /// and that of its ledger.
-pub(super) fn free_name(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<PathBuf> {
+pub(super) fn free_name(
+    out: &Path,
+    ledger: &Path,
+    rotate: Rotate,
+    time_ms: i64,
+) -> io::Result<PathBuf> {
+    let is_free = |csv: &PathBuf| {
+        let ledgers = [ledger_path(csv), closed_ledger(ledger, csv)];
+        !exists(csv) && !ledgers.iter().any(|ledger| exists(ledger))
+    };
     closed_names(out, rotate, time_ms)
-        .find(|csv| !exists(csv) && !exists(&ledger_path(csv)))
+        .find(is_free)
         .ok_or_else(|| io::Error::other("too many files of the same period"))
 }
 
@@ -76,28 +85,29 @@ pub(super) fn free_name(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<
 /// # Errors
 /// When the folder cannot be read.
 pub(super) fn closed_files(out: &Path) -> io::Result<Vec<PathBuf>> {
-    closed_beside(out, |name| Some(name.to_owned()))
+    closed_in(folder_of(out), out, |name| Some(name.to_owned()))
 }
 
-/// The closed files of `out`, there or not, whose ledgers are there; by name.
+/// The closed files of `out`, there or not, whose ledgers are in the folder of `ledger`; by name.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub(super) fn closed_ledgers(out: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn closed_ledgers(out: &Path, ledger: &Path) -> io::Result<Vec<PathBuf>> {
     let ending = split_name(out).1.as_bytes();
-    closed_beside(out, |ledger| {
+    closed_in(folder_of(ledger), out, |ledger| {
         let stem = ledger.as_bytes().strip_suffix(LEDGER_ENDING.as_bytes())?;
         Some(OsStr::from_bytes(&[stem, ending].concat()).to_owned())
     })
 }
 
-/// What `closed_name` makes of the names in the folder of `out`, if it is a closed file of that.
-fn closed_beside(
+/// What `closed_name` makes of the names in a folder, if it is a closed file of `out`.
+fn closed_in(
+    folder: &Path,
     out: &Path,
     closed_name: impl Fn(&OsStr) -> Option<OsString>,
 ) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder_of(out))? {
+    for entry in fs::read_dir(folder)? {
         let name = closed_name(&entry?.file_name());
         let name = name.filter(|name| closed_label(out, name).is_some());
         found.extend(name.map(|name| out.with_file_name(name)));
@@ -174,7 +184,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
         let path = |name: &str| directory.path().join(name);
-        let next = || free_name(&out, Rotate::Daily, TIME).unwrap();
+        let ledger = directory.path().join("op1.coverage.csv");
+        let next = || free_name(&out, &ledger, Rotate::Daily, TIME).unwrap();
         assert_eq!(next(), path("op1-2026-11-23.csv"));
 
         fs::write(path("op1-2026-11-23.csv.gz"), "").unwrap();
@@ -184,7 +195,7 @@ mod tests {
         fs::write(path("op1-2026-11-22.csv"), "").unwrap();
         fs::write(path("op1.coverage.csv"), "").unwrap();
         assert_eq!(closed_files(&out).unwrap(), [path("op1-2026-11-22.csv")]);
-        assert_eq!(closed_ledgers(&out).unwrap(), [path("op1-2026-11-23-2.csv")]);
+        assert_eq!(closed_ledgers(&out, &ledger).unwrap(), [path("op1-2026-11-23-2.csv")]);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //!   the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
-//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
@@ -72,6 +72,7 @@ mod idle;
 mod ignored_signals;
 mod kill;
 mod ledger;
+mod links;
 mod locks;
 mod malformed_messages;
 mod market_hours;

@@ -10,7 +10,7 @@ use log::warn;
 
 use super::Recording;
 use crate::recorder::disk::{self, sync_directory};
-use crate::recorder::ledger::{ROTATED, last_row, ledger_path};
+use crate::recorder::ledger::{ROTATED, closed_ledger, last_row, ledger_path};
 use crate::recorder::rotation::{closed_files, closed_ledgers, exists};
 use crate::text::in_words;
 
@@ -46,7 +46,9 @@ impl Recording {
         }
         let is_cut = |closed: &&PathBuf| {
             let length = fs::metadata(closed).map(|found| found.len());
-            length.is_ok_and(|length| length == written_length) && !exists(&ledger_path(closed))
+            length.is_ok_and(|length| length == written_length)
+                && !exists(&ledger_path(closed))
+                && !exists(&closed_ledger(&self.ledger_path, closed))
         };
         let closed_files = closed_files(&self.out)?;
         let Some(closed) = closed_files.iter().rfind(is_cut) else { return Ok(()) };
@@ -56,8 +58,8 @@ impl Recording {
 }
 
 fn undo_step_1(out: &Path, ledger: &Path) -> io::Result<()> {
-    for closed in closed_ledgers(out)?.iter().rev() {
-        let closed_ledger = ledger_path(closed);
+    for closed in closed_ledgers(out, ledger)?.iter().rev() {
+        let closed_ledger = closed_ledger(ledger, closed);
         let last = last_row(&File::open(&closed_ledger)?)?;
         if last.live || (last.reason != ROTATED && !exists(closed)) {
             disk::rename_no_replace(&closed_ledger, ledger)?;

@@ -10,9 +10,10 @@ use std::path::Path;
 use log::warn;
 
 use super::Recording;
+use crate::paths::behind_links;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{Location, locate};
-use crate::recorder::ledger;
+use crate::recorder::ledger::{self, ledger_of};
 use crate::recorder::lock_file::{LockFile, lock_path};
 use crate::recorder::open::{make_whole, open_rows};
 use crate::text::in_words;
@@ -24,6 +25,7 @@ impl Recording {
     /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next
     /// try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
+        self.follow_links();
         // Where there can be no new lock, that of the recording itself still keeps others away.
         if !matches!(locate(&lock_path(&self.out), self.lock.file.file()), Ok(Location::InPlace))
             && let Ok((lock, _)) = LockFile::take(&self.out, self.lock.last.syncs)
@@ -44,12 +46,22 @@ impl Recording {
         self.csv.end_check()
     }
 
+    /// Somebody may have set a symbolic link to another place: then the files are not where their names
+    /// lead any more, as if they had been moved.
+    fn follow_links(&mut self) {
+        // The rows go to standard output, and the only file is the ledger.
+        let is_alone = self.out == self.ledger_path;
+        self.out = behind_links(&self.given);
+        self.ledger_path = if is_alone { self.out.clone() } else { ledger_of(&self.given) };
+    }
+
     /// The same for the ledger.
     ///
     /// # Errors
     /// When the ledger cannot be read, made, repaired or locked; then no row is written to it before the next try has succeeded.
     pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
         self.ledger.is_unavailable = true;
+        self.follow_links();
         let changed = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
         if !matches!(changed, Ok(false)) {
             self.generation += 1;

@@ -18,17 +18,20 @@ use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{self, Ledger, LedgerRow, ledger_path};
+use super::ledger::{self, Ledger, LedgerRow, ledger_of};
 use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
 use super::rotation::Rotate;
+use crate::paths::behind_links;
 use crate::recorder::columns::Column;
 
 /// Open, whole, locked files.
 #[derive(Debug)]
 pub(super) struct Recording {
-    /// The CSV, or the ledger when rows go to standard output.
+    /// The name that was asked for: of the CSV, or of the ledger when rows go to standard output.
+    given: PathBuf,
+    /// Where it leads: what it was when the files were checked last.
     out: PathBuf,
     ledger_path: PathBuf,
     header: String,
@@ -57,6 +60,9 @@ impl Recording {
         fsync: Fsync,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
+        // The working directory may be removed and made anew.
+        let given = path::absolute(out).map_err(failed("find", out))?;
+        let (out, ledger_path) = (&behind_links(&given), ledger_of(&given));
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
         let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
@@ -64,7 +70,6 @@ impl Recording {
         let header = header(columns);
         let csv = open_rows(out, &header, heartbeat.synced_length, now_ms)?;
         let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
-        let ledger_path = ledger_path(out);
         for path in [out, &ledger_path] {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
@@ -72,7 +77,7 @@ impl Recording {
         Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
-        let mut recording = Self::new(out, &ledger_path, csv, ledger, lock)?;
+        let mut recording = Self::new(given, [out.clone(), ledger_path], csv, ledger, lock)?;
         recording.header = header;
         recording.rotate = rotate;
         recording.last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
@@ -88,29 +93,30 @@ impl Recording {
         fsync: Fsync,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
+        let given = path::absolute(path).map_err(failed("find", path))?;
+        let path = &behind_links(&given);
         let (lock, heartbeat) = LockFile::take(path, fsync != Fsync::Never)?;
         let ledger = open_rows(path, ledger::HEADER, 0, now_ms)?;
         let no_rows = AppendFile::new(ledger.disk.try_clone().map_err(failed("open", path))?, 0);
-        let mut recording = Self::new(path, path, no_rows, ledger, lock)?;
+        let mut recording = Self::new(given, [path.clone(), path.clone()], no_rows, ledger, lock)?;
         recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
         Ok(recording)
     }
 
     fn new(
-        out: &Path,
-        ledger_path: &Path,
+        given: PathBuf,
+        [out, ledger_path]: [PathBuf; 2],
         csv: AppendFile,
         ledger: AppendFile,
         lock: LockFile,
     ) -> Result<Self, OpenError> {
-        // The working directory may be removed and made anew.
-        let absolute = |path: &Path| path::absolute(path).map_err(failed("find", path));
         Ok(Self {
-            out: absolute(out)?,
-            ledger_path: absolute(ledger_path)?,
+            ledger: Ledger::resume(ledger).map_err(failed("read", &ledger_path))?,
+            given,
+            out,
+            ledger_path,
             header: String::new(),
             csv,
-            ledger: Ledger::resume(ledger).map_err(failed("read", ledger_path))?,
             lock,
             rotate: None,
             last_row_ms: None,

@@ -20,7 +20,7 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, DiskFile, next_path, sync_directory};
-use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, ledger_path};
+use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, closed_ledger, ledger_path};
 use crate::recorder::lock_file::lock_data_file;
 use crate::recorder::rotation::{Rotate, free_name};
 use crate::text::in_words;
@@ -84,7 +84,7 @@ impl Recording {
         self.write_heartbeat(Some(now_ms))?;
         // By the date of its last row, whatever the clock has been since.
         let named_ms = self.last_row_ms.unwrap_or(self.period_end_ms - 1);
-        let closed = free_name(&self.out, rotate, named_ms)?;
+        let closed = free_name(&self.out, &self.ledger_path, rotate, named_ms)?;
         let at_ms = self.period_end_ms.min(last_message_ms);
         self.rename_ledger(&closed, |recording| recording.close_csv(&closed, at_ms))?;
         Ok(closed)
@@ -96,11 +96,16 @@ impl Recording {
         closed: &Path,
         others: impl FnOnce(&mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
-        let closed_ledger = ledger_path(closed);
-        disk::rename_no_replace(&self.ledger_path, &closed_ledger)?;
+        let (ledger, beside) = (closed_ledger(&self.ledger_path, closed), ledger_path(closed));
+        disk::rename_no_replace(&self.ledger_path, &ledger)?;
         let result = others(self);
         if result.is_err() {
-            let _ = disk::rename_no_replace(&closed_ledger, &self.ledger_path);
+            let _ = disk::rename_no_replace(&ledger, &self.ledger_path);
+        } else if ledger != beside
+            && let Err(error) = disk::link(&ledger, &beside)
+        {
+            // The live one is a link to another folder; so is the closed one.
+            warn!("cannot make {} a link to its ledger: {}", beside.display(), in_words(&error));
         }
         result
     }
@@ -161,6 +166,7 @@ impl Recording {
     /// Forces the names and the new files to the disk.
     pub(super) fn sync_new_files(&mut self, now_ms: i64) -> io::Result<()> {
         sync_directory(&self.out)?;
+        sync_directory(&self.ledger_path)?;
         // Before the first row: who reads along must not take the new file for the old one.
         self.write_heartbeat(None)?;
         self.sync()?;
