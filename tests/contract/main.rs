@@ -14,7 +14,7 @@
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
-//!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`,
+//!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
 //!   and a clock that can be set)
@@ -74,6 +74,7 @@ mod kill;
 mod ledger;
 mod links;
 mod locks;
+mod long_lists;
 mod malformed_messages;
 mod market_hours;
 mod million_trades;
