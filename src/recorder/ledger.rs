@@ -78,25 +78,43 @@ pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
     })
 }
 
-/// The ledger while it is being written. Rows that may not go to the disk yet wait in memory; there
-/// is one for each change of the connection, so they need no bound of their own.
+/// Rows that may wait in memory, in bytes: those of weeks, or some of the longest lists. Beyond that only
+/// the newest is kept, and an outage in the place of the others.
+const PENDING_BYTES: usize = 4 << 20;
+
+/// What a row takes beside its text.
+const PENDING_ROW_BYTES: usize = size_of::<PendingRow>() + 16;
+
+/// Why nothing is known of the time in which rows could not be kept.
+const TOO_MANY_ROWS: &str = "too many changes while the ledger could not be written";
+
+/// The ledger while it is being written. Rows that may not go to the disk yet wait in memory.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// With the rows that are written.
     pub(super) file: AppendFile,
     /// What the last row says.
     pub(super) last: LedgerRow,
-    pending: VecDeque<Vec<u8>>,
+    pending: VecDeque<PendingRow>,
     /// Rows so far, with the pending ones: to be [released](Ledger::release) when what is before them is
     /// on the disk.
     pub(super) rows: u64,
-    /// So many of them may be written to the file.
+    /// The row of this number, and those before it, may be written to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
     has_unsynced_outage: bool,
     /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
     /// nothing waits for them.
     pub(super) is_unavailable: bool,
+}
+
+/// A row that waits.
+#[derive(Debug)]
+struct PendingRow {
+    /// Counted from 1.
+    number: u64,
+    time_ms: i64,
+    text: Vec<u8>,
 }
 
 /// One row.
@@ -141,17 +159,29 @@ impl Ledger {
 
     /// Adds a row; its time is that of the last row at least.
     pub(super) fn push(&mut self, row: LedgerRow) {
-        let time_ms = row.time_ms.max(self.last.time_ms);
-        let state = if row.live { "live" } else { "down" };
-        let mut text = format!("{time_ms},{state},").into_bytes();
-        push_text(&mut text, row.tickers.as_bytes());
-        text.push(b',');
-        push_text(&mut text, row.reason.as_bytes());
-        text.push(b'\n');
-        self.pending.push_back(text);
+        let row = LedgerRow { time_ms: row.time_ms.max(self.last.time_ms), ..row };
         self.rows += 1;
+        self.pending.push_back(row.pending(self.rows));
         self.has_unsynced_outage |= !row.live;
-        self.last = LedgerRow { time_ms, ..row };
+        self.last = row;
+        let bytes = |row: &PendingRow| PENDING_ROW_BYTES + row.text.len();
+        if self.pending.iter().map(bytes).sum::<usize>() > PENDING_BYTES {
+            self.keep_newest_row();
+        }
+    }
+
+    /// Replaces all waiting rows but the newest by one that says `down`, from the first of them on: nothing
+    /// is called recorded that was not.
+    fn keep_newest_row(&mut self) {
+        let Some(newest) = self.pending.pop_back() else { return };
+        if let (Some(first), Some(last)) = (self.pending.front(), self.pending.back()) {
+            let (time_ms, reason) = (first.time_ms, TOO_MANY_ROWS.to_owned());
+            let outage = LedgerRow { time_ms, live: false, tickers: String::new(), reason };
+            // It may be written when all of them may.
+            self.pending = VecDeque::from([outage.pending(last.number)]);
+            self.has_unsynced_outage = true;
+        }
+        self.pending.push_back(newest);
     }
 
     /// Says from now on what `row` says, unless the last row does.
@@ -207,10 +237,11 @@ impl Ledger {
         if self.is_unavailable {
             return Ok(());
         }
-        let flushed = self.rows - self.pending.len() as u64;
-        let ready = usize::try_from(self.released.saturating_sub(flushed)).unwrap_or(usize::MAX);
+        let ready = self.pending.iter().take_while(|row| row.number <= self.released).count();
         if ready > 0 {
-            self.file.append(&self.pending.make_contiguous()[..ready].concat())?;
+            let texts: Vec<&[u8]> =
+                self.pending.iter().take(ready).map(|row| row.text.as_slice()).collect();
+            self.file.append(&texts.concat())?;
             self.pending.drain(..ready);
         }
         Ok(())
@@ -236,6 +267,18 @@ impl Ledger {
     pub(super) fn has_unsynced_outage(&mut self) -> bool {
         self.has_unsynced_outage &= !self.is_synced();
         self.has_unsynced_outage
+    }
+}
+
+impl LedgerRow {
+    fn pending(&self, number: u64) -> PendingRow {
+        let state = if self.live { "live" } else { "down" };
+        let mut text = format!("{},{state},", self.time_ms).into_bytes();
+        push_text(&mut text, self.tickers.as_bytes());
+        text.push(b',');
+        push_text(&mut text, self.reason.as_bytes());
+        text.push(b'\n');
+        PendingRow { number, time_ms: self.time_ms, text }
     }
 }
 
@@ -315,6 +358,33 @@ mod tests {
         again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
         assert_eq!((open(&path).last.time_ms, open(&path).last.live), (200, false));
+    }
+
+    /// As for days in which the ledger cannot be written.
+    #[test]
+    fn rows_that_wait_take_little_memory_and_call_nothing_recorded_that_was_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, HEADER).unwrap();
+        let mut ledger = open(&path);
+        ledger.is_unavailable = true;
+        let tickers: Vec<String> = (0..1_000).map(|number| format!("SYMBOL{number}")).collect();
+        for at_ms in (10..100_000).step_by(10) {
+            ledger.live(at_ms, &tickers);
+            ledger.down(at_ms + 5, "lost");
+            ledger.release(ledger.rows - 1);
+            ledger.flush().unwrap();
+            let waiting: usize = ledger.pending.iter().map(|row| row.text.len()).sum();
+            assert!(waiting <= super::PENDING_BYTES);
+        }
+        ledger.is_unavailable = false;
+        ledger.flush().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let outage = format!("{HEADER}10,down,,{}\n", super::TOO_MANY_ROWS);
+        assert!(text.starts_with(&outage), "{}", &text[..200]);
+        assert!(text.ends_with(&format!("99990,live,{},\n", tickers.join(";"))));
+        ledger.flush_all().unwrap();
+        assert_eq!(open(&path).last, ledger.last);
     }
 
     #[test]

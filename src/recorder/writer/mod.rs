@@ -4,6 +4,7 @@
 //! files. It collects rows while the channel has more, and writes them when it is empty. While the
 //! disk cannot be written, entries wait here in their order; `feed/backpressure` limits how many.
 
+mod deferred;
 mod disk_retry;
 mod finish;
 mod flush;
@@ -11,7 +12,6 @@ mod handle;
 mod rows;
 mod timers;
 
-use std::collections::VecDeque;
 use std::fs;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +35,7 @@ use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::totals::Totals;
+use deferred::Deferred;
 pub use handle::{Summary, WriterHandle};
 
 /// So many bytes of rows are written at once, even when more is waiting: large enough that the system
@@ -95,7 +96,7 @@ pub struct Writer {
     totals: Totals,
     log_limit: LogLimit,
     buffer: RowBuffer,
-    deferred: VecDeque<Entry>,
+    deferred: Deferred,
     disk_retry: Option<DiskRetry>,
     /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
     last_cause: String,
@@ -169,7 +170,7 @@ impl Writer {
             totals: Totals::new(now_ms),
             log_limit: LogLimit::default(),
             buffer: RowBuffer::default(),
-            deferred: VecDeque::new(),
+            deferred: Deferred::default(),
             disk_retry: None,
             last_cause: String::new(),
             last_written_ms: now_ms,
