@@ -12,11 +12,14 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
+use log::warn;
+
 use super::append_file::AppendFile;
 use super::header::names;
 use super::row::push_text;
 use crate::paths::behind_links;
 use crate::rows::RowReader;
+use crate::text::in_words;
 
 /// The ledger's first line.
 pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
@@ -205,6 +208,36 @@ impl Ledger {
         } else {
             self.repeat(before);
         }
+    }
+
+    /// The file that was `moved` away is another one now. It ends at `at_ms`, and what holds goes on from
+    /// there in this one, unless somebody has put a copy here.
+    ///
+    /// # Errors
+    /// When this file cannot be read.
+    pub(super) fn go_on_after(&mut self, mut moved: AppendFile, at_ms: i64) -> io::Result<()> {
+        // A disk that was taken away may have the old one.
+        let said = last_row(moved.disk.file()).unwrap_or_else(|_| self.last.clone());
+        let next = self.pending.front().map(|row| row.time_ms);
+        let mut holds = if next.is_some() { said.clone() } else { self.last.clone() };
+        if holds.time_ms == 0 || last_row(self.file.disk.file())? == holds {
+            return Ok(());
+        }
+        if holds.live {
+            holds.time_ms = at_ms.min(next.unwrap_or(i64::MAX)).max(holds.time_ms);
+        }
+        if said.live {
+            let (time_ms, reason) = (holds.time_ms.max(said.time_ms), ROTATED.to_owned());
+            let end = LedgerRow { time_ms, reason, ..LedgerRow::default() };
+            if let Err(error) = moved.append(&end.pending(0).text).and_then(|()| moved.sync()) {
+                let error = in_words(&error);
+                warn!("the ledger that was moved away cannot be ended with {ROTATED}: {error}");
+            }
+        }
+        // Its number says that it waits for nothing.
+        self.pending.push_front(holds.pending(0));
+        self.last.time_ms = self.last.time_ms.max(holds.time_ms);
+        Ok(())
     }
 
     /// Says again what holds, should the file not end with it any more.

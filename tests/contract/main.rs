@@ -15,6 +15,7 @@
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
+//!   `moved_ledgers`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
 //!   and a clock that can be set)
@@ -79,6 +80,7 @@ mod malformed_messages;
 mod market_hours;
 mod million_trades;
 mod moved_files;
+mod moved_ledgers;
 mod named_pipes;
 mod on_event;
 mod piped_ledger;

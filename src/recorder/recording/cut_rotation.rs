@@ -41,7 +41,7 @@ impl Recording {
     /// Does steps 1, 4 and 5 when 3 or 2 was the last one: there are no rows yet, and a closed file as long
     /// as the last process had left the recording has no ledger. It is the one that is still here.
     fn give_ledger_to_closed_file(&mut self, written_length: u64, now_ms: i64) -> io::Result<()> {
-        if self.ledger.last.time_ms == 0 {
+        if self.ledger.last.time_ms == 0 || self.is_ledger_alone() {
             return Ok(());
         }
         let is_cut = |closed: &&PathBuf| {

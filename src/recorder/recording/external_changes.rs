@@ -32,8 +32,7 @@ impl Recording {
         {
             self.lock.file = lock.file;
         }
-        // The rows go to standard output, and the only file is the ledger.
-        if self.out == self.ledger_path {
+        if self.is_ledger_alone() {
             return Ok(());
         }
         let changed = check_file(&self.out, &self.header, &mut self.csv, now_ms);
@@ -49,19 +48,29 @@ impl Recording {
     /// Somebody may have set a symbolic link to another place: then the files are not where their names
     /// lead any more, as if they had been moved.
     fn follow_links(&mut self) {
-        // The rows go to standard output, and the only file is the ledger.
-        let is_alone = self.out == self.ledger_path;
+        let is_alone = self.is_ledger_alone();
         self.out = behind_links(&self.given);
         self.ledger_path = if is_alone { self.out.clone() } else { ledger_of(&self.given) };
     }
 
-    /// The same for the ledger.
+    /// The same for the ledger. One that was moved away ends where it was checked last, and the next begins
+    /// there; but not after `last_message_ms`, as when a file is rotated. Everything received by then must
+    /// have been written.
     ///
     /// # Errors
     /// When the ledger cannot be read, made, repaired or locked; then no row is written to it before the next try has succeeded.
-    pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
+    pub(in crate::recorder) fn check_ledger(
+        &mut self,
+        now_ms: i64,
+        last_message_ms: i64,
+    ) -> io::Result<()> {
         self.ledger.is_unavailable = true;
         self.follow_links();
+        let moved = self.moved_ledger()?;
+        if moved.is_some() {
+            // Before the moved one can say that they were recorded.
+            self.csv.sync()?;
+        }
         let changed = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
         if !matches!(changed, Ok(false)) {
             self.generation += 1;
@@ -69,7 +78,21 @@ impl Recording {
         let changed = changed?;
         self.ledger.file.end_check()?;
         self.ledger.is_unavailable = false;
-        if changed { self.ledger.repeat_last() } else { Ok(()) }
+        let checked_ms = std::mem::replace(&mut self.checked_ms, now_ms);
+        match moved {
+            Some(moved) => self.ledger.go_on_after(moved, checked_ms.min(last_message_ms)),
+            None if changed => self.ledger.repeat_last(),
+            None => Ok(()),
+        }
+    }
+
+    /// Another handle of the ledger, if that is not where its name leads but is somewhere.
+    fn moved_ledger(&self) -> io::Result<Option<AppendFile>> {
+        let AppendFile { disk, .. } = &self.ledger.file;
+        if locate(&self.ledger_path, disk.file())? != Location::Moved {
+            return Ok(None);
+        }
+        Ok(Some(AppendFile::new(disk.try_clone()?, disk.length()?)))
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Recording {
     last_row_ms: Option<i64>,
     /// Rows received from this time on belong to the next file.
     period_end_ms: i64,
+    /// When the files were checked last.
+    checked_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
     /// Counts the files through rotations.
@@ -77,7 +79,8 @@ impl Recording {
         Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
-        let mut recording = Self::new(given, [out.clone(), ledger_path], csv, ledger, lock)?;
+        let paths = [given, out.clone(), ledger_path];
+        let mut recording = Self::new(paths, csv, ledger, lock, now_ms)?;
         recording.header = header;
         recording.rotate = rotate;
         recording.last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
@@ -98,17 +101,18 @@ impl Recording {
         let (lock, heartbeat) = LockFile::take(path, fsync != Fsync::Never)?;
         let ledger = open_rows(path, ledger::HEADER, 0, now_ms)?;
         let no_rows = AppendFile::new(ledger.disk.try_clone().map_err(failed("open", path))?, 0);
-        let mut recording = Self::new(given, [path.clone(), path.clone()], no_rows, ledger, lock)?;
+        let paths = [given, path.clone(), path.clone()];
+        let mut recording = Self::new(paths, no_rows, ledger, lock, now_ms)?;
         recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
         Ok(recording)
     }
 
     fn new(
-        given: PathBuf,
-        [out, ledger_path]: [PathBuf; 2],
+        [given, out, ledger_path]: [PathBuf; 3],
         csv: AppendFile,
         ledger: AppendFile,
         lock: LockFile,
+        now_ms: i64,
     ) -> Result<Self, OpenError> {
         Ok(Self {
             ledger: Ledger::resume(ledger).map_err(failed("read", &ledger_path))?,
@@ -121,6 +125,7 @@ impl Recording {
             rotate: None,
             last_row_ms: None,
             period_end_ms: i64::MAX,
+            checked_ms: now_ms,
             rotate_again_ms: i64::MIN,
             generation: 0,
         })
@@ -148,6 +153,11 @@ impl Recording {
         self.csv.append(rows)?;
         self.last_row_ms = Some(received_ms);
         Ok(())
+    }
+
+    /// Whether rows go to standard output, and the only file is the ledger.
+    fn is_ledger_alone(&self) -> bool {
+        self.out == self.ledger_path
     }
 
     /// Whether there is more than a header.

@@ -79,7 +79,7 @@ impl Recording {
     fn close(&mut self, rotate: Rotate, now_ms: i64, last_message_ms: i64) -> io::Result<PathBuf> {
         // The ledger's rows go into the ledger that they were meant for.
         self.sync()?;
-        self.check_ledger(now_ms)?;
+        self.check_ledger(now_ms, last_message_ms)?;
         // It tells the next start, should this one be killed, how long the closed file is.
         self.write_heartbeat(Some(now_ms))?;
         // By the date of its last row, whatever the clock has been since.

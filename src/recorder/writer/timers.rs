@@ -143,8 +143,11 @@ impl Writer {
 
     /// Checks the ledger, and writes the rows that could not be written before.
     pub(super) fn check_ledger(&mut self) {
+        let last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
+        let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0 || !self.all_flushed();
+        let in_file_ms = if waiting { self.last_written_ms } else { i64::MAX };
         let Some(recording) = self.output.recording() else { return };
-        let mut result = recording.check_ledger(now_ms());
+        let mut result = recording.check_ledger(now_ms(), last_message_ms.min(in_file_ms));
         if result.is_ok() && self.ledger_failure.is_some() {
             result = recording.sync_ledger();
             if result.is_ok() {
