@@ -76,6 +76,7 @@
 //! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
+//! | that time which the clock skips is not called recorded | `clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/timers` (no heartbeat by the new time until then) |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
 //! | which signals ask for a stop | `stop_signals` |

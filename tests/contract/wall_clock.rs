@@ -10,12 +10,14 @@ use crate::recording::now_ms;
 /// The clock of the programs that were started with it.
 pub(crate) struct WallClock {
     file: PathBuf,
+    /// Of this machine's clock.
+    ahead_ms: i64,
 }
 
 impl WallClock {
     /// A run by a clock that shows `time_ms` now.
     pub(crate) fn at(time_ms: i64, run: Run) -> (Self, Run) {
-        let clock = Self { file: run.directory().join("clock") };
+        let mut clock = Self { file: run.directory().join("clock"), ahead_ms: 0 };
         clock.set(time_ms);
         let run = clock.show_to(run);
         (clock, run)
@@ -31,8 +33,14 @@ impl WallClock {
     }
 
     /// Sets it. It goes on from there.
-    pub(crate) fn set(&self, time_ms: i64) {
-        let ahead_ms = time_ms - now_ms();
+    pub(crate) fn set(&mut self, time_ms: i64) {
+        self.set_by(time_ms - now_ms() - self.ahead_ms);
+    }
+
+    /// Sets it forward by so much, or back.
+    pub(crate) fn set_by(&mut self, ms: i64) {
+        self.ahead_ms += ms;
+        let ahead_ms = self.ahead_ms;
         let sign = if ahead_ms < 0 { '-' } else { '+' };
         let (seconds, rest) = (ahead_ms.abs() / 1000, ahead_ms.abs() % 1000);
         // In one step: it is read at each look at the clock.

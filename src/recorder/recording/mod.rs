@@ -23,6 +23,7 @@ use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
 use super::rotation::Rotate;
+use crate::clock::show_ms;
 use crate::paths::behind_links;
 use crate::recorder::columns::Column;
 
@@ -135,6 +136,15 @@ impl Recording {
     fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
         if self.ledger.last.live {
             self.record_unclean_end(heartbeat, last_received_ms);
+        }
+        let last_ms = self.ledger.last.time_ms;
+        if now_ms < last_ms {
+            warn!(
+                "the clock shows {}, and the last row of {} is of {}: the ledger's time stands still until then; check the clock",
+                show_ms(now_ms),
+                self.ledger_path.display(),
+                show_ms(last_ms)
+            );
         }
         self.catch_up(heartbeat.written_length, now_ms);
         // From here on the heartbeat is of this process, unless the ledger still needs the last one.

@@ -62,6 +62,14 @@ struct DiskRetry {
     retry_at: Instant,
 }
 
+/// What the session had said when the entries at hand were taken, so that nothing is concluded from it that
+/// is ahead of them.
+#[derive(Debug, Default)]
+struct SessionTimes {
+    clock_ahead_ms: i64,
+    last_message_ms: i64,
+}
+
 /// When each timer is due.
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -101,6 +109,7 @@ pub struct Writer {
     /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
     last_cause: String,
     last_written_ms: i64,
+    session: SessionTimes,
     sync_under_way: bool,
     /// Why the ledger cannot be written. Its rows wait; trades do not.
     ledger_failure: Option<String>,
@@ -174,6 +183,7 @@ impl Writer {
             disk_retry: None,
             last_cause: String::new(),
             last_written_ms: now_ms,
+            session: SessionTimes::default(),
             sync_under_way: false,
             ledger_failure: None,
             checked: (0, now_ms),
@@ -210,6 +220,11 @@ impl Writer {
 
     /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> bool {
+        let SharedState { clock_ahead_ms, last_message_ms, .. } = &*self.shared;
+        self.session = SessionTimes {
+            clock_ahead_ms: clock_ahead_ms.load(Ordering::Relaxed),
+            last_message_ms: last_message_ms.load(Ordering::Relaxed),
+        };
         let finished = entry.is_some_and(|entry| {
             self.plan_snapshot();
             self.take_entries(entry, inbox)
@@ -313,7 +328,7 @@ impl Writer {
             if self.disk_retry.is_some() {
                 return false;
             }
-            let last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
+            let last_message_ms = self.session.last_message_ms;
             let closed = self
                 .output
                 .recording()

@@ -11,7 +11,7 @@ use log::info;
 
 use super::disk_retry::READER_GONE;
 use super::{SUMMARY_EVERY, Writer};
-use crate::clock::now_ms;
+use crate::clock::{Clocks, now_ms};
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
 
@@ -58,8 +58,11 @@ impl Writer {
         // What waits was received before, and belongs to the old file.
         let none_waits =
             self.deferred.is_empty() && self.shared.waiting_bytes.load(Ordering::Relaxed) == 0;
-        if self.disk_retry.is_none() && none_waits {
-            self.rotate_before(now_ms() - ROTATION_GRACE_MS);
+        if self.disk_retry.is_none()
+            && none_waits
+            && let Some(now_ms) = self.known_now_ms()
+        {
+            self.rotate_before(now_ms - ROTATION_GRACE_MS);
         }
         if self.timers.heartbeat <= now {
             self.timers.heartbeat = now + HEARTBEAT_EVERY;
@@ -80,6 +83,13 @@ impl Writer {
         }
     }
 
+    /// What the clock shows; `None` when it was set forward and the session has not noticed yet, so that the
+    /// ledger knows nothing of it.
+    fn known_now_ms(&self) -> Option<i64> {
+        let (now, ahead_ms) = (Clocks::now(), self.session.clock_ahead_ms);
+        (ahead_ms == 0 || !now.was_set_forward_since(ahead_ms)).then_some(now.wall_ms)
+    }
+
     /// Whether everything taken from the channel is in the file.
     fn all_flushed(&self) -> bool {
         self.buffer.rows.is_empty() && self.deferred.is_empty() && self.lost == 0
@@ -89,11 +99,12 @@ impl Writer {
     pub(super) fn write_heartbeat(&mut self) {
         // What waits on the channel was received before now and is not in the file.
         let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0;
-        let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
+        let received_until_ms =
+            if waiting { Some(self.last_written_ms) } else { self.known_now_ms() };
         let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
         let is_complete = all_flushed && !recording.ledger.has_pending();
-        let received_until_ms = is_complete.then_some(received_until_ms);
+        let received_until_ms = received_until_ms.filter(|_| is_complete);
         if let Err(error) = recording.write_heartbeat(received_until_ms) {
             // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
@@ -143,7 +154,7 @@ impl Writer {
 
     /// Checks the ledger, and writes the rows that could not be written before.
     pub(super) fn check_ledger(&mut self) {
-        let last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
+        let last_message_ms = self.session.last_message_ms;
         let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0 || !self.all_flushed();
         let in_file_ms = if waiting { self.last_written_ms } else { i64::MAX };
         let Some(recording) = self.output.recording() else { return };
