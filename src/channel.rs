@@ -146,6 +146,9 @@ pub struct SharedState {
     pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
+    /// How much the wall clock was ahead of the time since the boot when the session looked last, in
+    /// milliseconds; 0 without a connection. That it was set forward has been sent before.
+    pub clock_ahead_ms: AtomicI64,
     /// A stop was asked for: do not wait for a handshake or a slow reader any longer.
     pub stopping: Arc<AtomicBool>,
     /// The snapshot for the terminal and the page.

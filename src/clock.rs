@@ -4,6 +4,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustix::time::ClockId;
+
 #[cfg(test)]
 thread_local! {
     /// What this thread takes for the time, in tests that need hours.
@@ -18,6 +20,44 @@ pub fn now_ms() -> i64 {
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Time since the machine was started, asleep or not. Nobody can set it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const BOOT_CLOCK: ClockId = ClockId::Boottime;
+/// The same; on other systems than macOS it may stand still in a suspend, which looks like a wall clock that
+/// was set forward. Nothing is recorded in that time.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const BOOT_CLOCK: ClockId = ClockId::Monotonic;
+
+/// A wall clock that has gained so much on the other one was set: one that is corrected little by little
+/// gains milliseconds between two looks.
+const SET_FORWARD_MS: i64 = 2_000;
+
+/// A look at two clocks: that on the wall, which can be set, and the one that counts since the boot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clocks {
+    /// As [`now_ms`].
+    pub(crate) wall_ms: i64,
+    boot_ms: i64,
+}
+
+impl Clocks {
+    /// Looks now.
+    pub(crate) fn now() -> Self {
+        let boot = rustix::time::clock_gettime(BOOT_CLOCK);
+        Self { wall_ms: now_ms(), boot_ms: boot.tv_sec * 1000 + boot.tv_nsec / 1_000_000 }
+    }
+
+    /// How much the wall clock is ahead of the other one, in milliseconds. It changes when it is set.
+    pub(crate) fn ahead_ms(self) -> i64 {
+        self.wall_ms.saturating_sub(self.boot_ms)
+    }
+
+    /// Whether the wall clock was set forward since it was so much ahead: it shows more time than has gone by.
+    pub(crate) fn was_set_forward_since(self, ahead_ms: i64) -> bool {
+        self.ahead_ms().saturating_sub(ahead_ms) > SET_FORWARD_MS
+    }
 }
 
 /// A time for people: UTC, to the millisecond.
@@ -36,7 +76,26 @@ pub fn local(time_ms: i64) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::show_ms;
+    use super::{Clocks, show_ms};
+
+    #[test]
+    fn a_clock_that_shows_more_time_than_has_gone_by_was_set_forward() {
+        let ahead_ms = Clocks { wall_ms: 1_000_000, boot_ms: 5_000 }.ahead_ms();
+        for (wall_ms, boot_ms, was_set) in [
+            (1_004_000, 9_000, false),
+            (1_006_000, 9_000, false),
+            (1_006_001, 9_000, true),
+            (i64::MAX, 9_000, true),
+            // A suspend of an hour, which both clocks count.
+            (1_000_000 + 3_600_000, 5_000 + 3_600_000, false),
+            // Set back.
+            (0, 9_000, false),
+        ] {
+            let now = Clocks { wall_ms, boot_ms };
+            assert_eq!(now.was_set_forward_since(ahead_ms), was_set, "{now:?}");
+        }
+        assert!(!Clocks::now().was_set_forward_since(Clocks::now().ahead_ms()));
+    }
 
     #[test]
     fn times_are_shown_in_utc() {

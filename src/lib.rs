@@ -69,12 +69,14 @@
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
 //! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
-//! | rotation | `recorder/recording/rotate` (the steps), `recorder/rotation` (when, and the names) |
+//! | that a symbolic link stays one | `paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
+//! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods and names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
 //! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
+//! | that time which the clock skips is not called recorded | `clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/timers` (no heartbeat by the new time until then) |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown` |
 //! | which signals ask for a stop | `stop_signals` |

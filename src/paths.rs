@@ -21,6 +21,20 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Links that are followed one after the other, as Linux does.
+const MOST_LINKS: usize = 40;
+
+/// Where a name leads when it is a symbolic link, or a chain of them; the end need not be there. Any
+/// other name as it is.
+pub(crate) fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.with_file_name(target);
+    }
+    path
+}
+
 /// `op1.csv` for `op1.csv.gz`; any other path as it is.
 pub(crate) fn without_gz(path: &Path) -> PathBuf {
     let is_compressed = path.extension().is_some_and(|ending| ending == "gz");
@@ -150,4 +164,29 @@ pub(crate) fn overwrite(path: &Path, text: &str) -> io::Result<()> {
         file.sync_all()
     };
     put(text.as_bytes()).inspect_err(|_| drop(put(&old)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::behind_links;
+
+    #[test]
+    fn links_are_followed_to_their_end_also_where_nothing_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir_all(path("big/deep")).unwrap();
+        symlink("big/deep/link", path("op1.csv")).unwrap();
+        symlink("../real.csv", path("big/deep/link")).unwrap();
+        symlink(path("big"), path("folder")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        assert_eq!(behind_links(&path("op1.csv")), path("big/deep/../real.csv"));
+        fs::write(path("big/real.csv"), "").unwrap();
+        assert_eq!(behind_links(&path("op1.csv")), path("big/deep/../real.csv"));
+        assert_eq!(behind_links(&path("folder/deep/link")), path("folder/deep/../real.csv"));
+        assert_eq!(behind_links(&path("big/real.csv")), path("big/real.csv"));
+        assert_eq!(behind_links(&path("loop")), path("loop"));
+    }
 }

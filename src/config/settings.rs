@@ -12,9 +12,10 @@ use super::key_source::{find_key, oddity_of};
 use super::tickers_file;
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
+use crate::paths::behind_links;
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::recorder::{
-    Destination, RecorderOptions, belongs_to_recording, ledger_path, recording_of_ledger,
+    Destination, RecorderOptions, belongs_to_recording, ledger_of, recording_of_ledger,
 };
 
 /// Everything a recording needs.
@@ -223,7 +224,7 @@ fn check_coverage(path: &Path, out: Option<&PathBuf>) -> Result<(), Error> {
     if let Some(out) = out {
         return Err(usage(format!(
             "--coverage {shown} is for --out - only; the ledger of a file stands beside it, here {}; leave --coverage out",
-            ledger_path(out).display()
+            ledger_of(out).display()
         )));
     }
     if path.as_os_str() == "-" {
@@ -257,7 +258,10 @@ fn check_rotation(out: &Destination, rotated: bool, compress: bool) -> Result<()
 
 fn check_apart(option: &str, path: &Path, out: &Path) -> Result<(), Error> {
     let (paths, outs) = (spellings(path), spellings(out));
-    if paths.iter().any(|path| outs.iter().any(|out| belongs_to_recording(path, out))) {
+    let ledgers = spellings(&ledger_of(out));
+    if paths.iter().any(|path| {
+        ledgers.contains(path) || outs.iter().any(|out| belongs_to_recording(path, out))
+    }) {
         return Err(usage(format!(
             "{option} {} is {} or belongs to it; give it another name",
             path.display(),
@@ -269,12 +273,12 @@ fn check_apart(option: &str, path: &Path, out: &Path) -> Result<(), Error> {
 
 /// A path by which a file can be compared with others, and the one that it leads to if it is a link.
 fn spellings(path: &Path) -> [PathBuf; 2] {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let folder = absolute.parent().and_then(|folder| folder.canonicalize().ok());
-    let here = match (folder, absolute.file_name()) {
-        (Some(folder), Some(name)) => folder.join(name),
-        _ => absolute,
-    };
-    let target = here.canonicalize().unwrap_or_else(|_| here.clone());
-    [here, target]
+    [path.to_owned(), behind_links(path)].map(|path| {
+        let absolute = std::path::absolute(&path).unwrap_or(path);
+        let folder = absolute.parent().and_then(|folder| folder.canonicalize().ok());
+        match (folder, absolute.file_name()) {
+            (Some(folder), Some(name)) => folder.join(name),
+            _ => absolute,
+        }
+    })
 }

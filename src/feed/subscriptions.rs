@@ -5,6 +5,8 @@
 
 use std::collections::HashSet;
 
+use crate::protocol::trade::DEMO_PREFIX;
+use crate::rows::LONGEST_ROW;
 use crate::text::{grouped, is_hidden, printable};
 
 /// Symbols that the free plan delivers; more get a warning at the start.
@@ -15,8 +17,13 @@ pub(crate) const FREE_PLAN_SYMBOLS: usize = 50;
 /// plan was seen to take. A file given by mistake or a fault of the page must not fill the memory.
 pub(super) const MOST_SYMBOLS: usize = 5_000;
 
-/// A symbol is never longer; what is, is a file given in the wrong place.
+/// Bytes of a symbol; none is longer, and what is, is a file given in the wrong place. In bytes, because
+/// all symbols together are one row of the ledger, which must be read back.
 const LONGEST_SYMBOL: usize = 100;
+
+/// Every character may be a quote, which is written twice; a `;` follows, and the row has other fields.
+const LONGEST_LIST: usize = MOST_SYMBOLS * (DEMO_PREFIX.len() + 2 * LONGEST_SYMBOL + 1);
+const _: () = assert!(LONGEST_LIST + 100 < LONGEST_ROW);
 
 /// Characters that no symbol has, and that mean something else where lists of symbols are written:
 /// the command line, the ledger, the tickers file, and an address of the page.
@@ -38,9 +45,9 @@ pub(crate) fn check_symbol(symbol: &str) -> Result<(), String> {
             if is_hidden(wrong) { "a control character".to_owned() } else { format!("{wrong:?}") };
         return Err(format!("the symbol \"{}\" contains {what}", printable(symbol, 200)));
     }
-    if symbol.chars().count() > LONGEST_SYMBOL {
+    if symbol.len() > LONGEST_SYMBOL {
         return Err(format!(
-            "a symbol has more than {LONGEST_SYMBOL} characters: {}",
+            "a symbol has more than {LONGEST_SYMBOL} bytes: {}",
             printable(symbol, 20)
         ));
     }
@@ -133,9 +140,10 @@ mod tests {
         {
             assert_eq!(check_symbol(symbol), Ok(()), "{symbol}");
         }
-        let long = "A".repeat(101);
+        let (longest, long, wide) = ("A".repeat(100), "A".repeat(101), "\u{20ac}".repeat(34));
+        assert_eq!(check_symbol(&longest), Ok(()));
         for symbol in
-            ["", "A;B", "A,B", "#A", "%zz", "A%20B", "A\nB", "A\u{1b}", "A\u{200b}", &long]
+            ["", "A;B", "A,B", "#A", "%zz", "A%20B", "A\nB", "A\u{1b}", "A\u{200b}", &long, &wide]
         {
             let fault = check_symbol(symbol).expect_err(symbol);
             assert!(!fault.contains(is_hidden), "{fault:?}");

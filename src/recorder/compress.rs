@@ -16,9 +16,9 @@ use log::{info, warn};
 use super::disk::{self, DiskFile, sync_directory};
 use super::error::OpenError;
 use super::lock_file::take_lock;
-use super::rotation::{closed_label, compressed_name};
+use super::rotation::{closed_files, closed_label, compressed_name};
 use crate::error::Error;
-use crate::paths::{folder_of, with_suffix};
+use crate::paths::{behind_links, folder_of, with_suffix};
 use crate::text::{counted, in_words};
 use crate::threads::spawn;
 
@@ -29,7 +29,7 @@ use crate::threads::spawn;
 /// # Errors
 /// When the system has no thread to give.
 pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
-    let left = left_uncompressed(out).unwrap_or_else(|error| {
+    let left = left_uncompressed(&behind_links(out)).unwrap_or_else(|error| {
         warn!("cannot look for closed files beside {}: {}", out.display(), in_words(&error));
         Vec::new()
     });
@@ -130,22 +130,17 @@ fn part_name(small: &Path) -> PathBuf {
 /// # Errors
 /// When the directory cannot be read.
 pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut left = Vec::new();
     for entry in fs::read_dir(folder_of(out))? {
-        let entry = entry?;
-        let path = entry.path();
+        let path = entry?.path();
         // `name.gz.part` without both endings.
         let plain = path.with_extension("").with_extension("");
-        if closed_label(out, &entry.file_name()).is_some() {
-            left.push(path);
-        } else if part_name(&compressed_name(&plain)) == path
+        if part_name(&compressed_name(&plain)) == path
             && plain.file_name().and_then(|plain| closed_label(out, plain)).is_some()
         {
             disk::remove(&path)?;
         }
     }
-    left.sort();
-    Ok(left)
+    closed_files(out)
 }
 
 #[cfg(test)]

@@ -168,6 +168,11 @@ pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes `name` a symbolic link to the file at `to`.
+pub(super) fn link(to: &Path, name: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(to, name)
+}
+
 /// Removes a file.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_file(path)?;

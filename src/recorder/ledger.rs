@@ -8,14 +8,18 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 
+use log::warn;
+
 use super::append_file::AppendFile;
-use super::disk::DiskFile;
 use super::header::names;
 use super::row::push_text;
+use crate::paths::behind_links;
 use crate::rows::RowReader;
+use crate::text::in_words;
 
 /// The ledger's first line.
 pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
@@ -23,16 +27,31 @@ pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
 /// The reason with which the ledger of a closed file ends: the next file goes on from there.
 pub(crate) const ROTATED: &str = "rotated";
 
+/// The end of a ledger's name.
+pub(super) const ENDING: &str = ".coverage.csv";
+
 /// `op1.coverage.csv` for `op1.csv`.
 pub fn ledger_path(out: &Path) -> PathBuf {
     let mut name = split_name(out).0.to_owned();
-    name.push(".coverage.csv");
+    name.push(ENDING);
     out.with_file_name(name)
+}
+
+/// Where the ledger of the recording `out` is: beside the file that a symbolic link leads to; and if it is
+/// a link itself, where that leads.
+pub fn ledger_of(out: &Path) -> PathBuf {
+    behind_links(&ledger_path(&behind_links(out)))
+}
+
+/// What the `ledger` of a recording is called when that is `closed`.
+pub(super) fn closed_ledger(ledger: &Path, closed: &Path) -> PathBuf {
+    let beside = ledger_path(closed);
+    beside.file_name().map_or_else(|| beside.clone(), |name| ledger.with_file_name(name))
 }
 
 /// The recording beside which the ledger at `path` is, if there is one.
 pub fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?.strip_suffix(".coverage.csv")?;
+    let name = path.file_name()?.to_str()?.strip_suffix(ENDING)?;
     let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
     beside.into_iter().find(|path| path.is_file())
 }
@@ -62,25 +81,43 @@ pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
     })
 }
 
-/// The ledger while it is being written. Rows that may not go to the disk yet wait in memory; there
-/// is one for each change of the connection, so they need no bound of their own.
+/// Rows that may wait in memory, in bytes: those of weeks, or some of the longest lists. Beyond that only
+/// the newest is kept, and an outage in the place of the others.
+const PENDING_BYTES: usize = 4 << 20;
+
+/// What a row takes beside its text.
+const PENDING_ROW_BYTES: usize = size_of::<PendingRow>() + 16;
+
+/// Why nothing is known of the time in which rows could not be kept.
+const TOO_MANY_ROWS: &str = "too many changes while the ledger could not be written";
+
+/// The ledger while it is being written. Rows that may not go to the disk yet wait in memory.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// With the rows that are written.
     pub(super) file: AppendFile,
     /// What the last row says.
     pub(super) last: LedgerRow,
-    pending: VecDeque<Vec<u8>>,
+    pending: VecDeque<PendingRow>,
     /// Rows so far, with the pending ones: to be [released](Ledger::release) when what is before them is
     /// on the disk.
     pub(super) rows: u64,
-    /// So many of them may be written to the file.
+    /// The row of this number, and those before it, may be written to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
     has_unsynced_outage: bool,
     /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
     /// nothing waits for them.
     pub(super) is_unavailable: bool,
+}
+
+/// A row that waits.
+#[derive(Debug)]
+struct PendingRow {
+    /// Counted from 1.
+    number: u64,
+    time_ms: i64,
+    text: Vec<u8>,
 }
 
 /// One row.
@@ -99,7 +136,7 @@ pub(super) struct LedgerRow {
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
-        let last = last_row(&file.disk)?;
+        let last = last_row(file.disk.file())?;
         Ok(Self {
             file,
             last,
@@ -125,17 +162,29 @@ impl Ledger {
 
     /// Adds a row; its time is that of the last row at least.
     pub(super) fn push(&mut self, row: LedgerRow) {
-        let time_ms = row.time_ms.max(self.last.time_ms);
-        let state = if row.live { "live" } else { "down" };
-        let mut text = format!("{time_ms},{state},").into_bytes();
-        push_text(&mut text, row.tickers.as_bytes());
-        text.push(b',');
-        push_text(&mut text, row.reason.as_bytes());
-        text.push(b'\n');
-        self.pending.push_back(text);
+        let row = LedgerRow { time_ms: row.time_ms.max(self.last.time_ms), ..row };
         self.rows += 1;
+        self.pending.push_back(row.pending(self.rows));
         self.has_unsynced_outage |= !row.live;
-        self.last = LedgerRow { time_ms, ..row };
+        self.last = row;
+        let bytes = |row: &PendingRow| PENDING_ROW_BYTES + row.text.len();
+        if self.pending.iter().map(bytes).sum::<usize>() > PENDING_BYTES {
+            self.keep_newest_row();
+        }
+    }
+
+    /// Replaces all waiting rows but the newest by one that says `down`, from the first of them on: nothing
+    /// is called recorded that was not.
+    fn keep_newest_row(&mut self) {
+        let Some(newest) = self.pending.pop_back() else { return };
+        if let (Some(first), Some(last)) = (self.pending.front(), self.pending.back()) {
+            let (time_ms, reason) = (first.time_ms, TOO_MANY_ROWS.to_owned());
+            let outage = LedgerRow { time_ms, live: false, tickers: String::new(), reason };
+            // It may be written when all of them may.
+            self.pending = VecDeque::from([outage.pending(last.number)]);
+            self.has_unsynced_outage = true;
+        }
+        self.pending.push_back(newest);
     }
 
     /// Says from now on what `row` says, unless the last row does.
@@ -146,12 +195,57 @@ impl Ledger {
         }
     }
 
+    /// Takes back the last row, which was added just now after `before`. If it is in the file already, what
+    /// held before it is said again.
+    pub(super) fn take_back(&mut self, before: &LedgerRow) {
+        if self.last == *before {
+            return;
+        }
+        if self.pending.pop_back().is_some() {
+            self.rows -= 1;
+            self.released = self.released.min(self.rows);
+            self.last = before.clone();
+        } else {
+            self.repeat(before);
+        }
+    }
+
+    /// The file that was `moved` away is another one now. It ends at `at_ms`, and what holds goes on from
+    /// there in this one, unless somebody has put a copy here.
+    ///
+    /// # Errors
+    /// When this file cannot be read.
+    pub(super) fn go_on_after(&mut self, mut moved: AppendFile, at_ms: i64) -> io::Result<()> {
+        // A disk that was taken away may have the old one.
+        let said = last_row(moved.disk.file()).unwrap_or_else(|_| self.last.clone());
+        let next = self.pending.front().map(|row| row.time_ms);
+        let mut holds = if next.is_some() { said.clone() } else { self.last.clone() };
+        if holds.time_ms == 0 || last_row(self.file.disk.file())? == holds {
+            return Ok(());
+        }
+        if holds.live {
+            holds.time_ms = at_ms.min(next.unwrap_or(i64::MAX)).max(holds.time_ms);
+        }
+        if said.live {
+            let (time_ms, reason) = (holds.time_ms.max(said.time_ms), ROTATED.to_owned());
+            let end = LedgerRow { time_ms, reason, ..LedgerRow::default() };
+            if let Err(error) = moved.append(&end.pending(0).text).and_then(|()| moved.sync()) {
+                let error = in_words(&error);
+                warn!("the ledger that was moved away cannot be ended with {ROTATED}: {error}");
+            }
+        }
+        // Its number says that it waits for nothing.
+        self.pending.push_front(holds.pending(0));
+        self.last.time_ms = self.last.time_ms.max(holds.time_ms);
+        Ok(())
+    }
+
     /// Says again what holds, should the file not end with it any more.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn repeat_last(&mut self) -> io::Result<()> {
-        if self.pending.is_empty() && last_row(&self.file.disk)? != self.last {
+        if self.pending.is_empty() && last_row(self.file.disk.file())? != self.last {
             self.push(self.last.clone());
             self.release(self.rows);
         }
@@ -176,10 +270,11 @@ impl Ledger {
         if self.is_unavailable {
             return Ok(());
         }
-        let flushed = self.rows - self.pending.len() as u64;
-        let ready = usize::try_from(self.released.saturating_sub(flushed)).unwrap_or(usize::MAX);
+        let ready = self.pending.iter().take_while(|row| row.number <= self.released).count();
         if ready > 0 {
-            self.file.append(&self.pending.make_contiguous()[..ready].concat())?;
+            let texts: Vec<&[u8]> =
+                self.pending.iter().take(ready).map(|row| row.text.as_slice()).collect();
+            self.file.append(&texts.concat())?;
             self.pending.drain(..ready);
         }
         Ok(())
@@ -208,9 +303,20 @@ impl Ledger {
     }
 }
 
+impl LedgerRow {
+    fn pending(&self, number: u64) -> PendingRow {
+        let state = if self.live { "live" } else { "down" };
+        let mut text = format!("{},{state},", self.time_ms).into_bytes();
+        push_text(&mut text, self.tickers.as_bytes());
+        text.push(b',');
+        push_text(&mut text, self.reason.as_bytes());
+        text.push(b'\n');
+        PendingRow { number, time_ms: self.time_ms, text }
+    }
+}
+
 /// Reads the whole ledger for its last row; a year of hourly reconnects is half a megabyte.
-fn last_row(file: &DiskFile) -> io::Result<LedgerRow> {
-    let mut file = file.file();
+pub(super) fn last_row(mut file: &File) -> io::Result<LedgerRow> {
     file.rewind()?;
     let mut rows = RowReader::new(file);
     let mut last = LedgerRow::default();
@@ -240,7 +346,8 @@ mod tests {
     use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
 
-    use super::{AppendFile, DiskFile, HEADER, Ledger, LedgerRow, ledger_path};
+    use super::{AppendFile, HEADER, Ledger, LedgerRow, ledger_path};
+    use crate::recorder::disk::DiskFile;
 
     fn open(path: &Path) -> Ledger {
         let file = DiskFile::append_to(path).unwrap();
@@ -284,6 +391,33 @@ mod tests {
         again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
         assert_eq!((open(&path).last.time_ms, open(&path).last.live), (200, false));
+    }
+
+    /// As for days in which the ledger cannot be written.
+    #[test]
+    fn rows_that_wait_take_little_memory_and_call_nothing_recorded_that_was_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, HEADER).unwrap();
+        let mut ledger = open(&path);
+        ledger.is_unavailable = true;
+        let tickers: Vec<String> = (0..1_000).map(|number| format!("SYMBOL{number}")).collect();
+        for at_ms in (10..100_000).step_by(10) {
+            ledger.live(at_ms, &tickers);
+            ledger.down(at_ms + 5, "lost");
+            ledger.release(ledger.rows - 1);
+            ledger.flush().unwrap();
+            let waiting: usize = ledger.pending.iter().map(|row| row.text.len()).sum();
+            assert!(waiting <= super::PENDING_BYTES);
+        }
+        ledger.is_unavailable = false;
+        ledger.flush().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let outage = format!("{HEADER}10,down,,{}\n", super::TOO_MANY_ROWS);
+        assert!(text.starts_with(&outage), "{}", &text[..200]);
+        assert!(text.ends_with(&format!("99990,live,{},\n", tickers.join(";"))));
+        ledger.flush_all().unwrap();
+        assert_eq!(open(&path).last, ledger.last);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::DiskFile;
 use super::error::{OpenError, failed};
-use crate::paths::with_suffix;
+use crate::paths::{behind_links, with_suffix};
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -86,7 +86,8 @@ pub(super) struct LockFile {
     pub(super) last: Heartbeat,
 }
 
-/// `op1.csv.lock` for `op1.csv`.
+/// `op1.csv.lock` for `op1.csv`, which is no symbolic link: under whatever name a recording is known, it
+/// has one lock.
 pub(super) fn lock_path(out: &Path) -> PathBuf {
     with_suffix(out, ".lock")
 }
@@ -100,7 +101,7 @@ pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     // In this order: a recorder that begins a new file says so before the first row goes there, so
     // that what an old heartbeat says too much is not in the file yet.
     let length = live.metadata()?.len();
-    let heartbeat = match File::open(lock_path(out)) {
+    let heartbeat = match File::open(lock_path(&behind_links(out))) {
         Ok(file) => read(&file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),

@@ -27,7 +27,7 @@ pub(crate) use disk::sync_directory;
 pub use error::OpenError;
 pub use header::header;
 pub(crate) use ledger::{HEADER as LEDGER_HEADER, ROTATED};
-pub use ledger::{belongs_to_recording, ledger_path, recording_of_ledger};
+pub use ledger::{belongs_to_recording, ledger_of, ledger_path, recording_of_ledger};
 pub(crate) use lock_file::is_locked;
 pub use lock_file::{Synced, read_synced};
 pub(crate) use log_file::log_line;

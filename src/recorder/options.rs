@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ledger::ledger_path;
+use super::ledger::ledger_of;
 use super::rotation::Rotate;
+use crate::paths::behind_links;
 use crate::recorder::columns::Column;
 
 /// When rows are forced to the disk.
@@ -33,14 +34,17 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// Where its ledger is, if it has one.
+    pub(super) fn ledger_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(path) => Some(ledger_of(path)),
+            Self::StandardOutput { coverage } => coverage.as_deref().map(behind_links),
+        }
+    }
+
     /// What its ledger is called, for people.
     pub(super) fn ledger(&self) -> String {
-        match self {
-            Self::File(path) => ledger_path(path).display().to_string(),
-            Self::StandardOutput { coverage } => {
-                coverage.as_ref().map_or_else(String::new, |path| path.display().to_string())
-            }
-        }
+        self.ledger_path().map_or_else(String::new, |path| path.display().to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::error::{OpenError, failed};
-use super::ledger::ledger_path;
+use super::ledger::ledger_of;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::columns::Column;
 use crate::rows::RowReader;
@@ -30,7 +30,7 @@ pub(super) fn check_origin(
         let other = find_other(out, (columns.len(), ticker), LOOKED_AT, simulated);
         refuse(out, other)?;
     }
-    check_ledger_origin(out, &ledger_path(out), simulated)
+    check_ledger_origin(out, &ledger_of(out), simulated)
 }
 
 /// Fails when the `ledger` of `out`, which may be the ledger itself, is of trades of the other kind.

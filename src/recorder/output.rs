@@ -111,10 +111,10 @@ impl Pipe {
 }
 
 impl Output {
-    /// Writes rows.
-    pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
+    /// Writes rows, the last of which was received at `received_ms`.
+    pub(super) fn append(&mut self, rows: &[u8], received_ms: i64) -> io::Result<()> {
         match self {
-            Self::Files(recording) => recording.csv.append(rows),
+            Self::Files(recording) => recording.append(rows, received_ms),
             Self::Pipe(pipe, _) => pipe.append(rows),
         }
     }

@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, header};
-use super::ledger::{self, ledger_path};
+use super::ledger::{self, ledger_of};
 use super::lock_file::{self, lock_path, take_lock};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
 use super::origin::{check_ledger_origin, check_origin};
 use crate::clock::now_ms;
+use crate::paths::behind_links;
 use crate::recorder::columns::Column;
 
 /// Written to the probe by `check`: a full disk still takes an empty file.
@@ -34,15 +35,19 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
     }
     let (out, first, mut made) = match &options.out {
         Destination::File(out) => {
-            look(out, &ledger_path(out))?;
+            let (file, ledger) = (behind_links(out), ledger_of(out));
+            look(out, &ledger)?;
             try_header(out, &options.columns, options.simulated)?;
-            (out, header(&options.columns), vec![out.clone(), ledger_path(out), lock_path(out)])
+            let made = vec![file.clone(), ledger, lock_path(&file)];
+            (file, header(&options.columns), made)
         }
         Destination::StandardOutput { coverage: Some(ledger) } => {
             let tried = look(ledger, ledger);
             let tried = tried.and_then(|_| check_ledger_origin(ledger, ledger, options.simulated));
             tried.map_err(OpenError::of_coverage)?;
-            (ledger, ledger::HEADER.to_owned(), vec![ledger.clone(), lock_path(ledger)])
+            let file = behind_links(ledger);
+            let made = vec![file.clone(), lock_path(&file)];
+            (file, ledger::HEADER.to_owned(), made)
         }
         Destination::StandardOutput { coverage: None } => return Ok(new),
     };
@@ -50,7 +55,7 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
     made.retain(|path| fs::symlink_metadata(path).is_err_and(is_free));
     if !made.is_empty() {
         // No more than comes into the file at once: a disk with little room is one to begin on.
-        probe(out, first.as_bytes()).map_err(failed("write", out))?;
+        probe(&out, first.as_bytes()).map_err(failed("write", &out))?;
     }
     new.append(&mut made);
     Ok(new)
@@ -63,7 +68,7 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
 /// As for a start: a file is none or in use, or cannot be opened, read or made; the ledger is none.
 pub fn try_out(out: &Destination) -> Option<Result<Option<u64>, OpenError>> {
     match out {
-        Destination::File(out) => Some(try_files(out, &ledger_path(out))),
+        Destination::File(out) => Some(try_files(out, &ledger_of(out))),
         Destination::StandardOutput { coverage } => {
             let ledger = coverage.as_ref()?;
             Some(try_files(ledger, ledger).map_err(OpenError::of_coverage))
@@ -73,7 +78,7 @@ pub fn try_out(out: &Destination) -> Option<Result<Option<u64>, OpenError>> {
 
 fn try_files(out: &Path, ledger: &Path) -> Result<Option<u64>, OpenError> {
     let (size, is_complete) = look(out, ledger)?;
-    match probe(out, &PROBE_BYTES) {
+    match probe(&behind_links(out), &PROBE_BYTES) {
         Err(error) if !is_complete || is_full(&error) => Err(failed("create", out)(error)),
         _ => Ok(size),
     }
@@ -86,8 +91,8 @@ fn look(out: &Path, ledger: &Path) -> Result<(Option<u64>, bool), OpenError> {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
     let holder = |lock: &File| lock_file::read(lock).map(|heartbeat| heartbeat.process);
-    let lock =
-        open_unlocked(&lock_path(out), |file| OpenError::InUse(out.to_owned(), holder(file)))?;
+    let lock = lock_path(&behind_links(out));
+    let lock = open_unlocked(&lock, |file| OpenError::InUse(out.to_owned(), holder(file)))?;
     let csv = open_unlocked(out, |_| OpenError::InUse(out.to_owned(), None))?;
     let ledger_file = open_unlocked(ledger, |_| OpenError::InUse(ledger.to_owned(), None))?;
     if let Some(file) = &ledger_file {

@@ -3,12 +3,14 @@
 //! Writer thread. Periods are UTC hours or days of `received_ms`. A closed file is never put over
 //! an existing one: a number is added, the same for the recording and its ledger.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::ledger::{ledger_path, split_name};
-use crate::paths::{with_suffix, without_gz};
+use super::ledger::{ENDING as LEDGER_ENDING, closed_ledger, ledger_path, split_name};
+use crate::paths::{folder_of, with_suffix, without_gz};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -26,13 +28,18 @@ pub enum Rotate {
 }
 
 impl Rotate {
-    /// When the period that `time_ms` lies in ends and the next one begins, UNIX milliseconds.
-    pub(super) fn period_end(self, time_ms: i64) -> i64 {
-        let length_ms = match self {
+    /// How long a period is.
+    pub(super) fn period_ms(self) -> i64 {
+        match self {
             Self::Hourly => HOUR_MS,
             Self::Daily => DAY_MS,
-        };
-        (time_ms.div_euclid(length_ms) + 1) * length_ms
+        }
+    }
+
+    /// When the period that `time_ms` lies in ends and the next one begins, UNIX milliseconds.
+    pub(super) fn period_end(self, time_ms: i64) -> i64 {
+        // The last row of a damaged file may have any time.
+        (time_ms.div_euclid(self.period_ms()) + 1).saturating_mul(self.period_ms())
     }
 
     /// `2026-11-23` or `2026-11-23T14`.
@@ -47,7 +54,7 @@ impl Rotate {
 }
 
 /// Whether there is such a file, compressed or not.
-fn exists(path: &Path) -> bool {
+pub(super) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
 }
 
@@ -58,16 +65,55 @@ pub fn compressed_name(path: &Path) -> PathBuf {
 
 /// A name for the closed file of a recording whose last row was received at `time_ms`; it is free,
 /// and that of its ledger.
-pub(super) fn free_name(out: &Path, rotate: Rotate, time_ms: i64) -> io::Result<PathBuf> {
+pub(super) fn free_name(
+    out: &Path,
+    ledger: &Path,
+    rotate: Rotate,
+    time_ms: i64,
+) -> io::Result<PathBuf> {
+    let is_free = |csv: &PathBuf| {
+        let ledgers = [ledger_path(csv), closed_ledger(ledger, csv)];
+        !exists(csv) && !ledgers.iter().any(|ledger| exists(ledger))
+    };
     closed_names(out, rotate, time_ms)
-        .find(|csv| !exists(csv) && !exists(&ledger_path(csv)))
+        .find(is_free)
         .ok_or_else(|| io::Error::other("too many files of the same period"))
 }
 
-/// The closed file of that period whose ledger is still missing, because the program was killed
-/// between the two renamings.
-pub(super) fn closed_without_ledger(out: &Path, rotate: Rotate, time_ms: i64) -> Option<PathBuf> {
-    closed_names(out, rotate, time_ms).find(|csv| exists(csv) && !exists(&ledger_path(csv)))
+/// The closed files of `out` that are not compressed, by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn closed_files(out: &Path) -> io::Result<Vec<PathBuf>> {
+    closed_in(folder_of(out), out, |name| Some(name.to_owned()))
+}
+
+/// The closed files of `out`, there or not, whose ledgers are in the folder of `ledger`; by name.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(super) fn closed_ledgers(out: &Path, ledger: &Path) -> io::Result<Vec<PathBuf>> {
+    let ending = split_name(out).1.as_bytes();
+    closed_in(folder_of(ledger), out, |ledger| {
+        let stem = ledger.as_bytes().strip_suffix(LEDGER_ENDING.as_bytes())?;
+        Some(OsStr::from_bytes(&[stem, ending].concat()).to_owned())
+    })
+}
+
+/// What `closed_name` makes of the names in a folder, if it is a closed file of `out`.
+fn closed_in(
+    folder: &Path,
+    out: &Path,
+    closed_name: impl Fn(&OsStr) -> Option<OsString>,
+) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = closed_name(&entry?.file_name());
+        let name = name.filter(|name| closed_label(out, name).is_some());
+        found.extend(name.map(|name| out.with_file_name(name)));
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn closed_names(out: &Path, rotate: Rotate, time_ms: i64) -> impl Iterator<Item = PathBuf> {
@@ -116,7 +162,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Rotate, closed_label, closed_without_ledger, free_name, recording_of};
+    use super::{Rotate, closed_files, closed_label, closed_ledgers, free_name, recording_of};
 
     /// 2026-11-23T14:59:59.999Z
     const TIME: i64 = 1_795_445_999_999;
@@ -126,6 +172,7 @@ mod tests {
         assert_eq!(Rotate::Hourly.label(TIME), "2026-11-23T14");
         assert_eq!(Rotate::Hourly.label(TIME + 1), "2026-11-23T15");
         assert_eq!(Rotate::Hourly.period_end(TIME), TIME + 1);
+        assert_eq!(Rotate::Hourly.period_end(i64::MAX), i64::MAX);
         assert_eq!(Rotate::Hourly.period_end(TIME + 1), TIME + 1 + 3_600_000);
         assert_eq!(Rotate::Daily.label(TIME), "2026-11-23");
         assert_eq!(Rotate::Daily.label(Rotate::Daily.period_end(TIME)), "2026-11-24");
@@ -137,16 +184,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("op1.csv");
         let path = |name: &str| directory.path().join(name);
-        let next = || free_name(&out, Rotate::Daily, TIME).unwrap();
+        let ledger = directory.path().join("op1.coverage.csv");
+        let next = || free_name(&out, &ledger, Rotate::Daily, TIME).unwrap();
         assert_eq!(next(), path("op1-2026-11-23.csv"));
-        assert_eq!(closed_without_ledger(&out, Rotate::Daily, TIME), None);
 
         fs::write(path("op1-2026-11-23.csv.gz"), "").unwrap();
         assert_eq!(next(), path("op1-2026-11-23-2.csv"));
-        let waiting = closed_without_ledger(&out, Rotate::Daily, TIME);
-        assert_eq!(waiting, Some(path("op1-2026-11-23.csv")));
         fs::write(path("op1-2026-11-23-2.coverage.csv"), "").unwrap();
         assert_eq!(next(), path("op1-2026-11-23-3.csv"));
+        fs::write(path("op1-2026-11-22.csv"), "").unwrap();
+        fs::write(path("op1.coverage.csv"), "").unwrap();
+        assert_eq!(closed_files(&out).unwrap(), [path("op1-2026-11-22.csv")]);
+        assert_eq!(closed_ledgers(&out, &ledger).unwrap(), [path("op1-2026-11-23-2.csv")]);
     }
 
     #[test]

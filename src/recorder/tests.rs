@@ -211,6 +211,29 @@ fn from_every_state_that_a_power_cut_may_leave_the_next_start_goes_on() {
     assert!(found.power_cuts > built / 4 && found.torn > built / 20 && found.archives > built / 10);
 }
 
+/// Rows of the old hour that are still on the channel when it is over, and no trade has come since.
+#[test]
+fn a_backlog_over_the_full_hour_goes_into_the_file_of_its_hour() {
+    let (directory, hour_ms) = (directory(), START_MS + 30 * 60_000);
+    let workload = Workload { rotates: true, ..workloads()[0].clone() };
+    TEST_MS.set(Some(START_MS));
+    let mut process = Process::open(&workload, directory.path());
+    process.step();
+    for number in 1..=2 {
+        let mut batch = TradeBatch::new(hour_ms - 1);
+        batch.push(&message(number));
+        process.entries.send(Entry::Trades(batch));
+    }
+    TEST_MS.set(Some(hour_ms + 5_000));
+    process.idle();
+    process.step();
+    process.step();
+    process.idle();
+    let files = disk_model::take(directory.path());
+    let rows = |name: &str| memchr_iter(b'\n', &files[name]).count() - 1;
+    assert_eq!((rows("op1-2026-11-23T14.csv"), rows("op1.csv")), (2, 0));
+}
+
 #[test]
 fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
     for workload in workloads() {

@@ -16,7 +16,7 @@ use super::options::ShipOptions;
 use super::position::{Label, Position};
 use super::signals::Signals;
 use super::source::{FileId, Source, id_at};
-use crate::paths::{folder_of, without_gz};
+use crate::paths::{behind_links, folder_of, without_gz};
 use crate::recorder::{closed_label, compressed_name};
 
 /// A file, and its name if that is the one of a closed file.
@@ -248,6 +248,7 @@ fn closed_files(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
 }
 
 fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
+    let out = &behind_links(out);
     let names = names_beside(out).map_err(ShipError::read(out))?;
     let labels = names.iter().filter_map(|name| {
         Label::parse(closed_label(out, without_gz(Path::new(name)).as_os_str())?)

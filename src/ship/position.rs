@@ -9,6 +9,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
+use crate::paths::behind_links;
 use crate::recorder::{closed_label, closed_path};
 use crate::text::fnv1a;
 
@@ -88,9 +89,9 @@ impl Label {
         Some(Self { day: day.to_owned(), hour: hour.to_owned(), number, text: text.to_owned() })
     }
 
-    /// Where the file of `out` is as long as it is not compressed.
+    /// Where the file of `out` is as long as it is not compressed: beside the one that a symbolic link leads to.
     pub(super) fn path(&self, out: &Path) -> PathBuf {
-        closed_path(out, &self.text)
+        closed_path(&behind_links(out), &self.text)
     }
 }
 

@@ -12,7 +12,7 @@ use super::days::Days;
 use super::row_rules::shown;
 use super::source::Source;
 use super::spans::Spans;
-use crate::paths::without_gz;
+use crate::paths::{behind_links, without_gz};
 use crate::recorder::{LEDGER_HEADER, ROTATED, compressed_name, ledger_path};
 use crate::rows::RowReader;
 use crate::terminal::ProgressLine;
@@ -81,11 +81,14 @@ pub(super) fn read_beside(
     Ok(None)
 }
 
-/// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed.
-fn ledger_paths(recording: &Path) -> [PathBuf; 2] {
-    let ledger = ledger_path(&without_gz(recording));
-    let compressed = compressed_name(&ledger);
-    [ledger, compressed]
+/// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed; first beside the
+/// file that a symbolic link leads to.
+fn ledger_paths(recording: &Path) -> impl Iterator<Item = PathBuf> {
+    [behind_links(recording), recording.to_owned()].into_iter().flat_map(|recording| {
+        let ledger = ledger_path(&without_gz(&recording));
+        let compressed = compressed_name(&ledger);
+        [ledger, compressed]
+    })
 }
 
 /// Why nothing of a file can be read.
@@ -203,9 +206,8 @@ mod tests {
             ("d/op1.csv.gz", "d/op1.coverage.csv"),
             ("op1-2026-11-23T14.csv.gz", "op1-2026-11-23T14.coverage.csv"),
         ] {
-            let [plain, compressed] = ledger_paths(Path::new(recording));
-            assert_eq!(plain, Path::new(ledger));
-            assert_eq!(compressed, Path::new(&format!("{ledger}.gz")));
+            let paths: Vec<_> = ledger_paths(Path::new(recording)).take(2).collect();
+            assert_eq!(paths, [Path::new(ledger), Path::new(&format!("{ledger}.gz"))]);
         }
     }
 

@@ -23,6 +23,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::error::{Error, answer_not_written};
+use crate::paths::behind_links;
 use crate::recorder::recording_of;
 use crate::terminal::ProgressLine;
 use crate::text::printable;
@@ -58,7 +59,8 @@ fn verify(
     let progress = ProgressLine::new("verify", sizes.sum());
     let mut separator = "";
     for path in files {
-        let recording = recordings.entry(recording_of(path)).or_insert_with_key(RecordingDays::of);
+        let recording = recordings.entry(recording_of(&behind_links(path)));
+        let recording = recording.or_insert_with_key(RecordingDays::of);
         let file = recording::verify_file(path, &mut recording.days, &progress);
         // Without columns nothing of it could be read.
         let is_readable = !file.columns.is_empty();

@@ -25,6 +25,7 @@ fn times_never_run_backwards_also_when_the_clock_does() {
         let ledger = format!("{HEADER}{future_ms},{end}\n");
         let mut recorder = start(&server, Run::new().file("op1.coverage.csv", &ledger));
         let mut connection = server.connect_and_wait_for_subscriptions(2);
+        recorder.wait_until_it_says("the ledger's time stands still until then; check the clock");
         connection.send_text(&message(1..=1));
         recorder.wait_for_row_count(1);
         drop(connection);

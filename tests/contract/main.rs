@@ -13,11 +13,12 @@
 //!   the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
-//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `ledger`,
-//!   `piped_ledger`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
+//!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
+//!   `moved_ledgers`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
-//!   (`journal`, `inside`: their server
-//!   with a journal, and the library run inside the test)
+//!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
+//!   and a clock that can be set)
 //! * `recipes`: the README's SQL
 //! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
@@ -46,6 +47,7 @@ mod certificates;
 mod inside;
 mod journal;
 mod recording;
+mod wall_clock;
 
 #[cfg(target_os = "linux")]
 mod answers;
@@ -53,6 +55,7 @@ mod api_key_sources;
 #[cfg(target_os = "linux")]
 mod asleep;
 mod check_command;
+mod clock_steps;
 mod command_line;
 mod connecting;
 mod csv_file;
@@ -70,11 +73,14 @@ mod idle;
 mod ignored_signals;
 mod kill;
 mod ledger;
+mod links;
 mod locks;
+mod long_lists;
 mod malformed_messages;
 mod market_hours;
 mod million_trades;
 mod moved_files;
+mod moved_ledgers;
 mod named_pipes;
 mod on_event;
 mod piped_ledger;
@@ -82,6 +88,7 @@ mod power_cut;
 mod progress_line;
 mod recipes;
 mod reconnecting;
+mod refused_rotation;
 mod rotation;
 mod secrets;
 mod settings_errors;

@@ -114,6 +114,8 @@ fn the_list_is_changed_by_put_and_delete() {
         ("PUT", "/api/tickers/%zz"),
         ("PUT", "/api/tickers/%ff"),
         ("PUT", "/api/tickers/%E2%80%AEA"),
+        // More than 100 bytes.
+        ("PUT", &format!("/api/tickers/{}", "%E2%82%AC".repeat(34))),
     ] {
         let refused = request(address, method, path, "");
         assert!((400..500).contains(&refused.status), "{method} {path}: {}", refused.status);

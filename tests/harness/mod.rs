@@ -155,13 +155,15 @@ impl Run {
     /// goes on, ` x60` behind it makes it faster. Only the wall clock is another one: time-outs last as
     /// long as ever. Needs Debian's `faketime`.
     pub(crate) fn clock(self, utc: &str) -> Self {
+        self.faketime().env("FAKETIME", format!("@{utc}"))
+    }
+
+    /// Starts with `faketime` between the program and the wall clock; which time it shows is to be set.
+    pub(crate) fn faketime(self) -> Self {
         let libraries = fs::read_dir("/usr/lib").expect("the libraries").flatten();
         let mut libraries = libraries.map(|it| it.path().join("faketime/libfaketime.so.1"));
         let library = libraries.find(|it| it.exists()).expect("apt-get install faketime");
-        self.env("LD_PRELOAD", library)
-            .env("FAKETIME", format!("@{utc}"))
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-            .env("TZ", "UTC")
+        self.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("TZ", "UTC")
     }
 
     /// The directory it will be started in.

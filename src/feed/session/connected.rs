@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 
 use super::{Connected, SHOWN_CHARACTERS, Session};
-use crate::clock::now_ms;
+use crate::clock::Clocks;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
@@ -22,8 +22,8 @@ use crate::text::{counted, grouped, printable};
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server that has paused is waited for until it sends something, a command comes, or the watchdog
-/// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, and the
-/// end of the writer must be noticed.
+/// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, a clock
+/// that was set is to be noticed, and so is the end of the writer.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// New symbols that are named in one line of the log.
@@ -38,13 +38,14 @@ enum End {
 impl Session {
     /// Serves one connection to its end; breaks on a stop.
     pub(super) fn stay_connected(&mut self, connection: Connection) -> ControlFlow<(), Outcome> {
-        let now = Instant::now();
+        let (now, clocks) = (Instant::now(), Clocks::now());
         let mut connected = Connected {
             connection,
             opened: now,
             watchdog: Watchdog::new(self.timeouts, now),
+            clocks,
             last_frame: now,
-            last_frame_ms: now_ms(),
+            last_frame_ms: clocks.wall_ms,
             unreported: None,
             told_too_many: false,
         };
@@ -53,7 +54,7 @@ impl Session {
             .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
         self.report_unreported(&mut connected, true);
         self.trades.report_loss(connected.last_frame_ms);
-        match end {
+        let next = match end {
             End::Stopped => {
                 self.report_down(connected.last_frame_ms, "stopped");
                 ControlFlow::Break(())
@@ -64,7 +65,9 @@ impl Session {
                 let lasted = connected.opened.elapsed();
                 ControlFlow::Continue(Outcome::Ended { lasted })
             }
-        }
+        };
+        self.entries.shared().clock_ahead_ms.store(0, Ordering::Relaxed);
+        next
     }
 
     /// Subscribes, then reads until the connection ends or a stop is asked for.

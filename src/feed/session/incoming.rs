@@ -30,13 +30,17 @@ impl Session {
                 Ok(Some(incoming)) => {
                     if wait == Wait::Tick {
                         connected.last_frame = Instant::now();
-                        connected.last_frame_ms = now_ms();
+                        connected.last_frame_ms = self.look_at_clock(connected);
                         batch.received_ms = connected.last_frame_ms;
                         wait = Wait::Buffered;
                     }
                     self.sort(connected, &mut batch, incoming);
                 }
-                Ok(None) => break Ok(wait == Wait::Buffered),
+                Ok(None) if wait == Wait::Tick => {
+                    self.look_at_clock(connected);
+                    break Ok(false);
+                }
+                Ok(None) => break Ok(true),
                 Err(lost) => break Err(lost),
             }
         };

@@ -17,7 +17,7 @@ use std::time::Instant;
 use log::{Level, error, warn};
 
 use crate::channel::EntrySender;
-use crate::clock::now_ms;
+use crate::clock::{Clocks, now_ms};
 use crate::error::{Error, cannot_go_on};
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Outcome};
@@ -56,6 +56,8 @@ struct Connected {
     connection: Connection,
     opened: Instant,
     watchdog: Watchdog,
+    /// As they were at the last look.
+    clocks: Clocks,
     last_frame: Instant,
     /// The same by the clock on the wall, UNIX milliseconds.
     last_frame_ms: i64,

@@ -2,11 +2,14 @@
 //!
 //! Main thread.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use log::warn;
 
 use super::{Connected, Session, Unreported};
 use crate::channel::Entry;
-use crate::clock::now_ms;
+use crate::clock::{Clocks, now_ms, show_ms};
 use crate::feed::subscriptions::WatchList;
 use crate::status::snapshot::Feed;
 
@@ -14,7 +17,40 @@ use crate::status::snapshot::Feed;
 /// for a tick of the connection, or this long after the first of them.
 const TOGETHER: Duration = Duration::from_secs(1);
 
+/// The reason in the ledger for time that the clock has skipped.
+const CLOCK_SET_FORWARD: &str = "clock set forward";
+
 impl Session {
+    /// What the clock shows now, UNIX milliseconds. Each time that a row or the ledger gets comes from such a
+    /// look: when the clock was set forward, the time that it has skipped is reported before.
+    pub(super) fn look_at_clock(&mut self, connected: &mut Connected) -> i64 {
+        let now = Clocks::now();
+        let before = std::mem::replace(&mut connected.clocks, now);
+        if now.was_set_forward_since(before.ahead_ms()) {
+            self.report_clock_set_forward(connected, before.wall_ms);
+        }
+        // Only now: until then nothing may be called recorded by the new time.
+        self.entries.shared().clock_ahead_ms.store(now.ahead_ms(), Ordering::Relaxed);
+        now.wall_ms
+    }
+
+    /// Nothing can have been recorded between `before_ms` and now.
+    fn report_clock_set_forward(&mut self, connected: &Connected, before_ms: i64) {
+        let now_ms = connected.clocks.wall_ms;
+        warn!("the clock was set forward, from {} to {}", show_ms(before_ms), show_ms(now_ms));
+        // While trades are dropped nothing is live; the first one that is kept again reports it.
+        if self.trades.is_dropping() {
+            return;
+        }
+        let reason = CLOCK_SET_FORWARD.to_owned();
+        self.entries.send(Entry::Down { at_ms: before_ms, reason });
+        // What is not reported yet will be.
+        if !matches!(connected.unreported, Some(Unreported::Subscriptions)) {
+            self.change_feed(|feed| feed.lost(before_ms, now_ms, CLOCK_SET_FORWARD));
+            self.entries.send(live(&self.watch_list, now_ms));
+        }
+    }
+
     /// Reports what has been asked for, once it has gone out.
     pub(super) fn report_subscriptions(&mut self, connected: &mut Connected) {
         connected.unreported = Some(Unreported::Subscriptions);
@@ -27,7 +63,7 @@ impl Session {
             return;
         }
         let at_ms = match connected.unreported {
-            Some(Unreported::Subscriptions) => now_ms(),
+            Some(Unreported::Subscriptions) => self.look_at_clock(connected),
             // No later than the last frame, which may end the connection.
             Some(Unreported::Refusals(since)) if paused || since.elapsed() >= TOGETHER => {
                 connected.last_frame_ms

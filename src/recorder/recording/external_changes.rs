@@ -10,9 +10,10 @@ use std::path::Path;
 use log::warn;
 
 use super::Recording;
+use crate::paths::behind_links;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{Location, locate};
-use crate::recorder::ledger;
+use crate::recorder::ledger::{self, ledger_of};
 use crate::recorder::lock_file::{LockFile, lock_path};
 use crate::recorder::open::{make_whole, open_rows};
 use crate::text::in_words;
@@ -24,14 +25,14 @@ impl Recording {
     /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next
     /// try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
+        self.follow_links();
         // Where there can be no new lock, that of the recording itself still keeps others away.
         if !matches!(locate(&lock_path(&self.out), self.lock.file.file()), Ok(Location::InPlace))
             && let Ok((lock, _)) = LockFile::take(&self.out, self.lock.last.syncs)
         {
             self.lock.file = lock.file;
         }
-        // The rows go to standard output, and the only file is the ledger.
-        if self.out == self.ledger_path {
+        if self.is_ledger_alone() {
             return Ok(());
         }
         let changed = check_file(&self.out, &self.header, &mut self.csv, now_ms);
@@ -44,12 +45,32 @@ impl Recording {
         self.csv.end_check()
     }
 
-    /// The same for the ledger.
+    /// Somebody may have set a symbolic link to another place: then the files are not where their names
+    /// lead any more, as if they had been moved.
+    fn follow_links(&mut self) {
+        let is_alone = self.is_ledger_alone();
+        self.out = behind_links(&self.given);
+        self.ledger_path = if is_alone { self.out.clone() } else { ledger_of(&self.given) };
+    }
+
+    /// The same for the ledger. One that was moved away ends where it was checked last, and the next begins
+    /// there; but not after `last_message_ms`, as when a file is rotated. Everything received by then must
+    /// have been written.
     ///
     /// # Errors
     /// When the ledger cannot be read, made, repaired or locked; then no row is written to it before the next try has succeeded.
-    pub(in crate::recorder) fn check_ledger(&mut self, now_ms: i64) -> io::Result<()> {
+    pub(in crate::recorder) fn check_ledger(
+        &mut self,
+        now_ms: i64,
+        last_message_ms: i64,
+    ) -> io::Result<()> {
         self.ledger.is_unavailable = true;
+        self.follow_links();
+        let moved = self.moved_ledger()?;
+        if moved.is_some() {
+            // Before the moved one can say that they were recorded.
+            self.csv.sync()?;
+        }
         let changed = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
         if !matches!(changed, Ok(false)) {
             self.generation += 1;
@@ -57,7 +78,21 @@ impl Recording {
         let changed = changed?;
         self.ledger.file.end_check()?;
         self.ledger.is_unavailable = false;
-        if changed { self.ledger.repeat_last() } else { Ok(()) }
+        let checked_ms = std::mem::replace(&mut self.checked_ms, now_ms);
+        match moved {
+            Some(moved) => self.ledger.go_on_after(moved, checked_ms.min(last_message_ms)),
+            None if changed => self.ledger.repeat_last(),
+            None => Ok(()),
+        }
+    }
+
+    /// Another handle of the ledger, if that is not where its name leads but is somewhere.
+    fn moved_ledger(&self) -> io::Result<Option<AppendFile>> {
+        let AppendFile { disk, .. } = &self.ledger.file;
+        if locate(&self.ledger_path, disk.file())? != Location::Moved {
+            return Ok(None);
+        }
+        Ok(Some(AppendFile::new(disk.try_clone()?, disk.length()?)))
     }
 }
 

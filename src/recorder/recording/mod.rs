@@ -3,6 +3,7 @@
 //!
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
+mod cut_rotation;
 mod external_changes;
 mod rotate;
 mod sync;
@@ -17,17 +18,21 @@ use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{self, Ledger, LedgerRow, ledger_path};
+use super::ledger::{self, Ledger, LedgerRow, ledger_of};
 use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
 use super::rotation::Rotate;
+use crate::clock::show_ms;
+use crate::paths::behind_links;
 use crate::recorder::columns::Column;
 
 /// Open, whole, locked files.
 #[derive(Debug)]
 pub(super) struct Recording {
-    /// The CSV, or the ledger when rows go to standard output.
+    /// The name that was asked for: of the CSV, or of the ledger when rows go to standard output.
+    given: PathBuf,
+    /// Where it leads: what it was when the files were checked last.
     out: PathBuf,
     ledger_path: PathBuf,
     header: String,
@@ -36,12 +41,14 @@ pub(super) struct Recording {
     pub(super) ledger: Ledger,
     lock: LockFile,
     rotate: Option<Rotate>,
+    /// When the last row of the file was received, as far as that is known; `None` without rows.
+    last_row_ms: Option<i64>,
     /// Rows received from this time on belong to the next file.
     period_end_ms: i64,
+    /// When the files were checked last.
+    checked_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
-    /// A closed file whose ledger could not follow it yet.
-    unfinished: Option<PathBuf>,
     /// Counts the files through rotations.
     generation: u64,
 }
@@ -56,6 +63,9 @@ impl Recording {
         fsync: Fsync,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
+        // The working directory may be removed and made anew.
+        let given = path::absolute(out).map_err(failed("find", out))?;
+        let (out, ledger_path) = (&behind_links(&given), ledger_of(&given));
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
         let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
@@ -63,18 +73,21 @@ impl Recording {
         let header = header(columns);
         let csv = open_rows(out, &header, heartbeat.synced_length, now_ms)?;
         let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
-        let ledger_path = ledger_path(out);
         for path in [out, &ledger_path] {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
+        Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
-        let mut recording = Self::new(out, &ledger_path, csv, ledger, lock)?;
+        let paths = [given, out.clone(), ledger_path];
+        let mut recording = Self::new(paths, csv, ledger, lock, now_ms)?;
         recording.header = header;
         recording.rotate = rotate;
-        recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(now_ms));
-        recording.resume(&heartbeat, last_received_ms, last_received_ms.or(modified_ms), now_ms)?;
+        recording.last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
+        let in_period_ms = recording.last_row_ms.unwrap_or(now_ms);
+        recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(in_period_ms));
+        recording.resume(&heartbeat, last_received_ms, now_ms);
         Ok(recording)
     }
 
@@ -84,57 +97,82 @@ impl Recording {
         fsync: Fsync,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
+        let given = path::absolute(path).map_err(failed("find", path))?;
+        let path = &behind_links(&given);
         let (lock, heartbeat) = LockFile::take(path, fsync != Fsync::Never)?;
         let ledger = open_rows(path, ledger::HEADER, 0, now_ms)?;
         let no_rows = AppendFile::new(ledger.disk.try_clone().map_err(failed("open", path))?, 0);
-        let mut recording = Self::new(path, path, no_rows, ledger, lock)?;
-        recording.resume(&heartbeat.unwrap_or_default(), None, None, now_ms)?;
+        let paths = [given, path.clone(), path.clone()];
+        let mut recording = Self::new(paths, no_rows, ledger, lock, now_ms)?;
+        recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
         Ok(recording)
     }
 
     fn new(
-        out: &Path,
-        ledger_path: &Path,
+        [given, out, ledger_path]: [PathBuf; 3],
         csv: AppendFile,
         ledger: AppendFile,
         lock: LockFile,
+        now_ms: i64,
     ) -> Result<Self, OpenError> {
-        // The working directory may be removed and made anew.
-        let absolute = |path: &Path| path::absolute(path).map_err(failed("find", path));
         Ok(Self {
-            out: absolute(out)?,
-            ledger_path: absolute(ledger_path)?,
+            ledger: Ledger::resume(ledger).map_err(failed("read", &ledger_path))?,
+            given,
+            out,
+            ledger_path,
             header: String::new(),
             csv,
-            ledger: Ledger::resume(ledger).map_err(failed("read", ledger_path))?,
             lock,
             rotate: None,
+            last_row_ms: None,
             period_end_ms: i64::MAX,
+            checked_ms: now_ms,
             rotate_again_ms: i64::MIN,
-            unfinished: None,
             generation: 0,
         })
     }
 
     /// Ends what the last process has left, and takes its place.
-    fn resume(
-        &mut self,
-        heartbeat: &Heartbeat,
-        last_received_ms: Option<i64>,
-        last_row_ms: Option<i64>,
-        now_ms: i64,
-    ) -> Result<(), OpenError> {
+    fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
         if self.ledger.last.live {
             self.record_unclean_end(heartbeat, last_received_ms);
         }
-        self.catch_up(last_row_ms, now_ms).map_err(failed("rotate", &self.out))?;
+        let last_ms = self.ledger.last.time_ms;
+        if now_ms < last_ms {
+            warn!(
+                "the clock shows {}, and the last row of {} is of {}: the ledger's time stands still until then; check the clock",
+                show_ms(now_ms),
+                self.ledger_path.display(),
+                show_ms(last_ms)
+            );
+        }
+        self.catch_up(heartbeat.written_length, now_ms);
         // From here on the heartbeat is of this process, unless the ledger still needs the last one.
         if !self.ledger.has_pending() {
             // Forced to the disk, so that a power cut soon after is known for one. Without it the
             // end would be dated earlier than need be; nothing else is lost.
             let _ = self.write_heartbeat(Some(now_ms)).and_then(|()| self.lock.file.sync());
         }
+    }
+
+    /// Appends whole rows, the last of which was received at `received_ms`: all of them or none.
+    ///
+    /// # Errors
+    /// As [`AppendFile::append`].
+    pub(super) fn append(&mut self, rows: &[u8], received_ms: i64) -> io::Result<()> {
+        self.csv.append(rows)?;
+        self.last_row_ms = Some(received_ms);
         Ok(())
+    }
+
+    /// Whether rows go to standard output, and the only file is the ledger.
+    fn is_ledger_alone(&self) -> bool {
+        self.out == self.ledger_path
+    }
+
+    /// Whether there is more than a header.
+    fn has_rows(&self) -> bool {
+        self.csv.length() > self.header.len() as u64
     }
 
     /// Closes the ledger of a process that ended without a stop. Its heartbeat counts only if it was

@@ -1,7 +1,16 @@
 //! Closing the files of a recording and going on in new ones.
 //!
-//! Main thread at the start, writer thread later. The order of the steps makes a kill harmless at any
-//! of them; the next start finishes what a kill has left ([`Recording::catch_up`]).
+//! Main thread at the start, writer thread later. The steps:
+//!
+//! 1. the ledger gets the name that belongs to the closed file;
+//! 2. the recording gets the name of the closed file;
+//! 3. a new file with a header gets the name of the recording;
+//! 4. the closed ledger says `rotated`, on the disk;
+//! 5. a new ledger, with the state that holds, gets the name of the ledger.
+//!
+//! A system that refuses to rename a file (it is mounted, its folder is append-only) does so at 1 or
+//! 2, before anything is made or written. When a step fails, those before it are undone. After a kill
+//! between two of them, the next start ends the rotation (`cut_rotation`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,38 +19,29 @@ use log::{info, warn};
 
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
-use crate::recorder::disk::{self, next_path, sync_directory};
-use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, ledger_path};
-use crate::recorder::open::open_rows;
-use crate::recorder::rotation::{Rotate, closed_without_ledger, free_name};
+use crate::recorder::disk::{self, DiskFile, next_path, sync_directory};
+use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, closed_ledger, ledger_path};
+use crate::recorder::lock_file::lock_data_file;
+use crate::recorder::rotation::{Rotate, free_name};
 use crate::text::in_words;
 
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;
 
-impl Recording {
-    /// Ends a rotation that a kill has cut in two, and closes a file of an earlier period.
-    pub(super) fn catch_up(&mut self, last_row_ms: Option<i64>, now_ms: i64) -> io::Result<()> {
-        let Some(rotate) = self.rotate else { return Ok(()) };
-        let state = self.ledger.last.clone();
-        if state.reason == ROTATED
-            && let Some(closed) = closed_without_ledger(&self.out, rotate, state.time_ms - 1)
-        {
-            self.replace_ledger(&closed, &state, now_ms)?;
-        }
-        if self.csv.length() > self.header.len() as u64
-            && let Some(last_row_ms) = last_row_ms
-            && rotate.period_end(last_row_ms) <= now_ms
-        {
-            self.rotate_file(rotate, &state, last_row_ms, now_ms, i64::MAX)?;
-        }
-        Ok(())
-    }
+/// A time that is so much before the period of the file is of a clock that was set back, by more than the
+/// usual corrections.
+const SET_BACK_MS: i64 = 60_000;
 
-    /// Whether what was received at `time_ms` belongs to the next file.
-    pub(in crate::recorder) fn rotation_is_due(&self, time_ms: i64) -> bool {
-        let due = time_ms >= self.period_end_ms || self.unfinished.is_some();
-        due && time_ms >= self.rotate_again_ms
+impl Recording {
+    /// Whether what was received at `time_ms` belongs to the next file. After a clock that was ahead has been
+    /// set right, the file goes on to the end of the period that it is now.
+    pub(in crate::recorder) fn rotation_is_due(&mut self, time_ms: i64) -> bool {
+        let Some(rotate) = self.rotate else { return false };
+        if time_ms < self.period_end_ms.saturating_sub(rotate.period_ms() + SET_BACK_MS) {
+            self.period_end_ms = rotate.period_end(time_ms);
+        }
+        let wait_ms = self.rotate_again_ms.saturating_sub(time_ms);
+        time_ms >= self.period_end_ms && !(1..=ROTATE_AGAIN_MS).contains(&wait_ms)
     }
 
     /// Closes the file and begins the next one. Everything must have been written before.
@@ -55,113 +55,142 @@ impl Recording {
         last_message_ms: i64,
     ) -> Option<PathBuf> {
         let rotate = self.rotate?;
-        // The ledger's rows go into the ledger that they were meant for.
-        let result = self.sync().and_then(|()| self.check_ledger(now_ms));
-        let state = self.ledger.last.clone();
-        let result = result.and_then(|()| match self.unfinished.take() {
-            Some(closed) => {
-                self.close_ledger(state.time_ms);
-                self.finish_rotation(closed, &state, now_ms)
-            }
-            None => {
-                self.rotate_file(rotate, &state, self.period_end_ms - 1, now_ms, last_message_ms)
-            }
-        });
-        result
-            .inspect_err(|error| {
+        let closed = match self.close(rotate, now_ms, last_message_ms) {
+            Ok(closed) => closed,
+            Err(error) => {
                 warn!(
                     "cannot rotate {}: {}; rows go on into it, and the rotation is tried again later",
                     self.out.display(),
                     in_words(&error)
                 );
                 self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
-                self.ledger.repeat(&state);
-            })
-            .ok()
-    }
-
-    /// The order makes a kill harmless at any step: the next file exists before the old one is
-    /// renamed, the recording is renamed before its ledger, and the ledger says `rotated` before.
-    fn rotate_file(
-        &mut self,
-        rotate: Rotate,
-        state: &LedgerRow,
-        period_ms: i64,
-        now_ms: i64,
-        last_message_ms: i64,
-    ) -> io::Result<PathBuf> {
-        let next_name = next_path(&self.out);
-        let next = begin_file(&next_name, &self.header, now_ms)?;
-        self.close_ledger(rotate.period_end(period_ms).min(last_message_ms));
-        self.sync()?;
-        let closed = loop {
-            let closed = free_name(&self.out, rotate, period_ms)?;
-            match disk::rename_no_replace(&self.out, &closed) {
-                // Made by somebody just now; there are other names.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                other => break other.map(|()| closed)?,
+                return None;
             }
         };
-        // A power cut must not keep only the second of two renamings.
-        sync_directory(&self.out)?;
-        disk::rename_no_replace(&next_name, &self.out)?;
-        self.csv = next;
-        self.generation += 1;
-        self.period_end_ms = rotate.period_end(now_ms);
         info!("closed {}", closed.display());
-        self.finish_rotation(closed, state, now_ms)
+        self.period_end_ms = rotate.period_end(now_ms);
+        if let Err(error) = self.sync_new_files(now_ms) {
+            warn!("{} may not be on the disk yet: {}", self.out.display(), in_words(&error));
+        }
+        Some(closed)
     }
 
-    /// Says in the ledger that the recording goes on in another file from `at_ms` on.
-    fn close_ledger(&mut self, at_ms: i64) {
-        if self.ledger.last.live {
-            self.ledger.down(at_ms, ROTATED);
-        }
-    }
-
-    /// Lets the ledger follow its recording; gives the closed recording.
-    fn finish_rotation(
-        &mut self,
-        closed: PathBuf,
-        state: &LedgerRow,
-        now_ms: i64,
-    ) -> io::Result<PathBuf> {
-        let result = sync_directory(&self.out)
-            .and_then(|()| self.write_heartbeat(None))
-            .and_then(|()| self.sync())
-            .and_then(|()| self.replace_ledger(&closed, state, now_ms));
-        if let Err(error) = result {
-            self.unfinished = Some(closed);
-            return Err(error);
-        }
+    /// Does the steps; gives the closed recording.
+    fn close(&mut self, rotate: Rotate, now_ms: i64, last_message_ms: i64) -> io::Result<PathBuf> {
+        // The ledger's rows go into the ledger that they were meant for.
+        self.sync()?;
+        self.check_ledger(now_ms, last_message_ms)?;
+        // It tells the next start, should this one be killed, how long the closed file is.
         self.write_heartbeat(Some(now_ms))?;
+        // By the date of its last row, whatever the clock has been since.
+        let named_ms = self.last_row_ms.unwrap_or(self.period_end_ms - 1);
+        let closed = free_name(&self.out, &self.ledger_path, rotate, named_ms)?;
+        let at_ms = self.period_end_ms.min(last_message_ms);
+        self.rename_ledger(&closed, |recording| recording.close_csv(&closed, at_ms))?;
         Ok(closed)
     }
 
-    /// Gives the ledger the name that belongs to the `closed` recording, and begins a new one with
-    /// the `state` that holds.
-    fn replace_ledger(&mut self, closed: &Path, state: &LedgerRow, now_ms: i64) -> io::Result<()> {
-        let path = self.ledger_path.clone();
-        let next_name = next_path(&path);
-        let next = begin_file(&next_name, ledger::HEADER, now_ms)?;
-        let mut next = Ledger::resume(next)?;
-        let since_ms = self.ledger.last.time_ms;
-        if since_ms > 0 {
-            next.push(LedgerRow { time_ms: since_ms, ..state.clone() });
+    /// Step 1, and then the `others`.
+    pub(super) fn rename_ledger(
+        &mut self,
+        closed: &Path,
+        others: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (ledger, beside) = (closed_ledger(&self.ledger_path, closed), ledger_path(closed));
+        disk::rename_no_replace(&self.ledger_path, &ledger)?;
+        let result = others(self);
+        if result.is_err() {
+            let _ = disk::rename_no_replace(&ledger, &self.ledger_path);
+        } else if ledger != beside
+            && let Err(error) = disk::link(&ledger, &beside)
+        {
+            // The live one is a link to another folder; so is the closed one.
+            warn!("cannot make {} a link to its ledger: {}", beside.display(), in_words(&error));
         }
-        next.flush_all()?;
-        next.file.sync()?;
-        disk::rename_no_replace(&path, &ledger_path(closed))?;
-        sync_directory(&path)?;
-        disk::rename_no_replace(&next_name, &path)?;
-        self.ledger = next;
+        result
+    }
+
+    /// Steps 2 to 5.
+    fn close_csv(&mut self, closed: &Path, at_ms: i64) -> io::Result<()> {
+        disk::rename_no_replace(&self.out, closed)?;
+        let result = self.begin_csv().and_then(|csv| {
+            let result = self.begin_ledger(at_ms);
+            match result {
+                Ok(()) => (self.csv, self.last_row_ms) = (csv, None),
+                // It holds nothing but a header.
+                Err(_) => drop(disk::remove(&self.out)),
+            }
+            result
+        });
+        if result.is_err() {
+            let _ = disk::rename_no_replace(closed, &self.out);
+        }
+        result
+    }
+
+    /// Step 3.
+    fn begin_csv(&self) -> io::Result<AppendFile> {
+        let name = next_path(&self.out);
+        let begun = begin_file(&name, &self.header).and_then(|csv| {
+            // A power cut must not keep only the second of two renamings.
+            sync_directory(&self.out)?;
+            disk::rename_no_replace(&name, &self.out)?;
+            Ok(csv)
+        });
+        begun.inspect_err(|_| drop(disk::remove_if_exists(&name)))
+    }
+
+    /// Steps 4 and 5.
+    pub(super) fn begin_ledger(&mut self, at_ms: i64) -> io::Result<()> {
+        let (name, state) = (next_path(&self.ledger_path), self.ledger.last.clone());
+        if state.live {
+            self.ledger.down(at_ms, ROTATED);
+        }
+        let since_ms = self.ledger.last.time_ms;
+        let begun = begin_ledger_as(&name, LedgerRow { time_ms: since_ms, ..state.clone() });
+        let begun = begun.and_then(|next| {
+            self.sync_ledger()?;
+            sync_directory(&self.ledger_path)?;
+            disk::rename_no_replace(&name, &self.ledger_path)?;
+            Ok(next)
+        });
+        if begun.is_err() {
+            let _ = disk::remove_if_exists(&name);
+            self.ledger.take_back(&state);
+        }
+        self.ledger = begun?;
         self.generation += 1;
-        sync_directory(&path)
+        Ok(())
+    }
+
+    /// Forces the names and the new files to the disk.
+    pub(super) fn sync_new_files(&mut self, now_ms: i64) -> io::Result<()> {
+        sync_directory(&self.out)?;
+        sync_directory(&self.ledger_path)?;
+        // Before the first row: who reads along must not take the new file for the old one.
+        self.write_heartbeat(None)?;
+        self.sync()?;
+        self.write_heartbeat(Some(now_ms))
     }
 }
 
-/// A new file with nothing but its header, locked as the recording is.
-fn begin_file(path: &Path, header: &str, now_ms: i64) -> io::Result<AppendFile> {
+/// A new ledger in which `state` holds, if there is one yet.
+fn begin_ledger_as(name: &Path, state: LedgerRow) -> io::Result<Ledger> {
+    let mut next = Ledger::resume(begin_file(name, ledger::HEADER)?)?;
+    if state.time_ms > 0 {
+        next.push(state);
+        next.flush_all()?;
+    }
+    Ok(next)
+}
+
+/// A new file with nothing but its header, locked as the recording is. It is not on the disk yet.
+fn begin_file(path: &Path, header: &str) -> io::Result<AppendFile> {
     disk::remove_if_exists(path)?;
-    Ok(open_rows(path, header, 0, now_ms)?)
+    let disk = DiskFile::append_to(path)?;
+    lock_data_file(path, &disk)?;
+    let mut rows = AppendFile::new(disk, 0);
+    rows.append(header.as_bytes())?;
+    rows.end_check()?;
+    Ok(rows)
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Recording, Rotate};
 use crate::recorder::Fsync;
 use crate::recorder::columns::Column;
-use crate::recorder::lock_file::LockFile;
+use crate::recorder::lock_file::{LockFile, lock_path};
 use crate::recorder::tests::trace::{self, FAULTS, Faults, Operation};
 
 /// 2026-11-23T14:30:00Z
@@ -84,33 +84,41 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
     assert_eq!(found["op1.coverage.csv"], next);
 }
 
-/// A rotation that fails at its first step, then at its last one, and succeeds in the end.
+/// Whatever fails, tried again and again: rows go on in the old file, nothing is added to the ledger, and
+/// no file is left; in the end everything has the right name.
 #[test]
-fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
+fn a_rotation_that_fails_leaves_nothing_and_is_made_up_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
     recording.ledger.live(HALF_PAST, &["A".to_owned()]);
     recording.csv.append(b"A,1\n").unwrap();
-    let hour = HALF_PAST + HOUR / 2;
+    recording.sync().unwrap();
+    let before = files(directory.path());
+    let mut now = HALF_PAST + HOUR / 2;
     for in_the_way in ["op1.csv.next", "op1.coverage.csv.next"] {
-        fs::create_dir(directory.path().join(in_the_way)).unwrap();
+        let in_the_way = directory.path().join(in_the_way);
+        fs::create_dir(&in_the_way).unwrap();
+        for _ in 0..3 {
+            assert!(recording.rotation_is_due(now));
+            assert_eq!(recording.rotate(now, now), None);
+            assert!(!recording.rotation_is_due(now + 59_999));
+            now += 60_000;
+            recording.ledger.flush_all().unwrap();
+        }
+        fs::remove_dir(&in_the_way).unwrap();
+        assert_eq!(files(directory.path()), before);
     }
-    recording.rotate(hour, hour);
-    assert!(!recording.rotation_is_due(hour + 59_999) && recording.rotation_is_due(hour + 60_000));
-    assert!(recording.ledger.last.live, "rows go on into the old file");
+    FAULTS.set(Faults { syncs: 1, ..Faults::default() });
+    assert_eq!(recording.rotate(now, now), None);
+    recording.sync().unwrap();
+    assert_eq!(files(directory.path())["op1.csv"], before["op1.csv"]);
     recording.csv.append(b"A,2\n").unwrap();
 
-    fs::remove_dir(directory.path().join("op1.csv.next")).unwrap();
-    recording.rotate(hour + 60_000, hour + 60_000);
-    assert!(recording.ledger.last.live, "rows go on into the new file");
+    now += 60_000;
+    assert!(recording.rotation_is_due(now));
+    recording.rotate(now, now);
     recording.csv.append(b"A,3\n").unwrap();
-
-    fs::remove_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
-    assert!(recording.rotation_is_due(hour + 120_000));
-    recording.rotate(hour + 120_000, hour + 120_000);
-    assert!(!recording.rotation_is_due(hour + HOUR - 1));
-    recording.ledger.flush_all().unwrap();
-    let found = files(directory.path());
+    let (hour, found) = (HALF_PAST + HOUR / 2, files(directory.path()));
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
     assert!(found["op1-2026-11-23T14.coverage.csv"].ends_with(&format!("{hour},down,,rotated\n")));
@@ -118,15 +126,38 @@ fn a_rotation_that_fails_is_made_up_for_under_the_right_name() {
     assert_eq!(found.len(), 4, "{found:?}");
 }
 
-/// The recording is replaced before its ledger is, and the answer may come in between.
+/// As in a container into which only the files are mounted, here by names that get too long.
+#[test]
+fn a_rotation_that_is_refused_is_a_warning_at_a_start_too() {
+    // `-2026-11-23T14` makes the name of the ledger too long, or that of the recording as well.
+    for length in [236, 242] {
+        let directory = tempfile::tempdir().unwrap();
+        let name = "n".repeat(length);
+        let out = directory.path().join(format!("{name}.csv"));
+        let rows = format!("{HEADER}A,{HALF_PAST}\n");
+        fs::write(&out, &rows).unwrap();
+        let before = ledger(&format!("{HALF_PAST},live,A,\n{HALF_PAST},down,,stopped\n"));
+        fs::write(directory.path().join(format!("{name}.coverage.csv")), &before).unwrap();
+        let now = HALF_PAST + HOUR;
+        for _ in 0..3 {
+            let open = Recording::open(&out, &COLUMNS, Some(Rotate::Hourly), Fsync::Never, now);
+            let mut recording = open.unwrap();
+            assert!(!recording.rotation_is_due(now + 59_999));
+            assert!(recording.rotation_is_due(now + 60_000));
+            assert_eq!(recording.rotate(now + 60_000, now), None);
+        }
+        let found: Vec<String> = files(directory.path()).into_values().collect();
+        assert_eq!(found, [before, rows, fs::read_to_string(lock_path(&out)).unwrap()]);
+    }
+}
+
 #[test]
 fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
     recording.csv.append(b"A,1\n").unwrap();
     let outcome = recording.sync_request().unwrap().outcome;
-    fs::create_dir(directory.path().join("op1.coverage.csv.next")).unwrap();
-    recording.rotate(HALF_PAST + HOUR / 2, i64::MAX);
+    recording.rotate(HALF_PAST + HOUR / 2, i64::MAX).unwrap();
     recording.csv.append(b"A,2\n").unwrap();
     recording.synced(&outcome);
     assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
@@ -203,6 +234,67 @@ fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     assert_eq!(found["op1-2026-11-23.coverage.csv"], expected);
 }
 
+/// A file of yesterday, and a machine that begins in 1970 and then learns what time it is.
+#[test]
+fn a_closed_file_has_the_date_of_its_last_row_whatever_the_clock_was() {
+    for (row_then, name) in [(None, "op1-2026-11-22"), (Some(5_000), "op1-1970-01-01")] {
+        let directory = tempfile::tempdir().unwrap();
+        let yesterday = HALF_PAST - 24 * HOUR;
+        fs::write(directory.path().join("op1.csv"), format!("{HEADER}A,{yesterday}\n")).unwrap();
+        let mut recording = open(directory.path(), Some(Rotate::Daily), 0);
+        assert!(!recording.rotation_is_due(5_000));
+        if let Some(received_ms) = row_then {
+            recording.append(b"A,5000\n", received_ms).unwrap();
+        }
+        assert!(!recording.rotation_is_due(24 * HOUR - 1));
+        assert!(recording.rotation_is_due(HALF_PAST));
+        let closed = recording.rotate(HALF_PAST, 5_000).unwrap();
+        assert_eq!(closed.file_stem().unwrap(), name);
+        assert!(!recording.rotation_is_due(HALF_PAST));
+    }
+}
+
+#[test]
+fn after_a_clock_that_was_ahead_files_are_closed_at_each_hour_as_before() {
+    for ahead in [9 * HOUR, 72 * HOUR] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+        let hour = HALF_PAST + HOUR / 2;
+        let mut record = |received_ms: i64| {
+            if recording.rotation_is_due(received_ms) {
+                recording.rotate(received_ms, received_ms).unwrap();
+            }
+            recording.append(format!("A,{received_ms}\n").as_bytes(), received_ms).unwrap();
+        };
+        let received = [HALF_PAST, HALF_PAST + ahead, HALF_PAST + 2, hour - 1, hour, hour + HOUR];
+        received.into_iter().for_each(&mut record);
+        // Corrections of some seconds around the full hour.
+        record(hour + HOUR - 3_000);
+        record(hour + HOUR + 1);
+        let found = files(directory.path());
+        let rows = |received: &[i64]| {
+            let rows: Vec<String> = received.iter().map(|ms| format!("A,{ms}\n")).collect();
+            format!("{HEADER}{}", rows.concat())
+        };
+        assert_eq!(found["op1-2026-11-23T14.csv"], rows(&received[..1]));
+        assert_eq!(found["op1-2026-11-23T14-2.csv"], rows(&received[1..4]));
+        assert_eq!(found["op1-2026-11-23T15.csv"], rows(&received[4..5]));
+        assert_eq!(found["op1.csv"], rows(&[hour + HOUR, hour + HOUR - 3_000, hour + HOUR + 1]));
+    }
+}
+
+#[test]
+fn a_rotation_that_failed_by_a_clock_that_was_ahead_is_not_put_off_until_then() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
+    let in_the_way = directory.path().join("op1.csv.next");
+    fs::create_dir(&in_the_way).unwrap();
+    assert!(recording.rotation_is_due(HALF_PAST + 9 * HOUR));
+    assert_eq!(recording.rotate(HALF_PAST + 9 * HOUR, HALF_PAST), None);
+    assert!(!recording.rotation_is_due(HALF_PAST + 1));
+    assert!(recording.rotation_is_due(HALF_PAST + HOUR / 2));
+}
+
 #[test]
 fn the_next_file_is_locked_like_the_first() {
     let directory = tempfile::tempdir().unwrap();
@@ -246,32 +338,74 @@ fn a_start_within_the_period_goes_on_with_the_file() {
 }
 
 /// The state on the disk after each step of a rotation, made by hand; the next start must end in
-/// the same files, with every row there once.
+/// the same files, with every row there once, and no ledger that goes on saying `live`.
 #[test]
 fn a_kill_between_any_two_steps_is_repaired_by_the_next_start() {
     let rows = format!("{HEADER}A,{HALF_PAST}\n");
     let hour = HALF_PAST + HOUR / 2;
     let live = ledger(&format!("{HALF_PAST},live,A,\n"));
-    let closed = ledger(&format!("{HALF_PAST},live,A,\n{hour},down,,rotated\n"));
+    let rotated = ledger(&format!("{HALF_PAST},live,A,\n{hour},down,,rotated\n"));
+    let silent = ledger(&format!("{HALF_PAST},live,A,\n{HALF_PAST},down,,silent\n"));
+    let next_live = ledger(&format!("{hour},live,A,\n"));
     let (archive, archived_ledger) = ("op1-2026-11-23T14.csv", "op1-2026-11-23T14.coverage.csv");
-    let (out, out_ledger, next) = ("op1.csv", "op1.coverage.csv", "op1.csv.next");
-    let steps: [&[(&str, &str)]; 5] = [
-        &[(out, &rows), (next, HEADER), (out_ledger, &live)],
-        &[(out, &rows), (next, HEADER), (out_ledger, &closed)],
-        &[(archive, &rows), (next, HEADER), (out_ledger, &closed)],
-        &[(archive, &rows), (out, HEADER), (out_ledger, &closed)],
-        &[(archive, &rows), (out, HEADER), (archived_ledger, &closed)],
+    let (out, out_ledger) = ("op1.csv", "op1.coverage.csv");
+    let (next, next_ledger) = ("op1.csv.next", "op1.coverage.csv.next");
+    let steps: [&[(&str, &str)]; 10] = [
+        &[(out, &rows), (archived_ledger, &live)],
+        &[(out, &rows), (archived_ledger, &silent)],
+        &[(archive, &rows), (archived_ledger, &live)],
+        &[(archive, &rows), (archived_ledger, &silent)],
+        &[(archive, &rows), (archived_ledger, &live), (next, HEADER)],
+        &[(archive, &rows), (archived_ledger, &live), (out, HEADER)],
+        &[(archive, &rows), (archived_ledger, &live), (out, HEADER), (next_ledger, &next_live)],
+        &[(archive, &rows), (archived_ledger, &rotated), (out, HEADER), (next_ledger, &next_live)],
+        // A power cut may keep the second renaming and not the first.
+        &[(archive, &rows), (out_ledger, &live)],
+        &[(archive, &rows), (out_ledger, &silent), (out, HEADER)],
     ];
     for (step, content) in steps.iter().enumerate() {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in *content {
             fs::write(directory.path().join(name), text).unwrap();
         }
+        let length = rows.len();
+        let lock = format!("{HALF_PAST} {length} 1 - {length} {HALF_PAST} {HALF_PAST} no");
+        fs::write(directory.path().join("op1.csv.lock"), lock).unwrap();
         drop(open(directory.path(), Some(Rotate::Hourly), hour + 10));
         let found = files(directory.path());
         assert_eq!(found[archive], rows, "step {step}");
         assert_eq!(found[out], HEADER, "step {step}");
-        assert!(found.contains_key(archived_ledger), "step {step}: {found:?}");
+        let closed = &found[archived_ledger];
+        assert!(closed.starts_with(&live) && !closed.ends_with(&live), "step {step}: {closed}");
         assert!(!found[out_ledger].contains("live"), "step {step}: {found:?}");
+        assert_eq!(found.len(), 4, "step {step}: {found:?}");
+    }
+}
+
+/// Files that somebody else has put beside the recording, or taken away, are no cut rotation.
+#[test]
+fn a_ledger_goes_to_no_file_that_it_is_not_about() {
+    let stopped = ledger(&format!("{HALF_PAST},live,A,\n{HALF_PAST},down,,stopped\n"));
+    let rotated = ledger(&format!("{HALF_PAST},live,A,\n{HALF_PAST},down,,rotated\n"));
+    let mine = format!("{HEADER}A,1\n");
+    let rows = format!("{HEADER}A,{HALF_PAST}\n");
+    let (archive, archived_ledger) = ("op1-2026-11-23T14.csv", "op1-2026-11-23T14.coverage.csv");
+    let cases: [&[(&str, &str)]; 3] = [
+        &[("op1.csv", HEADER), ("op1.coverage.csv", &stopped), (archive, &mine)],
+        &[("op1.csv", &rows), ("op1.coverage.csv", &stopped), (archive, &rows)],
+        &[("op1.csv", &rows), (archived_ledger, &rotated)],
+    ];
+    for (number, content) in cases.iter().enumerate() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in *content {
+            fs::write(directory.path().join(name), text).unwrap();
+        }
+        let lock = format!("1 1 1 - {} 1 1 no", rows.len());
+        fs::write(directory.path().join("op1.csv.lock"), lock).unwrap();
+        drop(open(directory.path(), Some(Rotate::Hourly), HALF_PAST + 10));
+        let found = files(directory.path());
+        for (name, text) in *content {
+            assert_eq!(found[*name], *text, "case {number}");
+        }
     }
 }

@@ -157,6 +157,11 @@ impl Process {
         self.writer.step(self.inbox.try_recv().ok(), &self.inbox);
     }
 
+    /// Lets the timers run, as if nothing had come in time.
+    pub(super) fn idle(&mut self) {
+        self.writer.step(None, &self.inbox);
+    }
+
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
     pub(super) fn sync(&mut self) -> bool {
         let Ok(request) = self.syncs.try_recv() else { return false };

@@ -44,7 +44,7 @@ impl Writer {
             self.on_ledger_result(result)?;
         }
         if !self.buffer.rows.is_empty() {
-            self.output.append(&self.buffer.rows)?;
+            self.output.append(&self.buffer.rows, self.buffer.received_ms)?;
             self.buffer.rows.clear();
             // One message of many megabytes must not hold its memory for weeks.
             self.buffer.rows.shrink_to(2 * BATCH_BYTES);

@@ -4,6 +4,7 @@
 //! files. It collects rows while the channel has more, and writes them when it is empty. While the
 //! disk cannot be written, entries wait here in their order; `feed/backpressure` limits how many.
 
+mod deferred;
 mod disk_retry;
 mod finish;
 mod flush;
@@ -11,7 +12,6 @@ mod handle;
 mod rows;
 mod timers;
 
-use std::collections::VecDeque;
 use std::fs;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +35,7 @@ use crate::clock::{now_ms, show_ms};
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::totals::Totals;
+use deferred::Deferred;
 pub use handle::{Summary, WriterHandle};
 
 /// So many bytes of rows are written at once, even when more is waiting: large enough that the system
@@ -59,6 +60,14 @@ struct DiskRetry {
     cause: String,
     since: Instant,
     retry_at: Instant,
+}
+
+/// What the session had said when the entries at hand were taken, so that nothing is concluded from it that
+/// is ahead of them.
+#[derive(Debug, Default)]
+struct SessionTimes {
+    clock_ahead_ms: i64,
+    last_message_ms: i64,
 }
 
 /// When each timer is due.
@@ -95,11 +104,12 @@ pub struct Writer {
     totals: Totals,
     log_limit: LogLimit,
     buffer: RowBuffer,
-    deferred: VecDeque<Entry>,
+    deferred: Deferred,
     disk_retry: Option<DiskRetry>,
     /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
     last_cause: String,
     last_written_ms: i64,
+    session: SessionTimes,
     sync_under_way: bool,
     /// Why the ledger cannot be written. Its rows wait; trades do not.
     ledger_failure: Option<String>,
@@ -125,8 +135,8 @@ impl Writer {
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (now, now_ms) = (Instant::now(), now_ms());
-        let new = try_start(&options)?;
-        let output = match &options.out {
+        let mut new = try_start(&options)?;
+        let mut output = match &options.out {
             Destination::File(path) => {
                 let RecorderOptions { columns, rotate, fsync, .. } = &options;
                 let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
@@ -143,6 +153,11 @@ impl Writer {
                 Output::Pipe(pipe, ledger.map(Box::new))
             }
         };
+        // A ledger that got its name back has rows of earlier runs in it.
+        if output.recording().is_some_and(|recording| recording.ledger.last.time_ms > 0) {
+            let ledger = options.out.ledger_path();
+            new.retain(|path| Some(path) != ledger.as_ref());
+        }
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
         let begun = |new: PathBuf| {
             let length = fs::metadata(&new).map(|found| found.len());
@@ -164,10 +179,11 @@ impl Writer {
             totals: Totals::new(now_ms),
             log_limit: LogLimit::default(),
             buffer: RowBuffer::default(),
-            deferred: VecDeque::new(),
+            deferred: Deferred::default(),
             disk_retry: None,
             last_cause: String::new(),
             last_written_ms: now_ms,
+            session: SessionTimes::default(),
             sync_under_way: false,
             ledger_failure: None,
             checked: (0, now_ms),
@@ -204,6 +220,11 @@ impl Writer {
 
     /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> bool {
+        let SharedState { clock_ahead_ms, last_message_ms, .. } = &*self.shared;
+        self.session = SessionTimes {
+            clock_ahead_ms: clock_ahead_ms.load(Ordering::Relaxed),
+            last_message_ms: last_message_ms.load(Ordering::Relaxed),
+        };
         let finished = entry.is_some_and(|entry| {
             self.plan_snapshot();
             self.take_entries(entry, inbox)
@@ -307,7 +328,7 @@ impl Writer {
             if self.disk_retry.is_some() {
                 return false;
             }
-            let last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
+            let last_message_ms = self.session.last_message_ms;
             let closed = self
                 .output
                 .recording()

@@ -11,7 +11,7 @@ use log::info;
 
 use super::disk_retry::READER_GONE;
 use super::{SUMMARY_EVERY, Writer};
-use crate::clock::now_ms;
+use crate::clock::{Clocks, now_ms};
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
 
@@ -23,7 +23,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
 /// When no trade comes, a new file begins this much later: what was received just before the hour may
-/// still be on the channel, and belongs to the old file.
+/// not be on the channel yet, and belongs to the old file.
 const ROTATION_GRACE_MS: i64 = 1_000;
 
 impl Writer {
@@ -55,8 +55,14 @@ impl Writer {
         if self.disk_retry.is_none() && self.timers.sync.is_some_and(|due| due <= now) {
             self.sync_in_background();
         }
-        if self.disk_retry.is_none() && self.deferred.is_empty() {
-            self.rotate_before(now_ms() - ROTATION_GRACE_MS);
+        // What waits was received before, and belongs to the old file.
+        let none_waits =
+            self.deferred.is_empty() && self.shared.waiting_bytes.load(Ordering::Relaxed) == 0;
+        if self.disk_retry.is_none()
+            && none_waits
+            && let Some(now_ms) = self.known_now_ms()
+        {
+            self.rotate_before(now_ms - ROTATION_GRACE_MS);
         }
         if self.timers.heartbeat <= now {
             self.timers.heartbeat = now + HEARTBEAT_EVERY;
@@ -77,6 +83,13 @@ impl Writer {
         }
     }
 
+    /// What the clock shows; `None` when it was set forward and the session has not noticed yet, so that the
+    /// ledger knows nothing of it.
+    fn known_now_ms(&self) -> Option<i64> {
+        let (now, ahead_ms) = (Clocks::now(), self.session.clock_ahead_ms);
+        (ahead_ms == 0 || !now.was_set_forward_since(ahead_ms)).then_some(now.wall_ms)
+    }
+
     /// Whether everything taken from the channel is in the file.
     fn all_flushed(&self) -> bool {
         self.buffer.rows.is_empty() && self.deferred.is_empty() && self.lost == 0
@@ -86,11 +99,12 @@ impl Writer {
     pub(super) fn write_heartbeat(&mut self) {
         // What waits on the channel was received before now and is not in the file.
         let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0;
-        let received_until_ms = if waiting { self.last_written_ms } else { now_ms() };
+        let received_until_ms =
+            if waiting { Some(self.last_written_ms) } else { self.known_now_ms() };
         let all_flushed = self.all_flushed();
         let Some(recording) = self.output.recording() else { return };
         let is_complete = all_flushed && !recording.ledger.has_pending();
-        let received_until_ms = is_complete.then_some(received_until_ms);
+        let received_until_ms = received_until_ms.filter(|_| is_complete);
         if let Err(error) = recording.write_heartbeat(received_until_ms) {
             // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
@@ -140,8 +154,11 @@ impl Writer {
 
     /// Checks the ledger, and writes the rows that could not be written before.
     pub(super) fn check_ledger(&mut self) {
+        let last_message_ms = self.session.last_message_ms;
+        let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0 || !self.all_flushed();
+        let in_file_ms = if waiting { self.last_written_ms } else { i64::MAX };
         let Some(recording) = self.output.recording() else { return };
-        let mut result = recording.check_ledger(now_ms());
+        let mut result = recording.check_ledger(now_ms(), last_message_ms.min(in_file_ms));
         if result.is_ok() && self.ledger_failure.is_some() {
             result = recording.sync_ledger();
             if result.is_ok() {

@@ -1,0 +1,162 @@
+//! Entries that wait until the disk can be written, in their order.
+//!
+//! Writer thread. `feed/backpressure` bounds the trades among them. Lists of symbols come with each
+//! connection and each change of the watch list, for days if need be: beyond a bound only the newest
+//! is kept, and the ledger will say that nothing was recorded from the first of the others on.
+
+use std::collections::VecDeque;
+
+use crate::channel::Entry;
+
+/// Lists of symbols that may wait: hundreds of connections with thousands of symbols.
+const LISTS_BYTES: usize = 8 << 20;
+
+/// Why the ledger knows of nothing that was recorded in that time.
+const TOO_MANY_LISTS: &str = "too many changes of the list while nothing could be written";
+
+/// Entries in their order.
+#[derive(Debug, Default)]
+pub(super) struct Deferred {
+    entries: VecDeque<Entry>,
+    /// Memory of the lists in them.
+    lists_bytes: usize,
+}
+
+impl Deferred {
+    /// Adds the newest entry.
+    pub(super) fn push_back(&mut self, entry: Entry) {
+        self.lists_bytes += lists_bytes(&entry);
+        self.entries.push_back(entry);
+        if self.lists_bytes > LISTS_BYTES {
+            self.keep_newest_list();
+        }
+    }
+
+    /// Puts an entry back that was taken.
+    pub(super) fn push_front(&mut self, entry: Entry) {
+        self.lists_bytes += lists_bytes(&entry);
+        self.entries.push_front(entry);
+    }
+
+    /// Takes the oldest entry.
+    pub(super) fn pop_front(&mut self) -> Option<Entry> {
+        let entry = self.entries.pop_front()?;
+        self.lists_bytes -= lists_bytes(&entry);
+        Some(entry)
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Replaces all `live` but the newest by one outage, which begins where the first of them was; what else
+    /// says `down` in that time is part of it.
+    fn keep_newest_list(&mut self) {
+        let newest = |is_one: fn(&Entry) -> bool| self.entries.iter().rposition(is_one);
+        let newest_live = newest(|entry| matches!(entry, Entry::Live { .. }));
+        let newest_wanted = newest(|entry| matches!(entry, Entry::Wanted { .. }));
+        let entries = std::mem::take(&mut self.entries);
+        let mut has_outage = false;
+        for (place, entry) in entries.into_iter().enumerate() {
+            let kept = match entry {
+                Entry::Live { at_ms, .. } if newest_live > Some(place) => {
+                    let reason = TOO_MANY_LISTS.to_owned();
+                    let outage = Entry::Down { at_ms, reason };
+                    (!std::mem::replace(&mut has_outage, true)).then_some(outage)
+                }
+                Entry::Down { .. } if has_outage && newest_live > Some(place) => None,
+                Entry::Down { ref reason, .. } if reason == TOO_MANY_LISTS => {
+                    has_outage = true;
+                    Some(entry)
+                }
+                Entry::Wanted { .. } if newest_wanted > Some(place) => None,
+                other => Some(other),
+            };
+            self.entries.extend(kept);
+        }
+        self.lists_bytes = self.entries.iter().map(lists_bytes).sum();
+    }
+}
+
+/// What is left at the end.
+impl IntoIterator for Deferred {
+    type Item = Entry;
+    type IntoIter = std::collections::vec_deque::IntoIter<Entry>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+/// Memory of the lists of symbols in an entry.
+fn lists_bytes(entry: &Entry) -> usize {
+    let bytes = |symbols: &[String]| -> usize {
+        symbols.iter().map(|symbol| size_of::<String>() + symbol.capacity()).sum()
+    };
+    match entry {
+        Entry::Live { tickers, refused, .. } => bytes(tickers) + bytes(refused),
+        Entry::Wanted { tickers, .. } => bytes(tickers),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Deferred, LISTS_BYTES, TOO_MANY_LISTS};
+    use crate::channel::{Entry, TradeBatch};
+
+    fn live(at_ms: i64, tickers: &[String]) -> Entry {
+        Entry::Live { at_ms, tickers: tickers.to_vec(), refused: Vec::new() }
+    }
+
+    fn down(at_ms: i64, reason: &str) -> Entry {
+        Entry::Down { at_ms, reason: reason.to_owned() }
+    }
+
+    /// A server that takes and loses the connection for days, with a long list.
+    #[test]
+    fn lists_of_days_take_little_memory_and_nothing_is_called_recorded_that_was_not() {
+        let list: Vec<String> = (0..1_000).map(|number| format!("SYMBOL{number}")).collect();
+        let mut deferred = Deferred::default();
+        deferred.push_back(down(0, "lost"));
+        for at_ms in (10..10_000).step_by(10) {
+            deferred.push_back(Entry::Wanted { at_ms, tickers: list.clone() });
+            deferred.push_back(live(at_ms, &list));
+            deferred.push_back(Entry::Trades(TradeBatch::new(at_ms + 1)));
+            deferred.push_back(down(at_ms + 2, "lost again"));
+            assert!(deferred.lists_bytes <= LISTS_BYTES);
+        }
+        let mut states = deferred.into_iter().filter_map(|entry| match entry {
+            Entry::Live { at_ms, .. } => Some((at_ms, None)),
+            Entry::Down { at_ms, reason } => Some((at_ms, Some(reason))),
+            _ => None,
+        });
+        assert_eq!(states.next(), Some((0, Some("lost".to_owned()))));
+        assert_eq!(states.next(), Some((10, Some(TOO_MANY_LISTS.to_owned()))));
+        // Since the bound was reached last, everything is there as it came.
+        let rest: Vec<_> = states.collect();
+        let since_ms = rest[0].0;
+        assert!(since_ms > 8_000);
+        let came = (since_ms..10_000).step_by(10);
+        let came = came.flat_map(|ms| [(ms, None), (ms + 2, Some("lost again".to_owned()))]);
+        assert_eq!(rest, came.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn trades_and_what_was_dropped_stay_where_they_are() {
+        let list = vec!["x".repeat(LISTS_BYTES / 2)];
+        let mut deferred = Deferred::default();
+        let trades = || Entry::Trades(TradeBatch::new(7));
+        let dropped = || Entry::Dropped { after_ms: 8, trades: 9 };
+        for entry in [live(1, &list), trades(), dropped(), live(2, &list), trades()] {
+            deferred.push_back(entry);
+        }
+        let expected = [down(1, TOO_MANY_LISTS), trades(), dropped(), live(2, &list), trades()];
+        assert_eq!(deferred.entries, expected);
+        assert_eq!(deferred.pop_front(), Some(down(1, TOO_MANY_LISTS)));
+        deferred.push_front(live(0, &list));
+        while deferred.pop_front().is_some() {}
+        assert!(deferred.is_empty() && deferred.lists_bytes == 0);
+    }
+}
