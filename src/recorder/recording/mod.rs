@@ -77,7 +77,7 @@ impl Recording {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
-        Self::restore_ledger(out, &ledger_path);
+        let cut = Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
         let paths = [given, out.clone(), ledger_path];
@@ -88,6 +88,8 @@ impl Recording {
         let in_period_ms = recording.last_row_ms.unwrap_or(now_ms);
         recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(in_period_ms));
         recording.resume(&heartbeat, last_received_ms, now_ms);
+        recording.catch_up(cut, heartbeat.written_length, now_ms);
+        recording.begin_heartbeat(now_ms);
         Ok(recording)
     }
 
@@ -105,6 +107,7 @@ impl Recording {
         let paths = [given, path.clone(), path.clone()];
         let mut recording = Self::new(paths, no_rows, ledger, lock, now_ms)?;
         recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
+        recording.begin_heartbeat(now_ms);
         Ok(recording)
     }
 
@@ -132,7 +135,7 @@ impl Recording {
         })
     }
 
-    /// Ends what the last process has left, and takes its place.
+    /// Ends what the last process has left in the ledger.
     fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
         if self.ledger.last.live {
             self.record_unclean_end(heartbeat, last_received_ms);
@@ -146,8 +149,10 @@ impl Recording {
                 show_ms(last_ms)
             );
         }
-        self.catch_up(heartbeat.written_length, now_ms);
-        // From here on the heartbeat is of this process, unless the ledger still needs the last one.
+    }
+
+    /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
+    fn begin_heartbeat(&mut self, now_ms: i64) {
         if !self.ledger.has_pending() {
             // Forced to the disk, so that a power cut soon after is known for one. Without it the
             // end would be dated earlier than need be; nothing else is lost.
