@@ -12,13 +12,13 @@ use std::fs;
 use std::io;
 use std::path::{self, Path, PathBuf};
 
-use log::warn;
+use log::{info, warn};
 
 use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{self, Ledger, LedgerRow, ledger_of};
+use super::ledger::{self, Ledger, LedgerRow, ledger_of, ledger_path};
 use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
@@ -66,6 +66,7 @@ impl Recording {
         // The working directory may be removed and made anew.
         let given = path::absolute(out).map_err(failed("find", out))?;
         let (out, ledger_path) = (&behind_links(&given), ledger_of(&given));
+        say_where_link_leads(&given, out, &ledger_path);
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
         let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
@@ -228,6 +229,20 @@ impl Recording {
             return Ok(());
         }
         self.lock.write(heartbeat)
+    }
+}
+
+/// Says where everything is when the recording is behind a symbolic link, and that a ledger beside the link
+/// is none of it.
+fn say_where_link_leads(given: &Path, out: &Path, ledger: &Path) {
+    if given != out {
+        info!("{} is a link; all files are beside {}", given.display(), out.display());
+        let beside_link = ledger_path(given);
+        let is_file = fs::symlink_metadata(&beside_link).is_ok_and(|found| found.is_file());
+        if is_file && beside_link.canonicalize().ok() != ledger.canonicalize().ok() {
+            let (beside_link, ledger) = (beside_link.display(), ledger.display());
+            warn!("{beside_link} is not the ledger: that is {ledger}; move the other one away");
+        }
     }
 }
 
