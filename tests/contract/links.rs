@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::connection::Connection;
 use crate::harness::{Recorder, Run, Signal};
 use crate::journal::message;
-use crate::recording::{FORETOLD_COLUMNS, rows_of_ledger};
+use crate::recording::{FORETOLD_COLUMNS, assert_says, rows_of_ledger};
 use crate::server::Server;
 use crate::ship::{KEEP, kept, ship};
 
@@ -111,11 +111,19 @@ fn files_are_closed_and_compressed_beside_the_target_of_a_link() {
 #[test]
 fn behind_a_link_to_nothing_a_recording_begins() {
     let server = Server::plain();
-    let recorder = record(&server, linked(&[("op1.csv", "big/other.csv")]));
+    let run = linked(&[("op1.csv", "big/other.csv")]).file("op1.coverage.csv", OLD_LEDGER);
+    let recorder = record(&server, run);
     assert!(is_link(&recorder, "op1.csv"));
     let expected = ["other.coverage.csv", "other.csv", "other.csv.lock"];
     assert_eq!(names_in(&recorder.path("big")), expected);
-    assert_eq!(names_in(&recorder.path("")), ["big", "op1.csv", "websocket_data.log"]);
+    let expected = ["big", "op1.coverage.csv", "op1.csv", "websocket_data.log"];
+    assert_eq!(names_in(&recorder.path("")), expected);
+    // Such a ledger is of a program that did not look where links lead.
+    assert_eq!(recorder.ledger(), OLD_LEDGER);
+    for said in ["op1.csv is a link; all files are beside ", "op1.coverage.csv is not the ledger: "]
+    {
+        assert_says(&recorder, said);
+    }
 }
 
 #[test]

@@ -12,13 +12,13 @@ use std::fs;
 use std::io;
 use std::path::{self, Path, PathBuf};
 
-use log::warn;
+use log::{info, warn};
 
 use super::append_file::AppendFile;
 use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
-use super::ledger::{self, Ledger, LedgerRow, ledger_of};
+use super::ledger::{self, Ledger, LedgerRow, ledger_of, ledger_path};
 use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows};
 use super::options::Fsync;
@@ -66,6 +66,7 @@ impl Recording {
         // The working directory may be removed and made anew.
         let given = path::absolute(out).map_err(failed("find", out))?;
         let (out, ledger_path) = (&behind_links(&given), ledger_of(&given));
+        say_where_link_leads(&given, out, &ledger_path);
         // Before a repair, which changes it.
         let modified_ms = modified_ms(out);
         let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
@@ -77,7 +78,7 @@ impl Recording {
             // A kill may have left one.
             let _ = disk::remove_if_exists(&next_path(path));
         }
-        Self::restore_ledger(out, &ledger_path);
+        let cut = Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
         let paths = [given, out.clone(), ledger_path];
@@ -88,6 +89,8 @@ impl Recording {
         let in_period_ms = recording.last_row_ms.unwrap_or(now_ms);
         recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(in_period_ms));
         recording.resume(&heartbeat, last_received_ms, now_ms);
+        recording.catch_up(cut, heartbeat.written_length, now_ms);
+        recording.begin_heartbeat(now_ms);
         Ok(recording)
     }
 
@@ -105,6 +108,7 @@ impl Recording {
         let paths = [given, path.clone(), path.clone()];
         let mut recording = Self::new(paths, no_rows, ledger, lock, now_ms)?;
         recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
+        recording.begin_heartbeat(now_ms);
         Ok(recording)
     }
 
@@ -132,7 +136,7 @@ impl Recording {
         })
     }
 
-    /// Ends what the last process has left, and takes its place.
+    /// Ends what the last process has left in the ledger.
     fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
         if self.ledger.last.live {
             self.record_unclean_end(heartbeat, last_received_ms);
@@ -146,8 +150,10 @@ impl Recording {
                 show_ms(last_ms)
             );
         }
-        self.catch_up(heartbeat.written_length, now_ms);
-        // From here on the heartbeat is of this process, unless the ledger still needs the last one.
+    }
+
+    /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
+    fn begin_heartbeat(&mut self, now_ms: i64) {
         if !self.ledger.has_pending() {
             // Forced to the disk, so that a power cut soon after is known for one. Without it the
             // end would be dated earlier than need be; nothing else is lost.
@@ -223,6 +229,20 @@ impl Recording {
             return Ok(());
         }
         self.lock.write(heartbeat)
+    }
+}
+
+/// Says where everything is when the recording is behind a symbolic link, and that a ledger beside the link
+/// is none of it.
+fn say_where_link_leads(given: &Path, out: &Path, ledger: &Path) {
+    if given != out {
+        info!("{} is a link; all files are beside {}", given.display(), out.display());
+        let beside_link = ledger_path(given);
+        let is_file = fs::symlink_metadata(&beside_link).is_ok_and(|found| found.is_file());
+        if is_file && beside_link.canonicalize().ok() != ledger.canonicalize().ok() {
+            let (beside_link, ledger) = (beside_link.display(), ledger.display());
+            warn!("{beside_link} is not the ledger: that is {ledger}; move the other one away");
+        }
     }
 }
 

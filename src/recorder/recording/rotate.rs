@@ -80,8 +80,8 @@ impl Recording {
         // The ledger's rows go into the ledger that they were meant for.
         self.sync()?;
         self.check_ledger(now_ms, last_message_ms)?;
-        // It tells the next start, should this one be killed, how long the closed file is.
-        self.write_heartbeat(Some(now_ms))?;
+        // By this the next start knows the closed file, should a kill come before its ledger is there.
+        let _ = self.write_heartbeat(Some(now_ms));
         // By the date of its last row, whatever the clock has been since.
         let named_ms = self.last_row_ms.unwrap_or(self.period_end_ms - 1);
         let closed = free_name(&self.out, &self.ledger_path, rotate, named_ms)?;

@@ -382,6 +382,25 @@ fn a_kill_between_any_two_steps_is_repaired_by_the_next_start() {
     }
 }
 
+/// As somebody does by hand who wants to keep what a kill has left, with a heartbeat that is a little older.
+#[test]
+fn files_that_were_moved_to_the_names_of_closed_ones_after_a_kill_get_their_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows = format!("{HEADER}A,{HALF_PAST}\n");
+    let (archive, archived_ledger) = ("op1-2026-11-23.csv", "op1-2026-11-23.coverage.csv");
+    fs::write(directory.path().join(archive), &rows).unwrap();
+    let live = ledger(&format!("{HALF_PAST},live,A,\n"));
+    fs::write(directory.path().join(archived_ledger), &live).unwrap();
+    let lock = format!("{HALF_PAST} 1 1 - 1 {HALF_PAST} {HALF_PAST} no");
+    fs::write(directory.path().join("op1.csv.lock"), lock).unwrap();
+    drop(open(directory.path(), None, HALF_PAST + HOUR));
+    let killed = format!("{HALF_PAST},down,,killed\n");
+    let found = files(directory.path());
+    assert_eq!(found[archive], rows);
+    assert_eq!(found[archived_ledger], format!("{live}{killed}"));
+    assert_eq!(found["op1.coverage.csv"], ledger(&killed));
+}
+
 /// Files that somebody else has put beside the recording, or taken away, are no cut rotation.
 #[test]
 fn a_ledger_goes_to_no_file_that_it_is_not_about() {
