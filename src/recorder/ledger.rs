@@ -220,9 +220,10 @@ impl Ledger {
         let said = last_row(moved.disk.file()).unwrap_or_else(|_| self.last.clone());
         let next = self.pending.front().map(|row| row.time_ms);
         let mut holds = if next.is_some() { said.clone() } else { self.last.clone() };
-        if holds.time_ms == 0 || last_row(self.file.disk.file())? == holds {
+        if holds.time_ms == 0 {
             return Ok(());
         }
+        let is_copy = last_row(self.file.disk.file())? == holds;
         if holds.live {
             holds.time_ms = at_ms.min(next.unwrap_or(i64::MAX)).max(holds.time_ms);
         }
@@ -234,9 +235,11 @@ impl Ledger {
                 warn!("the ledger that was moved away cannot be ended with {ROTATED}: {error}");
             }
         }
-        // Its number says that it waits for nothing.
-        self.pending.push_front(holds.pending(0));
-        self.last.time_ms = self.last.time_ms.max(holds.time_ms);
+        if !is_copy {
+            // Its number says that it waits for nothing.
+            self.pending.push_front(holds.pending(0));
+            self.last.time_ms = self.last.time_ms.max(holds.time_ms);
+        }
         Ok(())
     }
 
@@ -391,6 +394,32 @@ mod tests {
         again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
         assert_eq!((open(&path).last.time_ms, open(&path).last.live), (200, false));
+    }
+
+    /// Also with rows that wait, and with a copy that somebody has put in the place of the moved one.
+    #[test]
+    fn a_moved_ledger_ends_where_the_next_one_begins() {
+        for (next, waits, expected) in [
+            ("", false, "20,live,A,\n"),
+            ("", true, "15,live,A,\n15,down,,lost\n"),
+            ("10,live,A,\n", false, ""),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let [path, moved] = ["op1", "away"].map(|name| directory.path().join(name));
+            fs::write(&moved, format!("{HEADER}10,live,A,\n")).unwrap();
+            let mut ledger = open(&moved);
+            if waits {
+                ledger.down(15, "lost");
+            }
+            fs::write(&path, format!("{HEADER}{next}")).unwrap();
+            ledger.file = open(&path).file;
+            ledger.go_on_after(open(&moved).file, 20).unwrap();
+            ledger.flush_all().unwrap();
+            let end = if waits { 15 } else { 20 };
+            let ended = format!("{HEADER}10,live,A,\n{end},down,,rotated\n");
+            assert_eq!(fs::read_to_string(&moved).unwrap(), ended);
+            assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{next}{expected}"));
+        }
     }
 
     /// As for days in which the ledger cannot be written.
