@@ -78,7 +78,7 @@ pub(super) enum Subcommands {
         #[command(flatten)]
         options: SimulatorOptions,
     },
-    /// Print shell completions or the man page, or write the React package
+    /// Print loaders for pandas, DuckDB and others, completions, the man page; write the React package
     #[command(subcommand, disable_help_subcommand = true, arg_required_else_help = false)]
     Generate(Generated),
 }

@@ -1,15 +1,17 @@
 //! `generate`: what goes with this binary and is made by it: completions, the man page, the React
-//! package.
+//! package, loaders for other tools.
 //!
 //! Main thread. It gives texts; who asked for them prints them. Only the React package is written to
 //! files, by `dashboard::react_package`.
 
 mod command_line;
+mod loaders;
 
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
 use crate::error::Error;
+use loaders::Loader;
 
 /// What `generate` makes.
 #[derive(Debug, Subcommand)]
@@ -37,6 +39,8 @@ pub(crate) enum Generated {
         #[arg(long)]
         force: bool,
     },
+    #[command(flatten)]
+    Loader(Loader),
 }
 
 impl Generated {
@@ -46,6 +50,7 @@ impl Generated {
     /// A man page that cannot be made, or a file of the React package that cannot be written.
     pub(crate) fn text(self, definition: Command) -> Result<Vec<u8>, Error> {
         let shell = match self {
+            Self::Loader(loader) => return Ok(loader.text().into()),
             Self::Bash => Shell::Bash,
             Self::Zsh => Shell::Zsh,
             Self::Fish => Shell::Fish,
