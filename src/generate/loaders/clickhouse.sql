@@ -1,7 +1,7 @@
 -- Recordings of finnhub-stream in ClickHouse. Run with 26.9.2, by chdb 4.4.0.
 --
 --   finnhub-stream generate clickhouse > ticks.sql
---   { cat ticks.sql; echo "SELECT ticker, count(), max(price) FROM ticks(files = ['op1-*.csv.gz', 'op1.csv']) GROUP BY ticker"; } | clickhouse local
+--   (cat ticks.sql; echo "SELECT ticker, count(), max(price) FROM ticks(files = ['op1-*.csv.gz', 'op1.csv']) GROUP BY ticker") | clickhouse local
 --
 -- `files` is a name, a pattern, or a list of both; a pattern may match no file. A server finds them
 -- below its user_files_path. Times are UNIX milliseconds: fromUnixTimestamp64Milli(time_ms) is one
