@@ -42,6 +42,7 @@
 //! | 8 | `app` | one recording from start to end: threads, channels, signals |
 //! | 8 | [`check`] | tries everything that a recording needs |
 //! | 8 | [`ship`] | brings a recording to a command, batch by batch |
+//! | 8 | `generate` | loaders for other tools, completions, the man page, the React package |
 //! | 7 | `config` | what was asked for, resolved once and valid; the tickers file |
 //! | 7 | [`verify`] | reads recordings and says what is in them |
 //! | 7 | [`simulator`] | a server like Finnhub's, with a simulated market |
@@ -96,6 +97,7 @@ mod config;
 pub mod dashboard;
 pub mod error;
 pub mod feed;
+mod generate;
 mod gzip;
 mod log_limit;
 mod logging;

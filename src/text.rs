@@ -104,19 +104,38 @@ pub(crate) fn is_hidden(character: char) -> bool {
 
 /// Whether `text` is one number as JSON spells it, and nothing else.
 pub(crate) fn is_json_number(text: &[u8]) -> bool {
+    number_form(text).is_some()
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NumberForm {
+    /// Digits, so many of them behind the dot.
+    Plain { decimals: usize },
+    /// With an exponent.
+    Exponent,
+}
+
+/// How `text` is written, if it is one number as JSON spells it, and nothing else.
+pub(crate) fn number_form(text: &[u8]) -> Option<NumberForm> {
     // Nearly all are digits, perhaps with a dot between them.
     let (whole, fraction) = match memchr(b'.', text) {
-        Some(dot) => (&text[..dot], &text[dot + 1..]),
-        None => (text, &b"0"[..]),
+        Some(dot) => (&text[..dot], Some(&text[dot + 1..])),
+        None => (text, None),
     };
+    let decimals = fraction.map_or(0, <[u8]>::len);
     let is_digits = |part: &[u8]| !part.is_empty() && part.iter().all(u8::is_ascii_digit);
-    if is_digits(whole) && is_digits(fraction) && (whole.len() == 1 || whole[0] != b'0') {
-        return true;
+    if is_digits(whole) && fraction.is_none_or(is_digits) && (whole.len() == 1 || whole[0] != b'0')
+    {
+        return Some(NumberForm::Plain { decimals });
     }
     // No space before or behind it, which a reader of JSON would pass over.
-    matches!(text, [b'-' | b'0'..=b'9', ..])
+    let is_number = matches!(text, [b'-' | b'0'..=b'9', ..])
         && text.last().is_some_and(u8::is_ascii_digit)
-        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok()
+        && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+    let has_exponent = text.iter().any(|byte| matches!(byte, b'e' | b'E'));
+    let plain = NumberForm::Plain { decimals };
+    is_number.then_some(if has_exponent { NumberForm::Exponent } else { plain })
 }
 
 /// `-?(0|[1-9]\d*)` within 64 bits. Times are most of the digits of a recording, and the parser of the
@@ -175,8 +194,8 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{
-        counted, file_size, grouped, human_duration, in_words, is_json_number, parse_integer,
-        per_second, printable,
+        NumberForm, counted, file_size, grouped, human_duration, in_words, is_json_number,
+        number_form, parse_integer, per_second, printable,
     };
 
     const SECOND: i64 = 1_000;
@@ -209,6 +228,20 @@ mod tests {
             "0x1", "1,5", "1_0", "1.5.2", "1e5.0", "--1", "\u{661}", "1 2", "[1]", "\"1\"",
         ] {
             assert!(!is_json_number(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_number_is_its_decimals_or_an_exponent() {
+        for (text, expected) in [
+            ("5", Some(NumberForm::Plain { decimals: 0 })),
+            ("100.10", Some(NumberForm::Plain { decimals: 2 })),
+            ("-0.1234567890123", Some(NumberForm::Plain { decimals: 13 })),
+            ("1e-07", Some(NumberForm::Exponent)),
+            ("-2.50E3", Some(NumberForm::Exponent)),
+            ("1.", None),
+        ] {
+            assert_eq!(number_form(text.as_bytes()), expected, "{text}");
         }
     }
 

@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Command, Subcommand};
-use clap_complete::Shell;
 
 use crate::check::{self, CheckArguments};
 use crate::config::values::address;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, answer_not_written, cannot_go_on};
+use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, answer_not_written};
+use crate::generate::Generated;
 use crate::ship::{self, ShipOptions};
 use crate::simulator::{SimulatorOptions, faults_help, simulate};
 use crate::verify;
@@ -78,37 +78,9 @@ pub(super) enum Subcommands {
         #[command(flatten)]
         options: SimulatorOptions,
     },
-    /// Print shell completions or the man page, or write the React package
+    /// Print loaders for pandas, DuckDB and others, completions, the man page; write the React package
     #[command(subcommand, disable_help_subcommand = true, arg_required_else_help = false)]
     Generate(Generated),
-}
-
-/// What `generate` makes.
-#[derive(Debug, Subcommand)]
-pub(super) enum Generated {
-    /// Print completions for bash
-    Bash,
-    /// Print completions for zsh
-    Zsh,
-    /// Print completions for fish
-    Fish,
-    /// Print completions for elvish
-    Elvish,
-    /// Print completions for PowerShell
-    Powershell,
-    /// Print the man page
-    Man,
-    /// Write the React package: the live chart, the table and the hooks under them
-    #[cfg(feature = "dashboard")]
-    React {
-        /// Folder to write it to; made if it is not there
-        #[arg(value_name = "DIR")]
-        directory: PathBuf,
-
-        /// Write over files that differ
-        #[arg(long)]
-        force: bool,
-    },
 }
 
 impl Subcommands {
@@ -127,7 +99,7 @@ impl Subcommands {
             }
             Self::Ship(options) => ship::run(&options),
             Self::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),
-            Self::Generate(what) => what.run(definition),
+            Self::Generate(what) => what.text(definition).and_then(|text| print(&text)),
         }
     }
 }
@@ -145,31 +117,4 @@ pub(super) fn print(text: &[u8]) -> Result<u8, Error> {
     let mut out = io::stdout();
     let written = out.write_all(text).and_then(|()| out.flush());
     written.or_else(|error| answer_not_written(&error)).map(|()| EXIT_OK)
-}
-
-impl Generated {
-    fn run(self, mut definition: Command) -> Result<u8, Error> {
-        let mut text = Vec::new();
-        let shell = match self {
-            Self::Bash => Shell::Bash,
-            Self::Zsh => Shell::Zsh,
-            Self::Fish => Shell::Fish,
-            Self::Elvish => Shell::Elvish,
-            Self::Powershell => Shell::PowerShell,
-            Self::Man => {
-                clap_mangen::Man::new(definition)
-                    .render(&mut text)
-                    .map_err(|error| cannot_go_on(format_args!("no man page: {error}")))?;
-                return print(&text);
-            }
-            #[cfg(feature = "dashboard")]
-            Self::React { directory, force } => {
-                let how_to_go_on = crate::dashboard::react_package::write(&directory, force)?;
-                return print(how_to_go_on.as_bytes());
-            }
-        };
-        let name = definition.get_name().to_owned();
-        clap_complete::generate(shell, &mut definition, name, &mut text);
-        print(&text)
-    }
 }

@@ -5,11 +5,13 @@
 //! same files.
 //!
 //! In reading order: `report` is what is found, `recording` reads one file row by row, `row_rules`
-//! says what a well-formed row is, `symbols` counts rows per symbol, `ledger` reads the coverage
-//! beside a recording, `spans` and `days` have the sums, `text` is the report for people.
+//! says what a well-formed row is, `symbols` counts rows per symbol, `misread` knows what other
+//! programs guess wrongly, `ledger` reads the coverage beside a recording, `spans` and `days` have the
+//! sums, `text` is the report for people.
 
 mod days;
 mod ledger;
+mod misread;
 mod recording;
 mod report;
 mod row_rules;

@@ -137,6 +137,8 @@ impl Tally {
     ) {
         let counts = &mut report.counts;
         counts.rows += 1;
+        counts.numbers_with_exponent += values.with_exponent;
+        counts.numbers_with_many_decimals += values.with_many_decimals;
         if let Some(ticker) = &values.ticker {
             report.symbols.add(ticker, 1);
         }

@@ -102,6 +102,10 @@ pub(super) struct RowCounts {
     pub(super) received_ms_backwards: u64,
     /// Rows that are the very row above. Finnhub's feed repeats trades; it is no error.
     pub(super) repeats: u64,
+    /// Prices and volumes that are written with an exponent. No error.
+    pub(super) numbers_with_exponent: u64,
+    /// Prices and volumes with more than 12 decimals. No error.
+    pub(super) numbers_with_many_decimals: u64,
 }
 
 impl RowCounts {
@@ -115,6 +119,8 @@ impl RowCounts {
         self.timestamp_ms_backwards += other.timestamp_ms_backwards;
         self.received_ms_backwards += other.received_ms_backwards;
         self.repeats += other.repeats;
+        self.numbers_with_exponent += other.numbers_with_exponent;
+        self.numbers_with_many_decimals += other.numbers_with_many_decimals;
     }
 }
 

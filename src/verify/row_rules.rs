@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::misread::MOST_DECIMALS;
 use crate::recorder::columns::Column;
 use crate::rows::Row;
-use crate::text::{is_json_number, parse_integer, printable};
+use crate::text::{NumberForm, number_form, parse_integer, printable};
 
 /// How much of a wrong value is shown, in characters: enough to recognise it in one line.
 const SHOWN: usize = 60;
@@ -21,6 +22,9 @@ pub(super) struct Values<'a> {
     pub(super) timestamp_ms: Option<i64>,
     /// The recording machine's clock, UNIX milliseconds.
     pub(super) received_ms: Option<i64>,
+    /// Numbers written with an exponent, and with more decimals than some programs keep.
+    pub(super) with_exponent: u64,
+    pub(super) with_many_decimals: u64,
 }
 
 /// Checks `row` against the columns of its file, whose header line was `header`.
@@ -49,9 +53,7 @@ pub(super) fn check_row<'a>(
         let fault = match column {
             Column::Ticker if value.is_empty() => return Err("no ticker".to_owned()),
             Column::Ticker | Column::Conditions => text_fault(&value, fields.is_quoted(index)),
-            Column::Price | Column::Volume => {
-                (!is_json_number(&value)).then_some("is not a number")
-            }
+            Column::Price | Column::Volume => values.note_number(number_form(&value)),
             Column::TimestampMs => read_time(&value, &mut values.timestamp_ms),
             Column::ReceivedMs => read_time(&value, &mut values.received_ms),
         };
@@ -63,6 +65,20 @@ pub(super) fn check_row<'a>(
         }
     }
     Ok(values)
+}
+
+impl Values<'_> {
+    /// What is wrong with a number written like this.
+    fn note_number(&mut self, form: Option<NumberForm>) -> Option<&'static str> {
+        match form {
+            None => return Some("is not a number"),
+            Some(NumberForm::Exponent) => self.with_exponent += 1,
+            Some(NumberForm::Plain { decimals }) => {
+                self.with_many_decimals += u64::from(decimals > MOST_DECIMALS);
+            }
+        }
+        None
+    }
 }
 
 /// What is wrong with free text. It may be any UTF-8 without NUL, which no program after us

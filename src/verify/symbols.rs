@@ -8,13 +8,15 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::misread::misread_as;
+
 /// Symbols counted by name: all US stocks ten times over. Further ones are counted together.
 const MOST_SYMBOLS: usize = 100_000;
 
 /// Bytes of names kept, so that long names cannot take the place of many.
 const MOST_NAME_BYTES: usize = 8 << 20;
 
-/// Rows per symbol. In JSON the fields `symbols`, sorted, and `other_symbols_rows`.
+/// Rows per symbol. In JSON the fields `symbols`, sorted, `other_symbols_rows` and `misread_symbols`.
 #[derive(Debug, Default)]
 pub(super) struct Symbols {
     counts: HashMap<Box<[u8]>, u64, RandomState>,
@@ -29,6 +31,14 @@ pub(super) struct SymbolRows<'a> {
     /// As in the file.
     pub(super) ticker: Cow<'a, str>,
     pub(super) rows: u64,
+}
+
+/// A symbol that other programs may take for something else. No error.
+#[derive(serde::Serialize)]
+pub(super) struct MisreadSymbol<'a> {
+    pub(super) ticker: &'a str,
+    /// What it is to which programs.
+    pub(super) read_as: &'static str,
 }
 
 impl Symbols {
@@ -61,6 +71,17 @@ impl Symbols {
         symbols.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| a.ticker.cmp(&b.ticker)));
         symbols
     }
+
+    /// Those that other programs may take for something else, by name.
+    pub(super) fn misread(&self) -> Vec<MisreadSymbol<'_>> {
+        let misread = self.counts.keys().filter_map(|name| {
+            let ticker = std::str::from_utf8(name).ok()?;
+            Some(MisreadSymbol { ticker, read_as: misread_as(ticker)? })
+        });
+        let mut misread: Vec<_> = misread.collect();
+        misread.sort_by_key(|symbol| symbol.ticker);
+        misread
+    }
 }
 
 impl Serialize for Symbols {
@@ -68,6 +89,7 @@ impl Serialize for Symbols {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("symbols", &self.sorted())?;
         map.serialize_entry("other_symbols_rows", &self.other_rows)?;
+        map.serialize_entry("misread_symbols", &self.misread())?;
         map.end()
     }
 }

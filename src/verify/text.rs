@@ -4,17 +4,21 @@
 
 use super::days::{Day, RecordingDays};
 use super::ledger::{Coverage, State};
+use super::misread::MOST_DECIMALS;
 use super::report::{FileReport, RowCounts, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
-use crate::text::{grouped, human_duration, printable};
+use crate::text::{counted, grouped, human_duration, printable};
 
 /// Symbols shown: Finnhub's free plan has as many.
 const SYMBOLS_SHOWN: usize = 50;
 
 /// Malformed rows shown: enough to see what they have in common. `--json` lists more.
 const MALFORMED_SHOWN: usize = 20;
+
+/// Tickers shown that other programs misread: enough to see what it is about. `--json` lists all.
+const MISREAD_SHOWN: usize = 3;
 
 /// Width of the names on the left, so that what they say begins in one column.
 const NAME_WIDTH: usize = 22;
@@ -49,6 +53,7 @@ pub(super) fn of_file(file: &FileReport) -> String {
     if file.columns.contains(&"ticker") {
         text.symbols(&file.symbols);
     }
+    text.misread(&file.counts, &file.symbols);
     text.0
 }
 
@@ -72,6 +77,7 @@ pub(super) fn of_total(total: &Total) -> String {
     text.spans(&total.spans);
     text.gaps(&total.spans);
     text.symbols(&total.symbols);
+    text.misread(&total.counts, &total.symbols);
     text.0
 }
 
@@ -220,6 +226,31 @@ impl Text {
         if symbols.other_rows > 0 {
             let rows = grouped(symbols.other_rows);
             self.push(format!("    {rows} rows of symbols beyond those"));
+        }
+    }
+
+    /// One line, if other programs may read something else than what is there.
+    fn misread(&mut self, counts: &RowCounts, symbols: &Symbols) {
+        let misread = symbols.misread();
+        let shown = misread.iter().take(MISREAD_SHOWN);
+        let mut words: Vec<String> = shown
+            .map(|symbol| format!("{} is {}", escaped(symbol.ticker), symbol.read_as))
+            .collect();
+        if misread.len() > MISREAD_SHOWN {
+            let more = grouped((misread.len() - MISREAD_SHOWN) as u64);
+            words.push(format!("{more} more such tickers"));
+        }
+        for (count, what) in [
+            (counts.numbers_with_exponent, "with an exponent".to_owned()),
+            (counts.numbers_with_many_decimals, format!("with more than {MOST_DECIMALS} decimals")),
+        ] {
+            if count > 0 {
+                words.push(format!("{} {what}", counted(count, "number")));
+            }
+        }
+        if !words.is_empty() {
+            let words = words.join("; ");
+            self.line("other programs", words + " (no error; finnhub-stream generate has loaders)");
         }
     }
 }

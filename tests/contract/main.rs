@@ -19,7 +19,7 @@
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
 //!   and a clock that can be set)
-//! * `recipes`: the README's SQL
+//! * `loaders`, `recipes`: other tools read what is recorded, by `generate` and by the README's SQL
 //! * `on_event`: somebody who does not look hears of it
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
@@ -74,6 +74,7 @@ mod ignored_signals;
 mod kill;
 mod ledger;
 mod links;
+mod loaders;
 mod locks;
 mod long_lists;
 mod malformed_messages;

@@ -42,6 +42,36 @@ fn json_is_one_object_with_numbers() {
 }
 
 #[test]
+fn what_other_programs_read_as_something_else_is_one_line_and_no_error() {
+    const ODD: &str =
+        "ticker,price,volume\nF,1e-07,2\nNA,1.0000000000001,1E5\nAAPL,-1.5,0\nNA,1,1\n";
+    let verify = |content, json: &[&str]| {
+        let run = Run::without_key().file("op1.csv", content).arg("verify").arg("op1.csv");
+        let (code, recorder) = json.iter().fold(run, Run::arg).run_to_its_end();
+        assert_eq!((code, recorder.stderr()), (0, String::new()), "{}", recorder.seen());
+        recorder.stdout()
+    };
+    let text = verify(ODD, &[]);
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("other programs")).collect();
+    assert_eq!(
+        lines,
+        ["  other programs        F is a boolean to DuckDB and R; NA is missing to pandas and R; \
+          2 numbers with an exponent; 1 number with more than 12 decimals (no error; finnhub-stream \
+          generate has loaders)"],
+        "{text}"
+    );
+    let text = verify(WHOLE, &[]);
+    assert!(!text.contains("other programs"), "{text}");
+    let report: serde_json::Value = serde_json::from_str(&verify(ODD, &["--json"])).expect("JSON");
+    for part in [&report["files"][0], &report["total"]] {
+        assert_eq!(part["numbers_with_exponent"], 2, "{report}");
+        assert_eq!(part["numbers_with_many_decimals"], 1, "{report}");
+        assert_eq!(part["misread_symbols"][0]["ticker"], "F", "{report}");
+        assert_eq!(part["misread_symbols"][1]["read_as"], "missing to pandas and R", "{report}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_one_line_on_standard_error_and_the_rest_is_read() {
     for json in [false, true] {
         let mut run = Run::without_key().file("op1.csv", WHOLE).arg("verify").arg("missing.csv");

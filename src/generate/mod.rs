@@ -1,0 +1,68 @@
+//! `generate`: what goes with this binary and is made by it: completions, the man page, the React
+//! package, loaders for other tools.
+//!
+//! Main thread. It gives texts; who asked for them prints them. Only the React package is written to
+//! files, by `dashboard::react_package`.
+
+mod command_line;
+mod loaders;
+
+use clap::{Command, Subcommand};
+use clap_complete::Shell;
+
+use crate::error::Error;
+use loaders::Loader;
+
+/// What `generate` makes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Generated {
+    /// Print completions for bash
+    Bash,
+    /// Print completions for zsh
+    Zsh,
+    /// Print completions for fish
+    Fish,
+    /// Print completions for elvish
+    Elvish,
+    /// Print completions for PowerShell
+    Powershell,
+    /// Print the man page
+    Man,
+    /// Write the React package: the live chart, the table and the hooks under them
+    #[cfg(feature = "dashboard")]
+    React {
+        /// Folder to write it to; made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
+
+        /// Write over files that differ
+        #[arg(long)]
+        force: bool,
+    },
+    #[command(flatten)]
+    Loader(Loader),
+}
+
+impl Generated {
+    /// The text for standard output. `definition` is that of the whole command line.
+    ///
+    /// # Errors
+    /// A man page that cannot be made, or a file of the React package that cannot be written.
+    pub(crate) fn text(self, definition: Command) -> Result<Vec<u8>, Error> {
+        let shell = match self {
+            Self::Loader(loader) => return Ok(loader.text().into()),
+            Self::Bash => Shell::Bash,
+            Self::Zsh => Shell::Zsh,
+            Self::Fish => Shell::Fish,
+            Self::Elvish => Shell::Elvish,
+            Self::Powershell => Shell::PowerShell,
+            Self::Man => return command_line::man_page(definition),
+            #[cfg(feature = "dashboard")]
+            Self::React { directory, force } => {
+                let how_to_go_on = crate::dashboard::react_package::write(&directory, force)?;
+                return Ok(how_to_go_on.into_bytes());
+            }
+        };
+        Ok(command_line::completions(shell, definition))
+    }
+}
