@@ -38,7 +38,9 @@ struct TickerStatus<'a> {
     state: &'static str,
     /// A US stock, while the market is closed: no trade is expected.
     closed: bool,
-    /// A US stock in the night: a trade is possible, and so is silence.
+    /// A US stock in the night: a trade is possible, and so is silence. Left out when it is not so: with
+    /// 5,000 symbols every word counts in an answer that nobody takes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     night: bool,
 }
 
@@ -198,14 +200,15 @@ mod tests {
                 panic!("{change_then}")
             };
             assert_eq!(ticker["symbol"], "AAPL");
-            assert_eq!((&ticker["closed"], &ticker["night"]), (&closed.into(), &night.into()));
+            assert_eq!(ticker["closed"], closed);
+            assert_eq!(ticker.get("night").is_some(), night);
             let later = change(at(utc), at(utc) + 250);
             assert_eq!(later["tickers"], Value::Array(Vec::new()), "{later}");
             let whole = super::whole(&snapshot, &recording, at(utc));
             let whole: Value = serde_json::from_str(&whole).unwrap();
             assert_eq!(whole["tickers"][0], *ticker);
             assert_eq!(whole["tickers"][1]["closed"], false);
-            assert_eq!(whole["tickers"][1]["night"], false);
+            assert_eq!(whole["tickers"][1].get("night"), None);
         }
     }
 

@@ -10,7 +10,7 @@ export interface Ticker {
   /** A US share, while the US market is closed: no trade is expected. */
   closed: boolean;
   /** A US share in the night of the US market: a trade is possible, and so is silence. */
-  night: boolean;
+  night?: true;
   /** The digits received; null before the first trade. */
   price: string | null;
   /** The first price since the start. */
