@@ -13,7 +13,7 @@
 //!   the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
-//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
 //!   `moved_ledgers`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -63,6 +63,8 @@ mod cut_files;
 mod demo;
 mod dot_env_files;
 mod fault_script;
+#[cfg(target_os = "linux")]
+mod faulty_disks;
 mod feed_state;
 #[cfg(target_os = "linux")]
 mod full_disk;
