@@ -7,7 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Once;
 
 use log::warn;
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 #[cfg(test)]
 use super::tests::trace;
-use crate::paths::{folder_of, with_suffix};
+use crate::paths::folder_of;
 use crate::text::in_words;
 
 /// Bytes copied at a time when the tail is written again.
@@ -37,17 +37,14 @@ impl DiskFile {
         Self::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
-    /// Creates a file under a name that must be free.
+    /// Creates a file that grows at its end, under a name that must be free.
     pub(super) fn create_new(path: &Path) -> io::Result<Self> {
-        Self::open(path, OpenOptions::new().write(true).create_new(true))
-    }
-
-    /// Creates an empty file, in the place of one that may be there.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        Self::open(path, OpenOptions::new().write(true).create(true).truncate(true))
+        Self::open(path, OpenOptions::new().read(true).append(true).create_new(true))
     }
 
     fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
+        #[cfg(test)]
+        trace::may_open(path)?;
         let file = options.open(path)?;
         #[cfg(test)]
         trace::opened(path, &file);
@@ -157,20 +154,6 @@ pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What a file is called while it is being made: `op1.csv.next` for `op1.csv`. One that a kill has
-/// left holds nothing that is not elsewhere.
-pub(super) fn next_path(path: &Path) -> PathBuf {
-    with_suffix(path, ".next")
-}
-
-/// Removes a file that need not be there.
-pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
-    match remove(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Makes `name` a symbolic link to the file at `to`.
 pub(super) fn link(to: &Path, name: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(to, name)
@@ -265,7 +248,6 @@ mod tests {
         let mut other = DiskFile::create_new(&from).unwrap();
         other.set_len(2).unwrap();
         disk.sync().unwrap();
-        DiskFile::create(&to).unwrap();
         remove(&to).unwrap();
         let expected = [
             Create { name: a.clone(), file: 1 },
@@ -279,7 +261,6 @@ mod tests {
             Create { name: a, file: 2 },
             SetLen { file: 2, length: 2 },
             Sync { file: 1 },
-            SetLen { file: 1, length: 0 },
             Remove { name: b, file: 1 },
         ];
         let trace = trace::take();

@@ -1,6 +1,7 @@
 //! The disk's side: the writer thread and the output files.
 
 mod append_file;
+mod beside;
 pub mod columns;
 mod compress;
 mod disk;

@@ -6,17 +6,19 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::warn;
 
 use super::append_file::AppendFile;
+use super::beside::{NEXT, create_beside, left_beside};
 use super::columns::Column;
-use super::disk::{DiskFile, sync_directory};
+use super::disk::{self, DiskFile, sync_directory};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, names};
 use super::lock_file::lock_data_file;
 use super::repair::{end_of_rows, move_aside, rebuild};
+use crate::clock;
 
 /// Bytes at the end that surely hold the last row of an ordinary recording.
 const LAST_ROW_BYTES: u64 = 4 << 10;
@@ -35,6 +37,29 @@ pub(super) fn open_rows(
     // What a kill has left in the system's memory is not on the disk yet. From here on it is.
     rows.sync().map_err(failed("sync", path))?;
     Ok(rows)
+}
+
+/// Begins a file beside `path` that is to have its name later: nothing but its header, locked as the
+/// recording is. Gives its present name. It is not on the disk yet.
+pub(super) fn begin_beside(path: &Path, header: &str) -> io::Result<(PathBuf, AppendFile)> {
+    let (name, disk) = create_beside(path, NEXT, clock::now_ms())?;
+    let begin = || {
+        lock_data_file(&name, &disk)?;
+        let mut rows = AppendFile::new(disk, 0);
+        rows.append(header.as_bytes())?;
+        rows.end_check()?;
+        io::Result::Ok(rows)
+    };
+    let rows = begin().inspect_err(|_| drop(disk::remove(&name)))?;
+    Ok((name, rows))
+}
+
+/// Removes what a kill has left of files that were begun beside `path`.
+pub(super) fn remove_begun(path: &Path, header: &str) {
+    // What cannot be found or removed is in nobody's way: the next one has another name.
+    for left in left_beside(path, NEXT, header.as_bytes()).unwrap_or_default() {
+        let _ = disk::remove(&left);
+    }
 }
 
 /// Gives a file its header where that is missing, and moves aside what is no whole row. With `ours`,

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::disk::{self, DiskFile, next_path, sync_directory};
+use super::beside::{NEXT, TORN, create_beside};
+use super::disk::{self, DiskFile, sync_directory};
 use super::lock_file::lock_data_file;
-use crate::paths::with_suffix;
 use crate::rows::RowReader;
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
@@ -87,7 +87,7 @@ fn copy_aside(
     if part.is_empty() {
         return Ok(None);
     }
-    let (aside, mut copy) = create_beside(path, now_ms)?;
+    let (aside, mut copy) = create_beside(path, TORN, now_ms)?;
     let mut torn = disk.file();
     let copied = torn
         .seek(SeekFrom::Start(part.start))
@@ -112,9 +112,8 @@ pub(super) fn rebuild(
 ) -> io::Result<Option<PathBuf>> {
     // A symbolic link stays one.
     let real = fs::canonicalize(path)?;
-    let next = next_path(&real);
-    disk::remove_if_exists(&next)?;
-    let made = copy_parts(&next, old, header, parts).and_then(|new| {
+    let (next, new) = create_beside(&real, NEXT, now_ms)?;
+    let made = copy_parts(&next, new, old, header, parts).and_then(|new| {
         let aside = copy_aside(path, old, parts[0].end..parts[1].start, now_ms)?;
         disk::replace(&next, &real)?;
         *old = new;
@@ -128,11 +127,11 @@ pub(super) fn rebuild(
 /// A new file, locked and on the disk, with the header and the parts.
 fn copy_parts(
     path: &Path,
+    mut new: DiskFile,
     old: &DiskFile,
     header: &str,
     parts: &[Range<u64>],
 ) -> io::Result<DiskFile> {
-    let mut new = DiskFile::append_to(path)?;
     lock_data_file(path, &new)?;
     let mut old = old.file();
     new.file().set_permissions(old.metadata()?.permissions())?;
@@ -143,19 +142,6 @@ fn copy_parts(
     }
     new.sync()?;
     Ok(new)
-}
-
-fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
-    let mut stamp = now_ms;
-    loop {
-        let aside = with_suffix(path, &format!(".torn-{stamp}"));
-        match DiskFile::create_new(&aside) {
-            Ok(file) => return Ok((aside, file)),
-            // Two repairs within a millisecond; the name only has to be free.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 #[cfg(test)]

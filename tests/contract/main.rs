@@ -5,7 +5,7 @@
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
 //! * `command_line`, `settings_errors`, `api_key_sources`, `dot_env_files`, `named_pipes`: the command
 //!   line and its refusals
-//! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
+//! * `trades`, `malformed_messages`, `csv_file`, `million_trades`, `users_files`: what is recorded, and what is left alone
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
@@ -111,5 +111,6 @@ mod tickers_file;
 mod tls;
 mod torn_files;
 mod trades;
+mod users_files;
 mod verify_command;
 mod watchdog;

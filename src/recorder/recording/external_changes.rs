@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_cut_between_a_failed_write_and_its_cutting_back_is_noticed() {
         let change = |path: &Path, file: &mut AppendFile| {
-            FAULTS.set(Faults { room: Some(file.length() + 2), cuts: 1, syncs: 0 });
+            FAULTS.set(Faults { room: Some(file.length() + 2), cuts: 1, ..Faults::default() });
             file.append(b"D,1\n").unwrap_err();
             let found = fs::read(path).unwrap();
             fs::write(path, &found[found.len() - 2..]).unwrap();

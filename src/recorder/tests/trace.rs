@@ -51,12 +51,14 @@ pub(in crate::recorder) struct Faults {
     pub(in crate::recorder) cuts: u32,
     /// So many syncs fail.
     pub(in crate::recorder) syncs: u32,
+    /// No file can be opened whose name begins so.
+    pub(in crate::recorder) closed_names: Option<&'static str>,
 }
 
 thread_local! {
     static TRACE: RefCell<Option<Trace>> = const { RefCell::new(None) };
     pub(in crate::recorder) static FAULTS: Cell<Faults> =
-        const { Cell::new(Faults { room: None, cuts: 0, syncs: 0 }) };
+        const { Cell::new(Faults { room: None, cuts: 0, syncs: 0, closed_names: None }) };
 }
 
 /// Begins a new trace on this thread, of a run in `directory`.
@@ -111,6 +113,14 @@ fn length_of(file: &File) -> u64 {
 
 pub(super) fn name_of(path: &Path) -> String {
     path.file_name().expect("a name").to_string_lossy().into_owned()
+}
+
+/// Fails for a name that cannot be opened.
+pub(in crate::recorder) fn may_open(path: &Path) -> io::Result<()> {
+    match FAULTS.get().closed_names {
+        Some(names) if name_of(path).starts_with(names) => Err(io::Error::other("a failing disk")),
+        _ => Ok(()),
+    }
 }
 
 /// Opening a file may have created or emptied it.
