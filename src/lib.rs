@@ -66,7 +66,8 @@
 //! | how a row is written | `recorder/row` |
 //! | how rows are read back, by the repair, `verify`, `ship` and the replay | `rows` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
-//! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
+//! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
+//! | names of files under way, and a user's files of like names | `recorder/beside` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
 //! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |

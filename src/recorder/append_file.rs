@@ -29,6 +29,8 @@ pub(super) struct AppendFile {
     torn: u64,
     /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
     pub(super) needs_rewrite: bool,
+    /// Whether putting it right has failed, and may have been cut short.
+    pub(super) is_unfinished: bool,
     /// How long the file was when it was last checked.
     pub(super) checked_length: u64,
     /// The rows since then.
@@ -46,6 +48,7 @@ impl AppendFile {
             synced_length: 0,
             torn: 0,
             needs_rewrite: false,
+            is_unfinished: false,
             checked_length: length,
             recent: Vec::new(),
             recent_is_lost: false,
@@ -190,9 +193,6 @@ impl AppendFile {
             let copied = row_starts(&next.recent).filter(|it| end.ends_with(&next.recent[..*it]));
             let copied = copied.last().unwrap_or_default();
             next.recent.drain(..copied);
-        }
-        if self.needs_rewrite {
-            (next.needs_rewrite, next.synced_length) = (true, 0);
         }
         *self = next;
     }

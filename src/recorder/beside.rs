@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use memchr::memchr;
 
-use super::disk::DiskFile;
+use super::disk::{DiskFile, rename_no_replace};
 use crate::paths::{folder_of, with_suffix};
 
 /// The next file of a rotation, until the recording has another name: `op1.csv.next-<time>`.
@@ -19,6 +19,9 @@ pub(super) const NEXT: &str = ".next-";
 
 /// A compressed file before it is whole: `op1-2026-11-23.csv.gz.part-<time>`.
 pub(super) const PART: &str = ".part-";
+
+/// The new end of a file, until that has it: `op1.csv.redo-<time>`.
+pub(super) const REDO: &str = ".redo-";
 
 /// What was no whole row: `op1.csv.torn-<time>`.
 pub(super) const TORN: &str = ".torn-";
@@ -38,6 +41,23 @@ pub(super) fn create_beside(
             // Two within a millisecond; the name only has to be free.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => stamp += 1,
             Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Gives the file called `name` another name beside `path`, as [`create_beside`] does; gives that.
+pub(super) fn rename_beside(
+    name: &Path,
+    path: &Path,
+    suffix: &str,
+    now_ms: i64,
+) -> io::Result<PathBuf> {
+    let mut stamp = now_ms;
+    loop {
+        let other = with_suffix(path, &format!("{suffix}{stamp}"));
+        match rename_no_replace(name, &other) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => stamp += 1,
+            renamed => return renamed.map(|()| other),
         }
     }
 }

@@ -69,8 +69,11 @@ impl DiskFile {
     /// Overwrites what is at `offset`.
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]
-        trace::write(&self.0, offset, bytes);
-        self.0.write_all_at(bytes, offset)
+        let (bytes, failure) = trace::overwrite(&self.0, offset, bytes);
+        self.0.write_all_at(bytes, offset)?;
+        #[cfg(test)]
+        failure?;
+        Ok(())
     }
 
     /// Cuts the file to `length` bytes.
@@ -90,14 +93,24 @@ impl DiskFile {
     /// Makes the bytes from `from` on look unwritten to the system, by writing them again, and forces
     /// them to the disk: after a failed sync it may have dropped them while calling them clean.
     ///
-    /// Through this very handle, because what has the name by now may be another file; for this
-    /// moment it does not append, so that the same bytes go to the same places.
+    /// Through this very handle, because what has the name by now may be another file.
     pub(super) fn rewrite(&mut self, from: u64) -> io::Result<()> {
+        self.without_appending(|file| file.rewrite_in_place(from))?;
+        self.sync()
+    }
+
+    /// Overwrites what is at `offset` of a file that appends.
+    pub(super) fn overwrite(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.without_appending(|file| file.write_at(bytes, offset))
+    }
+
+    /// For this moment the file does not append, so that bytes go to the places that are named.
+    fn without_appending(&self, work: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<()> {
         let flags = fcntl_getfl(&self.0)?;
         fcntl_setfl(&self.0, flags - OFlags::APPEND)?;
-        let result = self.rewrite_in_place(from);
+        let result = work(self);
         fcntl_setfl(&self.0, flags)?;
-        result.and_then(|()| self.sync())
+        result
     }
 
     fn rewrite_in_place(&self, mut offset: u64) -> io::Result<()> {
@@ -141,14 +154,6 @@ pub(super) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
         }
         other => other?,
     }
-    #[cfg(test)]
-    trace::renamed(from, to);
-    Ok(())
-}
-
-/// Puts the file at `from` in the place of the one at `to`.
-pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
     #[cfg(test)]
     trace::renamed(from, to);
     Ok(())

@@ -17,6 +17,7 @@ mod origin;
 mod output;
 mod preflight;
 mod recording;
+mod redo;
 mod repair;
 mod rotation;
 mod row;

@@ -13,7 +13,7 @@
 //!   the file to an engine
 //! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
-//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
 //!   `moved_ledgers`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -81,6 +81,8 @@ mod locks;
 mod long_lists;
 mod malformed_messages;
 mod market_hours;
+#[cfg(target_os = "linux")]
+mod mending;
 mod million_trades;
 mod moved_files;
 mod moved_ledgers;

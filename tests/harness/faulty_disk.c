@@ -109,7 +109,11 @@ int ftruncate64(int file, off64_t length) {
     return REAL(ftruncate64)(file, length);
 }
 
-int fdatasync(int file) { return is_gone(file) ? -1 : REAL(fdatasync)(file); }
+int fdatasync(int file) {
+    if (is_gone(file)) return -1;
+    if (fault("slow-sync")) usleep(400000);
+    return REAL(fdatasync)(file);
+}
 
 int fsync(int file) {
     struct stat found;

@@ -15,12 +15,15 @@ use super::Run;
 pub(crate) enum Fault {
     /// A directory cannot be forced to the disk (`EINVAL`), as on an old network share.
     NoDirectorySync,
+    /// Forcing a file to the disk takes almost half a second, as on a busy disk.
+    SlowSync,
 }
 
 impl Fault {
     fn name(self) -> &'static str {
         match self {
             Self::NoDirectorySync => "no-directory-sync",
+            Self::SlowSync => "slow-sync",
         }
     }
 }

@@ -12,10 +12,11 @@ use log::warn;
 use super::Recording;
 use crate::paths::behind_links;
 use crate::recorder::append_file::AppendFile;
-use crate::recorder::disk::{Location, locate};
+use crate::recorder::disk::{Location, locate, sync_directory};
 use crate::recorder::ledger::{self, ledger_of};
 use crate::recorder::lock_file::{LockFile, lock_path};
 use crate::recorder::open::{make_whole, open_rows};
+use crate::recorder::redo;
 use crate::text::in_words;
 
 impl Recording {
@@ -98,15 +99,32 @@ impl Recording {
 
 /// Makes sure that `file` is at `path` and whole. Answers whether it is another one now, or
 /// was changed.
-fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
+pub(in crate::recorder) fn check_file(
+    path: &Path,
+    header: &str,
+    file: &mut AppendFile,
+    now_ms: i64,
+) -> io::Result<bool> {
     let location = locate(path, file.disk.file())?;
+    if file.is_unfinished {
+        redo::finish(path, &mut file.disk, now_ms)?;
+        sync_directory(path)?;
+        file.is_unfinished = false;
+    }
     if location == Location::InPlace {
         let longer = file.changed_by_others()?;
         if longer == 0 {
             return Ok(false);
         }
-        let (disk, known) = (file.disk.try_clone()?, file.checked_length);
-        let next = make_whole(path, disk, header, known, Some(file.own_rows()?), now_ms)?;
+        let (disk, known, ours) = (file.disk.try_clone()?, file.checked_length, file.own_rows()?);
+        let next = make_whole(path, disk, header, known, Some(ours), now_ms);
+        let mut next = next.inspect_err(|_| file.is_unfinished = true)?;
+        if file.needs_rewrite {
+            // Before our rows nothing was written again.
+            (next.needs_rewrite, next.synced_length) = (true, file.synced_length.min(ours));
+        } else {
+            next.sync().inspect_err(|_| file.needs_rewrite = true)?;
+        }
         file.continue_in(next, false);
         let what = if longer < 0 { "emptied or cut" } else { "written to" };
         warn!("{} was {what} by somebody; new rows go after what it holds now", path.display());

@@ -4,7 +4,7 @@
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
 mod cut_rotation;
-mod external_changes;
+pub(super) mod external_changes;
 mod rotate;
 mod sync;
 

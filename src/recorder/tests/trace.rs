@@ -49,6 +49,8 @@ pub(in crate::recorder) struct Faults {
     pub(in crate::recorder) room: Option<u64>,
     /// So many cuts fail.
     pub(in crate::recorder) cuts: u32,
+    /// So many overwritings fail in the middle.
+    pub(in crate::recorder) overwrites: u32,
     /// So many syncs fail.
     pub(in crate::recorder) syncs: u32,
     /// No file can be opened whose name begins so.
@@ -58,7 +60,7 @@ pub(in crate::recorder) struct Faults {
 thread_local! {
     static TRACE: RefCell<Option<Trace>> = const { RefCell::new(None) };
     pub(in crate::recorder) static FAULTS: Cell<Faults> =
-        const { Cell::new(Faults { room: None, cuts: 0, syncs: 0, closed_names: None }) };
+        const { Cell::new(Faults { room: None, cuts: 0, overwrites: 0, syncs: 0, closed_names: None }) };
 }
 
 /// Begins a new trace on this thread, of a run in `directory`.
@@ -139,7 +141,19 @@ pub(in crate::recorder) fn opened(path: &Path, file: &File) {
     });
 }
 
-pub(in crate::recorder) fn write(file: &File, offset: u64, bytes: &[u8]) {
+/// Gives as many of the bytes as the disk takes, and then what it says.
+pub(in crate::recorder) fn overwrite<'a>(
+    file: &File,
+    offset: u64,
+    bytes: &'a [u8],
+) -> (&'a [u8], io::Result<()>) {
+    let result = fail(|faults| &mut faults.overwrites);
+    let taken = if result.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+    write(file, offset, taken);
+    (taken, result)
+}
+
+fn write(file: &File, offset: u64, bytes: &[u8]) {
     let offset = usize::try_from(offset).expect("a small file");
     record(|trace| Operation::Write { file: trace.file(file), offset, bytes: bytes.to_vec() });
 }
