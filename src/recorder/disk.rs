@@ -32,6 +32,11 @@ impl DiskFile {
         Self::open(path, OpenOptions::new().read(true).append(true).create(true))
     }
 
+    /// Opens such a file, which must be there.
+    pub(super) fn append_to_existing(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).append(true))
+    }
+
     /// Opens or creates a file that is written in place.
     pub(super) fn open_in_place(path: &Path) -> io::Result<Self> {
         Self::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::disk::DiskFile;
+use super::disk::{DiskFile, Location, locate};
 use super::error::{OpenError, failed};
 use crate::paths::{behind_links, with_suffix};
 
@@ -84,6 +84,8 @@ pub(super) struct LockFile {
     pub(super) file: DiskFile,
     /// What it says of this process.
     pub(super) last: Heartbeat,
+    /// Whether it could not be written the last time.
+    is_suspect: bool,
 }
 
 /// `op1.csv.lock` for `op1.csv`, which is no symbolic link: under whatever name a recording is known, it
@@ -182,7 +184,21 @@ impl LockFile {
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
         let last = Heartbeat { process, boot, syncs, ..Heartbeat::default() };
-        Ok((Self { file, last }, left))
+        Ok((Self { file, last, is_suspect: false }, left))
+    }
+
+    /// Takes it anew where it is gone, or is no longer written. Where there can be no new lock, that of
+    /// the recording itself still keeps others away.
+    pub(super) fn renew(&mut self, out: &Path) {
+        let path = lock_path(out);
+        if self.is_suspect || !matches!(locate(&path, self.file.file()), Ok(Location::InPlace)) {
+            // It may be the same file, of which there cannot be two locks.
+            let _ = self.file.file().unlock();
+            match Self::take(out, self.last.syncs) {
+                Ok((lock, _)) => (self.file, self.is_suspect) = (lock.file, false),
+                Err(_) => drop(self.file.file().try_lock()),
+            }
+        }
     }
 
     /// Writes a new heartbeat. Times never run backwards.
@@ -190,7 +206,9 @@ impl LockFile {
         let time_ms = heartbeat.time_ms.max(self.last.time_ms);
         self.last = Heartbeat { time_ms, ..heartbeat };
         // Always the same length and always in one write: there is never half a line.
-        self.file.write_at(self.last.line().as_bytes(), 0)
+        let written = self.file.write_at(self.last.line().as_bytes(), 0);
+        self.is_suspect = written.is_err();
+        written
     }
 }
 

@@ -29,8 +29,8 @@ const LAST_ROW_BYTES: u64 = 4 << 10;
 /// so much a header can be put at no cost; in front of a file of gigabytes it cannot.
 const MOST_BEHIND_A_HEADER: u64 = 4 << 20;
 
-/// Opens, locks and repairs what is at `path`, or begins it. `known` may be the end of a row, from
-/// which the search for the last one can start.
+/// Opens, locks and repairs what is at `path`, or begins it. Up to `known` there were whole rows once, so
+/// that what is torn can only be behind it, or at an end that is before it.
 pub(super) fn open_rows(
     path: &Path,
     header: &str,
@@ -85,7 +85,7 @@ pub(super) fn make_whole(
         Err(OpenError::OtherColumns { .. }) if ours.is_some() => Head::Rows,
         head => head?,
     };
-    let known = if head == Head::Header { known } else { 0 };
+    let known = if head == Head::Header || known > length { known } else { 0 };
     let torn = match head {
         Head::Nothing => Ok(0..ours.unwrap_or(length)),
         _ => torn_part(disk.file(), header, known, ours, length),
@@ -94,10 +94,12 @@ pub(super) fn make_whole(
     let (torn_bytes, gets_header) =
         (torn.end - torn.start, head == Head::Rows && torn.start <= MOST_BEHIND_A_HEADER);
     let check = if ours.is_none() { check_torn(disk.file(), torn.clone()) } else { Ok(()) };
-    let aside = check
+    let mending = check
         .and_then(|()| plan(disk.file(), gets_header.then_some(header), torn, length))
-        .and_then(|mending| mend(path, &mut disk, mending, now_ms))
         .map_err(failed("repair", path))?;
+    // Somebody may change it again in this very moment, which the next look finds.
+    let length = mending.offset + mending.bytes.len() as u64;
+    let aside = mend(path, &mut disk, mending, now_ms).map_err(failed("repair", path))?;
     if let Some(aside) = aside {
         let (path, aside) = (path.display(), aside.display());
         warn!("{path} had a torn row of {torn_bytes} bytes; it was moved to {aside}");
@@ -108,7 +110,6 @@ pub(super) fn make_whole(
         let (path, header) = (path.display(), header.trim_end());
         warn!("{path} has lost its header; rows go on, but put this line in front of it: {header}");
     }
-    let length = disk.length().map_err(failed("read", path))?;
     let mut rows = AppendFile::new(disk, length);
     if length == 0 {
         let begun = rows.append(header.as_bytes()).and_then(|()| sync_directory(path));
@@ -117,7 +118,8 @@ pub(super) fn make_whole(
     Ok(rows)
 }
 
-/// What is no whole row at the end of the file, or in front of `ours`. The rows up to `known` are whole.
+/// What is no whole row at the end of the file, or in front of `ours`. All up to `known` were whole rows
+/// once.
 fn torn_part(
     file: &File,
     header: &str,
@@ -130,7 +132,7 @@ fn torn_part(
         end
     } else if (1..=end).contains(&known) && follows_a_row(file, known) {
         known
-    } else if ours.is_some() {
+    } else if ours.is_some() || known > end {
         row_near_end(file, 0..end)?
     } else {
         // A power cut may have taken blocks anywhere.
@@ -169,6 +171,11 @@ fn follows_a_row(file: &File, place: u64) -> bool {
     let Some(before) = place.checked_sub(1) else { return true };
     let mut last = [0];
     file.read_exact_at(&mut last, before).is_ok() && last == *b"\n"
+}
+
+/// The columns of a `header` of ours.
+pub(super) fn columns(header: &str) -> Vec<Column> {
+    header.trim_end().split(',').filter_map(|name| name.parse().ok()).collect()
 }
 
 /// The reception time in the last row; `None` without such a column or such a row.

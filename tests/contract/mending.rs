@@ -89,7 +89,9 @@ fn a_kill_at_each_step_of_mending_loses_nothing_that_was_in_the_file() {
         assert_eq!(recorder.wait_exit(), -9);
 
         let left = recorder.csv();
-        let as_it_was = left.contains(half) && recorder.names_with("redo-").is_empty();
+        // A file is there before anything is in it.
+        let is_empty = |name: &String| recorder.bytes_of(name).is_empty();
+        let as_it_was = left.contains(half) && recorder.names_with("redo-").iter().all(is_empty);
         let halves = recorder.names_with("torn-");
         let (mut recorder, connection) = start(Run::beside(&recorder), &server);
         assert_eq!(recorder.stop(connection), 0, "{step}: {}", recorder.seen());
@@ -99,7 +101,7 @@ fn a_kill_at_each_step_of_mending_loses_nothing_that_was_in_the_file() {
         assert_eq!(last.contains(half), as_it_was, "{step}: {}", recorder.seen());
         assert!(!as_it_was || csv == left, "{step}: {}", recorder.seen());
         assert_eq!(recorder.names_with("torn-"), halves, "{step}");
-        assert!(halves.iter().all(|name| recorder.text_of(name) == half), "{step}");
+        assert!(halves.iter().all(|name| half.starts_with(&recorder.text_of(name))), "{step}");
         assert!(recorder.names_with("redo-").is_empty(), "{step}: {}", recorder.seen());
     }
 }

@@ -15,6 +15,11 @@ use super::Run;
 pub(crate) enum Fault {
     /// A directory cannot be forced to the disk (`EINVAL`), as on an old network share.
     NoDirectorySync,
+    /// Everything that was open for writing when this was set gives `EIO`: the disk under it is
+    /// gone, and perhaps another one is there.
+    Replaced,
+    /// With [`Fault::Replaced`]: it gives `ESTALE`, also when asked what it is.
+    Stale,
     /// Forcing a file to the disk takes almost half a second, as on a busy disk.
     SlowSync,
 }
@@ -23,6 +28,8 @@ impl Fault {
     fn name(self) -> &'static str {
         match self {
             Self::NoDirectorySync => "no-directory-sync",
+            Self::Replaced => "replaced",
+            Self::Stale => "stale",
             Self::SlowSync => "slow-sync",
         }
     }

@@ -48,6 +48,8 @@ pub(super) struct Recording {
     checked_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
+    /// When the recording alone was found whole: what was received before is in it, or waits.
+    csv_checked_ms: i64,
     /// Counts the files through rotations.
     generation: u64,
 }
@@ -129,6 +131,7 @@ impl Recording {
             period_end_ms: i64::MAX,
             checked_ms: now_ms,
             rotate_again_ms: i64::MIN,
+            csv_checked_ms: i64::MIN,
             generation: 0,
         })
     }

@@ -19,6 +19,10 @@ impl Writer {
     pub(super) fn finish(mut self, inbox: &EntryReceiver) -> Summary {
         // Also when all is well: somebody may have removed the file just now.
         self.retry();
+        if self.disk_retry.is_some() {
+            // It may have been the handle alone, which the next try replaces.
+            self.retry();
+        }
         if self.disk_retry.is_none() {
             self.check_ledger();
         }
@@ -34,9 +38,12 @@ impl Writer {
             (disk_retry.cause != READER_GONE).then_some(failure)
         });
         let last_sync = match failure {
-            None => self.sync(),
+            None => self.sync().or_else(|_| self.check_csv().and_then(|()| self.sync())),
             _ => Ok(()),
         };
+        if self.ledger_failure.is_some() {
+            self.check_ledger();
+        }
         if last_sync.is_err()
             && let Some(recording) = self.output.recording()
         {
@@ -62,6 +69,7 @@ impl Writer {
         }
         // The terminal gets this line after everything else, from the thread that joins this one.
         self.log.push(&log_line(now_ms(), Level::Info, &self.totals.counts.to_string()));
+        self.log.reopen_if_moved();
         self.log.flush();
         if self.refused {
             self.remove_created_files();
