@@ -67,7 +67,7 @@ pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
 
 /// What the name of a recording or of its ledger is followed by in those of other files beside it: a
 /// lock, a file begun for a rotation, the new end of one, torn rows, and positions of followers.
-const BESIDE: [&str; 5] = [".lock", ".next-", ".redo-", ".torn-", ".ship-"];
+const BESIDE: [&str; 5] = [".lock", ".next", ".redo", ".torn-", ".ship-"];
 
 /// Whether `path` is the recording `out`, or one of the files that belong to it.
 pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {

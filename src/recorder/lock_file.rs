@@ -23,9 +23,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use super::disk::{DiskFile, Location, locate};
 use super::error::{OpenError, failed};
 use crate::paths::{behind_links, with_suffix};
+use crate::text::in_words;
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -241,11 +244,23 @@ pub(super) fn take_lock(
     loop {
         match try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(lock_error(error))),
             Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(in_use()),
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
     }
+}
+
+/// The error of a lock that cannot be had; a file system without locks is called so.
+pub(super) fn lock_error(error: io::Error) -> io::Error {
+    let without_locks = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL];
+    if without_locks.into_iter().all(|it| Some(it.raw_os_error()) != error.raw_os_error()) {
+        return error;
+    }
+    let error = in_words(&error);
+    io::Error::other(format!(
+        "its file system has no locks ({error}), without which a second recorder could spoil it"
+    ))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod append_file;
 mod beside;
 pub mod columns;
 mod compress;
+mod created_files;
 mod disk;
 mod error;
 mod fsync;

@@ -4,6 +4,7 @@
 //! The faults are in a library between the program and the C library. Linux only.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::harness::faulty_disk::{Fault, FaultyDisk};
@@ -203,4 +204,54 @@ fn a_stop_is_the_first_to_find_the_old_disk_gone() {
             assert_eq!(end.reason, "stopped", "{faults:?}: {}", recorder.ledger());
         }
     }
+}
+
+/// Fails unless the start is refused, however often, with one line that says `why`, and leaves nothing
+/// but the files that were there.
+fn assert_refused(mut run: Run, faults: &[Fault], why: &str, files: &[(&str, &str)]) {
+    let server = Server::plain();
+    let disk = FaultyDisk::with(faults);
+    for (name, text) in files {
+        run = run.file(name, text);
+    }
+    for _ in 0..3 {
+        let asked = run.url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+        let (code, recorder) = disk.under(asked).run_to_its_end();
+        assert_eq!(code, 1, "{}", recorder.seen());
+        assert!(recorder.only_error_line().contains(why), "{}", recorder.seen());
+        let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
+        assert_eq!(recorder.names_with(""), names, "{}", recorder.seen());
+        for (name, text) in files {
+            assert_eq!(recorder.text_of(name), *text, "{}", recorder.seen());
+        }
+        run = Run::beside(&recorder);
+    }
+    assert!(!server.has_a_caller(Duration::ZERO), "it must not connect");
+}
+
+#[test]
+fn a_start_that_a_file_system_refuses_leaves_nothing_behind() {
+    let whole = format!("{FORETOLD_COLUMNS}\nAAPL,1,5,1680300000123,1\n");
+    let torn = format!("{whole}AAPL,2,5");
+    let ledger = "time_ms,state,tickers,reason\n1680300000000,down,,stopped\n";
+    let torn_ledger = &ledger[..ledger.len() - 3];
+    let why = "its file system has no locks (No locks available)";
+    for files in [
+        &[][..],
+        &[("op1.csv", &*whole)],
+        &[("op1.coverage.csv", ledger)],
+        &[("op1.coverage.csv", ledger), ("op1.csv", &torn)],
+    ] {
+        assert_refused(Run::new(), &[Fault::NoLocks], why, files);
+    }
+    let piped = Run::new().arg("--out").arg("-").arg("--coverage").arg("gaps.csv");
+    assert_refused(piped, &[Fault::NoLocks], why, &[]);
+
+    let why = "op1.csv: Operation not permitted";
+    assert_refused(Run::new(), &[Fault::AppendOnly], why, &[("op1.csv", &torn)]);
+    let why = "op1.coverage.csv: Operation not permitted";
+    let files = [("op1.coverage.csv", torn_ledger), ("op1.csv", &whole)];
+    assert_refused(Run::new(), &[Fault::AppendOnly], why, &files);
+    let files = [("op1.coverage.csv", torn_ledger)];
+    assert_refused(Run::new(), &[Fault::AppendOnly], why, &files);
 }

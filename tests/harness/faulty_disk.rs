@@ -15,6 +15,10 @@ use super::Run;
 pub(crate) enum Fault {
     /// A directory cannot be forced to the disk (`EINVAL`), as on an old network share.
     NoDirectorySync,
+    /// There are no locks (`ENOLCK`), as on a share without a lock server.
+    NoLocks,
+    /// No file can be cut (`EPERM`), as after `chattr +a`.
+    AppendOnly,
     /// Everything that was open for writing when this was set gives `EIO`: the disk under it is
     /// gone, and perhaps another one is there.
     Replaced,
@@ -28,6 +32,8 @@ impl Fault {
     fn name(self) -> &'static str {
         match self {
             Self::NoDirectorySync => "no-directory-sync",
+            Self::NoLocks => "no-locks",
+            Self::AppendOnly => "append-only",
             Self::Replaced => "replaced",
             Self::Stale => "stale",
             Self::SlowSync => "slow-sync",

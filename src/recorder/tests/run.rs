@@ -155,6 +155,7 @@ impl Process {
         };
         let opened = Writer::open(options, Arc::clone(entries.shared()), str::to_owned, || ());
         let mut writer = opened.expect("the start succeeds");
+        writer.created_files.keep();
         writer.fsync = Some(sync);
         writer.compressor = Some(closed_sender);
         Self { writer, inbox, entries, syncs, closed }
