@@ -56,7 +56,8 @@
 //! | 2 | `threads` | threads with names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
-//! | 0 | [`clock`], `gzip`, `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
+//! | 1 | `gzip` | the text of a compressed file, and the names of formats that are not read |
+//! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour is
 //!

@@ -11,7 +11,7 @@
 //!   runs
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
 //!   the file to an engine
-//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
+//! * `archives`, `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
@@ -52,6 +52,7 @@ mod wall_clock;
 #[cfg(target_os = "linux")]
 mod answers;
 mod api_key_sources;
+mod archives;
 #[cfg(target_os = "linux")]
 mod asleep;
 mod check_command;

@@ -100,6 +100,11 @@ impl Run {
         self
     }
 
+    /// Adds several arguments.
+    pub(crate) fn args(self, arguments: &[&str]) -> Self {
+        arguments.iter().fold(self, Self::arg)
+    }
+
     /// Sets a variable of the environment; the last value given for a name counts.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.environment.push((name.into(), value.as_ref().to_owned()));
