@@ -56,7 +56,8 @@
 //! | 2 | `threads` | threads with names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
-//! | 0 | [`clock`], `gzip`, `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
+//! | 1 | `gzip` | the text of a compressed file, and the names of formats that are not read |
+//! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
 //!
 //! # Where a behaviour is
 //!
@@ -66,9 +67,10 @@
 //! | how a row is written | `recorder/row` |
 //! | how rows are read back, by the repair, `verify`, `ship` and the replay | `rows` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
-//! | what a crash leaves, and how it is repaired | `recorder/repair`, `recorder/open` |
+//! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
+//! | names of files under way, and a user's files of like names | `recorder/beside` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
-//! | what others do to the files while they are recorded | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
+//! | what others do to the files while they are recorded, and disks that go away | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
 //! | that a symbolic link stays one | `paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods and names) |

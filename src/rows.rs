@@ -148,7 +148,8 @@ impl<R: Read> RowReader<R> {
         }
     }
 
-    /// The next whole row, or `None` when no whole row is left.
+    /// The next whole row, or `None` when no whole row is left. An empty line is one only where rows
+    /// have one field.
     ///
     /// # Errors
     /// When the source cannot be read; the whole rows before that are given first.
@@ -159,7 +160,11 @@ impl<R: Read> RowReader<R> {
                 self.position = BYTE_ORDER_MARK.len() as u64;
             }
             if let Some(found) = find_row(&self.buffer[self.start..self.filled], &mut self.places) {
-                break found;
+                if found.text_length > 0 || self.columns < 2 {
+                    break found;
+                }
+                self.pass(&found);
+                continue;
             }
             if self.at_end && !self.hides_a_row() {
                 return Ok(None);
@@ -172,11 +177,9 @@ impl<R: Read> RowReader<R> {
             }
             self.refill()?;
         };
-        let text = &self.buffer[self.start..self.start + found.text_length];
-        let line = self.line;
-        self.start += found.length;
-        self.line += found.lines;
-        self.position = self.buffer_position + self.start as u64;
+        let (line, start) = (self.line, self.start);
+        self.pass(&found);
+        let text = &self.buffer[start..start + found.text_length];
         let fields = match found.broken {
             None => Ok(Fields { text, places: &self.places }),
             Some(broken) => Err(broken),
@@ -185,6 +188,12 @@ impl<R: Read> RowReader<R> {
             self.columns = fields.map_or(0, |fields| fields.count());
         }
         Ok(Some(Row { line, text, fields }))
+    }
+
+    fn pass(&mut self, found: &Found) {
+        self.start += found.length;
+        self.line += found.lines;
+        self.position = self.buffer_position + self.start as u64;
     }
 
     /// Passes over rows without looking at each, as far as no quote makes that doubtful. Lines are
@@ -443,6 +452,8 @@ mod tests {
         check("\u{feff}a,b\nc", &[(1, "a|b")], 1);
         check("\u{feff}\"a\"\n", &[(1, "a")], 0);
         check("\n,\n", &[(1, ""), (2, "|")], 0);
+        check("a\n\n\r\nb\n", &[(1, "a"), (2, ""), (3, ""), (4, "b")], 0);
+        check("a,b\n\n\r\n,\n\n", &[(1, "a|b"), (4, "|")], 0);
         check("a,b", &[], 3);
         check("\"a,\nb\",\"\"\nc\n", &[(1, "a,\nb|"), (3, "c")], 0);
         check("x,\"say \"\"a\"\"\"\r\ny\n", &[(1, "x|say \"a\""), (2, "y")], 0);

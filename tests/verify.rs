@@ -120,7 +120,6 @@ fn every_kind_of_damage_is_named_with_its_line() {
         ("A,1,2,3,4", "5 fields instead of 6"),
         ("A,1,2,3,4,5,6", "7 fields instead of 6"),
         ("A,1,2,3,4,5,6,7,8,9", "10 fields instead of 6"),
-        ("", "an empty line"),
         (",1,2,3,4,", "no ticker"),
         ("\"\",1,2,3,4,", "no ticker"),
         ("A,1.,2,3,4,", "price \"1.\" is not a number"),

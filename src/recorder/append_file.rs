@@ -7,7 +7,7 @@
 //! has cut the file meanwhile, they tell which part of it is ours; when it has removed the file, they
 //! are taken out of it and written to the next one.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::disk::DiskFile;
@@ -29,6 +29,9 @@ pub(super) struct AppendFile {
     torn: u64,
     /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
     pub(super) needs_rewrite: bool,
+    /// Whether an error has come that is perhaps one of this handle alone (a disk that was away for a
+    /// moment, a share that was mounted again), or that has cut short the putting right of the end.
+    pub(super) is_suspect: bool,
     /// How long the file was when it was last checked.
     pub(super) checked_length: u64,
     /// The rows since then.
@@ -46,6 +49,7 @@ impl AppendFile {
             synced_length: 0,
             torn: 0,
             needs_rewrite: false,
+            is_suspect: false,
             checked_length: length,
             recent: Vec::new(),
             recent_is_lost: false,
@@ -67,8 +71,24 @@ impl AppendFile {
     /// # Errors
     /// When the disk does not take them all; then the file ends with a whole row again, or will before the next append.
     pub(super) fn append(&mut self, rows: &[u8]) -> io::Result<()> {
-        self.write(rows)?;
+        self.write(rows).inspect_err(|error| self.note(error))?;
         self.recent.extend_from_slice(rows);
+        Ok(())
+    }
+
+    /// Notes an error, which may be one of this handle alone.
+    pub(super) fn note(&mut self, error: &io::Error) {
+        let is_full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+        self.is_suspect |= !is_full.contains(&error.kind());
+    }
+
+    /// Goes on with another handle of the same file, of which the disk may have lost the end.
+    ///
+    /// # Errors
+    /// When its length cannot be read.
+    pub(super) fn replace_handle(&mut self, disk: DiskFile) -> io::Result<()> {
+        self.torn = self.torn.min(disk.length()?.saturating_sub(self.whole));
+        self.disk = disk;
         Ok(())
     }
 
@@ -77,8 +97,8 @@ impl AppendFile {
         let mut rest = rows;
         while !rest.is_empty() {
             let written = match self.disk.write(rest) {
-                Ok(0) => Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(0) => Err(io::Error::from(ErrorKind::WriteZero)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 other => other,
             };
             match written {
@@ -181,25 +201,24 @@ impl AppendFile {
     }
 
     /// Goes on in `next`. If nobody can find the recent rows any more, `next` will get them, but for
-    /// those it ends with already: it may be a copy that somebody has made.
+    /// those it ends with already: it may be a copy that somebody has made, or the same file again.
     pub(super) fn continue_in(&mut self, mut next: Self, are_lost: bool) {
         if are_lost || self.recent_is_lost {
             next.recent = std::mem::take(&mut self.recent);
             next.recent_is_lost = true;
             let end = next.last_bytes().unwrap_or_default();
-            let copied = row_starts(&next.recent).filter(|it| end.ends_with(&next.recent[..*it]));
-            let copied = copied.last().unwrap_or_default();
-            next.recent.drain(..copied);
-        }
-        if self.needs_rewrite {
-            (next.needs_rewrite, next.synced_length) = (true, 0);
+            let in_place = next.whole.checked_sub(self.checked_length);
+            let there = row_starts(&next.recent).filter(|it| end.ends_with(&next.recent[..*it]));
+            // Rows may be alike: those count that are where they were.
+            let copied = there.max_by_key(|it| (Some(*it as u64) == in_place, *it));
+            next.recent.drain(..copied.unwrap_or_default());
         }
         *self = next;
     }
 
     /// Whether rows that were appended are in no file that has a name.
     pub(super) fn has_lost_rows(&self) -> bool {
-        let is_removed = self.disk.file().metadata().is_ok_and(|found| found.nlink() == 0);
+        let is_removed = self.disk.file().metadata().map_or(true, |found| found.nlink() == 0);
         (self.recent_is_lost || is_removed) && !self.recent.is_empty()
     }
 
@@ -208,8 +227,17 @@ impl AppendFile {
         if succeeded {
             self.synced_length = self.synced_length.max(length.min(self.whole));
         } else {
-            self.needs_rewrite = true;
+            (self.needs_rewrite, self.is_suspect) = (true, true);
         }
+    }
+
+    /// Ends it with a whole row and forces it to the disk, if that can be done at all.
+    ///
+    /// # Errors
+    /// When the disk refuses also what is written to it again.
+    pub(super) fn settle(&mut self) -> io::Result<()> {
+        self.cut_back()?;
+        self.sync().or_else(|_| self.sync())
     }
 
     /// Forces to the disk what is not known to be there.
@@ -226,8 +254,9 @@ impl AppendFile {
             Ok(())
         };
         self.needs_rewrite = result.is_err();
-        if result.is_ok() {
-            self.synced_length = self.whole;
+        match &result {
+            Ok(()) => self.synced_length = self.whole,
+            Err(error) => self.note(error),
         }
         result
     }
@@ -302,6 +331,24 @@ mod tests {
         FAULTS.set(Faults::default());
         file.append(b"x\n").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap().as_str(), file.length()), ("x\n", 2));
+    }
+
+    /// The disk has kept the first of two rows that are alike, and none or one of those after them.
+    #[test]
+    fn rows_that_are_alike_are_told_apart_by_their_places() {
+        for kept in ["A,1\n", "A,1\nA,1\n"] {
+            let (directory, path, mut file) = empty();
+            trace::take();
+            file.append(b"A,1\n").unwrap();
+            file.end_check().unwrap();
+            file.append(b"A,1\nB,2\n").unwrap();
+            fs::rename(&path, directory.path().join("gone")).unwrap();
+            fs::write(&path, kept).unwrap();
+            let found = DiskFile::append_to_existing(&path).unwrap();
+            file.continue_in(AppendFile::new(found, kept.len() as u64), true);
+            file.end_check().unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "A,1\nA,1\nB,2\n", "{kept}");
+        }
     }
 
     #[test]

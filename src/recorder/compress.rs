@@ -3,6 +3,7 @@
 //! A thread of its own. The compressed file appears whole or not at all, and only then is the
 //! plain one removed: after a kill at any instant at least one of them is there.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,12 +14,15 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use log::{info, warn};
 
+use super::beside::{PART, create_beside, is_left, made_beside};
 use super::disk::{self, DiskFile, sync_directory};
 use super::error::OpenError;
 use super::lock_file::take_lock;
 use super::rotation::{closed_files, closed_label, compressed_name};
+use crate::clock::now_ms;
 use crate::error::Error;
-use crate::paths::{behind_links, folder_of, with_suffix};
+use crate::gzip::GZIP_MARK;
+use crate::paths::{behind_links, folder_of, without_gz};
 use crate::text::{counted, in_words};
 use crate::threads::spawn;
 
@@ -82,8 +86,8 @@ fn compress(path: &Path) -> io::Result<PathBuf> {
         sync_directory(&small)?;
         return disk::remove(path).map(|()| small);
     }
-    let part = part_name(&small);
-    let result = write_compressed(&locked, &part).and_then(|()| {
+    let (part, new) = create_beside(&small, PART, now_ms())?;
+    let result = write_compressed(&locked, new).and_then(|()| {
         disk::rename_no_replace(&part, &small)?;
         sync_directory(&small)?;
         disk::remove(path)
@@ -112,16 +116,12 @@ fn same_content(path: &Path, small: &Path) -> io::Result<bool> {
     }
 }
 
-fn write_compressed(mut from: &File, to: &Path) -> io::Result<()> {
-    let mut encoder = GzEncoder::new(DiskFile::create(to)?, Compression::default());
+fn write_compressed(mut from: &File, to: DiskFile) -> io::Result<()> {
+    let mut encoder = GzEncoder::new(to, Compression::default());
     io::copy(&mut from, &mut encoder)?;
     let mut file = encoder.finish()?;
     file.file().set_permissions(from.metadata()?.permissions())?;
     file.sync()
-}
-
-fn part_name(small: &Path) -> PathBuf {
-    with_suffix(small, ".part")
 }
 
 /// Closed files of `out` that a kill has left uncompressed, oldest first; halves of compressed ones
@@ -131,12 +131,15 @@ fn part_name(small: &Path) -> PathBuf {
 /// When the directory cannot be read.
 pub(super) fn left_uncompressed(out: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder_of(out))? {
-        let path = entry?.path();
-        // `name.gz.part` without both endings.
-        let plain = path.with_extension("").with_extension("");
-        if part_name(&compressed_name(&plain)) == path
-            && plain.file_name().and_then(|plain| closed_label(out, plain)).is_some()
-        {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_half_of = |small: &OsStr| {
+            let small = Path::new(small);
+            let plain = small.file_stem().filter(|_| without_gz(small) != small);
+            plain.is_some_and(|plain| closed_label(out, plain).is_some())
+                && is_left(&path, &GZIP_MARK)
+        };
+        if made_beside(&name, PART).is_some_and(is_half_of) {
             disk::remove(&path)?;
         }
     }
@@ -149,6 +152,7 @@ mod tests {
     use std::time::Instant;
 
     use super::super::lock_file::LOCK_MOMENT;
+    use super::super::tests::trace::{FAULTS, Faults};
     use super::{compress, left_uncompressed};
 
     #[test]
@@ -178,10 +182,11 @@ mod tests {
         assert!(compress(&path).is_err());
         assert!(began.elapsed() >= LOCK_MOMENT, "who only looks is waited for");
         drop(recording);
-        // A directory in the way of the temporary name.
-        fs::create_dir(directory.path().join("op1-2026-11-23.csv.gz.part")).unwrap();
+        FAULTS.set(Faults { room: Some(1), ..Faults::default() });
         assert!(compress(&path).is_err());
+        FAULTS.take();
         assert_eq!(fs::read_to_string(&path).unwrap(), "x");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no half is left");
     }
 
     #[test]
@@ -193,15 +198,21 @@ mod tests {
             "op1-2026-11-24.csv",
             "op1-2026-11-23.csv",
             "op1-2026-11-23.csv.gz.part",
-            "other.gz.part",
+            "op1-2026-11-23.csv.gz.part-8",
+            "other.gz.part-7",
+            "op1.csv.gz.part-7",
         ] {
             fs::write(directory.path().join(name), "x").unwrap();
+        }
+        let halves = [&b""[..], b"\x1f", b"\x1f\x8b\x08", b"\0\0"];
+        for (number, half) in halves.into_iter().enumerate() {
+            let name = format!("op1-2026-11-23.csv.gz.part-1{number}");
+            fs::write(directory.path().join(name), half).unwrap();
         }
         let left = left_uncompressed(&out).unwrap();
         let names: Vec<_> =
             left.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["op1-2026-11-23.csv", "op1-2026-11-24.csv"]);
-        assert!(!directory.path().join("op1-2026-11-23.csv.gz.part").exists());
-        assert!(directory.path().join("other.gz.part").exists());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 7, "the halves are gone");
     }
 }

@@ -7,14 +7,17 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Once;
 
+use log::warn;
 use rustix::fs::{CWD, OFlags, RenameFlags, fcntl_getfl, fcntl_setfl, renameat_with};
 use rustix::io::Errno;
 
 #[cfg(test)]
 use super::tests::trace;
-use crate::paths::{folder_of, with_suffix};
+use crate::paths::folder_of;
+use crate::text::in_words;
 
 /// Bytes copied at a time when the tail is written again.
 const REWRITE_BYTES: usize = 1 << 20;
@@ -29,22 +32,24 @@ impl DiskFile {
         Self::open(path, OpenOptions::new().read(true).append(true).create(true))
     }
 
+    /// Opens such a file, which must be there.
+    pub(super) fn append_to_existing(path: &Path) -> io::Result<Self> {
+        Self::open(path, OpenOptions::new().read(true).append(true))
+    }
+
     /// Opens or creates a file that is written in place.
     pub(super) fn open_in_place(path: &Path) -> io::Result<Self> {
         Self::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
-    /// Creates a file under a name that must be free.
+    /// Creates a file that grows at its end, under a name that must be free.
     pub(super) fn create_new(path: &Path) -> io::Result<Self> {
-        Self::open(path, OpenOptions::new().write(true).create_new(true))
-    }
-
-    /// Creates an empty file, in the place of one that may be there.
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        Self::open(path, OpenOptions::new().write(true).create(true).truncate(true))
+        Self::open(path, OpenOptions::new().read(true).append(true).create_new(true))
     }
 
     fn open(path: &Path, options: &OpenOptions) -> io::Result<Self> {
+        #[cfg(test)]
+        trace::may_open(path)?;
         let file = options.open(path)?;
         #[cfg(test)]
         trace::opened(path, &file);
@@ -69,8 +74,11 @@ impl DiskFile {
     /// Overwrites what is at `offset`.
     pub(super) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         #[cfg(test)]
-        trace::write(&self.0, offset, bytes);
-        self.0.write_all_at(bytes, offset)
+        let (bytes, failure) = trace::overwrite(&self.0, offset, bytes);
+        self.0.write_all_at(bytes, offset)?;
+        #[cfg(test)]
+        failure?;
+        Ok(())
     }
 
     /// Cuts the file to `length` bytes.
@@ -90,14 +98,24 @@ impl DiskFile {
     /// Makes the bytes from `from` on look unwritten to the system, by writing them again, and forces
     /// them to the disk: after a failed sync it may have dropped them while calling them clean.
     ///
-    /// Through this very handle, because what has the name by now may be another file; for this
-    /// moment it does not append, so that the same bytes go to the same places.
+    /// Through this very handle, because what has the name by now may be another file.
     pub(super) fn rewrite(&mut self, from: u64) -> io::Result<()> {
+        self.without_appending(|file| file.rewrite_in_place(from))?;
+        self.sync()
+    }
+
+    /// Overwrites what is at `offset` of a file that appends.
+    pub(super) fn overwrite(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.without_appending(|file| file.write_at(bytes, offset))
+    }
+
+    /// For this moment the file does not append, so that bytes go to the places that are named.
+    fn without_appending(&self, work: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<()> {
         let flags = fcntl_getfl(&self.0)?;
         fcntl_setfl(&self.0, flags - OFlags::APPEND)?;
-        let result = self.rewrite_in_place(from);
+        let result = work(self);
         fcntl_setfl(&self.0, flags)?;
-        result.and_then(|()| self.sync())
+        result
     }
 
     fn rewrite_in_place(&self, mut offset: u64) -> io::Result<()> {
@@ -146,28 +164,6 @@ pub(super) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the file at `from` in the place of the one at `to`.
-pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    #[cfg(test)]
-    trace::renamed(from, to);
-    Ok(())
-}
-
-/// What a file is called while it is being made: `op1.csv.next` for `op1.csv`. One that a kill has
-/// left holds nothing that is not elsewhere.
-pub(super) fn next_path(path: &Path) -> PathBuf {
-    with_suffix(path, ".next")
-}
-
-/// Removes a file that need not be there.
-pub(super) fn remove_if_exists(path: &Path) -> io::Result<()> {
-    match remove(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Makes `name` a symbolic link to the file at `to`.
 pub(super) fn link(to: &Path, name: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(to, name)
@@ -182,12 +178,31 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
-/// and undoes a renaming unless this is done.
+/// and undoes a renaming unless this is done. Where the file system cannot do it, that is said once.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(folder_of(path))?.sync_all()?;
+    static SAID: Once = Once::new();
+    let folder = folder_of(path);
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        if !is_unsupported(&error) {
+            return Err(error);
+        }
+        SAID.call_once(|| {
+            let (folder, error) = (folder.display(), in_words(&error));
+            warn!(
+                "the names of files in {folder} cannot be forced to the disk ({error}): a power cut may take a file that was just made, or undo a renaming"
+            );
+        });
+    }
     #[cfg(test)]
     trace::directory_synced();
     Ok(())
+}
+
+/// Whether a directory can never be forced to the disk, rather than not now: old network shares and
+/// some FUSE file systems do not know it, and a folder may be one to write to only.
+fn is_unsupported(error: &io::Error) -> bool {
+    let kinds = [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::PermissionDenied];
+    kinds.contains(&error.kind())
 }
 
 /// Where an open file is.
@@ -243,7 +258,6 @@ mod tests {
         let mut other = DiskFile::create_new(&from).unwrap();
         other.set_len(2).unwrap();
         disk.sync().unwrap();
-        DiskFile::create(&to).unwrap();
         remove(&to).unwrap();
         let expected = [
             Create { name: a.clone(), file: 1 },
@@ -257,7 +271,6 @@ mod tests {
             Create { name: a, file: 2 },
             SetLen { file: 2, length: 2 },
             Sync { file: 1 },
-            SetLen { file: 1, length: 0 },
             Remove { name: b, file: 1 },
         ];
         let trace = trace::take();

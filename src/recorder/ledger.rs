@@ -66,8 +66,8 @@ pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
 }
 
 /// What the name of a recording or of its ledger is followed by in those of other files beside it: a
-/// lock, a file begun for a rotation, torn rows, and positions of followers.
-const BESIDE: [&str; 4] = [".lock", ".next", ".torn-", ".ship-"];
+/// lock, a file begun for a rotation, the new end of one, torn rows, and positions of followers.
+const BESIDE: [&str; 5] = [".lock", ".next", ".redo", ".torn-", ".ship-"];
 
 /// Whether `path` is the recording `out`, or one of the files that belong to it.
 pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
@@ -216,8 +216,12 @@ impl Ledger {
     /// # Errors
     /// When this file cannot be read.
     pub(super) fn go_on_after(&mut self, mut moved: AppendFile, at_ms: i64) -> io::Result<()> {
-        // A disk that was taken away may have the old one.
-        let said = last_row(moved.disk.file()).unwrap_or_else(|_| self.last.clone());
+        let said = match last_row(moved.disk.file()) {
+            Ok(said) => said,
+            // A disk that was taken away may have the old one. What waits says the rest.
+            Err(_) if self.has_pending() => return Ok(()),
+            Err(_) => self.last.clone(),
+        };
         let next = self.pending.front().map(|row| row.time_ms);
         let mut holds = if next.is_some() { said.clone() } else { self.last.clone() };
         if holds.time_ms == 0 {
@@ -243,13 +247,14 @@ impl Ledger {
         Ok(())
     }
 
-    /// Says again what holds, should the file not end with it any more.
+    /// Says again what holds, should the file not end with it any more: from `at_ms` on, or from when it
+    /// began if that is later.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(super) fn repeat_last(&mut self) -> io::Result<()> {
+    pub(super) fn repeat_last(&mut self, at_ms: i64) -> io::Result<()> {
         if self.pending.is_empty() && last_row(self.file.disk.file())? != self.last {
-            self.push(self.last.clone());
+            self.push(LedgerRow { time_ms: at_ms, ..self.last.clone() });
             self.release(self.rows);
         }
         Ok(())

@@ -23,9 +23,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::disk::DiskFile;
+use rustix::io::Errno;
+
+use super::disk::{DiskFile, Location, locate};
 use super::error::{OpenError, failed};
 use crate::paths::{behind_links, with_suffix};
+use crate::text::in_words;
 
 /// Changes with each start of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -84,6 +87,8 @@ pub(super) struct LockFile {
     pub(super) file: DiskFile,
     /// What it says of this process.
     pub(super) last: Heartbeat,
+    /// Whether it could not be written the last time.
+    is_suspect: bool,
 }
 
 /// `op1.csv.lock` for `op1.csv`, which is no symbolic link: under whatever name a recording is known, it
@@ -182,7 +187,21 @@ impl LockFile {
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
         let last = Heartbeat { process, boot, syncs, ..Heartbeat::default() };
-        Ok((Self { file, last }, left))
+        Ok((Self { file, last, is_suspect: false }, left))
+    }
+
+    /// Takes it anew where it is gone, or is no longer written. Where there can be no new lock, that of
+    /// the recording itself still keeps others away.
+    pub(super) fn renew(&mut self, out: &Path) {
+        let path = lock_path(out);
+        if self.is_suspect || !matches!(locate(&path, self.file.file()), Ok(Location::InPlace)) {
+            // It may be the same file, of which there cannot be two locks.
+            let _ = self.file.file().unlock();
+            match Self::take(out, self.last.syncs) {
+                Ok((lock, _)) => (self.file, self.is_suspect) = (lock.file, false),
+                Err(_) => drop(self.file.file().try_lock()),
+            }
+        }
     }
 
     /// Writes a new heartbeat. Times never run backwards.
@@ -190,7 +209,9 @@ impl LockFile {
         let time_ms = heartbeat.time_ms.max(self.last.time_ms);
         self.last = Heartbeat { time_ms, ..heartbeat };
         // Always the same length and always in one write: there is never half a line.
-        self.file.write_at(self.last.line().as_bytes(), 0)
+        let written = self.file.write_at(self.last.line().as_bytes(), 0);
+        self.is_suspect = written.is_err();
+        written
     }
 }
 
@@ -223,11 +244,23 @@ pub(super) fn take_lock(
     loop {
         match try_lock() {
             Ok(()) => return Ok(()),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(lock_error(error))),
             Err(TryLockError::WouldBlock) if Instant::now() >= until => return Err(in_use()),
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
         }
     }
+}
+
+/// The error of a lock that cannot be had; a file system without locks is called so.
+pub(super) fn lock_error(error: io::Error) -> io::Error {
+    let without_locks = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL];
+    if without_locks.into_iter().all(|it| Some(it.raw_os_error()) != error.raw_os_error()) {
+        return error;
+    }
+    let error = in_words(&error);
+    io::Error::other(format!(
+        "its file system has no locks ({error}), without which a second recorder could spoil it"
+    ))
 }
 
 #[cfg(test)]

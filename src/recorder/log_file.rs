@@ -39,10 +39,12 @@ impl LogFile {
         Ok(Self { path, file, waiting: Vec::new(), written: 0, refused: false })
     }
 
-    /// Goes on in a new file when somebody has moved the old one away or removed it.
+    /// Goes on in a new file when somebody has moved the old one away or removed it, or it takes no
+    /// lines any more: another handle of it may.
     pub(super) fn reopen_if_moved(&mut self) {
+        let is_there = matches!(locate(&self.path, &self.file), Ok(Location::InPlace));
         // One that cannot be opened is tried again.
-        if !matches!(locate(&self.path, &self.file), Ok(Location::InPlace))
+        if (self.refused || !is_there)
             && let Ok(file) = open(&self.path)
         {
             self.file = file;

@@ -1,8 +1,10 @@
 //! The disk's side: the writer thread and the output files.
 
 mod append_file;
+mod beside;
 pub mod columns;
 mod compress;
+mod created_files;
 mod disk;
 mod error;
 mod fsync;
@@ -16,6 +18,7 @@ mod origin;
 mod output;
 mod preflight;
 mod recording;
+mod redo;
 mod repair;
 mod rotation;
 mod row;

@@ -5,36 +5,68 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use log::warn;
 
 use super::append_file::AppendFile;
+use super::beside::{NEXT, create_beside, left_beside};
 use super::columns::Column;
-use super::disk::{DiskFile, sync_directory};
+use super::disk::{self, DiskFile, sync_directory};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, names};
 use super::lock_file::lock_data_file;
-use super::repair::{end_of_rows, move_aside, rebuild};
+use super::redo;
+use super::repair::{Mending, check_torn, end_of_rows, mend, row_near_end};
+use crate::clock;
 
 /// Bytes at the end that surely hold the last row of an ordinary recording.
 const LAST_ROW_BYTES: u64 = 4 << 10;
 
-/// Opens, locks and repairs what is at `path`, or begins it. `known` may be the end of a row, from
-/// which the search for the last one can start.
+/// A file that was emptied holds what came until that was noticed: some hundred kilobytes. In front of
+/// so much a header can be put at no cost; in front of a file of gigabytes it cannot.
+const MOST_BEHIND_A_HEADER: u64 = 4 << 20;
+
+/// Opens, locks and repairs what is at `path`, or begins it. Up to `known` there were whole rows once, so
+/// that what is torn can only be behind it, or at an end that is before it.
 pub(super) fn open_rows(
     path: &Path,
     header: &str,
     known: u64,
     now_ms: i64,
 ) -> Result<AppendFile, OpenError> {
-    let disk = DiskFile::append_to(path).map_err(failed("open", path))?;
+    let mut disk = DiskFile::append_to(path).map_err(failed("open", path))?;
     lock_data_file(path, &disk)?;
+    redo::finish(path, &mut disk, now_ms).map_err(failed("repair", path))?;
     let mut rows = make_whole(path, disk, header, known, None, now_ms)?;
     // What a kill has left in the system's memory is not on the disk yet. From here on it is.
     rows.sync().map_err(failed("sync", path))?;
     Ok(rows)
+}
+
+/// Begins a file beside `path` that is to have its name later: nothing but its header, locked as the
+/// recording is. Gives its present name. It is not on the disk yet.
+pub(super) fn begin_beside(path: &Path, header: &str) -> io::Result<(PathBuf, AppendFile)> {
+    let (name, disk) = create_beside(path, NEXT, clock::now_ms())?;
+    let begin = || {
+        lock_data_file(&name, &disk)?;
+        let mut rows = AppendFile::new(disk, 0);
+        rows.append(header.as_bytes())?;
+        rows.end_check()?;
+        io::Result::Ok(rows)
+    };
+    let rows = begin().inspect_err(|_| drop(disk::remove(&name)))?;
+    Ok((name, rows))
+}
+
+/// Removes what a kill has left of files that were begun beside `path`.
+pub(super) fn remove_begun(path: &Path, header: &str) {
+    // What cannot be found or removed is in nobody's way: the next one has another name.
+    for left in left_beside(path, NEXT, header.as_bytes()).unwrap_or_default() {
+        let _ = disk::remove(&left);
+    }
 }
 
 /// Gives a file its header where that is missing, and moves aside what is no whole row. With `ours`,
@@ -53,29 +85,31 @@ pub(super) fn make_whole(
         Err(OpenError::OtherColumns { .. }) if ours.is_some() => Head::Rows,
         head => head?,
     };
-    let (is_ours, ours) = (ours.is_some(), ours.unwrap_or(length));
-    let known = if head == Head::Header && known <= ours { known } else { 0 };
-    let end = match head {
-        Head::Nothing => Ok(0),
-        _ if is_ours && follows_a_row(disk.file(), ours) => Ok(ours),
-        _ if follows_a_row(disk.file(), known) => end_of_rows(disk.file(), known..ours, header),
-        _ => end_of_rows(disk.file(), 0..ours, header),
+    let known = if head == Head::Header || known > length { known } else { 0 };
+    let torn = match head {
+        Head::Nothing => Ok(0..ours.unwrap_or(length)),
+        _ => torn_part(disk.file(), header, known, ours, length),
     };
-    let end = end.map_err(failed("read", path))?;
-    let aside = if head == Head::Rows || (end < ours && ours < length) {
-        let header = if head == Head::Header { "" } else { header };
-        rebuild(path, &mut disk, header, &[0..end, ours..length], now_ms)
-    } else {
-        move_aside(path, &mut disk, if end < ours { end } else { length }, now_ms)
-    };
-    if let Some(aside) = aside.map_err(failed("repair", path))? {
-        let (path, torn, aside) = (path.display(), ours - end, aside.display());
-        warn!("{path} had a torn row of {torn} bytes; it was moved to {aside}");
+    let torn = torn.map_err(failed("read", path))?;
+    let (torn_bytes, gets_header) =
+        (torn.end - torn.start, head == Head::Rows && torn.start <= MOST_BEHIND_A_HEADER);
+    let check = if ours.is_none() { check_torn(disk.file(), torn.clone()) } else { Ok(()) };
+    let mending = check
+        .and_then(|()| plan(disk.file(), gets_header.then_some(header), torn, length))
+        .map_err(failed("repair", path))?;
+    // Somebody may change it again in this very moment, which the next look finds.
+    let length = mending.offset + mending.bytes.len() as u64;
+    let aside = mend(path, &mut disk, mending, now_ms).map_err(failed("repair", path))?;
+    if let Some(aside) = aside {
+        let (path, aside) = (path.display(), aside.display());
+        warn!("{path} had a torn row of {torn_bytes} bytes; it was moved to {aside}");
     }
-    if head == Head::Rows {
+    if gets_header {
         warn!("{} had lost its header; it has one again", path.display());
+    } else if head == Head::Rows {
+        let (path, header) = (path.display(), header.trim_end());
+        warn!("{path} has lost its header; rows go on, but put this line in front of it: {header}");
     }
-    let length = disk.length().map_err(failed("read", path))?;
     let mut rows = AppendFile::new(disk, length);
     if length == 0 {
         let begun = rows.append(header.as_bytes()).and_then(|()| sync_directory(path));
@@ -84,11 +118,64 @@ pub(super) fn make_whole(
     Ok(rows)
 }
 
+/// What is no whole row at the end of the file, or in front of `ours`. All up to `known` were whole rows
+/// once.
+fn torn_part(
+    file: &File,
+    header: &str,
+    known: u64,
+    ours: Option<u64>,
+    length: u64,
+) -> io::Result<Range<u64>> {
+    let end = ours.unwrap_or(length);
+    let from = if ours.is_some() && follows_a_row(file, end) {
+        end
+    } else if (1..=end).contains(&known) && follows_a_row(file, known) {
+        known
+    } else if ours.is_some() || known > end {
+        row_near_end(file, 0..end)?
+    } else {
+        // A power cut may have taken blocks anywhere.
+        0
+    };
+    Ok(end_of_rows(file, from..end, header)?..end)
+}
+
+/// How the file gets whole: without its torn part, and with a `header` if it is to get one. What is
+/// behind the torn part stays.
+fn plan(file: &File, header: Option<&str>, torn: Range<u64>, length: u64) -> io::Result<Mending> {
+    let mut mending = Mending { torn: torn.clone(), offset: length, bytes: Vec::new() };
+    if let Some(header) = header {
+        let before = read_part(file, 0..torn.start)?;
+        // Somebody has emptied it by writing an empty line to it.
+        let rows = before.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(before.len());
+        mending.bytes = [header.as_bytes(), &before[rows..]].concat();
+        mending.offset = 0;
+    } else if !torn.is_empty() {
+        mending.offset = torn.start;
+    }
+    if mending.offset < length {
+        mending.bytes.append(&mut read_part(file, torn.end..length)?);
+    }
+    Ok(mending)
+}
+
+fn read_part(file: &File, part: Range<u64>) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(part.end - part.start).unwrap_or_default()];
+    file.read_exact_at(&mut bytes, part.start)?;
+    Ok(bytes)
+}
+
 /// Whether a row, or the file, ends just before `place`.
 fn follows_a_row(file: &File, place: u64) -> bool {
     let Some(before) = place.checked_sub(1) else { return true };
     let mut last = [0];
     file.read_exact_at(&mut last, before).is_ok() && last == *b"\n"
+}
+
+/// The columns of a `header` of ours.
+pub(super) fn columns(header: &str) -> Vec<Column> {
+    header.trim_end().split(',').filter_map(|name| name.parse().ok()).collect()
 }
 
 /// The reception time in the last row; `None` without such a column or such a row.

@@ -34,17 +34,21 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Where its ledger is, if it has one.
-    pub(super) fn ledger_path(&self) -> Option<PathBuf> {
+    /// The file beside which its lock is, if it has one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
         match self {
-            Self::File(path) => Some(ledger_of(path)),
+            Self::File(path) => Some(behind_links(path)),
             Self::StandardOutput { coverage } => coverage.as_deref().map(behind_links),
         }
     }
 
     /// What its ledger is called, for people.
     pub(super) fn ledger(&self) -> String {
-        self.ledger_path().map_or_else(String::new, |path| path.display().to_string())
+        let path = match self {
+            Self::File(path) => Some(ledger_of(path)),
+            Self::StandardOutput { coverage } => coverage.as_deref().map(behind_links),
+        };
+        path.map_or_else(String::new, |path| path.display().to_string())
     }
 }
 

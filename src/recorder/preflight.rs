@@ -4,14 +4,14 @@
 //! Main thread. Existing files are opened for appending and nothing is appended; where files would
 //! have to be created, one of another name is, and removed at once.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, header};
 use super::ledger::{self, ledger_of};
-use super::lock_file::{self, lock_path, take_lock};
+use super::lock_file::{self, lock_error, lock_path, take_lock};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
 use super::origin::{check_ledger_origin, check_origin};
@@ -30,7 +30,7 @@ const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
 pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenError> {
     let (log_file, mut new) = (&options.log_file, Vec::new());
     if look_log(log_file)?.is_none() {
-        probe(log_file, b"\n").map_err(failed("create", log_file))?;
+        probe(log_file, b"\n", false).map_err(failed("create", log_file))?;
         new.push(log_file.clone());
     }
     let (out, first, mut made) = match &options.out {
@@ -55,7 +55,7 @@ pub(super) fn try_start(options: &RecorderOptions) -> Result<Vec<PathBuf>, OpenE
     made.retain(|path| fs::symlink_metadata(path).is_err_and(is_free));
     if !made.is_empty() {
         // No more than comes into the file at once: a disk with little room is one to begin on.
-        probe(&out, first.as_bytes()).map_err(failed("write", &out))?;
+        probe(&out, first.as_bytes(), true).map_err(failed("write", &out))?;
     }
     new.append(&mut made);
     Ok(new)
@@ -78,7 +78,7 @@ pub fn try_out(out: &Destination) -> Option<Result<Option<u64>, OpenError>> {
 
 fn try_files(out: &Path, ledger: &Path) -> Result<Option<u64>, OpenError> {
     let (size, is_complete) = look(out, ledger)?;
-    match probe(&behind_links(out), &PROBE_BYTES) {
+    match probe(&behind_links(out), &PROBE_BYTES, true) {
         Err(error) if !is_complete || is_full(&error) => Err(failed("create", out)(error)),
         _ => Ok(size),
     }
@@ -137,7 +137,7 @@ pub fn try_header(out: &Path, columns: &[Column], simulated: bool) -> Result<boo
 pub fn try_log(log_file: &Path) -> Result<Option<u64>, OpenError> {
     let file = look_log(log_file)?;
     if file.is_none() {
-        probe(log_file, &PROBE_BYTES).map_err(failed("create", log_file))?;
+        probe(log_file, &PROBE_BYTES, false).map_err(failed("create", log_file))?;
     }
     Ok(file.as_ref().map(size))
 }
@@ -163,15 +163,20 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
-/// Whether the directory of `path` takes a new file with these bytes.
-fn probe(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Whether the directory of `path` takes a new file with these bytes, and, if it is to be locked, has
+/// locks.
+fn probe(path: &Path, bytes: &[u8], is_to_be_locked: bool) -> io::Result<()> {
     // In containers every process may have the same number, and a kill leaves the file behind.
     let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
     let path = path.with_file_name(name);
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     // Some disks find out only at the sync that they are full.
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    written.and(fs::remove_file(path))
+    let locked = match file.try_lock() {
+        Err(TryLockError::Error(error)) if is_to_be_locked => Err(lock_error(error)),
+        _ => Ok(()),
+    };
+    written.and(locked).and(fs::remove_file(path))
 }
 
 #[cfg(test)]

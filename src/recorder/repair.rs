@@ -4,21 +4,27 @@
 //! Main thread at the start, writer thread later; only the holder of the lock. A row counts as whole
 //! only with its line end: `…,1` without one may have been `…,1;12`.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Take, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use memchr::memchr;
+use rustix::fs::{self, seek};
+use rustix::io::Errno;
 
-use super::disk::{self, DiskFile, next_path, sync_directory};
-use super::lock_file::lock_data_file;
-use crate::paths::with_suffix;
-use crate::rows::RowReader;
+use super::beside::{TORN, create_beside};
+use super::disk::{self, DiskFile, sync_directory};
+use super::redo;
+use crate::rows::{LONGEST_ROW, RowReader};
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
 /// memory. A larger remainder is nothing that we left, and for a person to look at.
 const LARGEST_REMAINDER: u64 = 256 << 20;
+
+/// Bytes at the end of a file in which the last row begins, and a few before it.
+const NEAR_END: usize = 2 * LONGEST_ROW;
 
 /// Where the last whole row in a part of a file ends; the part must begin where a row does. An
 /// ordinary row has as many fields as `header`.
@@ -53,27 +59,65 @@ impl Read for UntilNul<'_> {
     }
 }
 
-/// Moves everything behind `end` into a file of its own beside `path`; gives its path, or `None`
-/// when there is nothing. A second crash in between leaves the bytes in both places.
-pub(super) fn move_aside(
+/// Where a row begins that is near the end of this `part`, which begins with one: little is to be read
+/// from there on, however long the part is.
+pub(super) fn row_near_end(file: &File, part: Range<u64>) -> io::Result<u64> {
+    let from = part.end.saturating_sub(NEAR_END as u64);
+    if from <= part.start {
+        return Ok(part.start);
+    }
+    let mut near = vec![0; NEAR_END];
+    file.read_exact_at(&mut near, from)?;
+    // This may be a line end inside quotes: then the reader finds its way within a row or two.
+    Ok(memchr(b'\n', &near).map_or(part.start, |end| from + end as u64 + 1))
+}
+
+/// What is to be done to a file, so that it ends with a whole row.
+#[derive(Debug)]
+pub(super) struct Mending {
+    /// No whole row: moved aside.
+    pub(super) torn: Range<u64>,
+    /// From here on the file is to hold other bytes, and nothing behind them.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Does it; gives the path of the file with the torn part, which is beside `path`, or `None` when there
+/// is nothing torn. A crash in between leaves these bytes in both places, or the next start ends it.
+///
+/// # Errors
+/// When the disk refuses something: see [`redo`].
+pub(super) fn mend(
     path: &Path,
     disk: &mut DiskFile,
-    end: u64,
+    Mending { torn, offset, bytes }: Mending,
     now_ms: i64,
 ) -> io::Result<Option<PathBuf>> {
-    let length = disk.length()?;
-    if length > end && length - end > LARGEST_REMAINDER {
-        return Err(io::Error::other(format!(
-            "its last {} bytes are no whole rows, more than a crash leaves; look at them from byte {end} on, and move them away",
-            length - end
-        )));
-    }
-    let aside = copy_aside(path, disk, end..length, now_ms)?;
-    if aside.is_some() {
-        disk.set_len(end)?;
-        disk.sync()?;
+    let aside = copy_aside(path, disk, torn, now_ms)?;
+    // One more copy at each try would be of no use.
+    let drop_copy = |_: &io::Error| drop(aside.as_deref().map(disk::remove));
+    if bytes.is_empty() {
+        if disk.length()? > offset {
+            disk.set_len(offset).inspect_err(drop_copy)?;
+            disk.sync()?;
+        }
+    } else {
+        let redo = redo::begin(path, disk, offset, bytes, now_ms).inspect_err(drop_copy)?;
+        redo.apply(disk)?;
     }
     Ok(aside)
+}
+
+/// Fails when so much is torn that a crash cannot have left it.
+pub(super) fn check_torn(file: &File, torn: Range<u64>) -> io::Result<()> {
+    let bytes: u64 = data_in(file, torn.clone()).map(|data| data.end - data.start).sum();
+    if bytes <= LARGEST_REMAINDER {
+        return Ok(());
+    }
+    let from = torn.start;
+    Err(io::Error::other(format!(
+        "its last {bytes} bytes are no whole rows, more than a crash leaves; look at them from byte {from} on, and move them away"
+    )))
 }
 
 /// Copies a part of the file at `path` into a file of its own beside it; gives its path, or `None`
@@ -87,85 +131,56 @@ fn copy_aside(
     if part.is_empty() {
         return Ok(None);
     }
-    let (aside, mut copy) = create_beside(path, now_ms)?;
-    let mut torn = disk.file();
-    let copied = torn
-        .seek(SeekFrom::Start(part.start))
-        .and_then(|_| io::copy(&mut torn.take(part.end - part.start), &mut copy))
-        .and_then(|_| copy.sync())
+    let (aside, mut copy) = create_beside(path, TORN, now_ms)?;
+    let copied = copy_part(disk.file(), part, &mut copy)
+        .and_then(|()| copy.sync())
         .and_then(|()| sync_directory(path));
     // Half a copy is of no use, and a full disk would get another one at each try.
     copied.inspect_err(|_| drop(disk::remove(&aside)))?;
     Ok(Some(aside))
 }
 
-/// Puts `header` and two parts of `old` in the place of `old`, the file at `path`; what lies between
-/// the parts is moved aside first. The new file is made beside the old one and put in its place in
-/// one step: a kill or a full disk at any instant leaves one of them, whole. Gives where the rest
-/// went.
-pub(super) fn rebuild(
-    path: &Path,
-    old: &mut DiskFile,
-    header: &str,
-    parts: &[Range<u64>; 2],
-    now_ms: i64,
-) -> io::Result<Option<PathBuf>> {
-    // A symbolic link stays one.
-    let real = fs::canonicalize(path)?;
-    let next = next_path(&real);
-    disk::remove_if_exists(&next)?;
-    let made = copy_parts(&next, old, header, parts).and_then(|new| {
-        let aside = copy_aside(path, old, parts[0].end..parts[1].start, now_ms)?;
-        disk::replace(&next, &real)?;
-        *old = new;
-        sync_directory(&real)?;
-        Ok(aside)
-    });
-    // As little as possible is left on a full disk.
-    made.inspect_err(|_| drop(disk::remove(&next)))
+/// Copies a part of a file into an empty one. Holes stay holes: they cost no room and no time.
+fn copy_part(mut file: &File, part: Range<u64>, copy: &mut DiskFile) -> io::Result<()> {
+    let lengthen = |copy: &mut DiskFile, length| {
+        if copy.length()? < length { copy.set_len(length) } else { Ok(()) }
+    };
+    for data in data_in(file, part.clone()) {
+        lengthen(copy, data.start - part.start)?;
+        file.seek(SeekFrom::Start(data.start))?;
+        io::copy(&mut file.take(data.end - data.start), copy)?;
+    }
+    lengthen(copy, part.end - part.start)
 }
 
-/// A new file, locked and on the disk, with the header and the parts.
-fn copy_parts(
-    path: &Path,
-    old: &DiskFile,
-    header: &str,
-    parts: &[Range<u64>],
-) -> io::Result<DiskFile> {
-    let mut new = DiskFile::append_to(path)?;
-    lock_data_file(path, &new)?;
-    let mut old = old.file();
-    new.file().set_permissions(old.metadata()?.permissions())?;
-    new.write_all(header.as_bytes())?;
-    for part in parts {
-        old.seek(SeekFrom::Start(part.start))?;
-        io::copy(&mut old.take(part.end - part.start), &mut new)?;
-    }
-    new.sync()?;
-    Ok(new)
-}
-
-fn create_beside(path: &Path, now_ms: i64) -> io::Result<(PathBuf, DiskFile)> {
-    let mut stamp = now_ms;
-    loop {
-        let aside = with_suffix(path, &format!(".torn-{stamp}"));
-        match DiskFile::create_new(&aside) {
-            Ok(file) => return Ok((aside, file)),
-            // Two repairs within a millisecond; the name only has to be free.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => stamp += 1,
-            Err(error) => return Err(error),
-        }
-    }
+/// The parts of a part of a file that are no holes.
+fn data_in(file: &File, part: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let mut at = part.start;
+    std::iter::from_fn(move || {
+        let start = match seek(file, fs::SeekFrom::Data(at)) {
+            Err(Errno::NXIO) => part.end,
+            // Where the system cannot tell, all of it is data.
+            found => found.unwrap_or(at),
+        };
+        let end = seek(file, fs::SeekFrom::Hole(start)).map_or(part.end, |end| end.min(part.end));
+        at = end;
+        (start < end).then_some(start..end)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::{Path, PathBuf};
 
-    use super::{DiskFile, end_of_rows, move_aside};
-    use crate::rows::LONGEST_ROW;
+    use super::{DiskFile, LONGEST_ROW, Mending, NEAR_END, end_of_rows, mend, row_near_end};
 
     const HEADER: &str = "ticker,price\n";
+
+    fn move_aside(path: &Path, disk: &mut DiskFile, end: u64) -> Option<PathBuf> {
+        let torn = end..disk.length().unwrap();
+        mend(path, disk, Mending { torn, offset: end, bytes: Vec::new() }, 77).unwrap()
+    }
 
     fn check(content: &[u8], known: u64, whole: usize) {
         let directory = tempfile::tempdir().unwrap();
@@ -174,7 +189,7 @@ mod tests {
         let mut disk = DiskFile::append_to(&path).unwrap();
         let end = end_of_rows(disk.file(), known..u64::MAX, HEADER).unwrap();
         assert_eq!(end, whole as u64, "{:?}", String::from_utf8_lossy(content));
-        let aside = move_aside(&path, &mut disk, end, 77).unwrap();
+        let aside = move_aside(&path, &mut disk, end);
         assert_eq!(fs::read(&path).unwrap(), content[..whole]);
         match aside {
             None => assert_eq!(whole, content.len()),
@@ -212,8 +227,25 @@ mod tests {
         for name in ["op1.csv.torn-77", "op1.csv.torn-78"] {
             fs::write(&path, "h\nA").unwrap();
             let mut disk = DiskFile::append_to(&path).unwrap();
-            let aside = move_aside(&path, &mut disk, 2, 77).unwrap();
+            let aside = move_aside(&path, &mut disk, 2);
             assert_eq!(aside, Some(directory.path().join(name)));
+        }
+    }
+
+    #[test]
+    fn only_the_end_of_a_large_file_is_looked_at() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.csv");
+        for row in ["A,1\n", "\"A\nB\",1\n", "\"A\n\"\"B\n\",1\n"] {
+            let rows = format!("{HEADER}{}", row.repeat(LONGEST_ROW));
+            fs::write(&path, format!("{rows}{}", &row[..row.len() - 1])).unwrap();
+            let disk = DiskFile::append_to(&path).unwrap();
+            let length = disk.length().unwrap();
+            let near = row_near_end(disk.file(), 0..length).unwrap();
+            let from = length - NEAR_END as u64;
+            assert!(near > from && near < from + 20, "{row:?}");
+            let end = end_of_rows(disk.file(), near..length, HEADER).unwrap();
+            assert_eq!(end, rows.len() as u64, "{row:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod checks;
 mod disk_model;
+mod mending;
 mod run;
 pub(super) mod trace;
 
@@ -38,15 +39,18 @@ const STATES_OF_ONE_RUN: usize = 20;
 
 const SECOND: Fsync = Fsync::Every(Duration::from_secs(1));
 
-fn workloads() -> [Workload; 6] {
+fn workloads() -> [Workload; 8] {
     let columns = vec![Column::Price, Column::ReceivedMs];
-    let plain = Workload { name: "1s", fsync: SECOND, rotates: false, kills: 0, columns };
+    let (fsync, rotates, kills, is_damaged) = (SECOND, false, 0, false);
+    let plain = Workload { name: "1s", fsync, rotates, kills, is_damaged, columns };
     [
         plain.clone(),
         Workload { name: "always", fsync: Fsync::Always, ..plain.clone() },
         Workload { name: "never", fsync: Fsync::Never, ..plain.clone() },
         Workload { name: "rotation and compression", rotates: true, ..plain.clone() },
         Workload { name: "a start after a kill", kills: 2, rotates: true, ..plain.clone() },
+        Workload { name: "half a row appended", is_damaged: true, kills: 1, ..plain.clone() },
+        Workload { name: "the same, rotated", is_damaged: true, rotates: true, ..plain.clone() },
         Workload { name: "no received_ms", columns: vec![Column::Price], kills: 1, ..plain },
     ]
 }
@@ -92,7 +96,9 @@ impl Traced {
         trace::begin(directory.path());
         let history = run::run(workload, directory.path(), dice, start.now_ms, start.next_number);
         let (trace, left) = (trace::take(), disk_model::take(directory.path()));
-        let torn = left.into_iter().filter(|(name, _)| checks::is_torn(name));
+        let is_ours = |bytes: &[u8]| bytes != run::HALF.as_bytes();
+        let torn = left.into_iter();
+        let torn = torn.filter(|(name, bytes)| checks::is_torn(name) && is_ours(bytes));
         Self { history, trace, torn: torn.map(|(_, bytes)| bytes).collect() }
     }
 

@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::gzip::OtherFormat;
 use crate::text::in_words;
 
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,8 @@ pub(super) enum ShipError {
     NoRecording(PathBuf),
     #[error("{} has no header of a recording in its first line; name a CSV that finnhub-stream has written", .0.display())]
     NoHeader(PathBuf),
+    #[error("cannot ship {}: {format}", .file.display())]
+    Packed { file: PathBuf, format: OtherFormat },
     #[error("cannot ship {} as {name}: another process{holder} does so; stop that one, or give another --name", .file.display())]
     InUse { file: PathBuf, name: String, holder: String },
     #[error("the position {} is damaged and was moved to {}; put a good copy back, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]
@@ -27,7 +30,7 @@ pub(super) enum ShipError {
     Lost { out: PathBuf, position: PathBuf },
     #[error("the position {} fits two files, {} and {}; move the later files away until the first is shipped, or give another --name to ship all rows anew", .position.display(), .files[0].display(), .files[1].display())]
     TwoFit { position: PathBuf, files: [PathBuf; 2] },
-    #[error("{} was removed before it was shipped; put it back, or give --skip-missing to go on without it", .0.display())]
+    #[error("{} was removed before it was shipped; {}put it back, or give --skip-missing to go on without it", .0.display(), archived(.0))]
     Removed(PathBuf),
     #[error("{} has no end of a row within {longest} bytes after byte {offset}, probably because of a stray quote; finnhub-stream verify finds it", .file.display(), longest = super::rows::LONGEST_LINE)]
     EndlessRow { file: PathBuf, offset: u64 },
@@ -35,6 +38,15 @@ pub(super) enum ShipError {
     CannotStart { program: PathBuf, reason: String },
     #[error("cannot {action} {}: {}; check the file, its folder and their permissions", .path.display(), in_words(reason))]
     Io { action: &'static str, path: PathBuf, reason: io::Error },
+}
+
+/// Says that the file at `path` is there in a format that is not read.
+fn archived(path: &Path) -> String {
+    let archive = OtherFormat::in_place_of(path);
+    let named = |(archive, format): (PathBuf, OtherFormat)| {
+        format!("there is {}: {format}; else ", archive.display())
+    };
+    archive.map_or_else(String::new, named)
 }
 
 impl ShipError {

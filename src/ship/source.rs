@@ -10,13 +10,12 @@ use std::io::{self, BufReader, ErrorKind, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
 use memchr::memchr;
 
 use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
-use crate::gzip::GZIP_MARK;
+use crate::gzip::{FORMAT_BYTES, GZIP_MARK, GzipText, OtherFormat};
 use crate::paths::open_at_once;
 use crate::recorder::columns::Column;
 use crate::recorder::{is_locked, read_synced};
@@ -49,7 +48,7 @@ pub(super) struct Reach {
 
 /// The content of a compressed file; it can only be read forward.
 struct Gzip {
-    content: MultiGzDecoder<BufReader<File>>,
+    content: GzipText<BufReader<File>>,
     /// So much of it was read.
     at: u64,
 }
@@ -85,9 +84,12 @@ impl<'s> Source<'s> {
         if !metadata.is_file() {
             return Err(failed(io::Error::other("it is not an ordinary file")));
         }
-        let mut mark = [0; 2];
-        let read = file.read_at(&mut mark, 0).map_err(&failed)?;
-        let compressed = read == 2 && mark == GZIP_MARK;
+        let mut front = [0; FORMAT_BYTES];
+        let read = file.read_at(&mut front, 0).map_err(&failed)?;
+        if let Some(format) = OtherFormat::of(&front[..read]) {
+            return Err(ShipError::Packed { file: path.to_owned(), format });
+        }
+        let compressed = front.starts_with(&GZIP_MARK);
         let mut source = Self {
             signals,
             path: path.to_owned(),
@@ -287,7 +289,7 @@ fn unpack(file: &File) -> io::Result<Gzip> {
     // The path may be another file by now. Nobody else uses the place in this one.
     let mut compressed = file.try_clone()?;
     compressed.rewind()?;
-    let content = MultiGzDecoder::new(BufReader::with_capacity(PIECE / 4, compressed));
+    let content = GzipText::new(BufReader::with_capacity(PIECE / 4, compressed));
     Ok(Gzip { content, at: 0 })
 }
 

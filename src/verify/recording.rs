@@ -3,6 +3,7 @@
 //! Runs on the main thread. One pass, in memory that does not grow with the file; it must not
 //! write anything, nor stop at a malformed row.
 
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,9 @@ fn read_recording(
     progress: &ProgressLine,
 ) -> Result<(), String> {
     let mut source = Source::open(path, progress).map_err(|error| {
+        if error.kind() == io::ErrorKind::Unsupported {
+            return error.to_string();
+        }
         let advice = similar(path).map_or_else(
             || "check the name and the permissions".to_owned(),
             |meant| format!("did you mean {}?", meant.display()),
@@ -64,6 +68,10 @@ fn read_recording(
             )
         })?;
         let Some(row) = row else { break };
+        // A trade without conditions, where only these are recorded; else nothing.
+        if row.text.is_empty() && columns != [Column::Conditions] {
+            continue;
+        }
         match check_row(&row, &columns, &header) {
             Ok(values) => tally.well_formed(row.text, &values, report, days),
             Err(reason) => {

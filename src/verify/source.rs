@@ -18,7 +18,8 @@ impl<'p> Source<'p> {
     /// Opens the file at `path`; what is read of it counts in `progress`.
     ///
     /// # Errors
-    /// When the file cannot be opened or read.
+    /// When the file cannot be opened or read; as [`io::ErrorKind::Unsupported`], saying what to do,
+    /// when it is compressed in another way.
     pub(super) fn open(path: &Path, progress: &'p ProgressLine) -> io::Result<Self> {
         let file = File::open(path)?;
         let text = Uncompressed::new(CountedRead { source: file.try_clone()?, progress })?;

@@ -100,10 +100,10 @@ fn trades_wait_for_a_full_disk_and_are_written_when_there_is_room() {
 }
 
 /// A file system of one megabyte.
-struct SmallDisk(PathBuf);
+pub(crate) struct SmallDisk(pub(crate) PathBuf);
 
 impl SmallDisk {
-    fn mount(place: &Path) -> Self {
+    pub(crate) fn mount(place: &Path) -> Self {
         let mut mount = Command::new("mount");
         let status = mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(place).status();
         assert!(status.expect("mount").success(), "a small tmpfs");

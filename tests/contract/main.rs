@@ -5,15 +5,15 @@
 //!   runs the program and looks at it, and plays Finnhub; `certificates`: the same with TLS
 //! * `command_line`, `settings_errors`, `api_key_sources`, `dot_env_files`, `named_pipes`: the command
 //!   line and its refusals
-//! * `trades`, `malformed_messages`, `csv_file`, `million_trades`: what is recorded
+//! * `trades`, `malformed_messages`, `csv_file`, `million_trades`, `users_files`: what is recorded, and what is left alone
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
 //!   the file to an engine
-//! * `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
+//! * `archives`, `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
-//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `moved_files`, `cut_files`, `locks`, `links`, `ledger`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
 //!   `moved_ledgers`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -52,6 +52,7 @@ mod wall_clock;
 #[cfg(target_os = "linux")]
 mod answers;
 mod api_key_sources;
+mod archives;
 #[cfg(target_os = "linux")]
 mod asleep;
 mod check_command;
@@ -63,6 +64,8 @@ mod cut_files;
 mod demo;
 mod dot_env_files;
 mod fault_script;
+#[cfg(target_os = "linux")]
+mod faulty_disks;
 mod feed_state;
 #[cfg(target_os = "linux")]
 mod full_disk;
@@ -79,6 +82,8 @@ mod locks;
 mod long_lists;
 mod malformed_messages;
 mod market_hours;
+#[cfg(target_os = "linux")]
+mod mending;
 mod million_trades;
 mod moved_files;
 mod moved_ledgers;
@@ -109,5 +114,6 @@ mod tickers_file;
 mod tls;
 mod torn_files;
 mod trades;
+mod users_files;
 mod verify_command;
 mod watchdog;

@@ -47,7 +47,7 @@ fn a_closed_file_is_compressed_and_what_a_kill_left_is_finished() {
     let run = Run::new()
         .file("op1.csv", &old)
         .file("op1-2026-11-17.csv", format!("{HEADER}left\n"))
-        .file("op1-2026-11-16.csv.gz.part", "half");
+        .file("op1-2026-11-16.csv.gz.part-1795000000000", b"\x1f\x8b\x08half");
     let server = Server::plain();
     let mut recorder = run
         .url(&server.url())
@@ -64,7 +64,7 @@ fn a_closed_file_is_compressed_and_what_a_kill_left_is_finished() {
     recorder.wait_until_it_says("compressing 2 closed files that earlier runs have left");
     assert_eq!(unzipped(&recorder, "op1-2026-11-18.csv.gz"), old);
     assert_eq!(unzipped(&recorder, "op1-2026-11-17.csv.gz"), format!("{HEADER}left\n"));
-    assert!(!recorder.path("op1-2026-11-16.csv.gz.part").exists());
+    assert!(!recorder.path("op1-2026-11-16.csv.gz.part-1795000000000").exists());
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
 }
 
@@ -74,13 +74,14 @@ const ROWS_OF_A_LARGE_FILE: usize = 200_000;
 #[test]
 fn nobody_can_record_to_a_file_while_it_is_compressed() {
     let left = format!("{HEADER}{}", OLD_ROW.repeat(ROWS_OF_A_LARGE_FILE));
-    let (name, half) = ("op1-2026-11-17.csv", "op1-2026-11-17.csv.gz.part");
+    let name = "op1-2026-11-17.csv";
+    let is_under_way = |now: &Recorder| !now.names_with("op1-2026-11-17.csv.gz.part-").is_empty();
     let server = Server::plain();
     let run = Run::new().file(name, &left).url(&server.url()).tickers("AAPL");
     let mut recorder = run.arg("--rotate").arg("daily").arg("--compress").spawn();
-    recorder.wait_until("it is being compressed", |now| now.path(half).exists());
+    recorder.wait_until("it is being compressed", is_under_way);
     let file = fs::File::open(recorder.path(name)).expect("the plain file");
-    let (locked, going_on) = (file.try_lock(), recorder.path(half).exists());
+    let (locked, going_on) = (file.try_lock(), is_under_way(&recorder));
     drop(file);
     assert!(going_on, "it took a moment only");
     assert!(locked.is_err(), "another process could begin to record to it");

@@ -2,7 +2,7 @@
 //!
 //! [`Run`] says how to start it; what it starts is a [`Recorder`] (in `recorder`), whose files and
 //! terminal can be read at any time. `server`, `connection` and `frames` play Finnhub, and
-//! `pseudo_terminal` a terminal. The test's thread calls everything.
+//! `pseudo_terminal` a terminal, and `faulty_disk` a broken disk. The test's thread calls everything.
 //!
 //! Nothing here sleeps to be right: every wait is for something that can be seen, has a deadline,
 //! and says on failure what was seen instead. A process is ended by its own id, also when a test
@@ -19,6 +19,8 @@
 //! ```
 
 pub(crate) mod connection;
+#[cfg(target_os = "linux")]
+pub(crate) mod faulty_disk;
 pub(crate) mod frames;
 pub(crate) mod pseudo_terminal;
 mod recorder;
@@ -96,6 +98,11 @@ impl Run {
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.arguments.push(argument.as_ref().to_owned());
         self
+    }
+
+    /// Adds several arguments.
+    pub(crate) fn args(self, arguments: &[&str]) -> Self {
+        arguments.iter().fold(self, Self::arg)
     }
 
     /// Sets a variable of the environment; the last value given for a name counts.

@@ -123,6 +123,15 @@ impl Recorder {
         found
     }
 
+    /// The names in the working directory that hold `part`, sorted.
+    pub(crate) fn names_with(&self, part: &str) -> Vec<String> {
+        let entries = fs::read_dir(&self.working_directory).expect("the directory").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name.contains(part)).collect();
+        names.sort();
+        names
+    }
+
     /// Waits until `observable` is true of this process and its files.
     pub(crate) fn wait_until(&mut self, what: &str, observable: impl FnMut(&Self) -> bool) {
         self.wait_until_within(DEADLINE, what, observable);

@@ -1,8 +1,10 @@
-//! Files that somebody moves away, removes, empties or cuts while they are being recorded.
+//! Files that somebody moves away, removes, empties or cuts while they are being recorded, and disks that
+//! go away and come back.
 //!
 //! Writer thread, at each heartbeat and whenever the disk has refused. The rows until then are
-//! where a moved file went; those of a removed one that came since the last check are written again.
-//! From then on whole rows are in a file with the name that was asked for.
+//! where a moved file went; those of a removed one that came since the last check are written again,
+//! and so are those of one that can be neither written nor forced to the disk any more. From then on
+//! whole rows are in a file with the name that was asked for.
 
 use std::io;
 use std::path::Path;
@@ -12,11 +14,22 @@ use log::warn;
 use super::Recording;
 use crate::paths::behind_links;
 use crate::recorder::append_file::AppendFile;
-use crate::recorder::disk::{Location, locate};
-use crate::recorder::ledger::{self, ledger_of};
-use crate::recorder::lock_file::{LockFile, lock_path};
-use crate::recorder::open::{make_whole, open_rows};
+use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
+use crate::recorder::ledger::{self, LedgerRow, ledger_of};
+use crate::recorder::lock_file::lock_data_file;
+use crate::recorder::open::{self, last_received_ms, make_whole, open_rows};
+use crate::recorder::redo;
 use crate::text::in_words;
+
+/// What has become of a file since the last check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::recorder) enum Change {
+    Nothing,
+    /// It has been changed, or is another one now.
+    Other,
+    /// It is another one now, and what was not forced to the disk in the old one may be lost.
+    GivenUp,
+}
 
 impl Recording {
     /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
@@ -26,23 +39,45 @@ impl Recording {
     /// try has succeeded.
     pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
         self.follow_links();
-        // Where there can be no new lock, that of the recording itself still keeps others away.
-        if !matches!(locate(&lock_path(&self.out), self.lock.file.file()), Ok(Location::InPlace))
-            && let Ok((lock, _)) = LockFile::take(&self.out, self.lock.last.syncs)
-        {
-            self.lock.file = lock.file;
-        }
+        self.lock.renew(&self.out);
         if self.is_ledger_alone() {
             return Ok(());
         }
-        let changed = check_file(&self.out, &self.header, &mut self.csv, now_ms);
-        if !matches!(changed, Ok(false)) {
+        // Its ledger is on the same disk.
+        self.ledger.file.is_suspect |= self.csv.is_suspect;
+        let (synced, checked) = (self.csv.synced_length, self.csv.checked_length);
+        let synced_ms = self.lock.last.synced_ms;
+        let change = check_file(&self.out, &self.header, &mut self.csv, now_ms);
+        if !matches!(change, Ok(Change::Nothing)) {
             self.generation += 1;
             // Before the first row: who reads along must not take it for the old file.
             self.write_heartbeat(None)?;
         }
-        changed?;
-        self.csv.end_check()
+        let is_given_up = change? == Change::GivenUp;
+        // The rows since the last check will be written again. Those before it are in the old file, or
+        // in this one if it is the same.
+        if is_given_up && synced < checked && self.csv.length() < checked {
+            self.record_loss(synced_ms)?;
+        }
+        self.csv.end_check()?;
+        self.csv_checked_ms = now_ms;
+        // It was on the same disk; its own check comes next.
+        self.ledger.is_unavailable |= is_given_up;
+        Ok(())
+    }
+
+    /// Says in the ledger that rows received before the last check may be lost, with the disk that they
+    /// were on; but not those received by `synced_ms`, which were forced to it.
+    fn record_loss(&mut self, synced_ms: i64) -> io::Result<()> {
+        let columns = open::columns(&self.header);
+        let from_ms = last_received_ms(&self.csv, &columns)?.max(Some(synced_ms));
+        let state = self.ledger.last.clone();
+        let until_ms = self.csv_checked_ms;
+        if let Some(from_ms) = from_ms.filter(|from_ms| state.live && *from_ms < until_ms) {
+            self.ledger.down(from_ms, "disk gone: rows may be lost");
+            self.ledger.push(LedgerRow { time_ms: until_ms, ..state });
+        }
+        Ok(())
     }
 
     /// Somebody may have set a symbolic link to another place: then the files are not where their names
@@ -71,64 +106,146 @@ impl Recording {
             // Before the moved one can say that they were recorded.
             self.csv.sync()?;
         }
-        let changed = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
-        if !matches!(changed, Ok(false)) {
+        let change = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
+        if !matches!(change, Ok(Change::Nothing)) {
             self.generation += 1;
         }
-        let changed = changed?;
+        let change = change?;
         self.ledger.file.end_check()?;
         self.ledger.is_unavailable = false;
-        let checked_ms = std::mem::replace(&mut self.checked_ms, now_ms);
-        match moved {
-            Some(moved) => self.ledger.go_on_after(moved, checked_ms.min(last_message_ms)),
-            None if changed => self.ledger.repeat_last(),
-            None => Ok(()),
+        let checked_ms = std::mem::replace(&mut self.checked_ms, now_ms).min(last_message_ms);
+        match (change, moved) {
+            (Change::Other, Some(moved)) => self.ledger.go_on_after(moved, checked_ms),
+            (Change::GivenUp, _) => self.ledger.repeat_last(checked_ms),
+            (Change::Other, None) => self.ledger.repeat_last(i64::MIN),
+            (Change::Nothing, _) => Ok(()),
         }
     }
 
     /// Another handle of the ledger, if that is not where its name leads but is somewhere.
     fn moved_ledger(&self) -> io::Result<Option<AppendFile>> {
         let AppendFile { disk, .. } = &self.ledger.file;
-        if locate(&self.ledger_path, disk.file())? != Location::Moved {
+        if !matches!(locate(&self.ledger_path, disk.file()), Ok(Location::Moved)) {
             return Ok(None);
         }
         Ok(Some(AppendFile::new(disk.try_clone()?, disk.length()?)))
     }
 }
 
-/// Makes sure that `file` is at `path` and whole. Answers whether it is another one now, or
-/// was changed.
-fn check_file(path: &Path, header: &str, file: &mut AppendFile, now_ms: i64) -> io::Result<bool> {
-    let location = locate(path, file.disk.file())?;
-    if location == Location::InPlace {
-        let longer = file.changed_by_others()?;
-        if longer == 0 {
-            return Ok(false);
-        }
-        let (disk, known) = (file.disk.try_clone()?, file.checked_length);
-        let next = make_whole(path, disk, header, known, Some(file.own_rows()?), now_ms)?;
-        file.continue_in(next, false);
-        let what = if longer < 0 { "emptied or cut" } else { "written to" };
-        warn!("{} was {what} by somebody; new rows go after what it holds now", path.display());
+/// Makes sure that `file` is at `path` and whole.
+pub(in crate::recorder) fn check_file(
+    path: &Path,
+    header: &str,
+    file: &mut AppendFile,
+    now_ms: i64,
+) -> io::Result<Change> {
+    let location = locate(path, file.disk.file());
+    let checked = match location {
+        Ok(Location::InPlace) => check_in_place(path, header, file, now_ms),
+        location => begin_again(path, header, file, location, now_ms),
+    };
+    checked.inspect_err(|error| file.note(error))
+}
+
+/// The same for one that is there, as far as its handle says.
+fn check_in_place(
+    path: &Path,
+    header: &str,
+    file: &mut AppendFile,
+    now_ms: i64,
+) -> io::Result<Change> {
+    let mut is_other_handle = false;
+    if file.is_suspect {
+        is_other_handle = reopen(path, file)?;
+        redo::finish(path, &mut file.disk, now_ms)?;
+        sync_directory(path)?;
+        file.is_suspect = false;
+    }
+    let longer = file.changed_by_others()?;
+    if longer == 0 {
+        return Ok(Change::Nothing);
+    }
+    // The disk has lost its end, and so perhaps rows of ours.
+    let are_lost = is_other_handle && longer < 0;
+    let (disk, known, ours) = (file.disk.try_clone()?, file.checked_length, file.own_rows()?);
+    let next = make_whole(path, disk, header, known, Some(ours), now_ms);
+    let mut next = next.inspect_err(|_| file.is_suspect = true)?;
+    if file.needs_rewrite {
+        // Before our rows nothing was written again.
+        (next.needs_rewrite, next.synced_length) = (true, file.synced_length.min(ours));
     } else {
-        if location == Location::Moved {
-            // What it holds is not ours to lose, wherever it is now.
-            file.sync()?;
-        } else {
+        next.sync().inspect_err(|_| file.needs_rewrite = true)?;
+    }
+    file.continue_in(next, are_lost);
+    let path = path.display();
+    if are_lost {
+        warn!("the disk has lost the end of {path}; the last rows are written again");
+        return Ok(Change::GivenUp);
+    }
+    let what = if longer < 0 { "emptied or cut" } else { "written to" };
+    warn!("{path} was {what} by somebody; new rows go after what it holds now");
+    Ok(Change::Other)
+}
+
+/// Gives the file another handle, with its lock, if it can be opened. Answers whether it has one.
+fn reopen(path: &Path, file: &mut AppendFile) -> io::Result<bool> {
+    let Ok(disk) = DiskFile::append_to_existing(path) else { return Ok(false) };
+    // There cannot be two locks of one file.
+    let _ = file.disk.file().unlock();
+    if let Err(error) = lock_data_file(path, &disk) {
+        let _ = file.disk.file().try_lock();
+        return Err(error.into());
+    }
+    file.replace_handle(disk)?;
+    Ok(true)
+}
+
+/// Goes on under the name in another file; the old one is elsewhere, or gone.
+fn begin_again(
+    path: &Path,
+    header: &str,
+    file: &mut AppendFile,
+    location: io::Result<Location>,
+    now_ms: i64,
+) -> io::Result<Change> {
+    let is_removed = matches!(location, Ok(Location::Removed));
+    let forced = location.and_then(|_| {
+        if is_removed {
             // Before there is a next one, so that nobody takes this one for done and reads them there.
             file.take_back();
+            return Ok(());
         }
-        let next = open_rows(path, header, 0, now_ms).map_err(|error| {
-            let text = format!(
-                "it was moved or removed, and a new one cannot be made: {}",
-                in_words(&io::Error::from(error))
-            );
-            io::Error::new(io::ErrorKind::NotFound, text)
-        })?;
-        file.continue_in(next, location == Location::Removed);
-        warn!("{} was moved or removed; a new one was begun", path.display());
+        // What it holds is not ours to lose, wherever it is now.
+        if file.is_suspect {
+            redo::finish(path, &mut file.disk, now_ms)?;
+        }
+        file.settle()
+    });
+    if forced.is_err() {
+        // It may be the same file, of which there cannot be two locks.
+        let _ = file.disk.file().unlock();
     }
-    Ok(true)
+    let is_dirty = file.is_dirty();
+    // Whatever is there is as long as somebody has made it: only its end is looked at.
+    let next = open_rows(path, header, u64::MAX, now_ms).map_err(|error| {
+        let text = format!(
+            "it was moved or removed, and a new one cannot be made: {}",
+            in_words(&io::Error::from(error))
+        );
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })?;
+    file.continue_in(next, is_removed || forced.is_err());
+    let path = path.display();
+    let Err(error) = forced else {
+        warn!("{path} was moved or removed; a new one was begun");
+        return Ok(Change::Other);
+    };
+    let (error, lost) =
+        (in_words(&error), if is_dirty { "; what was last written to it may be lost" } else { "" });
+    warn!(
+        "the file that was {path} can be neither written nor forced to the disk any more ({error}){lost}; rows go on in what has its name now"
+    );
+    Ok(Change::GivenUp)
 }
 
 #[cfg(test)]
@@ -136,7 +253,7 @@ mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Write as _;
 
-    use super::{AppendFile, Path, check_file, io, open_rows};
+    use super::{AppendFile, Change, Path, check_file, io, open_rows};
     use crate::recorder::tests::trace::{FAULTS, Faults};
 
     const HEADER: &str = "ticker,price\n";
@@ -146,9 +263,9 @@ mod tests {
 
     /// As the recording does it.
     fn look(path: &Path, file: &mut AppendFile) -> io::Result<bool> {
-        let changed = check_file(path, HEADER, file, 7)?;
+        let change = check_file(path, HEADER, file, 7)?;
         file.end_check()?;
-        Ok(changed)
+        Ok(change != Change::Nothing)
     }
 
     fn append(file: &mut AppendFile, rows: &[&str]) {
@@ -230,7 +347,7 @@ mod tests {
     #[test]
     fn a_cut_between_a_failed_write_and_its_cutting_back_is_noticed() {
         let change = |path: &Path, file: &mut AppendFile| {
-            FAULTS.set(Faults { room: Some(file.length() + 2), cuts: 1, syncs: 0 });
+            FAULTS.set(Faults { room: Some(file.length() + 2), cuts: 1, ..Faults::default() });
             file.append(b"D,1\n").unwrap_err();
             let found = fs::read(path).unwrap();
             fs::write(path, &found[found.len() - 2..]).unwrap();

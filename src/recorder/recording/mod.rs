@@ -4,7 +4,7 @@
 //! Opened on the main thread before any connection, then used by the writer thread alone.
 
 mod cut_rotation;
-mod external_changes;
+pub(super) mod external_changes;
 mod rotate;
 mod sync;
 
@@ -15,12 +15,11 @@ use std::path::{self, Path, PathBuf};
 use log::{info, warn};
 
 use super::append_file::AppendFile;
-use super::disk::{self, next_path};
 use super::error::{OpenError, failed};
 use super::header::header;
 use super::ledger::{self, Ledger, LedgerRow, ledger_of, ledger_path};
 use super::lock_file::{Heartbeat, LockFile};
-use super::open::{last_received_ms, open_rows};
+use super::open::{last_received_ms, open_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
 use crate::clock::show_ms;
@@ -49,6 +48,8 @@ pub(super) struct Recording {
     checked_ms: i64,
     /// After a rotation that failed, it is not tried before this time.
     rotate_again_ms: i64,
+    /// When the recording alone was found whole: what was received before is in it, or waits.
+    csv_checked_ms: i64,
     /// Counts the files through rotations.
     generation: u64,
 }
@@ -74,10 +75,8 @@ impl Recording {
         let header = header(columns);
         let csv = open_rows(out, &header, heartbeat.synced_length, now_ms)?;
         let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
-        for path in [out, &ledger_path] {
-            // A kill may have left one.
-            let _ = disk::remove_if_exists(&next_path(path));
-        }
+        remove_begun(out, &header);
+        remove_begun(&ledger_path, ledger::HEADER);
         let cut = Self::restore_ledger(out, &ledger_path);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
         let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
@@ -132,6 +131,7 @@ impl Recording {
             period_end_ms: i64::MAX,
             checked_ms: now_ms,
             rotate_again_ms: i64::MIN,
+            csv_checked_ms: i64::MIN,
             generation: 0,
         })
     }

@@ -19,9 +19,9 @@ use log::{info, warn};
 
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
-use crate::recorder::disk::{self, DiskFile, next_path, sync_directory};
+use crate::recorder::disk::{self, sync_directory};
 use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, closed_ledger, ledger_path};
-use crate::recorder::lock_file::lock_data_file;
+use crate::recorder::open::begin_beside;
 use crate::recorder::rotation::{Rotate, free_name};
 use crate::text::in_words;
 
@@ -130,24 +130,23 @@ impl Recording {
 
     /// Step 3.
     fn begin_csv(&self) -> io::Result<AppendFile> {
-        let name = next_path(&self.out);
-        let begun = begin_file(&name, &self.header).and_then(|csv| {
-            // A power cut must not keep only the second of two renamings.
-            sync_directory(&self.out)?;
-            disk::rename_no_replace(&name, &self.out)?;
-            Ok(csv)
-        });
-        begun.inspect_err(|_| drop(disk::remove_if_exists(&name)))
+        let (name, csv) = begin_beside(&self.out, &self.header)?;
+        // A power cut must not keep only the second of two renamings.
+        let begun = sync_directory(&self.out);
+        let begun = begun.and_then(|()| disk::rename_no_replace(&name, &self.out));
+        begun.inspect_err(|_| drop(disk::remove(&name)))?;
+        Ok(csv)
     }
 
     /// Steps 4 and 5.
     pub(super) fn begin_ledger(&mut self, at_ms: i64) -> io::Result<()> {
-        let (name, state) = (next_path(&self.ledger_path), self.ledger.last.clone());
+        let (name, next) = begin_beside(&self.ledger_path, ledger::HEADER)?;
+        let state = self.ledger.last.clone();
         if state.live {
             self.ledger.down(at_ms, ROTATED);
         }
         let since_ms = self.ledger.last.time_ms;
-        let begun = begin_ledger_as(&name, LedgerRow { time_ms: since_ms, ..state.clone() });
+        let begun = begin_ledger(next, LedgerRow { time_ms: since_ms, ..state.clone() });
         let begun = begun.and_then(|next| {
             self.sync_ledger()?;
             sync_directory(&self.ledger_path)?;
@@ -155,7 +154,7 @@ impl Recording {
             Ok(next)
         });
         if begun.is_err() {
-            let _ = disk::remove_if_exists(&name);
+            let _ = disk::remove(&name);
             self.ledger.take_back(&state);
         }
         self.ledger = begun?;
@@ -175,22 +174,11 @@ impl Recording {
 }
 
 /// A new ledger in which `state` holds, if there is one yet.
-fn begin_ledger_as(name: &Path, state: LedgerRow) -> io::Result<Ledger> {
-    let mut next = Ledger::resume(begin_file(name, ledger::HEADER)?)?;
+fn begin_ledger(next: AppendFile, state: LedgerRow) -> io::Result<Ledger> {
+    let mut next = Ledger::resume(next)?;
     if state.time_ms > 0 {
         next.push(state);
         next.flush_all()?;
     }
     Ok(next)
-}
-
-/// A new file with nothing but its header, locked as the recording is. It is not on the disk yet.
-fn begin_file(path: &Path, header: &str) -> io::Result<AppendFile> {
-    disk::remove_if_exists(path)?;
-    let disk = DiskFile::append_to(path)?;
-    lock_data_file(path, &disk)?;
-    let mut rows = AppendFile::new(disk, 0);
-    rows.append(header.as_bytes())?;
-    rows.end_check()?;
-    Ok(rows)
 }

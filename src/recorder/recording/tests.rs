@@ -95,9 +95,8 @@ fn a_rotation_that_fails_leaves_nothing_and_is_made_up_for() {
     recording.sync().unwrap();
     let before = files(directory.path());
     let mut now = HALF_PAST + HOUR / 2;
-    for in_the_way in ["op1.csv.next", "op1.coverage.csv.next"] {
-        let in_the_way = directory.path().join(in_the_way);
-        fs::create_dir(&in_the_way).unwrap();
+    for next in ["op1.csv.next-", "op1.coverage.csv.next-"] {
+        FAULTS.set(Faults { closed_names: Some(next), ..Faults::default() });
         for _ in 0..3 {
             assert!(recording.rotation_is_due(now));
             assert_eq!(recording.rotate(now, now), None);
@@ -105,7 +104,6 @@ fn a_rotation_that_fails_leaves_nothing_and_is_made_up_for() {
             now += 60_000;
             recording.ledger.flush_all().unwrap();
         }
-        fs::remove_dir(&in_the_way).unwrap();
         assert_eq!(files(directory.path()), before);
     }
     FAULTS.set(Faults { syncs: 1, ..Faults::default() });
@@ -287,8 +285,7 @@ fn after_a_clock_that_was_ahead_files_are_closed_at_each_hour_as_before() {
 fn a_rotation_that_failed_by_a_clock_that_was_ahead_is_not_put_off_until_then() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    let in_the_way = directory.path().join("op1.csv.next");
-    fs::create_dir(&in_the_way).unwrap();
+    FAULTS.set(Faults { closed_names: Some("op1.csv.next-"), ..Faults::default() });
     assert!(recording.rotation_is_due(HALF_PAST + 9 * HOUR));
     assert_eq!(recording.rotate(HALF_PAST + 9 * HOUR, HALF_PAST), None);
     assert!(!recording.rotation_is_due(HALF_PAST + 1));
@@ -349,7 +346,7 @@ fn a_kill_between_any_two_steps_is_repaired_by_the_next_start() {
     let next_live = ledger(&format!("{hour},live,A,\n"));
     let (archive, archived_ledger) = ("op1-2026-11-23T14.csv", "op1-2026-11-23T14.coverage.csv");
     let (out, out_ledger) = ("op1.csv", "op1.coverage.csv");
-    let (next, next_ledger) = ("op1.csv.next", "op1.coverage.csv.next");
+    let (next, next_ledger) = ("op1.csv.next-7", "op1.coverage.csv.next-8");
     let steps: [&[(&str, &str)]; 10] = [
         &[(out, &rows), (archived_ledger, &live)],
         &[(out, &rows), (archived_ledger, &silent)],

@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 use super::disk_model::{Disk, Files};
-use super::run::History;
+use super::run::{HALF, History};
 use crate::clock::show_ms;
 use crate::gzip::GZIP_MARK;
 use crate::recorder::columns::Column;
@@ -119,6 +119,8 @@ fn rows(files: &Files, columns: &[Column], known: &Known, seen: &mut Seen) -> Ve
         let label = closed_label(Path::new("op1.csv"), name.trim_end_matches(".gz").as_ref());
         let mut hour = label.map(|label| label[..13].to_owned());
         for line in lines.split_inclusive('\n') {
+            // What somebody has appended before the end spoils a row of ours, until that is noticed.
+            let line = line.trim_start_matches(HALF);
             let number = numbers(line.as_bytes()).first().copied();
             let received = known.received.iter().find(|(known, _)| Some(*known) == number);
             let (number, time_ms) = received.unwrap_or_else(|| panic!("{line:?} in {name}"));

@@ -1,6 +1,7 @@
 //! A writer under a clock of its own, fed as a session feeds it, with the fsync thread and the
 //! compressor played in between: all on one thread, so that a seed gives the same run.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,12 +15,16 @@ use crate::channel::{self, Entry, EntryReceiver, EntrySender, TradeBatch};
 use crate::clock::TEST_MS;
 use crate::recorder::columns::Column;
 use crate::recorder::compress::{compress_all, left_uncompressed};
+use crate::recorder::disk::DiskFile;
 use crate::recorder::fsync::SyncRequest;
 use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, Writer};
 
 /// 2026-11-23T14:30:00Z
 pub(super) const START_MS: i64 = 1_795_444_200_000;
 const MINUTE_MS: i64 = 60_000;
+
+/// Half a row, as somebody may append it: no number begins with it.
+pub(super) const HALF: &str = "x";
 
 /// How a writer is run.
 #[derive(Debug, Clone)]
@@ -29,6 +34,8 @@ pub(super) struct Workload {
     pub(super) rotates: bool,
     /// So many kills, each followed by a start.
     pub(super) kills: u32,
+    /// Whether somebody appends half a row now and then.
+    pub(super) is_damaged: bool,
     pub(super) columns: Vec<Column>,
 }
 
@@ -148,6 +155,7 @@ impl Process {
         };
         let opened = Writer::open(options, Arc::clone(entries.shared()), str::to_owned, || ());
         let mut writer = opened.expect("the start succeeds");
+        writer.created_files.keep();
         writer.fsync = Some(sync);
         writer.compressor = Some(closed_sender);
         Self { writer, inbox, entries, syncs, closed }
@@ -200,6 +208,9 @@ impl Run<'_> {
                 self.go_live(process, &tickers);
             }
             self.trades(process);
+            if self.workload.is_damaged && self.dice.u8(..4) == 0 {
+                self.damage(process);
+            }
             self.pass_time(process);
         }
         if self.dice.bool() {
@@ -214,6 +225,17 @@ impl Run<'_> {
                 self.pass_time(process);
             }
         }
+    }
+
+    /// Somebody appends half a row; rows may follow it before that is noticed.
+    fn damage(&mut self, process: &mut Process) {
+        process.step();
+        let mut file = DiskFile::append_to(&self.directory.join("op1.csv")).expect("the file");
+        file.write_all(HALF.as_bytes()).expect("a byte");
+        self.trades(process);
+        process.step();
+        process.writer.timers.heartbeat = Instant::now();
+        process.step();
     }
 
     fn go_live(&mut self, process: &Process, tickers: &[String]) {

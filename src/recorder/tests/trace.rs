@@ -49,14 +49,18 @@ pub(in crate::recorder) struct Faults {
     pub(in crate::recorder) room: Option<u64>,
     /// So many cuts fail.
     pub(in crate::recorder) cuts: u32,
+    /// So many overwritings fail in the middle.
+    pub(in crate::recorder) overwrites: u32,
     /// So many syncs fail.
     pub(in crate::recorder) syncs: u32,
+    /// No file can be opened whose name begins so.
+    pub(in crate::recorder) closed_names: Option<&'static str>,
 }
 
 thread_local! {
     static TRACE: RefCell<Option<Trace>> = const { RefCell::new(None) };
     pub(in crate::recorder) static FAULTS: Cell<Faults> =
-        const { Cell::new(Faults { room: None, cuts: 0, syncs: 0 }) };
+        const { Cell::new(Faults { room: None, cuts: 0, overwrites: 0, syncs: 0, closed_names: None }) };
 }
 
 /// Begins a new trace on this thread, of a run in `directory`.
@@ -113,6 +117,14 @@ pub(super) fn name_of(path: &Path) -> String {
     path.file_name().expect("a name").to_string_lossy().into_owned()
 }
 
+/// Fails for a name that cannot be opened.
+pub(in crate::recorder) fn may_open(path: &Path) -> io::Result<()> {
+    match FAULTS.get().closed_names {
+        Some(names) if name_of(path).starts_with(names) => Err(io::Error::other("a failing disk")),
+        _ => Ok(()),
+    }
+}
+
 /// Opening a file may have created or emptied it.
 pub(in crate::recorder) fn opened(path: &Path, file: &File) {
     record_in(|trace| {
@@ -129,7 +141,19 @@ pub(in crate::recorder) fn opened(path: &Path, file: &File) {
     });
 }
 
-pub(in crate::recorder) fn write(file: &File, offset: u64, bytes: &[u8]) {
+/// Gives as many of the bytes as the disk takes, and then what it says.
+pub(in crate::recorder) fn overwrite<'a>(
+    file: &File,
+    offset: u64,
+    bytes: &'a [u8],
+) -> (&'a [u8], io::Result<()>) {
+    let result = fail(|faults| &mut faults.overwrites);
+    let taken = if result.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
+    write(file, offset, taken);
+    (taken, result)
+}
+
+fn write(file: &File, offset: u64, bytes: &[u8]) {
     let offset = usize::try_from(offset).expect("a small file");
     record(|trace| Operation::Write { file: trace.file(file), offset, bytes: bytes.to_vec() });
 }

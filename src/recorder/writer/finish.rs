@@ -2,15 +2,12 @@
 //!
 //! Writer thread.
 
-use std::fs;
-
 use log::{Level, error, warn};
 
 use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
 use crate::channel::{Entry, EntryReceiver};
 use crate::clock::now_ms;
-use crate::recorder::disk;
 use crate::recorder::log_file::log_line;
 use crate::text::in_words;
 
@@ -19,6 +16,10 @@ impl Writer {
     pub(super) fn finish(mut self, inbox: &EntryReceiver) -> Summary {
         // Also when all is well: somebody may have removed the file just now.
         self.retry();
+        if self.disk_retry.is_some() {
+            // It may have been the handle alone, which the next try replaces.
+            self.retry();
+        }
         if self.disk_retry.is_none() {
             self.check_ledger();
         }
@@ -34,9 +35,12 @@ impl Writer {
             (disk_retry.cause != READER_GONE).then_some(failure)
         });
         let last_sync = match failure {
-            None => self.sync(),
+            None => self.sync().or_else(|_| self.check_csv().and_then(|()| self.sync())),
             _ => Ok(()),
         };
+        if self.ledger_failure.is_some() {
+            self.check_ledger();
+        }
         if last_sync.is_err()
             && let Some(recording) = self.output.recording()
         {
@@ -62,25 +66,13 @@ impl Writer {
         }
         // The terminal gets this line after everything else, from the thread that joins this one.
         self.log.push(&log_line(now_ms(), Level::Info, &self.totals.counts.to_string()));
+        self.log.reopen_if_moved();
         self.log.flush();
         if self.refused {
-            self.remove_created_files();
+            // The locks are held until this thread ends, so nobody else uses them yet.
+            self.created_files.remove(self.log.written);
         }
         Summary { counts: self.totals.counts, failure }
-    }
-
-    /// Removes the files that a refused start has made, unless something was written to them; the lock
-    /// last. The locks are held until this thread ends, so nobody else uses them yet.
-    fn remove_created_files(&self) {
-        for (path, begun_with) in &self.created_files {
-            let own = if *path == self.log.path { self.log.written } else { *begun_with };
-            let length = fs::metadata(path).map(|found| found.len());
-            if let Err(error) =
-                length.and_then(|length| if length == own { disk::remove(path) } else { Ok(()) })
-            {
-                log::debug!("cannot remove what the start has made: {error}");
-            }
-        }
     }
 
     /// Counts everything that still waits as dropped, and writes that to the ledger.

@@ -12,8 +12,7 @@ mod handle;
 mod rows;
 mod timers;
 
-use std::fs;
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
@@ -21,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use log::error;
 
+use super::created_files::CreatedFiles;
 use super::error::{OpenError, failed};
 use super::fsync::SyncRequest;
 use super::header::header;
@@ -84,11 +84,11 @@ pub(super) struct Timers {
 
 /// The open files, and everything that waits to be written to them.
 pub struct Writer {
+    /// The first to be dropped: the lock must be held when it is.
+    pub(super) created_files: CreatedFiles,
     options: RecorderOptions,
     output: Output,
     log: LogFile,
-    /// Files that this start has made, and how long they were when it began.
-    created_files: Vec<(PathBuf, u64)>,
     /// Whether the server has refused the start.
     refused: bool,
     shared: Arc<SharedState>,
@@ -135,8 +135,10 @@ impl Writer {
         on_reader_gone: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (now, now_ms) = (Instant::now(), now_ms());
-        let mut new = try_start(&options)?;
-        let mut output = match &options.out {
+        let new = try_start(&options)?;
+        let mut created_files =
+            CreatedFiles::new(&new, &options.log_file, options.out.file().as_deref());
+        let output = match &options.out {
             Destination::File(path) => {
                 let RecorderOptions { columns, rotate, fsync, .. } = &options;
                 let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
@@ -153,22 +155,12 @@ impl Writer {
                 Output::Pipe(pipe, ledger.map(Box::new))
             }
         };
-        // A ledger that got its name back has rows of earlier runs in it.
-        if output.recording().is_some_and(|recording| recording.ledger.last.time_ms > 0) {
-            let ledger = options.out.ledger_path();
-            new.retain(|path| Some(path) != ledger.as_ref());
-        }
         let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
-        let begun = |new: PathBuf| {
-            let length = fs::metadata(&new).map(|found| found.len());
-            let found = length.and_then(|length| Ok((path::absolute(&new)?, length)));
-            found.map_err(failed("find", &new))
-        };
-        let created_files = new.into_iter().map(begun).collect::<Result<_, _>>()?;
+        created_files.lock_is_held();
         Ok(Self {
+            created_files,
             output,
             log,
-            created_files,
             refused: false,
             shared,
             redact: Box::new(redact),
@@ -201,6 +193,7 @@ impl Writer {
 
     /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
     pub fn run(mut self, inbox: &EntryReceiver) -> Summary {
+        self.created_files.keep();
         if matches!(self.output, Output::Pipe(..)) {
             self.buffer.rows.extend_from_slice(header(&self.options.columns).as_bytes());
             self.flush();
