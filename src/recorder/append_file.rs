@@ -177,7 +177,9 @@ impl AppendFile {
         let (recent, end) = (self.recent_rows(), self.last_bytes()?);
         let same = recent.iter().rev().zip(end.iter().rev()).take_while(|(a, b)| a == b).count();
         let start = row_starts(recent).find(|start| *start >= recent.len() - same);
-        Ok(self.disk.length()? - (recent.len() - start.unwrap_or(recent.len())) as u64)
+        let own = recent.len() - start.unwrap_or(recent.len());
+        // It may be cut just now.
+        Ok(self.disk.length()?.saturating_sub(own as u64))
     }
 
     /// Takes the recent rows out of the file, which was removed: they go to the next one. Who has this

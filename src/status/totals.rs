@@ -145,7 +145,9 @@ impl Totals {
             return 0.0;
         }
         #[allow(clippy::cast_precision_loss)]
-        let (trades, seconds) = ((self.counts.written - from) as f64, span_ms as f64 / 1000.0);
+        // Rows of a removed file do not count any more, until they are written again.
+        let (trades, seconds) =
+            (self.counts.written.saturating_sub(from) as f64, span_ms as f64 / 1000.0);
         // More decimals say nothing, and double the JSON of the page.
         (trades / seconds * 10.0).round() / 10.0
     }

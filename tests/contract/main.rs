@@ -21,6 +21,7 @@
 //!   and a clock that can be set)
 //! * `loaders`, `recipes`: other tools read what is recorded, by `generate` and by the README's SQL
 //! * `on_event`: somebody who does not look hears of it
+//! * `panics`: no panic of the writer goes unnoticed, and counts make none
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
 //!
 //! Longer runs of the same tests; the number behind each line is what it is without the variable:
@@ -89,6 +90,7 @@ mod moved_files;
 mod moved_ledgers;
 mod named_pipes;
 mod on_event;
+mod panics;
 mod piped_ledger;
 mod power_cut;
 mod progress_line;

@@ -146,7 +146,7 @@ impl Writer {
                 self.plan_sync();
             }
         } else if recording.csv.has_lost_rows() {
-            self.lost += *written - self.checked.0;
+            self.lost += written.saturating_sub(self.checked.0);
             (*written, self.last_written_ms) = self.checked;
         }
         result

@@ -1,0 +1,67 @@
+//! Counts that run backwards break no arithmetic, in a build that checks it either.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Recorder, Run};
+use crate::journal::message;
+use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line};
+use crate::server::Server;
+
+/// What `/api/status` says, of a program that was started with `--dashboard=127.0.0.1:0`.
+pub(crate) fn status(recorder: &mut Recorder) -> Value {
+    recorder.wait_until_it_says("dashboard at http://");
+    let said = recorder.stderr();
+    let address = said.split("http://").nth(1).and_then(|rest| rest.split('/').next());
+    let address = address.expect("an address");
+    let mut stream = TcpStream::connect(address).expect("the page");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+    write!(stream, "GET /api/status HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("to ask");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    let body = answer.split_once("\r\n\r\n").expect("a body").1;
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+}
+
+/// What was written to a file that is gone counts as written no more, until it is written again.
+#[test]
+fn rows_that_are_gone_with_their_directory_leave_the_rate_a_rate() {
+    let server = Server::plain();
+    let run = Run::new().url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+    let run = run.folder("data").arg("--out").arg("data/op1.csv").arg("--dashboard=127.0.0.1:0");
+    let mut recorder = run.spawn();
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    let data = recorder.path("data");
+    // Right after a look at the files: those rows are not safe before the next one.
+    let looked = fs::read(data.join("op1.csv.lock")).expect("the lock");
+    recorder.wait_until("a look at the files", |_| {
+        fs::read(data.join("op1.csv.lock")).is_ok_and(|now| now != looked)
+    });
+    connection.send_text(&message(1..=1_000));
+    while status(&mut recorder)["written"] != 1_000 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    fs::remove_dir_all(&data).expect("to be removed");
+    recorder.wait_until_it_says("file is gone");
+    let written_ms = |status: &Value| status["published_ms"].as_i64().expect("a time");
+    let first = written_ms(&status(&mut recorder));
+    loop {
+        let now = status(&mut recorder);
+        assert!(recorder.is_running(), "{}", recorder.seen());
+        let rate = now["trades_per_second"].as_f64().expect("a rate");
+        assert!((0.0..=1e6).contains(&rate), "{now}");
+        // Longer than the span over which the rate is taken.
+        if written_ms(&now) > first + 6_000 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    fs::create_dir(&data).expect("to be made again");
+    recorder.wait_until_it_says("writing again");
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert_says(&recorder, &summary_line(1_000, 0));
+}
