@@ -142,8 +142,6 @@ pub struct SharedState {
     pub disk_trouble: AtomicBool,
     /// The server has refused the key, and has not accepted it since.
     pub key_refused: AtomicBool,
-    /// The writer has ended: because it was asked to, or by a panic.
-    pub writer_gone: AtomicBool,
     /// When the last text message arrived; 0 before the first.
     pub last_message_ms: AtomicI64,
     /// How much the wall clock was ahead of the time since the boot when the session looked last, in
@@ -223,15 +221,12 @@ pub struct EntrySender {
 }
 
 impl EntrySender {
-    /// Sends an entry. Never waits; once the writer has ended, entries go nowhere and
-    /// [`SharedState::writer_gone`] says so.
+    /// Sends an entry. Never waits; once the writer has ended, entries go nowhere.
     pub fn send(&self, entry: Entry) {
         if let Entry::Trades(batch) = &entry {
             self.shared.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
         }
-        if self.sender.send(entry).is_err() {
-            self.shared.writer_gone.store(true, Ordering::Relaxed);
-        }
+        let _ = self.sender.send(entry);
         atomic::fence(Ordering::SeqCst);
         let SharedState { receiver, receiver_sleeps, .. } = &*self.shared;
         if receiver_sleeps.load(Ordering::Relaxed)

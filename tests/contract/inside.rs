@@ -26,10 +26,14 @@ use crate::harness::DEADLINE;
 pub(crate) const COLUMNS: [Column; 5] =
     [Column::Ticker, Column::Price, Column::Volume, Column::TimestampMs, Column::Conditions];
 
+/// In a text that is no trade it makes the writer of [`open_writer`] panic.
+pub(crate) const POISON: &str = "poison";
+
 /// A writer for `op1.csv` in `directory`, and the way to send it entries.
 pub(crate) fn open_writer(
     directory: &Path,
     columns: &[Column],
+    stop_session: impl Fn() + Send + 'static,
 ) -> Result<(Writer, EntrySender, EntryReceiver), OpenError> {
     let options = RecorderOptions {
         out: Destination::File(directory.join("op1.csv")),
@@ -42,7 +46,11 @@ pub(crate) fn open_writer(
     };
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
-    let writer = Writer::open(options, shared, str::to_owned, || ())?;
+    let redact = |text: &str| {
+        assert!(!text.contains(POISON), "as the test has asked for");
+        text.to_owned()
+    };
+    let writer = Writer::open(options, shared, redact, stop_session)?;
     Ok((writer, entries, inbox))
 }
 
@@ -72,9 +80,11 @@ impl Inside {
     /// Streams from `url` into a directory of its own.
     pub(crate) fn start(url: &str, tickers: &[&str], timeouts: Timeouts) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (writer, entries, inbox) =
-            open_writer(directory.path(), &COLUMNS).expect("a new recording");
         let (commands, commanded) = commands().expect("a pair of sockets");
+        let to_session = commands.clone();
+        let stop = move || to_session.send(Command::Stop);
+        let (writer, entries, inbox) =
+            open_writer(directory.path(), &COLUMNS, stop).expect("a new recording");
         let endpoint = Endpoint::parse(url).expect("a URL");
         let key = ApiKey::new("k3y".to_owned(), "FINNHUB_API_KEY", KeySource::Environment);
         let key = key.unwrap_or_else(|error| panic!("{error}"));
@@ -119,6 +129,17 @@ impl Inside {
             assert!(start.elapsed() < deadline, "waited for {what}\n{csv}\n{ledger}");
             thread::sleep(Duration::from_millis(2));
         }
+    }
+
+    /// Waits for the end of a session that ends by itself; fails unless its writer has panicked.
+    pub(crate) fn expect_panic_of_writer(self) {
+        assert_eq!(self.session.join().expect("the session's thread"), Ok(()));
+        assert!(self.writer.join().is_err(), "it has panicked");
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.session.is_finished()
     }
 
     /// Ends the session, then the writer. The report, the recording and the ledger.

@@ -1,15 +1,19 @@
-//! Counts that run backwards break no arithmetic, in a build that checks it either.
+//! Counts that run backwards break no arithmetic, in a build that checks it either; and a writer that
+//! panics all the same is not left alone.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use finnhub_stream::feed::Timeouts;
 use serde_json::Value;
 
+use crate::frames::Opcode;
 use crate::harness::{Recorder, Run};
+use crate::inside::{Inside, POISON};
 use crate::journal::message;
-use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line};
+use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line, trade_message};
 use crate::server::Server;
 
 /// What `/api/status` says, of a program that was started with `--dashboard=127.0.0.1:0`.
@@ -64,4 +68,20 @@ fn rows_that_are_gone_with_their_directory_leave_the_rate_a_rate() {
     recorder.wait_until_it_says("writing again");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     assert_says(&recorder, &summary_line(1_000, 0));
+}
+
+/// Inside the test: no input is known that makes the built binary's writer panic. The server says
+/// nothing more, as in a quiet night.
+#[test]
+fn a_writer_that_panics_ends_the_session_also_when_nothing_comes() {
+    let server = Server::plain();
+    let inside = Inside::start(&server.url(), &["AAPL"], Timeouts::default());
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&message(1..=1));
+    inside.wait_until("the first row", |now| now.csv().ends_with(",1\n"));
+    connection.send_text(&trade_message(&[&format!("\"{POISON}\"")]));
+    connection.wait_for(Opcode::Close);
+    drop(connection);
+    inside.wait_until("the end of the session", Inside::has_ended);
+    inside.expect_panic_of_writer();
 }

@@ -33,7 +33,7 @@ const NEW_ROW: &str = "NEW,100.10,1\n";
 /// Continues whatever is at `directory` with one trade, and stops.
 fn continue_with_one_trade(directory: &Path) -> Result<(), String> {
     let (writer, entries, inbox) =
-        open_writer(directory, &COLUMNS).map_err(|error| error.to_string())?;
+        open_writer(directory, &COLUMNS, || ()).map_err(|error| error.to_string())?;
     let mut batch = TradeBatch::new(1_700_000_000_000);
     batch.push(&trade_message(&[TRADE]));
     entries.send(Entry::Trades(batch));

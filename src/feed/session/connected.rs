@@ -22,8 +22,8 @@ use crate::text::{counted, grouped, printable};
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server that has paused is waited for until it sends something, a command comes, or the watchdog
-/// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, a clock
-/// that was set is to be noticed, and so is the end of the writer.
+/// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, and a
+/// clock that was set is to be noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// New symbols that are named in one line of the log.
@@ -98,9 +98,6 @@ impl Session {
             if paused && connected.unreported.is_none() {
                 let due = connected.watchdog.due().min(Instant::now() + LONGEST_WAIT);
                 connected.connection.wait(due, &self.commands);
-            }
-            if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
-                return Ok(End::Lost("the writer thread has ended".to_owned()));
             }
             if let Err(reason) = Self::check_watchdog(connected) {
                 self.drain(connected)?;

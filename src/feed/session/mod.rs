@@ -107,7 +107,7 @@ impl Session {
     /// Records until a stop is asked for.
     ///
     /// # Errors
-    /// When the server refuses the key and has never accepted it, or when the writer has ended.
+    /// When the server refuses the key and has never accepted it.
     pub fn run(mut self) -> Result<(), Error> {
         self.report_wanted();
         loop {
@@ -126,9 +126,6 @@ impl Session {
                 }
                 Err(error) => self.not_connected(&error)?,
             };
-            if self.entries.shared().writer_gone.load(Ordering::Relaxed) {
-                return Err(cannot_go_on("the writer thread has ended; nothing can be recorded"));
-            }
             if self.wait_for_next_try(outcome).is_break() {
                 self.report_down(now_ms(), "stopped");
                 return Ok(());

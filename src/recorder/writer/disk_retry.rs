@@ -41,7 +41,7 @@ impl Writer {
                 if cause == READER_GONE {
                     warn!("{}: {cause}; stopping", self.options.out);
                     self.ledger_down(self.last_written_ms, &cause);
-                    (self.on_reader_gone)();
+                    (self.stop_session)();
                 } else if !self.shared.stopping.load(Ordering::Relaxed) {
                     error!(
                         "{cause}: cannot write {} ({}); trades wait in memory, and writing goes on by itself",

@@ -94,8 +94,8 @@ pub struct Writer {
     shared: Arc<SharedState>,
     /// Takes the key out of a text from the server.
     redact: Box<dyn Fn(&str) -> String + Send>,
-    /// Called once when nobody reads standard output any more.
-    on_reader_gone: Box<dyn Fn() + Send>,
+    /// Asks the session to end: nobody reads standard output any more, or this thread ends.
+    stop_session: Box<dyn Fn() + Send>,
     /// The fsync thread; without one the writer forces its files to the disk by itself.
     pub(super) fsync: Option<Sender<SyncRequest>>,
     /// The thread that compresses closed files, if they are.
@@ -120,10 +120,18 @@ pub struct Writer {
     pub(super) timers: Timers,
 }
 
+/// A session must not go on reading when nobody writes what it reads.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        (self.stop_session)();
+    }
+}
+
 impl Writer {
     /// Opens the files, repairs what a crash left, and closes the ledger of a process that was
     /// killed. Nothing is recorded yet. `redact` takes the key out of a text from the server;
-    /// `on_reader_gone` is called once when nobody reads standard output any more.
+    /// `stop_session` is called when nobody reads standard output any more, and when the writer has ended,
+    /// by a panic too.
     ///
     /// # Errors
     /// When a file is none, is in use, has other columns or trades of the other market, or cannot be
@@ -132,7 +140,7 @@ impl Writer {
         options: RecorderOptions,
         shared: Arc<SharedState>,
         redact: impl Fn(&str) -> String + Send + 'static,
-        on_reader_gone: impl Fn() + Send + 'static,
+        stop_session: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (now, now_ms) = (Instant::now(), now_ms());
         let new = try_start(&options)?;
@@ -164,7 +172,7 @@ impl Writer {
             refused: false,
             shared,
             redact: Box::new(redact),
-            on_reader_gone: Box::new(on_reader_gone),
+            stop_session: Box::new(stop_session),
             fsync: None,
             compressor: None,
             decoder: Decoder::default(),
