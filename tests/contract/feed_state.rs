@@ -3,7 +3,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -21,7 +20,7 @@ fn run(url: &str) -> Run {
 }
 
 /// `GET /api/status`, as soon as it is served.
-fn status(recorder: &Recorder) -> Value {
+pub(crate) fn status(recorder: &Recorder) -> Value {
     let log = recorder.log();
     let address = log.split("dashboard at http://").nth(1).and_then(|rest| rest.split('/').next());
     let Some(address) = address else { return Value::Null };
@@ -125,9 +124,6 @@ fn an_outage_at_the_start_is_the_same_for_the_page_the_live_line_the_ledger_and_
     assert_eq!(report["files"][0]["coverage"]["missing_ms"], missing_ms, "{report}");
 }
 
-/// What a person can wait for.
-const SOON: Duration = Duration::from_secs(2);
-
 #[test]
 fn a_list_that_is_changed_before_the_first_connection_is_shown_as_changed() {
     let port = ClosedPort::new();
@@ -136,7 +132,7 @@ fn a_list_that_is_changed_before_the_first_connection_is_shown_as_changed() {
     let symbols = |status: &Value| status["tickers"].as_array().map_or(0, Vec::len);
     wait_for_status(&mut recorder, "the list", |status| symbols(status) == 3);
     std::fs::write(recorder.path("list.txt"), "ONE\nTWO\nTHREE\n").expect("to save");
-    recorder.wait_until_within(2 * SOON, "the new list", |now| symbols(&status(now)) == 5);
+    recorder.wait_until("the new list", |now| symbols(&status(now)) == 5);
     let server = port.open();
     let connection = server.connect_and_wait_for_subscriptions(5);
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());

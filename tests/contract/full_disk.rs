@@ -20,9 +20,6 @@ use crate::server::Server;
 const ROOM_BYTES: usize = 64 << 20;
 const MEMORY_KIB: u64 = (64 + 32) << 10;
 
-/// An unoptimised build needs a while for hundreds of megabytes.
-const LONG: Duration = Duration::from_secs(60);
-
 fn start(run: Run, server: &Server) -> (Recorder, Connection) {
     let run = run.url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
     (run.spawn(), server.connect_and_wait_for_subscriptions(1))
@@ -47,11 +44,12 @@ fn times_said(recorder: &Recorder, text: &str) -> usize {
     recorder.stderr().matches(text).count()
 }
 
-fn assert_answers_pings(connection: &mut Connection) {
-    let asked = Instant::now();
+fn assert_answers_pings(recorder: &mut Recorder, connection: &mut Connection) {
+    let asked = recorder.stopwatch();
     connection.send_ping(b"there?");
     assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
-    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+    let took = recorder.took(&asked);
+    assert!(took < Duration::from_secs(2), "it took {took:?}");
 }
 
 /// Fills the disk with numbered trades, makes room, and looks at everything.
@@ -64,14 +62,14 @@ fn fill_and_make_room(
         connection.send_text(&message(first..=first + 2));
     }
     recorder.wait_until_it_says("disk full");
-    assert_answers_pings(&mut connection);
+    assert_answers_pings(recorder, &mut connection);
     // Several tries of the writer later, nothing has changed and nothing more is said.
     for number in 0..4 {
         let first = 9_001 + number * 2;
         connection.send_text(&message(first..=first + 1));
         let tried_again = Instant::now() + Duration::from_millis(600);
         while Instant::now() < tried_again {
-            assert_answers_pings(&mut connection);
+            assert_answers_pings(recorder, &mut connection);
             let written = numbers_of(&whole_rows(recorder));
             assert!(written.iter().copied().eq(1..=written.len() as u64), "in order");
             assert!(written.len() < 9_000, "the disk is full");
@@ -144,7 +142,7 @@ fn beyond_the_bound_the_newest_are_dropped_counted_and_in_the_ledger() {
         connection.send_text(&text);
     }
     // The answer comes after everything sent before it has been taken.
-    assert_answers_pings(&mut connection);
+    assert_answers_pings(&mut recorder, &mut connection);
     let filled_ms = now_ms();
     let memory = recorder.status_number("VmHWM");
     assert!(memory < MEMORY_KIB, "{memory} KiB");
@@ -152,12 +150,12 @@ fn beyond_the_bound_the_newest_are_dropped_counted_and_in_the_ledger() {
     recorder.wait_until_it_says("writing again");
     // The loss is reported with the first trade that finds room again.
     let last = sent + 1;
-    recorder.wait_until_within(LONG, "the loss to be over", |now| {
+    recorder.wait_while_moving("the loss to be over", |now| {
         connection.send_text(&message(last..=last));
-        now.ledger().contains("trades dropped")
+        (now.ledger().contains("trades dropped"), now.csv().len())
     });
     let end = format!("AAPL,{last},5,1680300000123,1\n");
-    recorder.wait_until_within(LONG, "a row behind the loss", |now| now.csv().ends_with(&end));
+    recorder.wait_for_end_of_recording(&end);
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     check_the_loss(&recorder, sent, filled_ms);
 }
@@ -198,16 +196,16 @@ fn what_has_waited_is_written_while_the_server_is_served_without_haste() {
         sent += MANY;
         connection.send_text(&text);
     }
-    assert_answers_pings(&mut connection);
+    assert_answers_pings(&mut recorder, &mut connection);
     recorder.wait_until_it_says("disk full");
     recorder.lift_file_size_limit();
     recorder.wait_until_it_says("writing again");
     let switches = recorder.status_number("voluntary_ctxt_switches");
     sent += 1;
     connection.send_text(&message(sent..=sent));
-    assert_answers_pings(&mut connection);
+    assert_answers_pings(&mut recorder, &mut connection);
     let end = format!("AAPL,{sent},5,1680300000123,1\n");
-    recorder.wait_until_within(LONG, "the last row", |now| now.ends_with("op1.csv", &end));
+    recorder.wait_for_end_of_recording(&end);
     // A look at the socket each 100 ms, and no more than that.
     let switches = recorder.status_number("voluntary_ctxt_switches") - switches;
     assert!(switches < 500, "{switches} times it fell asleep");
@@ -223,10 +221,11 @@ fn a_stop_while_the_disk_is_full_says_what_is_lost_and_exits_with_1() {
         connection.send_text(&message(number..=number));
     }
     recorder.wait_until_it_says("disk full");
-    assert_answers_pings(&mut connection);
-    let asked = Instant::now();
+    assert_answers_pings(&mut recorder, &mut connection);
+    let asked = recorder.stopwatch();
     assert_eq!(recorder.stop(connection), 1, "{}", recorder.seen());
-    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
+    let took = recorder.took(&asked);
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
     let written = numbers_of(&rows(&recorder)).len();
     assert!(written < 100, "{}", recorder.seen());
     let lost = 500 - written;
@@ -256,7 +255,7 @@ fn a_start_after_a_kill_on_a_full_disk_waits_for_room_as_well() {
     let (mut recorder, mut connection) = start(Run::beside(&recorder).file_size_limit(64), &server);
     connection.send_text(&message(11..=20));
     recorder.wait_until_it_says("disk full");
-    assert_answers_pings(&mut connection);
+    assert_answers_pings(&mut recorder, &mut connection);
     recorder.lift_file_size_limit();
     recorder.wait_for_row_count(20);
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
@@ -290,7 +289,7 @@ fn a_recording_that_cannot_be_repaired_on_a_full_disk_stays_as_it_is_until_there
     // Several tries later nothing has changed, and nothing is left behind by them.
     let tried_again = Instant::now() + Duration::from_millis(1_200);
     while Instant::now() < tried_again {
-        assert_answers_pings(&mut connection);
+        assert_answers_pings(&mut recorder, &mut connection);
         // Had the header come back before, the beginning of a row may be seen at this instant.
         let csv = recorder.csv();
         assert_eq!(csv[..=csv.rfind('\n').expect("rows")], full);

@@ -113,20 +113,10 @@ impl Inside {
 
     /// Waits until `observable` is true.
     pub(crate) fn wait_until(&self, what: &str, observable: impl Fn(&Self) -> bool) {
-        self.wait_until_within(DEADLINE, what, observable);
-    }
-
-    /// The same with a deadline of its own.
-    pub(crate) fn wait_until_within(
-        &self,
-        deadline: Duration,
-        what: &str,
-        observable: impl Fn(&Self) -> bool,
-    ) {
         let start = Instant::now();
         while !observable(self) {
             let (csv, ledger) = (self.csv(), self.ledger());
-            assert!(start.elapsed() < deadline, "waited for {what}\n{csv}\n{ledger}");
+            assert!(start.elapsed() < DEADLINE, "waited for {what}\n{csv}\n{ledger}");
             thread::sleep(Duration::from_millis(2));
         }
     }

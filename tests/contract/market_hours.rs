@@ -2,8 +2,6 @@
 //!
 //! The boundaries of each day are tables beside the rules, in `src/status`.
 
-use std::time::Duration;
-
 use crate::harness::{Recorder, Run};
 use crate::pseudo_terminal::{PseudoTerminal, live_lines};
 use crate::recording::trade_message;
@@ -11,9 +9,6 @@ use crate::server::Server;
 
 /// The usual terminal.
 const COLUMNS: u16 = 80;
-
-/// Ten seconds pass before silence is explained, and 30 until the hours change here.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 const TRADE: &str = r#"{"p":1.5,"s":"AAPL","t":1680300000123,"v":5}"#;
 
@@ -28,9 +23,8 @@ fn live_line_begins(recorder: &Recorder, beginning: &str) -> bool {
 }
 
 fn wait_for_live_line(recorder: &mut Recorder, beginning: &str) {
-    recorder.wait_until_within(DEADLINE, &format!("a live line {beginning:?}"), |now| {
-        live_line_begins(now, beginning)
-    });
+    recorder
+        .wait_until(&format!("a live line {beginning:?}"), |now| live_line_begins(now, beginning));
 }
 
 /// The lines of the log from the first that is about US shares on.

@@ -2,34 +2,18 @@
 //! panics all the same is not left alone.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use finnhub_stream::feed::Timeouts;
-use serde_json::Value;
 
+use crate::feed_state::status;
 use crate::frames::Opcode;
-use crate::harness::{Recorder, Run};
+use crate::harness::Run;
 use crate::inside::{Inside, POISON};
 use crate::journal::message;
-use crate::recording::{FORETOLD_COLUMNS, assert_says, summary_line, trade_message};
+use crate::recording::{FORETOLD_COLUMNS, assert_says, now_ms, summary_line, trade_message};
 use crate::server::Server;
-
-/// What `/api/status` says, of a program that was started with `--dashboard=127.0.0.1:0`.
-pub(crate) fn status(recorder: &mut Recorder) -> Value {
-    recorder.wait_until_it_says("dashboard at http://");
-    let said = recorder.stderr();
-    let address = said.split("http://").nth(1).and_then(|rest| rest.split('/').next());
-    let address = address.expect("an address");
-    let mut stream = TcpStream::connect(address).expect("the page");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
-    write!(stream, "GET /api/status HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("to ask");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let body = answer.split_once("\r\n\r\n").expect("a body").1;
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
-}
 
 /// What was written to a file that is gone counts as written no more, until it is written again.
 #[test]
@@ -46,23 +30,17 @@ fn rows_that_are_gone_with_their_directory_leave_the_rate_a_rate() {
         fs::read(data.join("op1.csv.lock")).is_ok_and(|now| now != looked)
     });
     connection.send_text(&message(1..=1_000));
-    while status(&mut recorder)["written"] != 1_000 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    recorder.wait_until("the rows in the status", |now| status(now)["written"] == 1_000);
     fs::remove_dir_all(&data).expect("to be removed");
     recorder.wait_until_it_says("file is gone");
-    let written_ms = |status: &Value| status["published_ms"].as_i64().expect("a time");
-    let first = written_ms(&status(&mut recorder));
-    loop {
-        let now = status(&mut recorder);
-        assert!(recorder.is_running(), "{}", recorder.seen());
+    // Longer than the span over which the rate is taken.
+    let until_ms = now_ms() + 6_000;
+    while status(&recorder)["published_ms"].as_i64().expect("a time") < until_ms {
+        let now = status(&recorder);
         let rate = now["trades_per_second"].as_f64().expect("a rate");
         assert!((0.0..=1e6).contains(&rate), "{now}");
-        // Longer than the span over which the rate is taken.
-        if written_ms(&now) > first + 6_000 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+        assert!(recorder.is_running(), "{}", recorder.seen());
+        thread::sleep(Duration::from_millis(50));
     }
     fs::create_dir(&data).expect("to be made again");
     recorder.wait_until_it_says("writing again");

@@ -30,8 +30,8 @@ const TIMEOUTS: Timeouts = Timeouts {
 /// The same, but silence alone would take longer than the test.
 const LONG_TIMEOUTS: Timeouts = Timeouts { silence: Duration::from_secs(60), ..TIMEOUTS };
 
-/// A server far behind its own clock still has this long for a step.
-const SLOW_MACHINE: Duration = Duration::from_secs(3);
+/// A busy machine still has this long for a step; less than the silence that would end any of them.
+const SLOW_MACHINE: Duration = Duration::from_secs(30);
 
 fn start(timeouts: Timeouts) -> (Server, Inside, Connection) {
     let server = Server::plain();
@@ -204,9 +204,10 @@ fn answers_that_nobody_reads_do_not_hold_up_trades_nor_a_stop() {
     }
     recorder.wait_for_row_count(200);
     recorder.signal(Signal::SIGTERM);
-    let asked = Instant::now();
+    let asked = recorder.stopwatch();
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
-    assert!(asked.elapsed() < SLOW_MACHINE, "it took {:?}", asked.elapsed());
+    let took = recorder.took(&asked);
+    assert!(took < Duration::from_secs(3), "it took {took:?}");
     assert_eq!(ledger_rows(&recorder).len(), 2, "{}", recorder.seen());
 }
 

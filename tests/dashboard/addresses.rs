@@ -10,7 +10,7 @@ use crate::feed::Feed;
 use crate::http::{Events, get, get_json, request};
 use crate::program::{KEY, Program};
 use crate::served::{Served, snapshot};
-use crate::waiting::wait_until;
+use crate::waiting::{own_waits, wait_until};
 
 fn symbols(status: &Value) -> Vec<&str> {
     let tickers = status["tickers"].as_array().unwrap();
@@ -145,11 +145,13 @@ fn events_begin_with_everything_and_go_on_with_what_changes() {
     let mut next = snapshot(["A".to_owned(), "B".to_owned()]);
     next.tickers[1].trades = 2;
     served.publish(next);
-    let started = Instant::now();
+    let mut waits = own_waits();
+    let started = waits.start();
     let changed =
         wait_until("the change", || events.next().unwrap(), |event| !symbols(event).is_empty());
     assert_eq!((&changed["kind"], symbols(&changed)), (&json!("change"), vec!["B"]));
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    let took = waits.since(&started);
+    assert!(took < Duration::from_secs(2), "{took:?}");
     served.publish(snapshot(["B".to_owned(), "C".to_owned()]));
     let whole =
         wait_until("the new list", || events.next().unwrap(), |event| event["kind"] == "snapshot");
@@ -299,9 +301,11 @@ fn it_ends_with_the_program_whoever_is_listening() {
     for client in &mut clients {
         client.next().unwrap();
     }
-    let started = Instant::now();
+    let mut waits = own_waits();
+    let started = waits.start();
     drop(served);
-    assert!(started.elapsed() < Duration::from_millis(200), "{:?}", started.elapsed());
+    let took = waits.since(&started);
+    assert!(took < Duration::from_millis(200), "{took:?}");
     for client in &mut clients {
         while client.next().is_some() {}
     }

@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::harness::stopwatch::Stopwatch;
 use crate::harness::{Recorder, Run, Signal};
 use crate::http::get_json;
 use crate::waiting::{wait_for, wait_until};
@@ -58,6 +60,16 @@ impl Program {
 
     pub(crate) fn rows(&self) -> usize {
         memchr::memchr_iter(b'\n', &self.bytes_of("op1.csv")).count().saturating_sub(1)
+    }
+
+    /// Begins to measure how long the program takes for something.
+    pub(crate) fn stopwatch(&mut self) -> Stopwatch {
+        self.0.stopwatch()
+    }
+
+    /// How long it has taken since then.
+    pub(crate) fn took(&mut self, since: &Stopwatch) -> Duration {
+        self.0.took(since)
     }
 
     /// SIGTERM, and the end.

@@ -3,8 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long any wait may take before the test fails: far more than needed on a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) use crate::harness::DEADLINE;
+use crate::harness::stopwatch::Waits;
+
+/// For what is measured of servers that run inside the test.
+pub(crate) fn own_waits() -> Waits {
+    Waits::of(std::process::id())
+}
 
 /// Looks until there is something to give; on failure says what was seen last.
 pub(crate) fn wait_for<T, S: std::fmt::Debug>(

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::connection::Connection;
+use super::stopwatch::{Stopwatch, Waits};
 use super::{DEADLINE, Signal};
 
 /// Pause between two looks at a file or a process.
@@ -23,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(4);
 /// The running (or ended) program.
 pub(crate) struct Recorder {
     child: Child,
+    waits: Waits,
     status: Option<ExitStatus>,
     home: Arc<TempDir>,
     working_directory: PathBuf,
@@ -47,7 +49,8 @@ impl Recorder {
             Some(pipe) => Collected::from(pipe),
             None => Collected::from(terminal),
         };
-        Self { child, status: None, home, working_directory, stdout, stderr }
+        let waits = Waits::of(child.id());
+        Self { child, waits, status: None, home, working_directory, stdout, stderr }
     }
 
     /// The directory that everything of this run is in, for another run beside it.
@@ -133,28 +136,52 @@ impl Recorder {
     }
 
     /// Waits until `observable` is true of this process and its files.
-    pub(crate) fn wait_until(&mut self, what: &str, observable: impl FnMut(&Self) -> bool) {
-        self.wait_until_within(DEADLINE, what, observable);
+    pub(crate) fn wait_until(&mut self, what: &str, mut observable: impl FnMut(&Self) -> bool) {
+        self.wait_while_moving(what, |now| (observable(now), ()));
     }
 
-    /// The same with a deadline of its own.
-    pub(crate) fn wait_until_within(
+    /// Waits for an amount of work, however long it takes: until `look` answers yes. Beside that it tells
+    /// how far it is; fails when that has stood still for as long as any other wait may take.
+    pub(crate) fn wait_while_moving<Far: PartialEq>(
         &mut self,
-        deadline: Duration,
         what: &str,
-        mut observable: impl FnMut(&Self) -> bool,
+        mut look: impl FnMut(&mut Self) -> (bool, Far),
     ) {
-        let start = Instant::now();
+        let mut last = None;
+        let mut moved = self.stopwatch();
         loop {
             // Asked before the look: what a process that has ended left behind is all there is.
             let ended = !self.is_running();
-            if observable(self) {
+            let (reached, far) = look(self);
+            if reached {
                 return;
             }
             assert!(!ended, "the program ended before {what}\n{}", self.seen());
-            assert!(start.elapsed() < deadline, "waited {deadline:?} for {what}\n{}", self.seen());
+            if last.as_ref() != Some(&far) {
+                (last, moved) = (Some(far), self.stopwatch());
+            }
+            let late = self.waits.exceeds(&moved, DEADLINE);
+            assert!(!late, "waited {DEADLINE:?} in vain for {what}\n{}", self.seen());
             thread::sleep(LOOK_AGAIN);
         }
+    }
+
+    /// Waits until `ship` has nothing left to do, as long as its position moves.
+    pub(crate) fn wait_until_shipped(&mut self) {
+        self.wait_while_moving("the rest to be shipped", |now| {
+            let positions = now.all_files().into_iter().filter(|(path, _)| {
+                path.file_name().is_some_and(|name| name.to_string_lossy().contains(".ship-"))
+            });
+            (now.stderr().contains("waiting 0"), positions.collect::<Vec<_>>())
+        });
+    }
+
+    /// Waits until the recording ends with `text`, as long as it grows.
+    pub(crate) fn wait_for_end_of_recording(&mut self, text: &str) {
+        self.wait_while_moving(&format!("the row {text:?}"), |now| {
+            let length = fs::metadata(now.path("op1.csv")).map_or(0, |found| found.len());
+            (now.ends_with("op1.csv", text), length)
+        });
     }
 
     /// Waits until standard error or the log holds `text`.
@@ -165,18 +192,13 @@ impl Recorder {
     }
 
     /// Waits until the recording holds at least this many rows (line ends, the header's not
-    /// counted).
+    /// counted), however long it takes, as long as more come. Reads only what is new at each look, so
+    /// that it can follow a large file.
     pub(crate) fn wait_for_row_count(&mut self, rows: usize) {
-        self.wait_for_row_count_within(DEADLINE, rows);
-    }
-
-    /// The same with a deadline of its own. Reads only what is new at each look, so that it can
-    /// follow a large file.
-    pub(crate) fn wait_for_row_count_within(&mut self, deadline: Duration, rows: usize) {
         let mut line_ends = 0_usize;
         let mut file = None;
         let mut chunk = vec![0; 1 << 16];
-        self.wait_until_within(deadline, &format!("{rows} rows"), |recorder| {
+        self.wait_while_moving(&format!("{rows} rows"), |recorder| {
             if file.is_none() {
                 file = File::open(recorder.path("op1.csv")).ok();
             }
@@ -185,7 +207,7 @@ impl Recorder {
                     line_ends += memchr::memchr_iter(b'\n', &chunk[..count]).count();
                 }
             }
-            line_ends > rows
+            (line_ends > rows, line_ends)
         });
     }
 
@@ -254,9 +276,20 @@ impl Recorder {
         listed.expect("the open files of the process").count()
     }
 
+    /// Begins to measure how long the program takes for something.
+    pub(crate) fn stopwatch(&mut self) -> Stopwatch {
+        self.waits.start()
+    }
+
+    /// How long it has taken since then.
+    pub(crate) fn took(&mut self, since: &Stopwatch) -> Duration {
+        self.waits.since(since)
+    }
+
     /// Whether the process has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         if self.status.is_none() {
+            self.waits.look_now_and_then();
             self.status = self.child.try_wait().expect("the state of the process");
         }
         self.status.is_none()
@@ -271,9 +304,9 @@ impl Recorder {
 
     /// The same as the system says it.
     pub(crate) fn wait_exit_status(&mut self) -> ExitStatus {
-        let start = Instant::now();
+        let start = self.stopwatch();
         while self.is_running() {
-            let late = start.elapsed() > DEADLINE;
+            let late = self.waits.exceeds(&start, DEADLINE);
             assert!(!late, "waited {DEADLINE:?} for the program to end\n{}", self.seen());
             thread::sleep(LOOK_AGAIN);
         }

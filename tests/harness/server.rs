@@ -18,10 +18,6 @@ use socket2::{Domain, SockRef, Socket, Type};
 use super::DEADLINE;
 use super::connection::{Connection, ReadWrite};
 
-/// How long one write may wait for the program to read. Longer than any other wait: a million
-/// trades are written in one go.
-const WRITE_DEADLINE: Duration = Duration::from_secs(60);
-
 /// Callers that may wait to be accepted after [`ClosedPort::open`], as many as std's listener has.
 const BACKLOG: i32 = 128;
 
@@ -93,7 +89,7 @@ impl Server {
         let stream = self.listener.accept()?.0;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
-        stream.set_write_timeout(Some(WRITE_DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
         Ok(stream)
     }
 
