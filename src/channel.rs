@@ -4,7 +4,7 @@
 //! Any thread sends, the writer receives. No I/O. The times in what is sent are UNIX
 //! milliseconds by this machine's clock, and come as arguments.
 
-use std::sync::atomic::{self, AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{self, AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, Thread};
@@ -91,6 +91,8 @@ pub enum Entry {
         after_ms: i64,
         /// Elements of trade messages that are lost.
         trades: u64,
+        /// Whether the disk had reported an error; if not, it took nothing.
+        disk_failed: bool,
     },
     /// An fsync has ended, well or not.
     Synced(SyncOutcome),
@@ -138,7 +140,10 @@ pub struct SharedState {
     pub waiting_bytes: AtomicUsize,
     /// Bytes of log lines that were sent and are not yet in the log file.
     pub log_bytes: AtomicUsize,
-    /// Rows cannot be written at the moment.
+    /// Elements of trade messages that were dropped. Counted at once; the entry that tells the ledger of
+    /// them comes when the loss is over.
+    pub dropped: AtomicU64,
+    /// Rows cannot be written at the moment, because of an error.
     pub disk_trouble: AtomicBool,
     /// The server has refused the key, and has not accepted it since.
     pub key_refused: AtomicBool,

@@ -71,7 +71,8 @@
 //! | names of files under way, and a user's files of like names | `recorder/beside` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
 //! | what others do to the files while they are recorded, and disks that go away | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
-//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again), `feed/backpressure` (the bound, the pace) |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again) |
+//! | what waits for the disk, when nothing more is read, what is dropped | `feed/backpressure` |
 //! | that a symbolic link stays one | `paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods and names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |

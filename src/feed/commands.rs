@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// What others ask of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -63,6 +65,15 @@ impl Commands {
     /// Waits for the next command, but no longer than this.
     pub(super) fn next_within(&self, time: Duration) -> Result<Command, RecvTimeoutError> {
         self.receiver.recv_timeout(time)
+    }
+
+    /// Waits until [`Self::next`] may have a command, but no longer than this.
+    pub(super) fn wait(&self, time: Duration) {
+        let mut woken = [PollFd::new(&self.woken, PollFlags::IN)];
+        let timeout = Timespec::try_from(time).ok();
+        if poll(&mut woken, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
+            self.note_woken();
+        }
     }
 
     /// Takes note of having been woken: [`Self::next`] gives what came up to now.

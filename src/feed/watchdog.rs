@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long what is waited for. The defaults are the promised ones; tests have no time for them.
+/// Time limits of the watchdog. The defaults are the promised ones; tests have no time for them.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// So long without a text message means a stalled server.
@@ -44,7 +44,8 @@ pub(super) struct Watchdog {
     last_text: Instant,
     last_ping: Instant,
     last_check: Instant,
-    waiting_for_answer: bool,
+    /// Since when a ping waits for an answer.
+    unanswered_since: Option<Instant>,
     answers_pings: bool,
 }
 
@@ -56,7 +57,7 @@ impl Watchdog {
             last_text: now,
             last_ping: now,
             last_check: now,
-            waiting_for_answer: false,
+            unanswered_since: None,
             answers_pings: false,
         }
     }
@@ -64,21 +65,28 @@ impl Watchdog {
     /// A text message arrived.
     pub(super) fn text(&mut self, now: Instant) {
         self.last_text = now;
-        self.waiting_for_answer = false;
+        self.unanswered_since = None;
     }
 
     /// A frame that is no text arrived; `pong` when it answers a ping of ours.
     pub(super) fn frame(&mut self, pong: bool) {
         self.answers_pings |= pong;
-        self.waiting_for_answer = false;
+        self.unanswered_since = None;
+    }
+
+    /// Nothing was read since the last check, because there is no room for it. That is no silence of the
+    /// server, nor is an answer late for it.
+    pub(super) fn not_reading(&mut self, now: Instant) {
+        let turn = now.duration_since(self.last_check);
+        self.last_text = (self.last_text + turn).min(now);
+        self.unanswered_since = self.unanswered_since.map(|since| (since + turn).min(now));
     }
 
     /// When [`Self::check`] has something to do at the latest, if nothing arrives before.
     pub(super) fn due(&self) -> Instant {
         let Timeouts { silence, ping_every, answer_within } = self.timeouts;
-        let waits_for_answer = self.waiting_for_answer && self.answers_pings;
-        let after_ping = if waits_for_answer { ping_every.min(answer_within) } else { ping_every };
-        (self.last_text + silence).min(self.last_ping + after_ping)
+        let due = (self.last_text + silence).min(self.last_ping + ping_every);
+        self.unanswered().map_or(due, |since| due.min(since + answer_within))
     }
 
     /// Looks at the clock, after each look at the socket. `unsent_since` is when the server began to
@@ -93,13 +101,14 @@ impl Watchdog {
         unsent_since: Option<Instant>,
     ) -> Result<bool, String> {
         let turn = now.duration_since(self.last_check);
-        self.last_check = now;
         if turn > LONGEST_TURN {
             // Time asleep is no silence. What was heard since waking up was heard later.
-            self.last_text = (self.last_text + turn).min(now);
+            self.not_reading(now);
             self.last_ping = (self.last_ping + turn).min(now);
+            self.last_check = now;
             return Ok(false);
         }
+        self.last_check = now;
         if now.duration_since(self.last_text) >= self.timeouts.silence {
             return Err(SILENT.to_owned());
         }
@@ -107,19 +116,21 @@ impl Watchdog {
             let seconds = self.timeouts.silence.as_secs();
             return Err(format!("connection lost: the server has read nothing for {seconds} s"));
         }
-        let since_ping = now.duration_since(self.last_ping);
-        if self.waiting_for_answer
-            && self.answers_pings
-            && since_ping >= self.timeouts.answer_within
-        {
+        let answer_within = self.timeouts.answer_within;
+        if self.unanswered().is_some_and(|since| now.duration_since(since) >= answer_within) {
             return Err(UNANSWERED.to_owned());
         }
-        if since_ping >= self.timeouts.ping_every {
+        if now.duration_since(self.last_ping) >= self.timeouts.ping_every {
             self.last_ping = now;
-            self.waiting_for_answer = true;
+            self.unanswered_since = Some(now);
             return Ok(true);
         }
         Ok(false)
+    }
+
+    /// Since when a server that answers pings owes an answer.
+    fn unanswered(&self) -> Option<Instant> {
+        self.unanswered_since.filter(|_| self.answers_pings)
     }
 }
 
@@ -138,9 +149,11 @@ mod tests {
         OtherFrame,
         /// No check until then.
         Asleep,
+        /// Checked as ever until then, but nothing was read.
+        NotReading,
         Check(Result<bool, String>),
     }
-    use Event::{Asleep, Check, OtherFrame, Pong, Text};
+    use Event::{Asleep, Check, NotReading, OtherFrame, Pong, Text};
 
     fn give_up(reason: &str) -> Result<bool, String> {
         Err(reason.to_owned())
@@ -155,6 +168,9 @@ mod tests {
             let at = |second| opened + Duration::from_secs(second);
             if !matches!(event, Asleep) {
                 for between in checked + 1..*second {
+                    if matches!(event, NotReading) {
+                        watchdog.not_reading(at(between));
+                    }
                     let verdict = watchdog.check(at(between), None);
                     assert!(verdict.is_ok(), "{verdict:?} at {between} s");
                 }
@@ -165,6 +181,7 @@ mod tests {
                 Pong => watchdog.frame(true),
                 OtherFrame => watchdog.frame(false),
                 Asleep => checked = second - 1,
+                NotReading => watchdog.not_reading(at(*second)),
                 Check(expected) => {
                     assert_eq!(watchdog.check(at(*second), None), *expected, "at {second} s");
                 }
@@ -246,6 +263,29 @@ mod tests {
             (300, Check(FINE)),
             (308, Check(FINE)),
             (309, Check(give_up(UNANSWERED))),
+        ]);
+    }
+
+    #[test]
+    fn time_in_which_nothing_is_read_is_no_silence_and_pings_go_out_all_the_same() {
+        check(&[
+            (100, Check(FINE)),
+            (140, NotReading),
+            (140, Check(FINE)),
+            (149, Check(FINE)),
+            (150, Check(PING)),
+            (189, Check(FINE)),
+            (190, Check(give_up(SILENT))),
+        ]);
+        check(&[
+            (29, Pong),
+            (30, Check(PING)),
+            (35, Check(FINE)),
+            (55, NotReading),
+            (55, Check(FINE)),
+            (59, Check(FINE)),
+            // Five seconds of its ten were left when nothing was read any more.
+            (60, Check(give_up(UNANSWERED))),
         ]);
     }
 

@@ -76,7 +76,7 @@ impl Feed {
         self.state = FeedState::Live;
         let reason = std::mem::take(&mut self.reason);
         if let Some(since_ms) = self.down_since_ms.take() {
-            self.lost(since_ms, at_ms, &reason);
+            self.add_missing(since_ms, at_ms, &reason);
         }
     }
 
@@ -92,8 +92,13 @@ impl Feed {
         reason.clone_into(&mut self.reason);
     }
 
-    /// A span in which nothing was kept.
+    /// A span in which nothing was kept, while live. What is before that is missing for another reason.
     pub fn lost(&mut self, from_ms: i64, to_ms: i64, reason: &str) {
+        let from_ms = self.live_since_ms.map_or(from_ms, |since_ms| since_ms.max(from_ms));
+        self.add_missing(from_ms, to_ms, reason);
+    }
+
+    fn add_missing(&mut self, from_ms: i64, to_ms: i64, reason: &str) {
         self.missing_ms += (to_ms - from_ms).max(0);
         self.add_gap(from_ms, to_ms, reason);
     }

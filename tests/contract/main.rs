@@ -15,7 +15,7 @@
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
-//!   `moved_ledgers`,
+//!   `moved_ledgers`, `waiting_room`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
 //!   and a clock that can be set)
@@ -118,4 +118,6 @@ mod torn_files;
 mod trades;
 mod users_files;
 mod verify_command;
+#[cfg(target_os = "linux")]
+mod waiting_room;
 mod watchdog;

@@ -97,6 +97,15 @@ impl Connection {
         })
     }
 
+    /// Sends bytes on a plain connection from a thread of their own, until the program has taken them or
+    /// is gone. The test's thread may read meanwhile, and must not send.
+    pub(crate) fn send_meanwhile(&self, bytes: Vec<u8>) -> JoinHandle<()> {
+        let mut socket = self.socket.try_clone().expect("a second handle");
+        thread::spawn(move || {
+            let _ = socket.write_all(&bytes);
+        })
+    }
+
     /// Sends a Close frame.
     pub(crate) fn send_close(&mut self, code: u16, reason: &str) {
         let mut payload = code.to_be_bytes().to_vec();

@@ -270,6 +270,25 @@ impl Recorder {
         statuses.filter_map(sleeps).sum()
     }
 
+    /// The number of the thread with this name. Linux only.
+    pub(crate) fn thread_id(&self, name: &str) -> u32 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        let is_named = |path: &Path| {
+            fs::read_to_string(path.join("comm")).is_ok_and(|found| found.trim_end() == name)
+        };
+        let thread = threads.flatten().map(|it| it.path()).find(|path| is_named(path));
+        let id = thread.as_ref().and_then(|path| path.file_name()?.to_str()?.parse().ok());
+        id.unwrap_or_else(|| panic!("a thread {name}"))
+    }
+
+    /// The letter for the state of a thread in `/proc`, such as `t` for held by a debugger. Linux only.
+    pub(crate) fn thread_state(&self, thread: u32) -> char {
+        let path = format!("/proc/{}/task/{thread}/stat", self.child.id());
+        let text = fs::read_to_string(path).expect("the state of the thread");
+        let after_name = text.rsplit_once(") ").expect("a name in parentheses").1;
+        after_name.chars().next().expect("a state")
+    }
+
     /// How many file descriptors the process has open. Linux only.
     pub(crate) fn open_files(&self) -> usize {
         let listed = fs::read_dir(format!("/proc/{}/fd", self.child.id()));

@@ -101,10 +101,7 @@ impl Connection {
             Wait::Buffered => self.socket().read_buffered(),
             Wait::Tick => {
                 self.socket().read_until(Instant::now() + TICK);
-                if self.unsent_since().is_some() {
-                    // Should it fail, reading gives the reason.
-                    let _ = self.websocket.flush();
-                }
+                self.send_unsent();
             }
         }
         match self.websocket.read() {
@@ -168,6 +165,15 @@ impl Connection {
                 Err(format!("the server does not read; {} MiB wait for it", MAX_UNSENT_BYTES >> 20))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Tries again to send what the system did not take before; never waits. To be called now and then
+    /// while nothing is read.
+    pub(crate) fn send_unsent(&mut self) {
+        if self.unsent_since().is_some() {
+            // Should it fail, reading gives the reason.
+            let _ = self.websocket.flush();
         }
     }
 

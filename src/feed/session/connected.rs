@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::{Connected, SHOWN_CHARACTERS, Session};
+use super::reports::live;
+use super::{Burst, Connected, SHOWN_CHARACTERS, Session};
 use crate::clock::Clocks;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
@@ -25,6 +26,9 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// has something to do; but no longer than this: the watchdog takes a longer turn for a sleep, and a
 /// clock that was set is to be noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// While trades are dropped: how soon it is noticed that there is room again.
+const LONGEST_WAIT_IN_LOSS: Duration = Duration::from_millis(500);
 
 /// New symbols that are named in one line of the log.
 const NAMED: usize = 5;
@@ -93,10 +97,17 @@ impl Session {
                     }
                 }
             }
-            let paused = !self.read_burst(connected)?;
+            let paused = self.read_burst(connected)? == Burst::Nothing;
             self.report_unreported(connected, paused);
+            let mut longest_wait = LONGEST_WAIT;
+            if self.trades.is_dropping() {
+                let now_ms = self.look_at_clock(connected);
+                let watch_list = &self.watch_list;
+                self.trades.follow_loss(now_ms, |at_ms| live(watch_list, at_ms));
+                longest_wait = LONGEST_WAIT_IN_LOSS;
+            }
             if paused && connected.unreported.is_none() {
-                let due = connected.watchdog.due().min(Instant::now() + LONGEST_WAIT);
+                let due = connected.watchdog.due().min(Instant::now() + longest_wait);
                 connected.connection.wait(due, &self.commands);
             }
             if let Err(reason) = Self::check_watchdog(connected) {
@@ -120,7 +131,7 @@ impl Session {
     /// Reads what the server has sent to a connection that is about to be given up.
     fn drain(&mut self, connected: &mut Connected) -> Result<(), ConnectionLost> {
         let until = Instant::now() + CLOSING;
-        while self.read_burst(connected)? && Instant::now() < until {}
+        while self.read_burst(connected)? != Burst::Nothing && Instant::now() < until {}
         Ok(())
     }
 

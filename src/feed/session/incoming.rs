@@ -3,12 +3,12 @@
 //! Main thread.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
 use super::reports::live;
-use super::{Connected, SHOWN_CHARACTERS, Session, Unreported};
+use super::{Burst, Connected, SHOWN_CHARACTERS, Session, Unreported};
 use crate::channel::TradeBatch;
 use crate::clock::now_ms;
 use crate::feed::connection::{ConnectionLost, Incoming, Wait};
@@ -19,10 +19,20 @@ use crate::text::printable;
 /// Unknown message types that are logged, each once; Finnhub has two.
 const LOGGED_TYPES: usize = 32;
 
+/// How often it is looked whether there is room again: the writer has enough to do in that time.
+const LOOK_FOR_ROOM: Duration = Duration::from_millis(10);
+
 impl Session {
-    /// Reads what one look at the socket gives, and sends its trades together; whether anything
-    /// came.
-    pub(super) fn read_burst(&mut self, connected: &mut Connected) -> Result<bool, ConnectionLost> {
+    /// Reads what one look at the socket gives, and sends its trades together; if there is room for
+    /// them.
+    pub(super) fn read_burst(
+        &mut self,
+        connected: &mut Connected,
+    ) -> Result<Burst, ConnectionLost> {
+        if !self.trades.may_read() {
+            self.wait_for_room(connected);
+            return Ok(Burst::NoRoom);
+        }
         let mut batch = TradeBatch::default();
         let mut wait = Wait::Tick;
         let result = loop {
@@ -38,9 +48,9 @@ impl Session {
                 }
                 Ok(None) if wait == Wait::Tick => {
                     self.look_at_clock(connected);
-                    break Ok(false);
+                    break Ok(Burst::Nothing);
                 }
-                Ok(None) => break Ok(true),
+                Ok(None) => break Ok(Burst::Something),
                 Err(lost) => break Err(lost),
             }
         };
@@ -49,6 +59,17 @@ impl Session {
             self.trades.send(batch, |at_ms| live(watch_list, at_ms));
         }
         result
+    }
+
+    /// Reads nothing for a moment, or until a command comes. What is to be sent goes out.
+    fn wait_for_room(&mut self, connected: &mut Connected) {
+        let began = Instant::now();
+        self.commands.wait(LOOK_FOR_ROOM);
+        self.look_at_clock(connected);
+        connected.connection.send_unsent();
+        connected.watchdog.not_reading(Instant::now());
+        // When all of the program was stopped meanwhile, the writer was, too.
+        self.trades.has_waited(began.elapsed().min(2 * LOOK_FOR_ROOM));
     }
 
     /// Puts what must be recorded into the batch, and deals with the rest.

@@ -67,6 +67,17 @@ struct Connected {
     told_too_many: bool,
 }
 
+/// What one look at the socket gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Burst {
+    /// At least one message or frame.
+    Something,
+    /// Nothing has come.
+    Nothing,
+    /// It was not looked at: too much waits for the disk.
+    NoRoom,
+}
+
 /// What the ledger does not have yet of the watch list.
 #[derive(Clone, Copy)]
 enum Unreported {

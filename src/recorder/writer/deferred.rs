@@ -148,7 +148,7 @@ mod tests {
         let list = vec!["x".repeat(LISTS_BYTES / 2)];
         let mut deferred = Deferred::default();
         let trades = || Entry::Trades(TradeBatch::new(7));
-        let dropped = || Entry::Dropped { after_ms: 8, trades: 9 };
+        let dropped = || Entry::Dropped { after_ms: 8, trades: 9, disk_failed: true };
         for entry in [live(1, &list), trades(), dropped(), live(2, &list), trades()] {
             deferred.push_back(entry);
         }

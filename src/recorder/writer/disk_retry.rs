@@ -21,7 +21,7 @@ pub(super) const READER_GONE: &str = "the reader has gone away";
 /// How a cause begins when more room on the disk would help.
 const FULL: &str = "disk full";
 /// The cause when the reader of the pipe takes nothing, or too little before the end.
-const READER_SLOW: &str = "the reader is too slow";
+pub(super) const READER_SLOW: &str = "the reader is too slow";
 
 impl Writer {
     /// Takes the result of a write. Logs it when writing has begun to fail, or works again.

@@ -9,6 +9,7 @@ mod disk_retry;
 mod finish;
 mod flush;
 mod handle;
+mod losses;
 mod rows;
 mod timers;
 
@@ -17,8 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
-
-use log::error;
 
 use super::created_files::CreatedFiles;
 use super::error::{OpenError, failed};
@@ -31,7 +30,7 @@ use super::output::{Output, Pipe};
 use super::preflight::try_start;
 use super::recording::Recording;
 use crate::channel::{Entry, EntryReceiver, SharedState, TradeBatch};
-use crate::clock::{now_ms, show_ms};
+use crate::clock::now_ms;
 use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::totals::Totals;
@@ -108,6 +107,10 @@ pub struct Writer {
     disk_retry: Option<DiskRetry>,
     /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
     last_cause: String,
+    /// How many of the trades that the session has dropped are in the sums …
+    counted_dropped: u64,
+    /// … and how many in the ledger.
+    ledger_dropped: u64,
     last_written_ms: i64,
     session: SessionTimes,
     sync_under_way: bool,
@@ -182,6 +185,8 @@ impl Writer {
             deferred: Deferred::default(),
             disk_retry: None,
             last_cause: String::new(),
+            counted_dropped: 0,
+            ledger_dropped: 0,
             last_written_ms: now_ms,
             session: SessionTimes::default(),
             sync_under_way: false,
@@ -312,7 +317,9 @@ impl Writer {
             }
             Entry::Wanted { at_ms, tickers } => self.totals.follow(&tickers, &[], at_ms),
             Entry::Down { at_ms, reason } => self.ledger_down(at_ms, &reason),
-            Entry::Dropped { after_ms, trades } => self.count_dropped(after_ms, trades),
+            Entry::Dropped { after_ms, trades, disk_failed } => {
+                self.record_loss(after_ms, trades, disk_failed);
+            }
             Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
         }
     }
@@ -353,14 +360,5 @@ impl Writer {
                 recording.release_ledger();
             }
         }
-    }
-
-    fn count_dropped(&mut self, after_ms: i64, trades: u64) {
-        self.totals.counts.received += trades;
-        self.totals.counts.dropped += trades;
-        let cause = if self.last_cause.is_empty() { "disk too slow" } else { &self.last_cause };
-        let reason = format!("{cause}: {trades} trades dropped");
-        error!("{reason} after {}", show_ms(after_ms));
-        self.ledger_down(after_ms, &reason);
     }
 }

@@ -79,6 +79,7 @@ impl Writer {
         // Rows that wait are only counted as received; the sums are right when they are written.
         if self.timers.summary <= now && self.all_flushed() {
             self.timers.summary = now + SUMMARY_EVERY;
+            self.count_dropped();
             info!("{}", self.totals.counts);
         }
     }
@@ -97,14 +98,17 @@ impl Writer {
 
     /// Writes until when everything received is in the files, if it is, and what is on the disk.
     pub(super) fn write_heartbeat(&mut self) {
-        // What waits on the channel was received before now and is not in the file.
-        let waiting = self.shared.waiting_bytes.load(Ordering::Relaxed) > 0;
+        // What waits was received before now and is not in the file; and what was dropped never will be. Once
+        // it is in the ledger, that says so.
+        let is_behind = !self.all_flushed()
+            || self.shared.waiting_bytes.load(Ordering::Relaxed) > 0
+            || self.shared.dropped.load(Ordering::Relaxed) > self.ledger_dropped;
         let received_until_ms =
-            if waiting { Some(self.last_written_ms) } else { self.known_now_ms() };
-        let all_flushed = self.all_flushed();
+            if is_behind { Some(self.last_written_ms) } else { self.known_now_ms() };
+        let rows_are_gone = self.lost > 0;
         let Some(recording) = self.output.recording() else { return };
-        let is_complete = all_flushed && !recording.ledger.has_pending();
-        let received_until_ms = received_until_ms.filter(|_| is_complete);
+        let is_known = !rows_are_gone && !recording.ledger.has_pending();
+        let received_until_ms = received_until_ms.filter(|_| is_known);
         if let Err(error) = recording.write_heartbeat(received_until_ms) {
             // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
@@ -172,6 +176,7 @@ impl Writer {
 
     /// Publishes a snapshot. What it counts is in the file.
     pub(super) fn publish(&mut self) {
+        self.count_dropped();
         // When the reader has gone away the recording ends; that is no fault of the disk.
         let disk_retry = self.disk_retry.as_ref().map(|disk_retry| disk_retry.cause.clone());
         let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
@@ -179,9 +184,12 @@ impl Writer {
             let out = self.options.out.to_string();
             self.totals.snapshot(now_ms(), &out, self.output.length(), disk_retry)
         } else {
-            // The numbers do not change, but the reason must be shown.
+            // What is written does not change, but what is dropped does, and the reason must be shown.
             let last = self.shared.slot.latest();
-            Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, ..(*last).clone() }
+            let mut counts = last.counts;
+            counts.received += self.totals.counts.dropped.saturating_sub(counts.dropped);
+            counts.dropped = self.totals.counts.dropped;
+            Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, counts, ..(*last).clone() }
         };
         self.shared.slot.publish(snapshot);
     }

@@ -1,0 +1,264 @@
+//! What waits while nothing is written: it is not lost, not more of it is read than there is room for,
+//! and what finds no room is told at once, whether or not anything follows.
+//!
+//! A disk that takes nothing and reports no error is a writer thread that is held, as a debugger
+//! holds one; it needs no rights. One test freezes a real file system. Linux only: `ptrace`, `/proc`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use crate::connection::Connection;
+use crate::feed_state::status;
+use crate::frames::{Opcode, append_frame};
+use crate::harness::{Recorder, Run, Signal};
+use crate::journal::{message, numbers_of};
+use crate::recording::{FORETOLD_COLUMNS, assert_says, ledger_rows, now_ms, summary_line};
+use crate::server::Server;
+
+/// What may wait, what one message may be above it, and what the program needs besides.
+const ROOM_BYTES: u64 = 64 << 20;
+const MESSAGE_BYTES: usize = 1 << 20;
+const MEMORY_KIB: u64 = (64 + 32) << 10;
+
+/// Messages of a megabyte that are far more than the room and all buffers on the way take.
+const MANY: u64 = 100;
+
+fn start(run: Run, server: &Server) -> (Recorder, Connection) {
+    let run = run.url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
+    let recorder = run.arg("--dashboard=127.0.0.1:0").spawn();
+    (recorder, server.connect_and_wait_for_subscriptions(1))
+}
+
+/// The writer thread of a program, held until this is dropped.
+struct HeldWriter(Pid);
+
+impl HeldWriter {
+    fn of(recorder: &mut Recorder) -> Self {
+        let thread = recorder.thread_id("writer");
+        let id = Pid::from_raw(thread.try_into().expect("a thread's number"));
+        ptrace::seize(id, ptrace::Options::empty())
+            .expect("to be allowed to hold a child's thread");
+        ptrace::interrupt(id).expect("to hold it");
+        let held = Self(id);
+        recorder.wait_until("the writer to be held", |now| now.thread_state(thread) == 't');
+        held
+    }
+}
+
+impl Drop for HeldWriter {
+    fn drop(&mut self) {
+        if ptrace::detach(self.0, None).is_err() {
+            // The program has ended, but not for the system before this thread is asked for.
+            let _ = waitpid(self.0, Some(WaitPidFlag::__WALL));
+        }
+    }
+}
+
+/// Large messages of one trade each, with these numbers.
+fn large_messages(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
+    let padding = format!(r#"","x":"{}"}}]"#, "x".repeat(MESSAGE_BYTES));
+    let mut bytes = Vec::new();
+    for number in numbers {
+        let text = message(number..=number).replace("}]", &padding).replace(r#"5","x"#, r#"5,"x"#);
+        append_frame(&mut bytes, Opcode::Text, true, text.as_bytes());
+    }
+    bytes
+}
+
+/// The numbers of all rows; fails when the last one is torn.
+fn numbers(recorder: &Recorder) -> Vec<u64> {
+    let csv = recorder.csv();
+    assert!(csv.ends_with('\n'), "the last row is whole");
+    numbers_of(csv.strip_prefix(&format!("{FORETOLD_COLUMNS}\n")).expect("the header"))
+}
+
+fn count(recorder: &Recorder, name: &str) -> u64 {
+    status(recorder)[name].as_u64().unwrap_or(0)
+}
+
+/// Waits until `name` in the status is so large.
+fn wait_for_count(recorder: &mut Recorder, name: &str, least: u64) {
+    recorder.wait_while_moving(&format!("{name} of {least}"), |now| {
+        let count = count(now, name);
+        (count >= least, count)
+    });
+}
+
+/// Sends more than there is room for while nothing is written, and looks that nothing is lost.
+fn check_that_nothing_is_lost<Held>(
+    recorder: &mut Recorder,
+    connection: &mut Connection,
+    hold: impl FnOnce(&mut Recorder) -> Held,
+) {
+    connection.send_text(&message(1..=1));
+    recorder.wait_for_row_count(1);
+    let stands = hold(recorder);
+    let sending = connection.send_meanwhile(large_messages(2..=MANY));
+    wait_for_count(recorder, "waiting_bytes", ROOM_BYTES);
+    recorder.wait_until_it_says("wait to be written; the server is read no further");
+    assert!(!sending.is_finished(), "the server still has some of it");
+    let waiting = count(recorder, "waiting_bytes");
+    assert!(waiting <= ROOM_BYTES + 2 * MESSAGE_BYTES as u64, "{waiting}");
+    let memory = recorder.status_number("VmHWM");
+    assert!(memory < MEMORY_KIB, "{memory} KiB");
+    // Who asks for something is served meanwhile.
+    fs::write(recorder.path("list.txt"), "AAPL\nMSFT\n").expect("to save");
+    connection.wait_for_subscriptions(2);
+    drop(stands);
+    sending.join().expect("the sending thread");
+    connection.send_text(&message(MANY + 1..=MANY + 1));
+    recorder.wait_for_row_count(usize::try_from(MANY).expect("a few") + 1);
+}
+
+fn expect_all(mut recorder: Recorder, connection: Connection) {
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(numbers(&recorder).into_iter().eq(1..=MANY + 1), "all, once, in order");
+    assert_says(&recorder, &summary_line(usize::try_from(MANY).expect("a few") + 1, 0));
+    let reasons: Vec<String> = ledger_rows(&recorder).into_iter().map(|row| row.reason).collect();
+    assert_eq!(reasons, ["", "", "stopped"], "{}", recorder.ledger());
+}
+
+fn with_list(run: Run) -> Run {
+    run.file("list.txt", "AAPL\n").arg("--tickers-file").arg("list.txt")
+}
+
+#[test]
+fn what_finds_no_room_while_the_disk_stands_waits_with_the_server() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(with_list(Run::new()), &server);
+    check_that_nothing_is_lost(&mut recorder, &mut connection, HeldWriter::of);
+    expect_all(recorder, connection);
+}
+
+/// A file system of its own, which can be frozen.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(place: &Path, image: &Path) -> Self {
+        let file = File::create(image).expect("an image of a disk");
+        file.set_len(256 << 20).expect("an image of a disk");
+        for (program, arguments) in [("mkfs.ext4", "-q -F"), ("mount", "-o loop")] {
+            let mut command = Command::new(program);
+            command.args(arguments.split(' ')).arg(image);
+            if program == "mount" {
+                command.arg(place);
+            }
+            assert!(command.status().expect(program).success(), "{program} needs root");
+        }
+        Self(place.to_owned())
+    }
+
+    fn freeze(&self, how: &str) {
+        let status = Command::new("fsfreeze").arg(how).arg(&self.0).status();
+        assert!(status.expect("fsfreeze").success(), "fsfreeze {how}");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("fsfreeze").arg("--unfreeze").arg(&self.0).output();
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+#[ignore = "needs root to mount and freeze a file system"]
+fn what_finds_no_room_while_the_file_system_is_frozen_waits_with_the_server() {
+    struct Frozen<'a>(&'a SmallDisk);
+    impl Drop for Frozen<'_> {
+        fn drop(&mut self) {
+            self.0.freeze("--unfreeze");
+        }
+    }
+    let server = Server::plain();
+    let run = with_list(Run::new()).folder("disk").arg("--out").arg("disk/op1.csv");
+    let (place, image) = (run.directory().join("disk"), run.directory().join("image"));
+    let disk = SmallDisk::mount(&place, &image);
+    let (mut recorder, mut connection) = start(run, &server);
+    // The harness looks for the recording here.
+    for name in ["op1.csv", "op1.coverage.csv"] {
+        std::os::unix::fs::symlink(place.join(name), recorder.path(name)).expect("a link");
+    }
+    check_that_nothing_is_lost(&mut recorder, &mut connection, |_| {
+        disk.freeze("--freeze");
+        Frozen(&disk)
+    });
+    expect_all(recorder, connection);
+}
+
+/// Rows fill the disk, then the room; nothing comes any more.
+#[test]
+fn a_loss_is_in_sums_log_and_ledger_also_when_nothing_follows_it_and_a_kill_does_not_hide_it() {
+    const ROWS: u64 = 1_000;
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new().file_size_limit(10_003), &server);
+    connection.send_text(&message(1..=ROWS));
+    recorder.wait_until_it_says("disk full");
+    connection.send_raw(&large_messages(ROWS + 1..=ROWS + MANY));
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?", "all has been read");
+    let read_ms = now_ms();
+    recorder.wait_until("the loss in the sums and in the log", |now| {
+        status(now)["published_ms"].as_i64() > Some(read_ms)
+            && now.log().contains("trades dropped so far")
+    });
+    let dropped = count(&recorder, "dropped");
+    assert_eq!(count(&recorder, "received"), count(&recorder, "written") + dropped);
+    let (filled_ms, kept) = (now_ms(), ROWS + MANY - dropped);
+    recorder.lift_file_size_limit();
+    let loss = format!(",down,,disk full (file size limit): {dropped} trades dropped\n");
+    recorder.wait_until("the loss and its end in the ledger", |now| {
+        let ledger = now.ledger();
+        ledger.split_once(&loss).is_some_and(|(_, after)| after.contains(",live,AAPL,\n"))
+    });
+    let counts = status(&recorder);
+    assert_eq!((&counts["written"], &counts["dropped"]), (&kept.into(), &dropped.into()));
+    recorder.signal(Signal::SIGKILL);
+    assert_eq!(recorder.wait_exit(), -9);
+    drop(connection);
+    let (mut recorder, connection) = start(Run::beside(&recorder), &server);
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    assert!(numbers(&recorder).into_iter().eq(1..=kept), "the first of them, in order");
+    let ledger = ledger_rows(&recorder);
+    let states: Vec<&str> = ledger.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["live", "down", "live", "down", "live", "down"], "{}", recorder.ledger());
+    assert_eq!(ledger[3].reason, "killed");
+    assert!(ledger[1].time_ms <= filled_ms && ledger[2].time_ms >= filled_ms, "{ledger:?}");
+}
+
+#[test]
+#[ignore = "takes 40 seconds: a disk that reports no error is waited for"]
+fn after_half_a_minute_the_newest_are_dropped_and_that_is_said() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new(), &server);
+    connection.send_text(&message(1..=1));
+    recorder.wait_for_row_count(1);
+    let held = HeldWriter::of(&mut recorder);
+    let sending = connection.send_meanwhile(large_messages(2..=MANY));
+    wait_for_count(&mut recorder, "waiting_bytes", ROOM_BYTES);
+    let full = Instant::now();
+    recorder.wait_until("the loss to be said", |now| now.stderr().contains("dropped so far"));
+    assert!(full.elapsed() > Duration::from_secs(29), "after {:?}", full.elapsed());
+    sending.join().expect("the sending thread");
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
+    let dropped_ms = now_ms();
+    drop(held);
+    recorder.wait_until("the loss and its end in the ledger", |now| {
+        now.ledger().split_once("disk too slow: ").is_some_and(|(_, it)| it.contains(",live,"))
+    });
+    recorder.wait_until("the sums", |now| count(now, "written") + count(now, "dropped") == MANY);
+    let kept = count(&recorder, "written");
+    recorder.signal(Signal::SIGKILL);
+    assert_eq!(recorder.wait_exit(), -9);
+    assert!(numbers(&recorder).into_iter().eq(1..=kept), "the first of them, in order");
+    let ledger = ledger_rows(&recorder);
+    assert_eq!(ledger[1].reason, format!("disk too slow: {} trades dropped", MANY - kept));
+    assert!(ledger[1].time_ms < dropped_ms && ledger[2].time_ms >= dropped_ms, "{ledger:?}");
+}
