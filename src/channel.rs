@@ -154,12 +154,28 @@ pub struct SharedState {
     pub clock_ahead_ms: AtomicI64,
     /// A stop was asked for: do not wait for a handshake or a slow reader any longer.
     pub stopping: Arc<AtomicBool>,
+    /// Set with a stop: trades that are not written by then are counted as dropped.
+    pub write_until: OnceLock<Instant>,
     /// The snapshot for the terminal and the page.
     pub slot: SnapshotSlot,
     /// The thread that waits for entries, once it has.
     receiver: OnceLock<Thread>,
     /// Whether it sleeps, or is about to.
     receiver_sleeps: AtomicBool,
+}
+
+impl SharedState {
+    /// Lets everybody know that a stop was asked for, and until when rows are still written.
+    pub fn stop(&self, write_until: Instant) {
+        // The first stop counts.
+        let _ = self.write_until.set(write_until);
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is no time left to write rows.
+    pub fn is_out_of_time(&self) -> bool {
+        self.write_until.get().is_some_and(|until| Instant::now() >= *until)
+    }
 }
 
 /// Opens the channel to the writer, with nothing in it yet.

@@ -82,7 +82,7 @@
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | that time which the clock skips is not called recorded | `clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/timers` (no heartbeat by the new time until then) |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
-//! | a stop within five seconds | `app/shutdown` |
+//! | a stop within five seconds | `app/shutdown`, `recorder/writer/finish` |
 //! | which signals ask for a stop | `stop_signals` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |

@@ -21,7 +21,9 @@ use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::feed::{Command, CommandSender};
 use crate::on_event::OnEvent;
 use crate::recorder::{Summary, WriterHandle};
+use crate::status::snapshot::Counts;
 use crate::stop_signals;
+use crate::text::file_size;
 use crate::threads::spawn;
 
 /// The main thread has this long to end by itself: a close takes one second.
@@ -29,8 +31,12 @@ const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
 /// After the end of the session the command of `--on-event` is waited for so long: systemd would end
 /// it with us. With the writer's time still below 5 s.
 pub(super) const LAST_COMMAND: Duration = Duration::from_secs(1);
-/// Then the writer has this long to write what waits; together below the promised 5 s.
-const WRITER_TIME: Duration = Duration::from_secs(1);
+/// Rows are written for so long after a signal; what still waits then is counted, and dropped. A
+/// healthy disk takes all that can wait in less.
+const ROWS_TIME: Duration = Duration::from_millis(2_500);
+/// The writer has this long after the main thread's time to count, to close the ledger, and to force
+/// everything to the disk; together below the promised 5 s.
+const WRITER_TIME: Duration = Duration::from_millis(1_500);
 /// The terminal has this long to show the last lines.
 const LAST_LINES: Duration = Duration::from_millis(100);
 /// Why a recording has stopped when nothing went wrong; for the command of `--on-event`.
@@ -46,7 +52,7 @@ pub(super) fn survive_file_size_limits() -> io::Result<()> {
 /// Gives a function that asks the session to stop.
 pub(super) fn stop_session(commands: CommandSender, shared: Arc<SharedState>) -> impl Fn() + Send {
     move || {
-        shared.stopping.store(true, Ordering::Relaxed);
+        shared.stop(Instant::now() + ROWS_TIME);
         commands.send(Command::Stop);
     }
 }
@@ -66,7 +72,7 @@ pub(super) struct Deadline {
 pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), Error> {
     stop_signals::listen(move || {
         // First of all: after the log line no thread may say that it goes on.
-        deadline.entries.shared().stopping.store(true, Ordering::Relaxed);
+        deadline.entries.shared().stop(Instant::now() + ROWS_TIME);
         // Before the log line, because this ends the live line.
         let _ = deadline.screen.try_send(Line::Stopping);
         info!("stopping (Ctrl-C again leaves at once)");
@@ -89,8 +95,8 @@ impl Deadline {
         self.entries.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
         self.entries.send(Entry::Finish);
         let (counts, failure) = match self.writer.join(Some(Instant::now() + WRITER_TIME)) {
-            Ok(Summary { counts, failure }) => (Some(counts), failure),
-            Err(error) => (None, Some(error.to_string())),
+            Ok(Summary { counts, failure }) => (counts, failure),
+            Err(error) => self.without_summary(&error),
         };
         let code = if failure.is_none() { EXIT_OK } else { EXIT_CANNOT_GO_ON };
         // The command is started, and not waited for.
@@ -98,13 +104,24 @@ impl Deadline {
         if let Some(on_event) = &self.on_event {
             on_event.stopped(reason, Instant::now());
         }
-        let lines =
-            [counts.map(|counts| counts.to_string()), failure.map(|it| format!("error: {it}"))];
+        let lines = [Some(counts.to_string()), failure.map(|it| format!("error: {it}"))];
         for text in lines.into_iter().flatten() {
             let _ = self.screen.try_send(Line::Plain(text));
         }
         let _ = self.screen.try_send(Line::End);
         thread::sleep(LAST_LINES);
         exit(i32::from(code));
+    }
+
+    /// What is known without an answer from the writer: the sums that it has published last, and what has
+    /// waited since then.
+    fn without_summary(&self, error: &Error) -> (Counts, Option<String>) {
+        let shared = self.entries.shared();
+        let waiting = shared.waiting_bytes.load(Ordering::Relaxed);
+        let failure = match waiting {
+            0 => error.to_string(),
+            _ => format!("{error}; {} of trade messages are lost", file_size(waiting as u64)),
+        };
+        (shared.slot.latest().counts, Some(failure))
     }
 }

@@ -7,6 +7,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -15,7 +16,7 @@ use nix::unistd::Pid;
 
 use crate::connection::Connection;
 use crate::feed_state::status;
-use crate::frames::{Opcode, append_frame};
+use crate::frames::{Opcode, append_frame, whole_frame};
 use crate::harness::{Recorder, Run, Signal};
 use crate::journal::{message, numbers_of};
 use crate::recording::{FORETOLD_COLUMNS, assert_says, ledger_rows, now_ms, summary_line};
@@ -28,6 +29,15 @@ const MEMORY_KIB: u64 = (64 + 32) << 10;
 
 /// Messages of a megabyte that are far more than the room and all buffers on the way take.
 const MANY: u64 = 100;
+
+/// From a stop on rows are written for no longer than this.
+const ROWS_TIME: Duration = Duration::from_millis(2_600);
+
+/// What a writer says that had no time even to count, such as one that is held.
+const NOT_IN_TIME: &str = "the last rows could not be written in time";
+
+/// The contract's bound for a stop.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 fn start(run: Run, server: &Server) -> (Recorder, Connection) {
     let run = run.url(&server.url()).tickers("AAPL").columns(FORETOLD_COLUMNS);
@@ -261,4 +271,99 @@ fn after_half_a_minute_the_newest_are_dropped_and_that_is_said() {
     let ledger = ledger_rows(&recorder);
     assert_eq!(ledger[1].reason, format!("disk too slow: {} trades dropped", MANY - kept));
     assert!(ledger[1].time_ms < dropped_ms && ledger[2].time_ms >= dropped_ms, "{ledger:?}");
+}
+
+/// The row of the ledger about trades that a stop left no time for, and the one behind it.
+fn expect_no_time_left(recorder: &Recorder, lost: u64) {
+    let ledger = ledger_rows(recorder);
+    let reasons: Vec<&str> = ledger.iter().map(|row| row.reason.as_str()).collect();
+    let reason = format!("no time left: {lost} trades dropped");
+    assert_eq!(reasons, ["", &reason, "stopped"], "{}", recorder.seen());
+}
+
+/// The disk comes back when most of the time for a stop is over, with hundreds of thousands of rows to
+/// be written.
+#[test]
+fn a_stop_with_a_large_backlog_counts_what_it_has_no_time_for_and_closes_the_ledger() {
+    const EACH: u64 = 10_000;
+    const TRADES: u64 = 40 * EACH;
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new(), &server);
+    connection.send_text(&message(1..=1));
+    recorder.wait_for_row_count(1);
+    let held = HeldWriter::of(&mut recorder);
+    let mut bytes = Vec::new();
+    for first in (2..2 + TRADES).step_by(usize::try_from(EACH).expect("a few")) {
+        bytes.extend(whole_frame(Opcode::Text, message(first..=first + EACH - 1).as_bytes()));
+    }
+    connection.send_raw(&bytes);
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
+    recorder.signal(Signal::SIGTERM);
+    let asked = recorder.stopwatch();
+    connection.answer_close();
+    recorder.wait_until_it_says("stopping");
+    thread::sleep(ROWS_TIME);
+    drop(held);
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let took = recorder.took(&asked);
+    assert!(took < LEAVE_WITHIN, "it took {took:?}");
+    if recorder.stderr().contains(NOT_IN_TIME) && recorder.was_starved(&asked) {
+        return;
+    }
+    let written = numbers(&recorder).len() as u64;
+    assert!(numbers(&recorder).into_iter().eq(1..=written), "the first of them, in order");
+    let (sent, lost) = (TRADES + 1, TRADES + 1 - written);
+    assert_says(
+        &recorder,
+        &format!("received {sent} = written {written} + rejected 0 + dropped {lost}"),
+    );
+    let error = format!("error: no time left: {lost} trades could not be written before the end");
+    assert!(recorder.stderr().contains(&error), "{}", recorder.seen());
+    expect_no_time_left(&recorder, lost);
+}
+
+/// It does not come back at all: the sums are then those that were known last.
+#[test]
+fn a_stop_while_the_disk_stands_ends_in_time_with_the_sums() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new(), &server);
+    connection.send_text(&message(1..=7));
+    recorder.wait_until("the sums", |now| count(now, "written") == 7);
+    let held = HeldWriter::of(&mut recorder);
+    connection.send_text(&message(8..=9));
+    recorder.signal(Signal::SIGTERM);
+    let asked = recorder.stopwatch();
+    connection.answer_close();
+    recorder.wait_until("the end to be said", |now| now.stderr().contains("\nerror: "));
+    let took = recorder.took(&asked);
+    assert!(took < LEAVE_WITHIN, "it took {took:?}");
+    drop(held);
+    assert_eq!(recorder.wait_exit(), 1, "{}", recorder.seen());
+    let said = recorder.stderr();
+    assert!(said.contains(&summary_line(7, 0)), "{said}");
+    let error = format!("error: {NOT_IN_TIME}; ");
+    assert!(said.contains(&error) && said.contains(" of trade messages are lost"), "{said}");
+    assert!(numbers(&recorder).into_iter().eq(1..=7), "{}", recorder.seen());
+}
+
+/// What came after the loss was lost, too, on whichever connection.
+#[test]
+fn a_stop_while_the_disk_is_full_calls_nothing_live_after_the_first_lost_trade() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = start(Run::new().file_size_limit(1_003), &server);
+    connection.send_text(&message(1..=100));
+    recorder.wait_until_it_says("disk full");
+    drop(connection);
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    connection.send_text(&message(101..=200));
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
+    assert_eq!(recorder.stop(connection), 1, "{}", recorder.seen());
+    let lost = 200 - numbers(&recorder).len();
+    let ledger = ledger_rows(&recorder);
+    let states: Vec<&str> = ledger.iter().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["live", "down", "down", "down"], "{}", recorder.ledger());
+    assert!(ledger[1].reason.ends_with(&format!(": {lost} trades dropped")), "{ledger:?}");
+    assert_eq!(ledger[3].reason, "stopped");
 }

@@ -305,6 +305,11 @@ impl Recorder {
         self.waits.since(since)
     }
 
+    /// Whether the machine had no processor for it for a second since then.
+    pub(crate) fn was_starved(&mut self, since: &Stopwatch) -> bool {
+        self.waits.waited_since(since) > Duration::from_secs(1)
+    }
+
     /// Whether the process has not ended yet.
     pub(crate) fn is_running(&mut self) -> bool {
         if self.status.is_none() {

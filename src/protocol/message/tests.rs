@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::{Decoder, Element, Message, classify, fast_path, refused_symbol, subscribe};
+use super::{
+    Decoder, Element, Message, classify, count_objects, fast_path, refused_symbol, subscribe,
+};
 use crate::protocol::trade::Conditions;
 
 /// One line per element: `ticker|price|volume|t|conditions`, or `!` and the fault.
@@ -35,6 +37,16 @@ fn check(elements: &str, expected: &[&str]) {
             if expected.starts_with('!') { line.starts_with(expected) } else { line == expected };
         assert!(same, "{text}: {line} is not {expected}");
     }
+}
+
+#[test]
+fn the_quick_count_is_right_for_messages_as_finnhub_sends_them() {
+    for count in [0, 1, 3] {
+        let elements = [r#"{"c":["1"],"p":1,"s":"A","t":1,"v":1}"#].repeat(count).join(",");
+        let text = format!(r#"{{"data":[{elements}],"type":"trade"}}"#);
+        assert_eq!(count_objects(&text), count as u64, "{text}");
+    }
+    assert_eq!(count_objects("no message"), 0);
 }
 
 #[test]

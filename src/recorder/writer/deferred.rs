@@ -38,6 +38,11 @@ impl Deferred {
         self.entries.push_front(entry);
     }
 
+    /// The oldest entry.
+    pub(super) fn front(&self) -> Option<&Entry> {
+        self.entries.front()
+    }
+
     /// Takes the oldest entry.
     pub(super) fn pop_front(&mut self) -> Option<Entry> {
         let entry = self.entries.pop_front()?;

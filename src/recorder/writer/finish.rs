@@ -2,14 +2,21 @@
 //!
 //! Writer thread.
 
+use std::time::{Duration, Instant};
+
 use log::{Level, error, warn};
 
 use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
-use crate::channel::{Entry, EntryReceiver};
+use crate::channel::{Entry, EntryReceiver, TradeBatch};
 use crate::clock::now_ms;
+use crate::protocol::message::count_objects;
 use crate::recorder::log_file::log_line;
 use crate::text::in_words;
+
+/// What waits when the time for rows is over is decoded for so long, to count it; then counting must be
+/// quick: an unoptimised build on a busy machine has hundreds of thousands to count.
+const EXACT_COUNT_TIME: Duration = Duration::from_millis(500);
 
 impl Writer {
     /// Tries once more to write everything. What then still waits is dropped, and reported.
@@ -23,20 +30,22 @@ impl Writer {
         if self.disk_retry.is_none() {
             self.check_ledger();
         }
-        while self.disk_retry.is_none() && !self.deferred.is_empty() {
-            let result = self.sync();
-            self.on_write_result(result);
-            self.record_deferred();
-        }
+        self.record_what_waits();
         let trouble = self.disk_retry.take();
-        let failure = trouble.as_ref().and_then(|disk_retry| {
-            let failure = self.drop_pending(&disk_retry.cause);
+        let cause = match &trouble {
+            Some(disk_retry) => Some(disk_retry.cause.clone()),
+            None => (!self.deferred.is_empty()).then(|| self.slow("no time left").to_owned()),
+        };
+        let failure = cause.and_then(|cause| {
+            let failure = self.drop_pending(&cause);
             // A reader that has had enough, as in `| head`, is no failure.
-            (disk_retry.cause != READER_GONE).then_some(failure)
+            (cause != READER_GONE).then_some(failure)
         });
-        let last_sync = match failure {
-            None => self.sync().or_else(|_| self.check_csv().and_then(|()| self.sync())),
-            _ => Ok(()),
+        // Should the disk hang now, these are the sums that the deadline thread finds.
+        self.publish();
+        let last_sync = match (&failure, &trouble) {
+            (Some(_), Some(_)) => Ok(()),
+            _ => self.sync().or_else(|_| self.check_csv().and_then(|()| self.sync())),
         };
         if self.ledger_failure.is_some() {
             self.check_ledger();
@@ -75,6 +84,34 @@ impl Writer {
         Summary { counts: self.totals.counts, failure }
     }
 
+    /// Records the entries that have waited, while the disk takes them and there is time.
+    fn record_what_waits(&mut self) {
+        while self.disk_retry.is_none() && !self.deferred.is_empty() {
+            if !self.can_record_deferred() {
+                if self.shared.is_out_of_time() {
+                    return;
+                }
+                let result = self.sync();
+                self.on_write_result(result);
+            }
+            self.record_deferred();
+        }
+    }
+
+    /// How many elements the messages of a batch have.
+    fn count(&mut self, batch: &TradeBatch) -> u64 {
+        let until = self.shared.write_until.get().map(|until| *until + EXACT_COUNT_TIME);
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return batch.messages().map(count_objects).sum();
+        }
+        let mut trades = 0;
+        for message in batch.messages() {
+            // What is unreadable holds no trades.
+            let _ = self.decoder.decode(message, |_| trades += 1);
+        }
+        trades
+    }
+
     /// Counts everything that still waits as dropped, and writes that to the ledger.
     fn drop_pending(&mut self, cause: &str) -> String {
         let deferred = std::mem::take(&mut self.deferred);
@@ -87,13 +124,18 @@ impl Writer {
         let (last_written_ms, mut later) = (self.last_written_ms, Vec::new());
         for entry in deferred {
             match entry {
-                Entry::Trades(batch) => self.push_batch(&batch),
+                Entry::Trades(batch) => {
+                    let trades = self.count(&batch);
+                    self.totals.counts.received += trades;
+                    self.totals.counts.dropped += trades;
+                    lost += trades;
+                }
                 other => later.push(other),
             }
-            let trades = std::mem::take(&mut self.buffer.trades);
-            self.buffer.rows.clear();
-            self.totals.counts.dropped += trades;
-            lost += trades;
+        }
+        if lost > 0 {
+            // Nothing is live after the first of them.
+            later.retain(|entry| !matches!(entry, Entry::Live { .. }));
         }
         let what = match lost {
             0 => "the last rows of the ledger".to_owned(),

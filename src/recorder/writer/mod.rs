@@ -213,7 +213,12 @@ impl Writer {
         }
         self.run_timers(Instant::now());
         loop {
-            let entry = match inbox.recv_timeout(self.time_to_next_timer(Instant::now())) {
+            let wait = if self.can_record_deferred() {
+                Duration::ZERO
+            } else {
+                self.time_to_next_timer(Instant::now())
+            };
+            let entry = match inbox.recv_timeout(wait) {
                 Ok(entry) => Some(entry),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
@@ -269,36 +274,46 @@ impl Writer {
     }
 
     /// Whether `entry` may not be recorded yet: the disk cannot be written, other entries wait already,
-    /// or these trades follow an outage that is not yet in the ledger on the disk.
+    /// or these are trades that must wait.
     fn must_wait(&mut self, entry: &Entry) -> bool {
         self.disk_retry.is_some()
             || !self.deferred.is_empty()
-            || self.follows_unsynced_outage(entry)
+            || (matches!(entry, Entry::Trades(_)) && self.trades_must_wait())
     }
 
-    fn follows_unsynced_outage(&mut self, entry: &Entry) -> bool {
-        matches!(entry, Entry::Trades(_))
-            && self.output.recording().is_some_and(|files| files.ledger.has_unsynced_outage())
+    /// Whether trades may not be recorded: they follow an outage that is not yet in the ledger on the
+    /// disk; or a stop leaves no time for them, and the end counts them.
+    fn trades_must_wait(&mut self) -> bool {
+        self.output.recording().is_some_and(|files| files.ledger.has_unsynced_outage())
+            || self.shared.is_out_of_time()
     }
 
-    /// Records entries that have waited, as far as they may be recorded now.
+    /// Whether [`Self::record_deferred`] has something to do.
+    fn can_record_deferred(&mut self) -> bool {
+        let next_is_trades = match self.deferred.front() {
+            None => return false,
+            Some(entry) => matches!(entry, Entry::Trades(_)),
+        };
+        self.disk_retry.is_none() && !(next_is_trades && self.trades_must_wait())
+    }
+
+    /// Records entries that have waited, as far as they may be recorded now, and no more than makes a
+    /// large batch: timers, log lines and the end must not wait for all of them.
     fn record_deferred(&mut self) {
-        while self.disk_retry.is_none()
+        if self.deferred.is_empty() {
+            return;
+        }
+        if !self.can_record_deferred() {
+            // With `--fsync always` this forces the outage to the disk.
+            self.flush();
+        }
+        while self.can_record_deferred()
+            && self.buffer.rows.len() < BATCH_BYTES
             && let Some(entry) = self.deferred.pop_front()
         {
-            if self.follows_unsynced_outage(&entry) {
-                // With `--fsync always` this forces the outage to the disk.
-                self.flush();
-                if self.disk_retry.is_some() || self.follows_unsynced_outage(&entry) {
-                    self.deferred.push_front(entry);
-                    return;
-                }
-            }
             self.record(entry);
-            if self.buffer.rows.len() >= BATCH_BYTES || self.deferred.is_empty() {
-                self.flush();
-            }
         }
+        self.flush();
     }
 
     fn record(&mut self, entry: Entry) {
