@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use memchr::{memchr_iter, memrchr};
@@ -15,16 +14,18 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PIPE_BUF;
 
 use super::recording::Recording;
+use crate::channel::SharedState;
+use crate::text::file_size;
 
 /// A reader that takes nothing for this long is stuck; one that works on what it has read is not.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After a stop was asked for, a slow reader gets rows for no longer than this: the sums are to be
-/// shown within the promised 5 s.
-const READER_TIMEOUT_AT_END: Duration = Duration::from_secs(2);
+/// One that is not has this long for the rows at hand: the writer has more to do, a heartbeat every two
+/// seconds first of all.
+const ROWS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether a stop was asked for while a reader takes nothing.
-const LOOK_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The place for rows.
 #[derive(Debug)]
@@ -44,17 +45,16 @@ pub(super) struct Pipe {
     length: u64,
     /// Whether the reader took nothing at the last try.
     stuck: bool,
-    stopping: Arc<AtomicBool>,
-    /// Once a stop was asked for.
-    end: Option<Instant>,
+    /// After a stop, says until when a slow reader gets rows.
+    shared: Arc<SharedState>,
 }
 
 impl Pipe {
     /// Takes standard output. Nothing is written yet: a reader may be slow, or gone already, and
-    /// the writer deals with that then. Once `stopping` is set, a reader has not much time left.
-    pub(super) fn open(stopping: Arc<AtomicBool>) -> io::Result<Self> {
+    /// the writer deals with that then.
+    pub(super) fn open(shared: Arc<SharedState>) -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self { file, sent: 0, length: 0, stuck: false, stopping, end: None })
+        Ok(Self { file, sent: 0, length: 0, stuck: false, shared })
     }
 
     /// Whether nobody reads any more, which a write would find out too late when no trades come.
@@ -69,15 +69,25 @@ impl Pipe {
     }
 
     /// Writes the rows; after an error, the same rows (and perhaps more behind them) must be given
-    /// again, and go on where they stopped. Never waits for long: only as much is written at a time
-    /// as a pipe with room takes at once, and whole rows, so that none is torn when it ends there.
+    /// again, and go on where they stopped. Never waits for long, however slowly the reader takes them:
+    /// only as much is written at a time as a pipe with room takes at once, and whole rows, so that none is
+    /// torn when it ends there.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the reader takes nothing, `TimedOut` when it is too slow to take all of them.
     fn append(&mut self, rows: &[u8]) -> io::Result<()> {
+        let (end, before) = (Instant::now() + ROWS_TIMEOUT, self.sent);
         while self.sent < rows.len() {
             let rest = &rows[self.sent..];
             let piece = &rest[..rest.len().min(PIPE_BUF)];
             let piece = memrchr(b'\n', piece).map_or(piece, |end| &piece[..=end]);
             let stuck = std::mem::replace(&mut self.stuck, true);
-            self.wait_for_room(if stuck { Duration::ZERO } else { READER_TIMEOUT })?;
+            let wait = if stuck { Duration::ZERO } else { READER_TIMEOUT };
+            let until = (Instant::now() + wait).min(end);
+            if !self.has_room(until) {
+                self.stuck = until < end;
+                return Err(if self.stuck { no_room() } else { too_slow(self.sent - before) });
+            }
             match self.file.write(piece) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.sent += written,
@@ -91,23 +101,31 @@ impl Pipe {
         Ok(())
     }
 
-    fn wait_for_room(&mut self, at_most: Duration) -> io::Result<()> {
-        let since = Instant::now();
-        loop {
-            if self.stopping.load(Ordering::Relaxed) {
-                self.end.get_or_insert_with(|| Instant::now() + READER_TIMEOUT_AT_END);
+    /// Waits for room until then; after a stop, no longer than there is time for rows.
+    fn has_room(&self, until: Instant) -> bool {
+        while !self.shared.is_out_of_time() {
+            let left = until.saturating_duration_since(Instant::now());
+            let wait = Timespec::try_from(left.min(LOOK_EVERY)).unwrap_or_default();
+            if !self.poll(PollFlags::OUT, wait).is_empty() {
+                return true;
             }
-            let now = Instant::now();
-            let too_late = self.end.is_some_and(|end| now >= end);
-            if !too_late && !self.poll(PollFlags::OUT, LOOK_EVERY).is_empty() {
-                return Ok(());
-            }
-            if too_late || now.duration_since(since) >= at_most {
-                let text = format!("no room for {} s", READER_TIMEOUT.as_secs());
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
+            if left.is_zero() {
+                return false;
             }
         }
+        false
     }
+}
+
+fn no_room() -> io::Error {
+    let text = format!("no room for {} s", READER_TIMEOUT.as_secs());
+    io::Error::new(io::ErrorKind::WouldBlock, text)
+}
+
+/// The reader has taken so many bytes in [`ROWS_TIMEOUT`], and there are more.
+fn too_slow(taken: usize) -> io::Error {
+    let (taken, seconds) = (file_size(taken as u64), ROWS_TIMEOUT.as_secs());
+    io::Error::new(io::ErrorKind::TimedOut, format!("it takes only {taken} in {seconds} s"))
 }
 
 impl Output {

@@ -4,6 +4,9 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -200,7 +203,7 @@ fn what_a_slow_reader_did_not_get_is_in_the_ledger() {
     let began = Instant::now();
     while program.try_wait().expect("its state").is_none() {
         assert!(began.elapsed() < DEADLINE, "it has to end");
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(program.wait().expect("its end").code(), Some(1));
     let mut rows = String::new();
@@ -234,4 +237,61 @@ fn check_looks_at_it_as_a_start_would() {
     assert_eq!(code, 1, "{}", recorder.seen());
     let said = format!("✗ output       {LEDGER} has other columns: hello");
     assert!(recorder.stdout().contains(&said), "{}", recorder.seen());
+}
+
+/// It takes a little, now and then: the writer is not held inside one write.
+#[test]
+fn a_reader_that_takes_little_at_a_time_holds_up_no_heartbeat_and_may_go_away() {
+    // Before the reader has taken them, minutes pass.
+    const TRADES: u64 = 20_000;
+    const LOOKS: usize = 3;
+    let server = Server::plain();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut program, mut connection) = in_hand(&directory, &server);
+    let mut out = program.stdout.take().expect("its output");
+    let enough = Arc::new(AtomicBool::new(false));
+    let had_enough = Arc::clone(&enough);
+    let reading = thread::spawn(move || {
+        while !had_enough.load(Ordering::Relaxed) && matches!(out.read(&mut [0; 4096]), Ok(1..)) {
+            thread::sleep(Duration::from_millis(1_500));
+        }
+    });
+    for first in (1..=TRADES).step_by(100) {
+        connection.send_text(&message(first..=first + 99));
+    }
+    let read = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap_or_default();
+    let slow = "the reader is too slow: cannot write standard output (it takes only ";
+    let mut began = Instant::now();
+    while !read("websocket_data.log").contains(slow) {
+        assert!(began.elapsed() < DEADLINE, "{}", read("websocket_data.log"));
+        thread::sleep(Duration::from_millis(10));
+    }
+    let renewed = || {
+        let lock = fs::metadata(directory.path().join("op1.coverage.csv.lock"));
+        lock.and_then(|lock| lock.modified()).expect("the time of the lock")
+    };
+    began = Instant::now();
+    for _ in 0..LOOKS {
+        let last = renewed();
+        while renewed() == last {
+            // One write of all that waits would take longer than all of them.
+            assert!(began.elapsed() < DEADLINE / 2, "a heartbeat");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    // Nor is the server.
+    connection.send_ping(b"there?");
+    assert_eq!(connection.wait_for(Opcode::Pong), b"there?");
+    enough.store(true, Ordering::Relaxed);
+    reading.join().expect("the reading thread");
+    connection.answer_close();
+    let ended = program.wait_with_output().expect("its end");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{said}");
+    assert!(said.contains("standard output: the reader has gone away; stopping"), "{said}");
+    assert_eq!(said.matches("too slow").count(), 1, "{said}");
+    let reasons: Vec<String> = ledger_in(&directory).into_iter().map(|(_, why)| why).collect();
+    let (first, last) = (&reasons[1], reasons.last());
+    assert!(first.starts_with("the reader has gone away"), "{reasons:?}");
+    assert_eq!(last.map(String::as_str), Some("stopped"), "{reasons:?}");
 }

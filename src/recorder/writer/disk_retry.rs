@@ -6,7 +6,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::{Level, error, log, warn};
 
 use super::{DiskRetry, Writer};
 use crate::recorder::output::Output;
@@ -15,46 +15,62 @@ use crate::text::in_words;
 /// How often writing is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
+/// That the reader is slow comes and goes, and is said this often.
+const SAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
+
 /// The cause when nobody reads the pipe any more.
 pub(super) const READER_GONE: &str = "the reader has gone away";
 
 /// How a cause begins when more room on the disk would help.
 const FULL: &str = "disk full";
-/// The cause when the reader of the pipe takes nothing, or too little before the end.
+/// The cause when the reader of the pipe takes nothing, or too little.
 pub(super) const READER_SLOW: &str = "the reader is too slow";
 
 impl Writer {
     /// Takes the result of a write. Logs it when writing has begun to fail, or works again.
     pub(super) fn on_write_result(&mut self, result: io::Result<()>) {
         let now = Instant::now();
-        match (result, &mut self.disk_retry) {
-            (Ok(()), None) => {}
-            (Ok(()), Some(disk_retry)) => {
-                let seconds = now.duration_since(disk_retry.since).as_secs();
-                info!("{}: writing again after {seconds} s", self.options.out);
-                self.disk_retry = None;
+        let Err(error) = result else {
+            if let Some(DiskRetry { since, level, .. }) = self.disk_retry.take() {
+                let seconds = now.duration_since(since).as_secs();
+                let level = level.max(Level::Info);
+                log!(level, "{}: writing again after {seconds} s", self.options.out);
                 self.shared.disk_trouble.store(false, Ordering::Relaxed);
             }
-            (Err(_), Some(disk_retry)) => disk_retry.retry_at = now + RETRY_EVERY,
-            (Err(error), None) => {
-                let cause = cause_of(&error);
-                if cause == READER_GONE {
-                    warn!("{}: {cause}; stopping", self.options.out);
-                    self.ledger_down(self.last_written_ms, &cause);
-                    (self.stop_session)();
-                } else if !self.shared.stopping.load(Ordering::Relaxed) {
-                    error!(
-                        "{cause}: cannot write {} ({}); trades wait in memory, and writing goes on by itself",
-                        self.options.out,
-                        in_words(&error)
-                    );
-                }
-                self.last_cause.clone_from(&cause);
-                self.disk_retry =
-                    Some(DiskRetry { cause, since: now, retry_at: now + RETRY_EVERY });
-                self.shared.disk_trouble.store(true, Ordering::Relaxed);
-            }
+            return;
+        };
+        // A reader that takes a little is waited for as a slow disk is; and it has just been waited for.
+        let is_slow = is_slow(&error);
+        self.shared.disk_trouble.store(!is_slow, Ordering::Relaxed);
+        let retry_at = if is_slow { now } else { now + RETRY_EVERY };
+        let cause = cause_of(&error);
+        if let Some(disk_retry) = &mut self.disk_retry
+            // One that was slow may go away.
+            && (cause != READER_GONE || disk_retry.cause == READER_GONE)
+        {
+            disk_retry.retry_at = retry_at;
+            return;
         }
+        let said = self.slowness_said.filter(|_| is_slow);
+        let again = said.is_some_and(|said| now.duration_since(said) < SAY_AGAIN_AFTER);
+        let level = if again { Level::Debug } else { Level::Error };
+        if cause == READER_GONE {
+            warn!("{}: {cause}; stopping", self.options.out);
+            self.ledger_down(self.last_written_ms, &cause);
+            (self.stop_session)();
+        } else if !self.shared.stopping.load(Ordering::Relaxed) {
+            log!(
+                level,
+                "{cause}: cannot write {} ({}); trades wait in memory, and writing goes on by itself",
+                self.options.out,
+                in_words(&error)
+            );
+        }
+        if is_slow && !again {
+            self.slowness_said = Some(now);
+        }
+        self.last_cause.clone_from(&cause);
+        self.disk_retry = Some(DiskRetry { cause, since: now, retry_at, level });
     }
 
     /// Takes the result of writing the ledger; logs the first failure. A full disk is returned as an
@@ -93,6 +109,12 @@ impl Writer {
     }
 }
 
+/// Whether the reader of the pipe takes something, but not all in time. A file on a network may have the
+/// same error, which then is the system's.
+fn is_slow(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+}
+
 fn cause_of(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => FULL.to_owned(),
@@ -101,6 +123,7 @@ fn cause_of(error: &io::Error) -> String {
         io::ErrorKind::NotFound => "file is gone".to_owned(),
         io::ErrorKind::BrokenPipe => READER_GONE.to_owned(),
         io::ErrorKind::WouldBlock => READER_SLOW.to_owned(),
+        _ if is_slow(error) => READER_SLOW.to_owned(),
         _ => format!("write error: {}", in_words(error)),
     }
 }

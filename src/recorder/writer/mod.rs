@@ -19,6 +19,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use log::Level;
+
 use super::created_files::CreatedFiles;
 use super::error::{OpenError, failed};
 use super::fsync::SyncRequest;
@@ -59,6 +61,8 @@ struct DiskRetry {
     cause: String,
     since: Instant,
     retry_at: Instant,
+    /// How it is logged.
+    level: Level,
 }
 
 /// What the session had said when the entries at hand were taken, so that nothing is concluded from it that
@@ -107,6 +111,8 @@ pub struct Writer {
     disk_retry: Option<DiskRetry>,
     /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
     last_cause: String,
+    /// When it was last said that the reader of the pipe is slow.
+    slowness_said: Option<Instant>,
     /// How many of the trades that the session has dropped are in the sums …
     counted_dropped: u64,
     /// … and how many in the ledger.
@@ -156,7 +162,7 @@ impl Writer {
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput { coverage } => {
-                let pipe = Pipe::open(Arc::clone(&shared.stopping));
+                let pipe = Pipe::open(Arc::clone(&shared));
                 let pipe = pipe.map_err(failed("open", Path::new("standard output")))?;
                 let ledger = coverage.as_ref();
                 let ledger = ledger
@@ -185,6 +191,7 @@ impl Writer {
             deferred: Deferred::default(),
             disk_retry: None,
             last_cause: String::new(),
+            slowness_said: None,
             counted_dropped: 0,
             ledger_dropped: 0,
             last_written_ms: now_ms,
@@ -248,8 +255,8 @@ impl Writer {
         finished
     }
 
-    /// Takes an entry and those behind it, until the rows make a large batch. Returns whether it was the
-    /// last.
+    /// Takes an entry and those behind it, until the rows make a large batch, or all while the disk cannot
+    /// be written: log lines are among them. Returns whether it was the last.
     fn take_entries(&mut self, first: Entry, inbox: &EntryReceiver) -> bool {
         let mut next = Some(first);
         while let Some(entry) = next {
@@ -265,7 +272,7 @@ impl Writer {
                 entry if self.must_wait(&entry) => self.deferred.push_back(entry),
                 entry => self.record(entry),
             }
-            if self.buffer.rows.len() >= BATCH_BYTES {
+            if self.buffer.rows.len() >= BATCH_BYTES && self.disk_retry.is_none() {
                 return false;
             }
             next = inbox.try_recv().ok();

@@ -177,8 +177,11 @@ impl Writer {
     /// Publishes a snapshot. What it counts is in the file.
     pub(super) fn publish(&mut self) {
         self.count_dropped();
-        // When the reader has gone away the recording ends; that is no fault of the disk.
-        let disk_retry = self.disk_retry.as_ref().map(|disk_retry| disk_retry.cause.clone());
+        // When the reader has gone away the recording ends; that is no fault of the disk. Nor is a slow one,
+        // who would be in trouble again and again.
+        let disk_failed = self.shared.disk_trouble.load(Ordering::Relaxed);
+        let disk_retry = self.disk_retry.as_ref().filter(|_| disk_failed);
+        let disk_retry = disk_retry.map(|disk_retry| disk_retry.cause.clone());
         let disk_retry = disk_retry.filter(|cause| cause != READER_GONE);
         let snapshot = if self.buffer.rows.is_empty() {
             let out = self.options.out.to_string();
