@@ -147,9 +147,11 @@ fn plan(file: &File, header: Option<&str>, torn: Range<u64>, length: u64) -> io:
     let mut mending = Mending { torn: torn.clone(), offset: length, bytes: Vec::new() };
     if let Some(header) = header {
         let before = read_part(file, 0..torn.start)?;
-        // Somebody has emptied it by writing an empty line to it.
-        let rows = before.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(before.len());
-        mending.bytes = [header.as_bytes(), &before[rows..]].concat();
+        // Somebody may have emptied it by writing an empty line to it, which is a row only where there is
+        // one column.
+        let is_empty = |byte: &&u8| header.contains(',') && b"\r\n".contains(byte);
+        let empty = before.iter().take_while(is_empty).count();
+        mending.bytes = [header.as_bytes(), &before[empty..]].concat();
         mending.offset = 0;
     } else if !torn.is_empty() {
         mending.offset = torn.start;
