@@ -32,7 +32,7 @@ impl CreatedFiles {
         Self {
             paths: paths.iter().map(|path| absolute(path)).collect(),
             log_file: absolute(log_file),
-            lock: out.map(lock_path),
+            lock: out.map(|out| absolute(&lock_path(out))),
             are_kept: false,
         }
     }

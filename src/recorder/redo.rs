@@ -80,18 +80,16 @@ pub(super) fn begin(
     write().inspect_err(|_| drop(disk::remove(&name)))
 }
 
-/// Ends what a kill, a power cut or an error has cut short in the file at `path`. Answers whether
-/// there was anything.
+/// Ends what a kill, a power cut or an error has cut short in the file at `path`, if there is anything.
 ///
 /// # Errors
 /// When the disk refuses something; then it is to be tried again before a row is appended.
-pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Result<bool> {
+pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Result<()> {
     let left = match left_beside(path, REDO, FORMAT.as_bytes()) {
         // A folder that is only written to.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
         left => left?,
     };
-    let mut finished = false;
     for name in left {
         match Redo::parse(&name, &fs::read(&name)?) {
             // It was never whole, so that nothing has been changed.
@@ -99,7 +97,6 @@ pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Resul
             Some(redo) if redo.fits(disk)? => {
                 redo.apply(disk)?;
                 info!("{}: its end was put right, which had been cut short", path.display());
-                finished = true;
             }
             Some(_) => {
                 let aside = rename_beside(&name, path, TORN, now_ms)?;
@@ -110,7 +107,7 @@ pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Resul
             }
         }
     }
-    Ok(finished)
+    Ok(())
 }
 
 impl Redo {
