@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::disk::DiskFile;
+use super::error::is_full;
 use crate::rows::row_length;
 
 /// With so many bytes of rows since the last check it is time for another one: a few writes of a burst,
@@ -78,8 +79,7 @@ impl AppendFile {
 
     /// Notes an error, which may be one of this handle alone.
     pub(super) fn note(&mut self, error: &io::Error) {
-        let is_full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
-        self.is_suspect |= !is_full.contains(&error.kind());
+        self.is_suspect |= !is_full(error);
     }
 
     /// Goes on with another handle of the same file, of which the disk may have lost the end.

@@ -1,6 +1,6 @@
 //! Why a recording cannot be opened: what, which file, what to do.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::text::in_words;
@@ -68,6 +68,12 @@ impl OpenError {
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
     let path = path.to_owned();
     move |reason| OpenError::Io { action, path, reason }
+}
+
+/// Whether more room on the disk would help.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    let full = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge];
+    full.contains(&error.kind())
 }
 
 impl From<OpenError> for io::Error {

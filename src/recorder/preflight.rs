@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use super::error::{OpenError, failed};
+use super::error::{OpenError, failed, is_full};
 use super::header::{Head, check_header, header};
 use super::ledger::{self, ledger_of};
 use super::lock_file::{self, lock_error, lock_path, take_lock};
@@ -157,10 +157,6 @@ fn open_existing(path: &Path) -> Result<Option<File>, OpenError> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("open", path)(error)),
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// Whether the directory of `path` takes a new file with these bytes, and, if it is to be locked, has

@@ -15,6 +15,7 @@ use super::Recording;
 use crate::paths::behind_links;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
+use crate::recorder::error::is_full;
 use crate::recorder::ledger::{self, LedgerRow, ledger_of};
 use crate::recorder::lock_file::lock_data_file;
 use crate::recorder::open::{self, last_received_ms, make_whole, open_rows};
@@ -50,15 +51,22 @@ impl Recording {
         let change = check_file(&self.out, &self.header, &mut self.csv, now_ms);
         if !matches!(change, Ok(Change::Nothing)) {
             self.generation += 1;
-            // Before the first row: who reads along must not take it for the old file.
-            self.write_heartbeat(None)?;
         }
+        // Before the first row: who reads along must not take it for the old file.
+        let said = match change {
+            Ok(Change::Nothing) => Ok(()),
+            _ => self.write_heartbeat(None).or_else(|_| {
+                self.lock.renew(&self.out);
+                self.write_heartbeat(None)
+            }),
+        };
         let is_given_up = change? == Change::GivenUp;
         // The rows since the last check will be written again. Those before it are in the old file, or
         // in this one if it is the same.
         if is_given_up && synced < checked && self.csv.length() < checked {
             self.record_loss(synced_ms)?;
         }
+        said?;
         self.csv.end_check()?;
         self.csv_checked_ms = now_ms;
         // It was on the same disk; its own check comes next.
@@ -221,6 +229,11 @@ fn begin_again(
         }
         file.settle()
     });
+    let forced = match forced {
+        // It will be forced to the disk when there is room.
+        Err(error) if is_full(&error) => return Err(error),
+        forced => forced,
+    };
     if forced.is_err() {
         // It may be the same file, of which there cannot be two locks.
         let _ = file.disk.file().unlock();

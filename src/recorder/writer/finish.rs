@@ -23,7 +23,7 @@ impl Writer {
     pub(super) fn finish(mut self, inbox: &EntryReceiver) -> Summary {
         // Also when all is well: somebody may have removed the file just now.
         self.retry();
-        if self.disk_retry.is_some() {
+        if self.output.recording().is_some_and(|files| files.csv.is_suspect) {
             // It may have been the handle alone, which the next try replaces.
             self.retry();
         }
