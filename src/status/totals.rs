@@ -47,6 +47,11 @@ impl Totals {
         Self { started_ms: now_ms, ..Self::default() }
     }
 
+    /// When the program started, UNIX milliseconds of this machine.
+    pub(crate) fn started_ms(&self) -> i64 {
+        self.started_ms
+    }
+
     /// A trade was put into a row.
     pub(crate) fn trade(&mut self, trade: &Trade<'_>, received_ms: i64) {
         let texts = [trade.ticker.len(), trade.price.len(), trade.timestamp_ms.len()];

@@ -192,7 +192,16 @@ impl Writer {
             let mut counts = last.counts;
             counts.received += self.totals.counts.dropped.saturating_sub(counts.dropped);
             counts.dropped = self.totals.counts.dropped;
-            Snapshot { published_ms: now_ms(), disk_trouble: disk_retry, counts, ..(*last).clone() }
+            Snapshot {
+                // The first snapshot may have been skipped, and then this is the first one.
+                started_ms: self.totals.started_ms(),
+                published_ms: now_ms(),
+                disk_trouble: disk_retry,
+                counts,
+                out: self.options.out.to_string(),
+                out_bytes: self.output.length(),
+                ..(*last).clone()
+            }
         };
         self.shared.slot.publish(snapshot);
     }
