@@ -54,18 +54,19 @@
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
 //! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end, unless they were ignored |
 //! | 2 | `threads` | threads with names |
+//! | 2 | [`recording`] | what a recording is on disk: columns, rows, names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
+//! | 1 | [`market`] | hours and holidays of the US stock market |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
-//! | 1 | `gzip` | the text of a compressed file, and the names of formats that are not read |
-//! | 0 | [`clock`], `log_limit`, `paths`, `rows`, `text` | what all others use; `rows` finds where a row of a recording ends |
+//! | 0 | [`clock`], `log_limit`, `text` | what all others use |
 //!
 //! # Where a behaviour is
 //!
 //! | what | where |
 //! |---|---|
 //! | how digits survive | `protocol/message`, `protocol/trade` |
-//! | how a row is written | `recorder/row` |
-//! | how rows are read back, by the repair, `verify`, `ship` and the replay | `rows` |
+//! | how a row is written | `recording/row` |
+//! | how rows are read back, by the repair, `verify`, `ship` and the replay | `recording/rows` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |
@@ -73,7 +74,7 @@
 //! | what others do to the files while they are recorded, and disks that go away | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again) |
 //! | what waits for the disk, when nothing more is read, what is dropped | `feed/backpressure` |
-//! | that a symbolic link stays one | `paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
+//! | that a symbolic link stays one | `recording/paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods and names) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
@@ -85,7 +86,7 @@
 //! | a stop within five seconds | `app/shutdown`, `recorder/writer/finish` |
 //! | which signals ask for a stop | `stop_signals` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
-//! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `status/market_hours` |
+//! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `market/hours` |
 //! | how every row reaches an engine | [`ship`] |
 //! | where the key comes from | `config/key_source`, `config/dot_env` |
 //! | that the key is never logged | `feed/api_key`, `logging` |
@@ -101,14 +102,13 @@ pub mod dashboard;
 pub mod error;
 pub mod feed;
 mod generate;
-mod gzip;
 mod log_limit;
 mod logging;
+pub mod market;
 mod on_event;
-mod paths;
 pub mod protocol;
 pub mod recorder;
-mod rows;
+pub mod recording;
 pub mod ship;
 pub mod simulator;
 pub mod status;

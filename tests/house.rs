@@ -170,7 +170,7 @@ fn root() -> PathBuf {
 fn only_the_recorder_and_ship_write_files_and_others_replace_them_as_a_whole() {
     only_in(
         // And `generate react`, which records nothing.
-        &["recorder", "paths.rs", "ship", "dashboard/react_package.rs"],
+        &["recorder", "recording/paths.rs", "ship", "dashboard/react_package.rs"],
         &["OpenOptions", "File::create", "fs::write", "fs::rename"],
     );
 }

@@ -17,8 +17,8 @@ use crate::config::{self, FileArguments, NO_LOG_FILE, find_key, oddity_of, ticke
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint};
 use crate::protocol::trade::is_simulated;
-use crate::recorder::columns::Column;
 use crate::recorder::{self, Destination, OpenError};
+use crate::recording::columns::Column;
 use crate::text::file_size;
 use network::{ALWAYS_TRADES, try_network};
 use steps::Steps;

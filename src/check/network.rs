@@ -11,9 +11,9 @@ use crate::feed::{
     ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
     Incoming, Wait, connect, resolve, start_tls, upgrade,
 };
+use crate::market::hours::{is_us_stock, us_market};
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
-use crate::status::market_hours::{is_us_stock, us_market};
 use crate::status::silence::about_market;
 use crate::text::printable;
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::values;
-use crate::recorder::columns::Column;
 use crate::recorder::{Fsync, Rotate};
+use crate::recording::columns::Column;
 
 /// Where rows go without `--out`. Simulated ones never meet real ones.
 const DEFAULT_OUT: &str = "op1.csv";

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use memchr::memchr;
 
-use crate::paths::open_at_once;
+use crate::recording::paths::open_at_once;
 use crate::text::in_words;
 
 /// What some editors put before UTF-8 text.

@@ -12,11 +12,11 @@ use super::key_source::{find_key, oddity_of};
 use super::tickers_file;
 use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
-use crate::paths::behind_links;
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::recorder::{
     Destination, RecorderOptions, belongs_to_recording, ledger_of, recording_of_ledger,
 };
+use crate::recording::paths::behind_links;
 
 /// Everything a recording needs.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::feed::{check_count, check_symbol, without_repeats};
-use crate::paths::{NewFile, open_at_once, overwrite};
+use crate::recording::paths::{NewFile, open_at_once, overwrite};
 use crate::text::in_words;
 
 /// How often the file is looked at. A change is to be applied within two seconds.

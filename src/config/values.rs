@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::uri::Authority;
 
 use crate::feed::check_symbol;
-use crate::recorder::columns::Column;
 use crate::recorder::{Fsync, Rotate};
+use crate::recording::columns::Column;
 
 /// A symbol: space around it is cut, space inside and case are kept.
 pub(crate) fn symbol(given: &str) -> Result<String, String> {

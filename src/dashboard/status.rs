@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::channel::SharedState;
-use crate::status::market_hours::{MarketState, is_us_stock, us_market};
+use crate::market::hours::{MarketState, is_us_stock, us_market};
 use crate::status::snapshot::{Snapshot, TickerSnapshot};
 
 /// Everything, or everything that has changed.

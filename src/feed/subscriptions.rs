@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::protocol::trade::DEMO_PREFIX;
-use crate::rows::LONGEST_ROW;
+use crate::recording::rows::LONGEST_ROW;
 use crate::text::{grouped, is_hidden, printable};
 
 /// Symbols that the free plan delivers; more get a warning at the start.

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::disk::DiskFile;
 use super::error::is_full;
-use crate::rows::row_length;
+use crate::recording::rows::row_length;
 
 /// With so many bytes of rows since the last check it is time for another one: a few writes of a burst,
 /// so that they cost little memory and a check costs little time beside them.

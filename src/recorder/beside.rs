@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use memchr::memchr;
 
 use super::disk::{DiskFile, rename_no_replace};
-use crate::paths::{folder_of, with_suffix};
+use crate::recording::paths::{folder_of, with_suffix};
 
 /// The next file of a rotation, until the recording has another name: `op1.csv.next-<time>`.
 pub(super) const NEXT: &str = ".next-";

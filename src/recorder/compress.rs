@@ -21,8 +21,8 @@ use super::lock_file::take_lock;
 use super::rotation::{closed_files, closed_label, compressed_name};
 use crate::clock::now_ms;
 use crate::error::Error;
-use crate::gzip::GZIP_MARK;
-use crate::paths::{behind_links, folder_of, without_gz};
+use crate::recording::gzip::GZIP_MARK;
+use crate::recording::paths::{behind_links, folder_of, without_gz};
 use crate::text::{counted, in_words};
 use crate::threads::spawn;
 

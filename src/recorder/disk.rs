@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 #[cfg(test)]
 use super::tests::trace;
-use crate::paths::folder_of;
+use crate::recording::paths::folder_of;
 use crate::text::in_words;
 
 /// Bytes copied at a time when the tail is written again.

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use memchr::{memchr, memrchr};
 
-use super::columns::Column;
 use super::error::{OpenError, failed};
+use crate::recording::columns::Column;
 use crate::text::printable;
 
 /// A header line is never longer; what is longer is no recording.

@@ -16,13 +16,12 @@ use log::warn;
 
 use super::append_file::AppendFile;
 use super::header::names;
-use super::row::push_text;
-use crate::paths::behind_links;
-use crate::rows::RowReader;
+use crate::recording::paths::behind_links;
+use crate::recording::row::push_text;
+use crate::recording::rows::RowReader;
 use crate::text::in_words;
 
-/// The ledger's first line.
-pub(crate) const HEADER: &str = "time_ms,state,tickers,reason\n";
+pub(crate) use crate::recording::header::LEDGER_HEADER as HEADER;
 
 /// The reason with which the ledger of a closed file ends: the next file goes on from there.
 pub(crate) const ROTATED: &str = "rotated";

@@ -27,7 +27,7 @@ use rustix::io::Errno;
 
 use super::disk::{DiskFile, Location, locate};
 use super::error::{OpenError, failed};
-use crate::paths::{behind_links, with_suffix};
+use crate::recording::paths::{behind_links, with_suffix};
 use crate::text::in_words;
 
 /// Changes with each start of the machine. Linux only.
@@ -219,18 +219,6 @@ impl LockFile {
 /// of its own.
 pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
     take_lock(path, || disk.file().try_lock(), || OpenError::InUse(path.to_owned(), None))
-}
-
-/// Whether a recorder, or the compressor, holds `file`. To find out, the lock is shared for an
-/// instant, which a recorder that starts just then waits out.
-pub(crate) fn is_locked(file: &File) -> bool {
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => true,
-        // Closing the file would free it too, but only after hours of reading.
-        Ok(()) => file.unlock().is_err(),
-        // On a file system without locks this cannot be found out.
-        Err(TryLockError::Error(_)) => false,
-    }
 }
 
 /// Takes the lock of the file at `path`. It is `in_use` when it is clear that its holder does more

@@ -2,7 +2,6 @@
 
 mod append_file;
 mod beside;
-pub mod columns;
 mod compress;
 mod created_files;
 mod disk;
@@ -21,7 +20,6 @@ mod recording;
 mod redo;
 mod repair;
 mod rotation;
-mod row;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -31,12 +29,10 @@ pub use error::OpenError;
 pub use header::header;
 pub(crate) use ledger::{HEADER as LEDGER_HEADER, ROTATED};
 pub use ledger::{belongs_to_recording, ledger_of, ledger_path, recording_of_ledger};
-pub(crate) use lock_file::is_locked;
 pub use lock_file::{Synced, read_synced};
 pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};
 pub(crate) use rotation::closed_path;
 pub use rotation::{Rotate, closed_label, compressed_name, recording_of};
-pub use row::push_row;
 pub use writer::{Summary, Writer, WriterHandle};

@@ -13,7 +13,6 @@ use log::warn;
 
 use super::append_file::AppendFile;
 use super::beside::{NEXT, create_beside, left_beside};
-use super::columns::Column;
 use super::disk::{self, DiskFile, sync_directory};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header, names};
@@ -21,6 +20,7 @@ use super::lock_file::lock_data_file;
 use super::redo;
 use super::repair::{Mending, check_torn, end_of_rows, mend, row_near_end};
 use crate::clock;
+use crate::recording::columns::Column;
 
 /// Bytes at the end that surely hold the last row of an ordinary recording.
 const LAST_ROW_BYTES: u64 = 4 << 10;

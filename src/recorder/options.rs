@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::ledger::ledger_of;
 use super::rotation::Rotate;
-use crate::paths::behind_links;
-use crate::recorder::columns::Column;
+use crate::recording::columns::Column;
+use crate::recording::paths::behind_links;
 
 /// When rows are forced to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

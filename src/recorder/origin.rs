@@ -10,8 +10,8 @@ use std::path::Path;
 use super::error::{OpenError, failed};
 use super::ledger::ledger_of;
 use crate::protocol::trade::is_simulated;
-use crate::recorder::columns::Column;
-use crate::rows::RowReader;
+use crate::recording::columns::Column;
+use crate::recording::rows::RowReader;
 use crate::text::printable;
 
 /// So much of a recording is looked at, at its beginning and at its end: dozens of rows each.

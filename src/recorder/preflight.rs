@@ -16,8 +16,8 @@ use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
 use super::origin::{check_ledger_origin, check_origin};
 use crate::clock::now_ms;
-use crate::paths::behind_links;
-use crate::recorder::columns::Column;
+use crate::recording::columns::Column;
+use crate::recording::paths::behind_links;
 
 /// Written to the probe by `check`: a full disk still takes an empty file.
 const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
@@ -180,9 +180,9 @@ mod tests {
     use std::fs;
 
     use super::{Destination, OpenError, try_header, try_out};
-    use crate::recorder::columns::Column;
     use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
+    use crate::recording::columns::Column;
 
     #[test]
     fn a_recording_in_progress_is_in_use_and_a_finished_one_is_not() {

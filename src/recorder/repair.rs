@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use super::beside::{TORN, create_beside};
 use super::disk::{self, DiskFile, sync_directory};
 use super::redo;
-use crate::rows::{LONGEST_ROW, RowReader};
+use crate::recording::rows::{LONGEST_ROW, RowReader};
 
 /// No crash of ours leaves more than one row, and a power cut no more than the system had in
 /// memory. A larger remainder is nothing that we left, and for a person to look at.

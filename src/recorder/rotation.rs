@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::ledger::{ENDING as LEDGER_ENDING, closed_ledger, ledger_path, split_name};
-use crate::paths::{folder_of, with_suffix, without_gz};
+use crate::recording::paths::{folder_of, with_suffix, without_gz};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;

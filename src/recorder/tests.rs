@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use super::{Fsync, header};
 use crate::channel::{Entry, TradeBatch};
 use crate::clock::TEST_MS;
-use crate::recorder::columns::Column;
+use crate::recording::columns::Column;
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};
 use run::{History, Process, START_MS, Workload, message};

@@ -5,7 +5,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::gzip::OtherFormat;
+use crate::recording::gzip::OtherFormat;
 use crate::text::in_words;
 
 #[derive(Debug, thiserror::Error)]

@@ -16,8 +16,8 @@ use super::options::ShipOptions;
 use super::position::{Label, Position};
 use super::signals::Signals;
 use super::source::{FileId, Source, id_at};
-use crate::paths::{behind_links, folder_of, without_gz};
 use crate::recorder::{closed_label, compressed_name};
+use crate::recording::paths::{behind_links, folder_of, without_gz};
 
 /// A file, and its name if that is the one of a closed file.
 type Found<'o> = (Option<Label>, Source<'o>);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::values;
-use crate::paths::with_suffix;
+use crate::recording::paths::with_suffix;
 
 /// Part of the name of a position that was moved aside; the time follows.
 pub(super) const DAMAGED: &str = ".damaged-";

@@ -9,8 +9,8 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-use crate::paths::behind_links;
 use crate::recorder::{closed_label, closed_path};
+use crate::recording::paths::behind_links;
 use crate::text::fnv1a;
 
 /// The first line. The number changes when an older program must not read it.
@@ -214,7 +214,7 @@ mod tests {
     use std::fs;
 
     use super::{Fingerprint, Label, Mark, Position};
-    use crate::paths::replace_file;
+    use crate::recording::paths::replace_file;
 
     fn position() -> Position {
         let label = |text: &str| Label::parse(text).unwrap();

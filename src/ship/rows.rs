@@ -1,12 +1,12 @@
 //! The bytes that have been read and not yet accepted, cut into batches at the ends of rows.
 //!
-//! Main thread. No I/O, no clock. What a row is, [`crate::rows`] decides; bytes behind the last line
+//! Main thread. No I/O, no clock. What a row is, [`crate::recording::rows`] decides; bytes behind the last line
 //! end are none yet.
 
 use memchr::{memchr, memchr2};
 
 use super::options::Limits;
-use crate::rows::{LONGEST_ROW, row_length};
+use crate::recording::rows::{LONGEST_ROW, row_length};
 
 /// Without a line end in so many bytes it is no recording, and would draw a whole file into memory.
 pub(super) const LONGEST_LINE: usize = 4 * LONGEST_ROW;

@@ -15,11 +15,12 @@ use memchr::memchr;
 use super::error::ShipError;
 use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
-use crate::gzip::{FORMAT_BYTES, GZIP_MARK, GzipText, OtherFormat};
-use crate::paths::open_at_once;
-use crate::recorder::columns::Column;
-use crate::recorder::{is_locked, read_synced};
-use crate::rows::row_length;
+use crate::recorder::read_synced;
+use crate::recording::columns::Column;
+use crate::recording::gzip::{FORMAT_BYTES, GZIP_MARK, GzipText, OtherFormat};
+use crate::recording::paths::open_at_once;
+use crate::recording::rows::row_length;
+use crate::recording::source::is_locked;
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;

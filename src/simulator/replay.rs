@@ -8,8 +8,8 @@
 use super::encode::{Trade, json_string, trade_element};
 use super::options::Replay;
 use crate::error::{Error, cannot_go_on};
-use crate::gzip::Uncompressed;
-use crate::rows::{Fields, RowReader};
+use crate::recording::gzip::Uncompressed;
+use crate::recording::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;
 use crate::text::{in_words, is_json_number};
 use std::collections::HashMap;

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::days::Days;
-use super::row_rules::shown;
-use super::source::Source;
 use super::spans::Spans;
-use crate::paths::{behind_links, without_gz};
 use crate::recorder::{LEDGER_HEADER, ROTATED, compressed_name, ledger_path};
-use crate::rows::RowReader;
-use crate::terminal::ProgressLine;
+use crate::recording::paths::{behind_links, without_gz};
+use crate::recording::row_rules::shown;
+use crate::recording::rows::RowReader;
+use crate::recording::source::Source;
+use crate::terminal::{CountedRead, ProgressLine};
 use crate::text::{in_words, parse_integer};
 
 /// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
@@ -67,7 +67,7 @@ pub(super) fn read_beside(
     progress: &ProgressLine,
 ) -> Result<Option<Coverage>, String> {
     for path in ledger_paths(recording) {
-        let source = match Source::open(&path, progress) {
+        let source = match Source::open(&path, |source| CountedRead { source, progress }) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             source => source.map_err(|error| unreadable(&error)),
         };

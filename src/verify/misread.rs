@@ -4,9 +4,6 @@
 //! Main thread, for `verify`. Rules only. None of it is a fault of the recording; the loaders of
 //! `generate` read all of it rightly.
 
-/// A number may have so many decimals: ClickHouse's and Spark's `Decimal(38, 12)` holds no more.
-pub(super) const MOST_DECIMALS: usize = 12;
-
 /// Tickers, and what they are to programs that guess types, as seen with pandas 3.1, polars 2.1,
 /// DuckDB 2.0, ClickHouse 26.9, Spark 4.3 and R 4.2: `NA`, `NULL` and `None` always, the others when
 /// no other ticker is in the file.

@@ -4,8 +4,7 @@
 //! reads: it must not write or repair anything, because the recorder may be at work on the
 //! same files.
 //!
-//! In reading order: `report` is what is found, `recording` reads one file row by row, `row_rules`
-//! says what a well-formed row is, `symbols` counts rows per symbol, `misread` knows what other
+//! In reading order: `report` is what is found, `recording` reads one file row by row, `symbols` counts rows per symbol, `misread` knows what other
 //! programs guess wrongly, `ledger` reads the coverage beside a recording, `spans` and `days` have the
 //! sums, `text` is the report for people.
 
@@ -14,8 +13,6 @@ mod ledger;
 mod misread;
 mod recording;
 mod report;
-mod row_rules;
-mod source;
 mod spans;
 mod symbols;
 mod text;
@@ -25,8 +22,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::error::{Error, answer_not_written};
-use crate::paths::behind_links;
 use crate::recorder::recording_of;
+use crate::recording::paths::behind_links;
 use crate::terminal::ProgressLine;
 use crate::text::printable;
 use days::RecordingDays;

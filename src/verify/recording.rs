@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use super::days::{Days, day_of};
 use super::ledger::{self, unreadable};
 use super::report::{FileReport, earlier};
-use super::row_rules::{Values, check_row, shown};
-use super::source::Source;
-use crate::recorder::LEDGER_HEADER;
-use crate::recorder::columns::Column;
-use crate::rows::{Row, RowReader};
-use crate::terminal::ProgressLine;
+use crate::recording::columns::Column;
+use crate::recording::header::columns_of;
+use crate::recording::row_rules::{Values, check_row};
+use crate::recording::rows::RowReader;
+use crate::recording::source::Source;
+use crate::terminal::{CountedRead, ProgressLine};
 use crate::text::in_words;
 
 /// Verifies the recording at `path` with the ledger beside it, as far as they can be read. Its days
@@ -39,16 +39,17 @@ fn read_recording(
     days: &mut Days,
     progress: &ProgressLine,
 ) -> Result<(), String> {
-    let mut source = Source::open(path, progress).map_err(|error| {
-        if error.kind() == io::ErrorKind::Unsupported {
-            return error.to_string();
-        }
-        let advice = similar(path).map_or_else(
-            || "check the name and the permissions".to_owned(),
-            |meant| format!("did you mean {}?", meant.display()),
-        );
-        format!("cannot open it: {}; {advice}", in_words(&error))
-    })?;
+    let mut source =
+        Source::open(path, |source| CountedRead { source, progress }).map_err(|error| {
+            if error.kind() == io::ErrorKind::Unsupported {
+                return error.to_string();
+            }
+            let advice = similar(path).map_or_else(
+                || "check the name and the permissions".to_owned(),
+                |meant| format!("did you mean {}?", meant.display()),
+            );
+            format!("cannot open it: {}; {advice}", in_words(&error))
+        })?;
     report.being_recorded = source.is_being_recorded();
     let mut rows = RowReader::new(&mut source.text);
     let first = rows.next_row().map_err(|error| unreadable(&error))?;
@@ -101,26 +102,6 @@ fn similar(path: &Path) -> Option<PathBuf> {
     let mut endings = [".csv", ".csv.gz"].into_iter().map(|ending| format!("{stem}{ending}"));
     let missing = !path.exists();
     endings.find(|name| missing && Path::new(name).is_file()).map(PathBuf::from)
-}
-
-/// The columns that a header names.
-fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
-    if row.text == LEDGER_HEADER.trim_end().as_bytes() {
-        return Err("it is a coverage ledger; name the recording that it stands beside".to_owned());
-    }
-    let wrong = |why: String| format!("its header is {}: {why}", shown(row.text));
-    let fields = row.fields.map_err(|broken| wrong(broken.to_string()))?;
-    let mut columns = Vec::with_capacity(Column::ALL.len());
-    // A column that is there twice ends this before it runs out of remembered fields.
-    for index in 0..fields.count() {
-        let name = fields.get(index);
-        let column: Column = String::from_utf8_lossy(&name).parse().map_err(wrong)?;
-        if columns.contains(&column) {
-            return Err(wrong(format!("the column {column} stands in it twice")));
-        }
-        columns.push(column);
-    }
-    Ok(columns)
 }
 
 /// What is known of the rows above.

@@ -4,11 +4,11 @@
 
 use super::days::{Day, RecordingDays};
 use super::ledger::{Coverage, State};
-use super::misread::MOST_DECIMALS;
 use super::report::{FileReport, RowCounts, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
 use crate::clock::show_ms;
+use crate::recording::row_rules::MOST_DECIMALS;
 use crate::text::{counted, grouped, human_duration, printable};
 
 /// Symbols shown: Finnhub's free plan has as many.

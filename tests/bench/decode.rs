@@ -6,8 +6,9 @@
 use std::time::Instant;
 
 use finnhub_stream::protocol::message::{Decoder, Element};
-use finnhub_stream::recorder::columns::Column;
-use finnhub_stream::recorder::{header, push_row};
+use finnhub_stream::recorder::header;
+use finnhub_stream::recording::columns::Column;
+use finnhub_stream::recording::push_row;
 
 use crate::Outcome;
 use crate::load::Load;

@@ -16,8 +16,8 @@ use finnhub_stream::feed::{
     WatchList, commands,
 };
 use finnhub_stream::recorder::Summary;
-use finnhub_stream::recorder::columns::Column;
 use finnhub_stream::recorder::{Destination, Fsync, OpenError, RecorderOptions, Writer};
+use finnhub_stream::recording::columns::Column;
 use tempfile::TempDir;
 
 use crate::harness::DEADLINE;

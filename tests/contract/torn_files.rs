@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use finnhub_stream::channel::{Entry, TradeBatch};
-use finnhub_stream::recorder::columns::Column;
+use finnhub_stream::recording::columns::Column;
 
 use crate::harness::Run;
 use crate::inside::open_writer;

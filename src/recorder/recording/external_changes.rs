@@ -12,7 +12,6 @@ use std::path::Path;
 use log::warn;
 
 use super::Recording;
-use crate::paths::behind_links;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
 use crate::recorder::error::is_full;
@@ -20,6 +19,7 @@ use crate::recorder::ledger::{self, LedgerRow, ledger_of};
 use crate::recorder::lock_file::lock_data_file;
 use crate::recorder::open::{self, last_received_ms, make_whole, open_rows};
 use crate::recorder::redo;
+use crate::recording::paths::behind_links;
 use crate::text::in_words;
 
 /// What has become of a file since the last check.

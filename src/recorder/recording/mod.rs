@@ -23,8 +23,8 @@ use super::open::{last_received_ms, open_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
 use crate::clock::show_ms;
-use crate::paths::behind_links;
-use crate::recorder::columns::Column;
+use crate::recording::columns::Column;
+use crate::recording::paths::behind_links;
 
 /// Open, whole, locked files.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use flate2::read::GzDecoder;
 use super::disk_model::{Disk, Files};
 use super::run::{HALF, History};
 use crate::clock::show_ms;
-use crate::gzip::GZIP_MARK;
-use crate::recorder::columns::Column;
 use crate::recorder::{closed_label, header, ledger};
+use crate::recording::columns::Column;
+use crate::recording::gzip::GZIP_MARK;
 
 /// What is known when the disk stops.
 #[derive(Debug, Clone, Default)]

@@ -3,13 +3,13 @@
 //! A pure rule: no I/O and no clock, times are arguments, all of them this machine's clock in UNIX
 //! milliseconds. [`Silence::of`] looks at a snapshot; `reporter` logs what is new of it.
 //!
-//! Silence is never a fault by itself. US stocks have hours and holidays (`market_hours`), which
+//! Silence is never a fault by itself. US stocks have hours and holidays (`market/hours`), which
 //! explain most of it; halts are not known here, and that is said.
 
 pub(crate) mod reporter;
 
 use crate::clock::show_ms;
-use crate::status::market_hours::{MarketState, is_us_stock, us_market};
+use crate::market::hours::{MarketState, is_us_stock, us_market};
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 use crate::text::{human_duration, printable};
 

@@ -13,7 +13,7 @@ use log::{Level, log};
 use super::{MINUTE_MS, Silence, SilentSymbol, UsStocks, about_symbols, about_us_stocks, named};
 use crate::clock::now_ms;
 use crate::error::Error;
-use crate::status::market_hours::{MarketState, is_us_stock, us_market};
+use crate::market::hours::{MarketState, is_us_stock, us_market};
 use crate::status::snapshot::Snapshot;
 use crate::threads::{Repeating, spawn_every};
 

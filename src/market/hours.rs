@@ -1,0 +1,308 @@
+//! When US stocks can trade at all: outside these hours silence is no fault.
+//!
+//! By the clock of New York, on the exchanges' trading days:
+//!
+//! - open: 04:00–20:00, and until 13:00 when they close early. (Late trading goes on until 17:00 then,
+//!   but thinly: silence is no fault any more, and trades are shown as on any day.) The regular session
+//!   within is 09:30–16:00, or until 13:00.
+//! - night: from 21:00 of the day before until 04:00. The exchanges plan to trade then from 6 December
+//!   2026 on, and other venues do already; whether Finnhub delivers it is not known. So neither
+//!   silence nor a trade means anything in it.
+//! - closed: all other times. The evening before a holiday or a weekend has no night.
+//!
+//! Pure: the time comes in as an argument, the zone's rules are compiled in, so that the answer
+//! does not depend on the machine. Any thread may use it; it must not read a clock or a file.
+
+use std::sync::LazyLock;
+
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, Time, time},
+    tz::{TimeZone, TimeZoneDatabase},
+};
+
+use super::holidays::{closed_all_day, closes_early};
+
+/// Pre-market trading starts at this hour in New York.
+const OPENING: Time = time(4, 0, 0, 0);
+
+/// After-hours trading ends at this hour in New York.
+const CLOSING: Time = time(20, 0, 0, 0);
+
+/// The night before a trading day starts at this hour in New York: the hour before it is for the
+/// maintenance of the systems that collect the trades.
+const NIGHT_BEGINS: Time = time(21, 0, 0, 0);
+
+/// The regular session, in which liquid stocks trade every second.
+const OPENING_BELL: Time = time(9, 30, 0, 0);
+const CLOSING_BELL: Time = time(16, 0, 0, 0);
+
+/// Both on a day with an early close.
+const EARLY_CLOSE: Time = time(13, 0, 0, 0);
+
+/// From the evening before a holiday that makes a weekend longer, the next opening is four days
+/// ahead; the sixth day is there so that the search always finds a day.
+const DAYS_TO_SEARCH: usize = 6;
+
+/// The zone whose wall clock the US markets follow; `None` only if the bundle had lost it.
+static NEW_YORK: LazyLock<Option<TimeZone>> =
+    LazyLock::new(|| TimeZoneDatabase::bundled().get("America/New_York").ok());
+
+/// What the hours say of the US stock market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketState {
+    /// Trades are expected.
+    Open {
+        /// Since this time, UNIX milliseconds.
+        opened_ms: i64,
+        /// When the regular session began, UNIX milliseconds; `None` outside of it.
+        session_began_ms: Option<i64>,
+    },
+    /// Trades are possible, and so is silence.
+    Night {
+        /// Since this time, UNIX milliseconds.
+        began_ms: i64,
+        /// Milliseconds until the next pre-market trading starts.
+        opens_in_ms: i64,
+    },
+    /// No trade is expected.
+    Closed {
+        /// Milliseconds until the next pre-market trading starts.
+        opens_in_ms: i64,
+        /// `evening`, `weekend`, `early close at 13:00`, or the holiday's name: what is the reason
+        /// now or, after a day's trading, of the days to come.
+        why: &'static str,
+    },
+}
+
+impl MarketState {
+    /// `open`, `night` or `closed`, as the API says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Night { .. } => "night",
+            Self::Closed { .. } => "closed",
+        }
+    }
+}
+
+/// The state of the US stock market at `now_ms`, UNIX milliseconds.
+///
+/// A time that no calendar holds (beyond the year 9999) counts as open: then silence is
+/// never called normal.
+pub fn us_market(now_ms: i64) -> MarketState {
+    let unknown = MarketState::Open { opened_ms: i64::MIN, session_began_ms: None };
+    state_by_calendar(now_ms).unwrap_or(unknown)
+}
+
+/// Whether `symbol` looks like a US stock, whose silence the market's hours can explain.
+///
+/// Finnhub writes those bare (`AAPL`, `BRK.B`) and everything else as `EXCHANGE:SYMBOL`. So does
+/// the simulated market (`DEMO:AAPL`), which trades always.
+pub fn is_us_stock(symbol: &str) -> bool {
+    !symbol.is_empty() && !symbol.contains(':')
+}
+
+/// `None` where the calendar ends.
+fn state_by_calendar(now_ms: i64) -> Option<MarketState> {
+    let today = Timestamp::from_millisecond(now_ms).ok()?.to_zoned(NEW_YORK.clone()?).date();
+    let mut why = None;
+    for day in today.series(1.day()).take(DAYS_TO_SEARCH) {
+        if let Some(reason) = closed_all_day(day) {
+            why = why.or(Some(reason));
+            continue;
+        }
+        let opens_ms = unix_ms(day, OPENING)?;
+        if now_ms < opens_ms {
+            let opens_in_ms = opens_ms - now_ms;
+            let began_ms = unix_ms(day.yesterday().ok()?, NIGHT_BEGINS)?;
+            return Some(if began_ms <= now_ms {
+                MarketState::Night { began_ms, opens_in_ms }
+            } else {
+                MarketState::Closed { opens_in_ms, why: why.unwrap_or("evening") }
+            });
+        }
+        let early = closes_early(day);
+        let closes_ms = unix_ms(day, if early { EARLY_CLOSE } else { CLOSING })?;
+        if now_ms < closes_ms {
+            let rings_ms = unix_ms(day, OPENING_BELL)?;
+            let ends_ms = unix_ms(day, if early { EARLY_CLOSE } else { CLOSING_BELL })?;
+            let session_began_ms = (rings_ms..ends_ms).contains(&now_ms).then_some(rings_ms);
+            return Some(MarketState::Open { opened_ms: opens_ms, session_began_ms });
+        }
+        if early && now_ms < unix_ms(day, CLOSING)? {
+            why = Some("early close at 13:00");
+        }
+    }
+    None
+}
+
+/// The instant at which the clocks of New York show `time` on `day`. The changes to and from summer
+/// time happen at two in the night of a Sunday, so no time used here is ever skipped or doubled.
+fn unix_ms(day: Date, time: Time) -> Option<i64> {
+    let instant = NEW_YORK.as_ref()?.to_timestamp(day.to_datetime(time)).ok()?;
+    Some(instant.as_millisecond())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+
+    /// What `us_market` should say, with the milliseconds until the next opening.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Expected {
+        OpenFor(i64),
+        Night(i64),
+        Closed(&'static str, i64),
+    }
+    use Expected::{Closed, Night, OpenFor};
+
+    /// Times are in UTC, so that the expectation does not come from the code under test.
+    fn at(utc: &str) -> i64 {
+        utc.parse::<Timestamp>().unwrap().as_millisecond()
+    }
+
+    fn check(utc: &str, expected: Expected) {
+        let now = at(utc);
+        let found = match us_market(now) {
+            MarketState::Open { opened_ms, .. } => OpenFor(now - opened_ms),
+            MarketState::Night { opens_in_ms, .. } => Night(opens_in_ms),
+            MarketState::Closed { opens_in_ms, why } => Closed(why, opens_in_ms),
+        };
+        assert_eq!(found, expected, "at {utc}");
+    }
+
+    #[test]
+    fn the_market_follows_the_clock_of_new_york() {
+        // A Monday in winter: New York is five hours behind.
+        check("2026-11-23T08:59:59.999Z", Night(1));
+        check("2026-11-23T09:00:00Z", OpenFor(0));
+        check("2026-11-23T14:30:00Z", OpenFor(5 * HOUR + 30 * MINUTE));
+        check("2026-11-24T00:59:59.999Z", OpenFor(16 * HOUR - 1));
+        check("2026-11-24T01:00:00Z", Closed("evening", 8 * HOUR));
+        check("2026-11-24T01:59:59.999Z", Closed("evening", 7 * HOUR + 1));
+        check("2026-11-24T02:00:00Z", Night(7 * HOUR));
+        check("2026-11-24T04:59:59Z", Night(4 * HOUR + SECOND));
+        check("2026-11-24T05:00:00Z", Night(4 * HOUR));
+        // A Wednesday in summer: four hours behind.
+        check("2026-07-15T07:59:59.999Z", Night(1));
+        check("2026-07-15T08:00:00Z", OpenFor(0));
+        check("2026-07-16T00:00:00Z", Closed("evening", 8 * HOUR));
+        check("2026-07-16T01:00:00Z", Night(7 * HOUR));
+    }
+
+    #[test]
+    fn the_weekend_is_closed_from_friday_evening_to_sunday_evening() {
+        check("2026-11-21T00:59:59Z", OpenFor(16 * HOUR - SECOND));
+        check("2026-11-21T01:00:00Z", Closed("weekend", 2 * DAY + 8 * HOUR));
+        // There is no night to Saturday, nor to Sunday.
+        check("2026-11-21T02:00:00Z", Closed("weekend", 2 * DAY + 7 * HOUR));
+        check("2026-11-21T06:00:00Z", Closed("weekend", 2 * DAY + 3 * HOUR));
+        check("2026-11-21T15:00:00Z", Closed("weekend", DAY + 18 * HOUR));
+        check("2026-11-22T02:00:00Z", Closed("weekend", DAY + 7 * HOUR));
+        check("2026-11-22T15:00:00Z", Closed("weekend", 18 * HOUR));
+        check("2026-11-23T01:59:59.999Z", Closed("weekend", 7 * HOUR + 1));
+        check("2026-11-23T02:00:00Z", Night(7 * HOUR));
+        check("2026-11-23T05:00:00Z", Night(4 * HOUR));
+        // The first night in which the exchanges plan to trade is like those before it.
+        check("2026-12-07T01:59:59.999Z", Closed("weekend", 7 * HOUR + 1));
+        check("2026-12-07T02:00:00Z", Night(7 * HOUR));
+        check("2026-12-08T03:30:00Z", Night(5 * HOUR + 30 * MINUTE));
+    }
+
+    #[test]
+    fn the_weekend_of_a_clock_change_is_an_hour_shorter_or_longer() {
+        // Summer time began on Sunday 8 March 2026: closing 01:00 UTC, opening 08:00 UTC.
+        check("2026-03-07T01:00:00Z", Closed("weekend", 2 * DAY + 7 * HOUR));
+        check("2026-03-08T06:59:59Z", Closed("weekend", DAY + HOUR + SECOND));
+        check("2026-03-09T00:59:59.999Z", Closed("weekend", 7 * HOUR + 1));
+        check("2026-03-09T01:00:00Z", Night(7 * HOUR));
+        check("2026-03-09T08:00:00Z", OpenFor(0));
+        // It ended on Sunday 1 November 2026: closing 00:00 UTC, opening 09:00 UTC.
+        check("2026-10-31T00:00:00Z", Closed("weekend", 2 * DAY + 9 * HOUR));
+        check("2026-11-01T06:00:00Z", Closed("weekend", DAY + 3 * HOUR));
+        check("2026-11-02T01:59:59.999Z", Closed("weekend", 7 * HOUR + 1));
+        check("2026-11-02T02:00:00Z", Night(7 * HOUR));
+        check("2026-11-02T08:59:59Z", Night(SECOND));
+        check("2026-11-02T09:00:00Z", OpenFor(0));
+    }
+
+    #[test]
+    fn a_holiday_is_named_from_the_evening_before_it_and_has_no_night() {
+        // Thanksgiving 2026 is Thursday 26 November; the Friday closes early.
+        check("2026-11-26T00:59:59Z", OpenFor(16 * HOUR - SECOND));
+        check("2026-11-26T01:00:00Z", Closed("Thanksgiving", DAY + 8 * HOUR));
+        check("2026-11-26T02:00:00Z", Closed("Thanksgiving", DAY + 7 * HOUR));
+        check("2026-11-26T17:00:00Z", Closed("Thanksgiving", 16 * HOUR));
+        // The night after it is before a trading day.
+        check("2026-11-27T01:59:59Z", Closed("Thanksgiving", 7 * HOUR + SECOND));
+        check("2026-11-27T02:00:00Z", Night(7 * HOUR));
+        check("2026-11-27T05:00:00Z", Night(4 * HOUR));
+        check("2026-11-27T17:59:59Z", OpenFor(9 * HOUR - SECOND));
+        check("2026-11-27T18:00:00Z", Closed("early close at 13:00", 2 * DAY + 15 * HOUR));
+        check("2026-11-28T01:00:00Z", Closed("weekend", 2 * DAY + 8 * HOUR));
+        check("2026-11-28T02:00:00Z", Closed("weekend", 2 * DAY + 7 * HOUR));
+        // Christmas Eve, a Thursday, closes early, too.
+        check("2026-12-24T02:00:00Z", Night(7 * HOUR));
+        check("2026-12-24T18:00:00Z", Closed("early close at 13:00", 3 * DAY + 15 * HOUR));
+        check("2026-12-25T02:00:00Z", Closed("Christmas", 3 * DAY + 7 * HOUR));
+        // The longest closing there is: Good Friday, and a holiday on a Monday.
+        check("2026-04-03T00:00:00Z", Closed("Good Friday", 3 * DAY + 8 * HOUR));
+        check("2026-05-23T00:00:00Z", Closed("weekend", 3 * DAY + 8 * HOUR));
+        check("2026-05-25T01:00:00Z", Closed("weekend", DAY + 7 * HOUR));
+        check("2026-05-25T12:00:00Z", Closed("Memorial Day", 20 * HOUR));
+        check("2026-05-26T00:59:59Z", Closed("Memorial Day", 7 * HOUR + SECOND));
+        check("2026-05-26T01:00:00Z", Night(7 * HOUR));
+    }
+
+    #[test]
+    fn times_outside_the_calendar_count_as_open() {
+        for now in [i64::MAX, i64::MIN] {
+            let open = MarketState::Open { opened_ms: i64::MIN, session_began_ms: None };
+            assert_eq!(us_market(now), open);
+        }
+        check("1970-01-01T12:00:00Z", Closed("New Year's Day", 21 * HOUR));
+    }
+
+    #[test]
+    fn the_regular_session_is_from_bell_to_bell() {
+        let monday = Some("2026-11-23T14:30:00Z");
+        let friday = Some("2026-11-27T14:30:00Z");
+        for (utc, expected) in [
+            ("2026-11-23T14:29:59.999Z", None),
+            ("2026-11-23T14:30:00Z", monday),
+            ("2026-11-23T20:59:59.999Z", monday),
+            ("2026-11-23T21:00:00Z", None),
+            ("2026-11-22T15:00:00Z", None),
+            ("2026-11-26T15:00:00Z", None),
+            ("2026-11-27T17:59:59Z", friday),
+            ("2026-11-27T18:00:00Z", None),
+        ] {
+            let found = match us_market(at(utc)) {
+                MarketState::Open { session_began_ms, .. } => session_began_ms,
+                _ => None,
+            };
+            assert_eq!(found, expected.map(at), "{utc}");
+        }
+    }
+
+    #[test]
+    fn a_us_stock_has_no_exchange_before_it() {
+        for (symbol, expected) in [
+            ("AAPL", true),
+            ("BRK.B", true),
+            ("BINANCE:BTCUSDT", false),
+            ("IC MARKETS:1", false),
+            ("DEMO:AAPL", false),
+            ("DEMO:", false),
+            ("", false),
+        ] {
+            assert_eq!(is_us_stock(symbol), expected, "{symbol}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The first line of a recording, and that of a ledger.
+//!
+//! Any thread. No I/O.
+
+use super::columns::Column;
+use super::row_rules::shown;
+use super::rows::Row;
+
+/// The ledger's first line.
+pub(crate) const LEDGER_HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// The columns that a header names.
+pub(crate) fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
+    if row.text == LEDGER_HEADER.trim_end().as_bytes() {
+        return Err("it is a coverage ledger; name the recording that it stands beside".to_owned());
+    }
+    let wrong = |why: String| format!("its header is {}: {why}", shown(row.text));
+    let fields = row.fields.map_err(|broken| wrong(broken.to_string()))?;
+    let mut columns = Vec::with_capacity(Column::ALL.len());
+    // A column that is there twice ends this before it runs out of remembered fields.
+    for index in 0..fields.count() {
+        let name = fields.get(index);
+        let column: Column = String::from_utf8_lossy(&name).parse().map_err(wrong)?;
+        if columns.contains(&column) {
+            return Err(wrong(format!("the column {column} stands in it twice")));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}

@@ -1,0 +1,16 @@
+//! What a recording is on disk: its columns, how a row is written, found and checked, and the names of
+//! files.
+//!
+//! Any thread. Changes no file but by `paths`, which replaces the tickers file and the positions of
+//! `ship`.
+
+pub mod columns;
+pub(crate) mod gzip;
+pub(crate) mod header;
+pub(crate) mod paths;
+pub(crate) mod row;
+pub(crate) mod row_rules;
+pub(crate) mod rows;
+pub(crate) mod source;
+
+pub use row::push_row;

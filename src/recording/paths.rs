@@ -1,0 +1,192 @@
+//! Names of files that are beside others, and reading and replacing files that are not the recorder's.
+//!
+//! Any thread. For the tickers file and the positions of `ship`; the recorder has its own operations.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+/// `op1.csv.lock` for `op1.csv` and `.lock`.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The folder that `path` is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Links that are followed one after the other, as Linux does.
+const MOST_LINKS: usize = 40;
+
+/// Where a name leads when it is a symbolic link, or a chain of them; the end need not be there. Any
+/// other name as it is.
+pub(crate) fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = path.with_file_name(target);
+    }
+    path
+}
+
+/// `op1.csv` for `op1.csv.gz`; any other path as it is.
+pub(crate) fn without_gz(path: &Path) -> PathBuf {
+    let is_compressed = path.extension().is_some_and(|ending| ending == "gz");
+    if is_compressed { path.with_extension("") } else { path.to_owned() }
+}
+
+/// So many names are tried for a new file.
+const MOST_NAMES: usize = 1000;
+
+/// Opens a file to be read. A pipe is opened at once as well, and read as far as it is filled,
+/// whether somebody writes to it or not.
+///
+/// # Errors
+/// When there is none, or it may not be read.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+/// Puts a file with this `text` in the place of the one at `path`: who reads it, also after a crash,
+/// finds the old one or the new one. Its permissions stay, and a link stays a link.
+///
+/// # Errors
+/// When the new file cannot be written, forced to the disk or renamed; then the old one is as it was.
+pub(crate) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = NewFile::beside(path)?;
+    new.write(text)?;
+    new.take_place()
+}
+
+/// A file that is to take the place of another one. It is removed again when it does not.
+pub(crate) struct NewFile {
+    /// The other one, which need not be there.
+    place: PathBuf,
+    path: PathBuf,
+    file: File,
+    is_in_place: bool,
+}
+
+impl NewFile {
+    /// Makes an empty one beside the file that `path` leads to, with the permissions of that. Its name
+    /// was free: `tickers.txt.new`, unless that is a file of somebody's.
+    ///
+    /// # Errors
+    /// When the folder takes no new file.
+    pub(crate) fn beside(path: &Path) -> io::Result<Self> {
+        let place = end_of_links(path);
+        for number in 1..=MOST_NAMES {
+            let suffix = if number == 1 { ".new".to_owned() } else { format!(".new-{number}") };
+            let path = with_suffix(&place, &suffix);
+            let file = match File::create_new(&path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                file => file?,
+            };
+            let new = Self { place, path, file, is_in_place: false };
+            if let Ok(old) = fs::metadata(&new.place) {
+                new.file.set_permissions(old.permissions())?;
+            }
+            return Ok(new);
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// Gives it the owner and the group of the other one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PermissionDenied`] when these are others than ours, and we may not.
+    pub(crate) fn keep_owner(&self) -> io::Result<()> {
+        let Ok(old) = fs::metadata(&self.place) else { return Ok(()) };
+        let new = self.file.metadata()?;
+        let [owner, group] = [(old.uid(), new.uid()), (old.gid(), new.gid())]
+            .map(|(wanted, found)| (wanted != found).then_some(wanted));
+        if owner.or(group).is_some() { fchown(&self.file, owner, group) } else { Ok(()) }
+    }
+
+    /// Writes all that it holds, and forces it to the disk.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.write_all(text.as_bytes())?;
+        self.file.sync_all()
+    }
+
+    /// Takes the place of the other one.
+    ///
+    /// # Errors
+    /// When that cannot be replaced; it is as it was then.
+    pub(crate) fn take_place(&mut self) -> io::Result<()> {
+        fs::rename(&self.path, &self.place)?;
+        self.is_in_place = true;
+        Ok(())
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_in_place {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Where a link leads, also when nothing is there; any other path as it is.
+fn end_of_links(path: &Path) -> PathBuf {
+    // As many as Linux follows.
+    const MOST_LINKS: usize = 40;
+    let mut end = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&end) else { break };
+        end = folder_of(&end).join(target);
+    }
+    end
+}
+
+/// Writes `text` over all that the file at `path` holds. A crash in the middle may leave a part of each.
+///
+/// # Errors
+/// When it cannot be opened or written; it holds what it held then, if the disk takes at least that.
+pub(crate) fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut old = Vec::new();
+    file.read_to_end(&mut old)?;
+    let put = |bytes: &[u8]| {
+        file.write_all_at(bytes, 0)?;
+        file.set_len(bytes.len() as u64)?;
+        file.sync_all()
+    };
+    put(text.as_bytes()).inspect_err(|_| drop(put(&old)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::behind_links;
+
+    #[test]
+    fn links_are_followed_to_their_end_also_where_nothing_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::create_dir_all(path("big/deep")).unwrap();
+        symlink("big/deep/link", path("op1.csv")).unwrap();
+        symlink("../real.csv", path("big/deep/link")).unwrap();
+        symlink(path("big"), path("folder")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        assert_eq!(behind_links(&path("op1.csv")), path("big/deep/../real.csv"));
+        fs::write(path("big/real.csv"), "").unwrap();
+        assert_eq!(behind_links(&path("op1.csv")), path("big/deep/../real.csv"));
+        assert_eq!(behind_links(&path("folder/deep/link")), path("folder/deep/../real.csv"));
+        assert_eq!(behind_links(&path("big/real.csv")), path("big/real.csv"));
+        assert_eq!(behind_links(&path("loop")), path("loop"));
+    }
+}

@@ -1,0 +1,45 @@
+//! Opens a file of a recording, compressed or not, and says whether somebody records to it.
+//!
+//! Any thread. Reads only: the recorder may be at work on the same file.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::recording::gzip::Uncompressed;
+
+/// An open file and its text.
+pub(crate) struct Source<R> {
+    file: File,
+    pub(crate) text: Uncompressed<R>,
+}
+
+impl<R: Read> Source<R> {
+    /// Opens the file at `path`; its bytes are read by what `wrap` makes of it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or read; as [`io::ErrorKind::Unsupported`], saying what to do,
+    /// when it is compressed in another way.
+    pub(crate) fn open(path: &Path, wrap: impl FnOnce(File) -> R) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let text = Uncompressed::new(wrap(file.try_clone()?))?;
+        Ok(Self { file, text })
+    }
+
+    /// Whether a recorder holds its lock.
+    pub(crate) fn is_being_recorded(&self) -> bool {
+        is_locked(&self.file)
+    }
+}
+
+/// Whether a recorder, or the compressor, holds `file`. To find out, the lock is shared for an
+/// instant, which a recorder that starts just then waits out.
+pub(crate) fn is_locked(file: &File) -> bool {
+    match file.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => true,
+        // Closing the file would free it too, but only after hours of reading.
+        Ok(()) => file.unlock().is_err(),
+        // On a file system without locks this cannot be found out.
+        Err(TryLockError::Error(_)) => false,
+    }
+}
