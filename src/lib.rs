@@ -41,6 +41,7 @@
 //! | 9 | [`cli`] | the command line, its help and its errors; calls what is asked for |
 //! | 8 | `app` | one recording from start to end: threads, channels, signals |
 //! | 8 | [`check`] | tries everything that a recording needs |
+//! | 8 | [`bars`] | makes candles of recordings |
 //! | 8 | [`ship`] | brings a recording to a command, batch by batch |
 //! | 8 | `generate` | loaders for other tools, completions, the man page, the React package |
 //! | 7 | `config` | what was asked for, resolved once and valid; the tickers file |
@@ -54,9 +55,9 @@
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
 //! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end, unless they were ignored |
 //! | 2 | `threads` | threads with names |
-//! | 2 | [`recording`] | what a recording is on disk: columns, rows, names |
+//! | 2 | [`recording`] | what a recording is on disk: columns, rows, blocks of rows, names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 1 | [`market`] | hours and holidays of the US stock market |
+//! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean |
 //! | 1 | [`error`] | what ends the program, and with which exit code |
 //! | 0 | [`clock`], `log_limit`, `text` | what all others use |
 //!
@@ -66,7 +67,8 @@
 //! |---|---|
 //! | how digits survive | `protocol/message`, `protocol/trade` |
 //! | how a row is written | `recording/row` |
-//! | how rows are read back, by the repair, `verify`, `ship` and the replay | `recording/rows` |
+//! | how rows are read back, by the repair, `verify`, `bars`, `ship` and the replay | `recording/rows`, in blocks on several threads `recording/blocks` |
+//! | which trades move which price of a bar | `market/conditions` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |
@@ -92,6 +94,7 @@
 //! | that the key is never logged | `feed/api_key`, `logging` |
 
 mod app;
+pub mod bars;
 pub mod channel;
 pub mod check;
 pub mod cli;

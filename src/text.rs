@@ -160,6 +160,30 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     Some(if digits.len() < text.len() { -number } else { number })
 }
 
+/// The whole number at the front of `text`, without a sign or leading zeros, and how many digits it has,
+/// when it surely fits.
+#[inline]
+pub(crate) fn leading_integer(text: &[u8]) -> Option<(i64, usize)> {
+    const SURELY_FIT: usize = 18;
+    let (mut number, mut at) = (0, 0);
+    if let Some((eight, _)) = text.split_first_chunk()
+        && let Some(value) = eight_digits(*eight)
+    {
+        (number, at) = (value, 8);
+    }
+    while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
+        && digit < 10
+    {
+        number = number * 10 + i64::from(digit);
+        at += 1;
+        if at > SURELY_FIT {
+            return None;
+        }
+    }
+    let has_leading_zero = at > 1 && text[0] == b'0';
+    (at > 0 && !has_leading_zero).then_some((number, at))
+}
+
 /// The values of eight digits, the first in the lowest byte, and where there is no digit: the highest
 /// bit of such a byte.
 #[inline]

@@ -1,4 +1,4 @@
-//! What can be asked for instead of recording: `verify`, `check`, `ship`, `simulate` and
+//! What can be asked for instead of recording: `verify`, `check`, `bars`, `ship`, `simulate` and
 //! `generate`.
 //!
 //! Main thread.
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Command, Subcommand};
 
+use crate::bars::{self, BarsOptions};
 use crate::check::{self, CheckArguments};
 use crate::config::values::address;
 use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error, answer_not_written};
@@ -35,6 +36,24 @@ key may lose its connection for a moment.
 Exit codes:
   0    everything is ready
   1    something is not";
+
+const BARS_HELP: &str = "\
+Standard output is CSV: ticker,time_ms,open,high,low,close,volume,trades,covered_ms. time_ms is the
+beginning of the bar, UTC; prices are the digits of a trade, the volume is an exact sum. covered_ms is
+how much of the bar the ledger beside the recording calls recorded for this symbol; less than the length
+of a bar means that some of it was missed. It is empty where there is no ledger.
+
+Odd lots and trades at average prices add volume only; late trades set high and low, and open and close
+only where no other trade does; official opening and closing prices count nothing. A row of volume 0 is
+a price for forex and CFDs, whose rows all have volume 0, and in no bar for US shares. A bar takes
+trades until two hours of the receiving clock after its end. Daily bars are UTC days; what trades after
+20:00 in New York belongs to the trade date of the next day.
+
+  finnhub-stream bars op1-*.csv.gz op1.csv --every 5m --hours regular > bars.csv
+
+Exit codes:
+  0    all files were read to their ends, and every row is well-formed
+  1    not so, or the bars could not be written";
 
 const SHIP_HELP: &str = "\
 Each batch of whole rows goes to a new CMD on its standard input. Exit code 0 with everything read
@@ -66,6 +85,9 @@ pub(super) enum Subcommands {
     /// Try everything that recording needs, and say how to mend what fails
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
+    /// Make candles of recordings, and say how much of each was recorded
+    #[command(after_help = BARS_HELP)]
+    Bars(BarsOptions),
     /// Bring a recording to a command, batch by batch, with nothing lost on the way
     #[command(after_help = SHIP_HELP)]
     Ship(ShipOptions),
@@ -96,6 +118,9 @@ impl Subcommands {
             }
             Self::Check(arguments) => {
                 check::run(arguments, &mut io::stdout().lock()).map(exit_code)
+            }
+            Self::Bars(options) => {
+                bars::run(&options, io::stdout().lock(), &mut io::stderr()).map(exit_code)
             }
             Self::Ship(options) => ship::run(&options),
             Self::Simulate { listen, options } => simulate(listen, options).map(|()| EXIT_OK),

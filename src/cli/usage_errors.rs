@@ -177,7 +177,7 @@ mod tests {
         }
         for word in ["stop", "start", "record", "run", "aapl"] {
             let expected = format!(
-                "there is no \"{word}\", only verify, check, ship, simulate, generate; a recording is started with --tickers AAPL,MSFT, and stopped with Ctrl-C"
+                "there is no \"{word}\", only verify, check, bars, ship, simulate, generate; a recording is started with --tickers AAPL,MSFT, and stopped with Ctrl-C"
             );
             assert_eq!(refused(word), expected);
         }

@@ -13,6 +13,7 @@
 //! Pure: the time comes in as an argument, the zone's rules are compiled in, so that the answer
 //! does not depend on the machine. Any thread may use it; it must not read a clock or a file.
 
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use jiff::{
@@ -93,6 +94,60 @@ impl MarketState {
 pub fn us_market(now_ms: i64) -> MarketState {
     let unknown = MarketState::Open { opened_ms: i64::MIN, session_began_ms: None };
     state_by_calendar(now_ms).unwrap_or(unknown)
+}
+
+/// One day in New York, for many looks at times that lie close together.
+#[derive(Debug, Default)]
+pub(crate) struct NewYorkDay {
+    /// From midnight to midnight, UNIX milliseconds.
+    day: Range<i64>,
+    /// From 09:30 to 16:00.
+    session: Range<i64>,
+    /// The same on a trading day, until 13:00 on an early close; empty on any other.
+    regular: Range<i64>,
+}
+
+impl NewYorkDay {
+    /// Whether clocks show 09:30 to 16:00 at `time_ms`, on whatever day.
+    pub(crate) fn is_in_session_hours(&mut self, time_ms: i64) -> bool {
+        self.look_at(time_ms);
+        self.session.contains(&time_ms)
+    }
+
+    /// Whether the regular session is on.
+    pub(crate) fn is_in_regular_session(&mut self, time_ms: i64) -> bool {
+        self.look_at(time_ms);
+        self.regular.contains(&time_ms)
+    }
+
+    /// Whether the regular session is on at some time of this span, which is a day long at most.
+    pub(crate) fn has_regular_session(&mut self, span: &Range<i64>) -> bool {
+        [span.start, span.end - 1].into_iter().any(|time_ms| {
+            self.look_at(time_ms);
+            self.regular.start < span.end && span.start < self.regular.end
+        })
+    }
+
+    fn look_at(&mut self, time_ms: i64) {
+        if !self.day.contains(&time_ms) {
+            *self = Self::of(time_ms).unwrap_or_default();
+        }
+    }
+
+    /// `None` where the calendar ends.
+    fn of(time_ms: i64) -> Option<Self> {
+        let date = Timestamp::from_millisecond(time_ms).ok()?.to_zoned(NEW_YORK.clone()?).date();
+        let midnight = |date| unix_ms(date, Time::midnight());
+        let opens_ms = unix_ms(date, OPENING_BELL)?;
+        let closing_bell = if closes_early(date) { EARLY_CLOSE } else { CLOSING_BELL };
+        let is_trading_day = closed_all_day(date).is_none();
+        let regular_end = if is_trading_day { unix_ms(date, closing_bell)? } else { opens_ms };
+        Some(Self {
+            day: midnight(date)?..midnight(date.tomorrow().ok()?)?,
+            session: opens_ms..unix_ms(date, CLOSING_BELL)?,
+            regular: opens_ms..regular_end,
+        })
+    }
 }
 
 /// Whether `symbol` looks like a US stock, whose silence the market's hours can explain.

@@ -118,6 +118,12 @@ pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     }))
 }
 
+/// Until when everything received is in the recording `out`, as its lock says: UNIX milliseconds of the
+/// recording machine. `None` when there is no lock.
+pub(crate) fn heartbeat_ms(out: &Path) -> Option<i64> {
+    Some(read(&File::open(lock_path(out)).ok()?)?.time_ms)
+}
+
 /// Reads what the holder, or the last one, has left; `None` when it is nonsense.
 pub(super) fn read(file: &File) -> Option<Heartbeat> {
     let look = || {

@@ -29,6 +29,7 @@ pub use error::OpenError;
 pub use header::header;
 pub(crate) use ledger::{HEADER as LEDGER_HEADER, ROTATED};
 pub use ledger::{belongs_to_recording, ledger_of, ledger_path, recording_of_ledger};
+pub(crate) use lock_file::heartbeat_ms;
 pub use lock_file::{Synced, read_synced};
 pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};

@@ -4,6 +4,7 @@
 //! Any thread. Changes no file but by `paths`, which replaces the tickers file and the positions of
 //! `ship`.
 
+pub(crate) mod blocks;
 pub mod columns;
 pub(crate) mod gzip;
 pub(crate) mod header;

@@ -20,6 +20,12 @@ const SHOWN: usize = 60;
 #[derive(Debug, Default)]
 pub(crate) struct Values<'a> {
     pub(crate) ticker: Option<Cow<'a, [u8]>>,
+    /// A number's digits, in the quote currency.
+    pub(crate) price: Option<Cow<'a, [u8]>>,
+    /// A number's digits, in shares or units.
+    pub(crate) volume: Option<Cow<'a, [u8]>>,
+    /// The codes, joined.
+    pub(crate) conditions: Option<Cow<'a, [u8]>>,
     /// The exchange's clock, UNIX milliseconds.
     pub(crate) timestamp_ms: Option<i64>,
     /// The recording machine's clock, UNIX milliseconds.
@@ -59,8 +65,12 @@ pub(crate) fn check_row<'a>(
         if let Some(fault) = fault {
             return Err(format!("{column} {} {fault}", shown(&value)));
         }
-        if column == Column::Ticker {
-            values.ticker = Some(value);
+        match column {
+            Column::Ticker => values.ticker = Some(value),
+            Column::Price => values.price = Some(value),
+            Column::Volume => values.volume = Some(value),
+            Column::Conditions => values.conditions = Some(value),
+            Column::TimestampMs | Column::ReceivedMs => {}
         }
     }
     Ok(values)

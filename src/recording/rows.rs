@@ -85,7 +85,7 @@ impl<'a> Fields<'a> {
 
 /// Where the fields of a row lie in it.
 #[derive(Debug, Default)]
-struct Places {
+pub(crate) struct Places {
     spans: [Span; FIELDS_REMEMBERED],
     count: usize,
 }
@@ -277,6 +277,22 @@ impl<R: Read> RowReader<R> {
             self.refill()?;
         }
     }
+}
+
+/// The row at the front of `bytes`, on this `line` of its file, and how long it is with its line end;
+/// `None` when that is not among them.
+pub(crate) fn front_row<'a>(
+    bytes: &'a [u8],
+    line: u64,
+    places: &'a mut Places,
+) -> Option<(Row<'a>, usize)> {
+    let found = find_row(bytes, places)?;
+    let text = &bytes[..found.text_length];
+    let fields = match found.broken {
+        None => Ok(Fields { text, places }),
+        Some(broken) => Err(broken),
+    };
+    Some((Row { line, text, fields }, found.length))
 }
 
 /// How long the row at the front of `bytes` is, with its line end; `None` when that is not among

@@ -11,7 +11,8 @@
 //!   runs
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
 //!   the file to an engine
-//! * `archives`, `verify_command`, `simulate_command`, `check_command`, `generate_command`, `answers`: the
+//! * `archives`, `verify_command`, `bars_command`, `bars_property`,
+//!   `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
@@ -19,7 +20,7 @@
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
 //!   (`journal`, `inside`, `wall_clock`: their server with a journal, the library run inside the test,
 //!   and a clock that can be set)
-//! * `loaders`, `recipes`: other tools read what is recorded, by `generate` and by the README's SQL
+//! * `loaders`: other tools read what is recorded, by `generate`
 //! * `on_event`: somebody who does not look hears of it
 //! * `panics`: no panic of the writer goes unnoticed, and counts make none
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
@@ -56,6 +57,8 @@ mod api_key_sources;
 mod archives;
 #[cfg(target_os = "linux")]
 mod asleep;
+mod bars_command;
+mod bars_property;
 mod check_command;
 mod clock_steps;
 mod command_line;
@@ -94,7 +97,6 @@ mod panics;
 mod piped_ledger;
 mod power_cut;
 mod progress_line;
-mod recipes;
 mod reconnecting;
 mod refused_rotation;
 mod rotation;

@@ -119,7 +119,7 @@ fn what_cannot_be_meant_is_refused_with_the_right_form() {
     let words = |line: &str| line.split(' ').fold(Run::new(), Run::arg);
     for (line, expected) in [
         ("-tickers AAPL", "there is no option -tickers; long options have two dashes: --tickers"),
-        ("stop", "there is no \"stop\", only verify, check, ship, simulate, generate; "),
+        ("stop", "there is no \"stop\", only verify, check, bars, ship, simulate, generate; "),
         (
             "-t A -o x.csv.gz",
             "--out x.csv.gz: rows are compressed when their file is closed; give --out x.csv --rotate daily --compress",

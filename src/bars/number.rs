@@ -1,0 +1,297 @@
+//! Numbers of a recording: compared and added exactly, shown with their own digits.
+//!
+//! Any thread. No I/O. Nearly every number has few digits and no exponent: such a one is a mantissa
+//! and a count of decimals, from which its spelling follows. Any other keeps its text, and is
+//! computed with by `bigdecimal`.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use bigdecimal::{BigDecimal, Zero};
+
+/// Digits that a mantissa surely holds.
+const MOST_DIGITS: usize = 18;
+
+/// The longest text and the largest exponent that are computed with. No price comes near them, and
+/// `1e-999999999` would fill the memory with zeros.
+const LONGEST_TEXT: usize = 400;
+const LARGEST_EXPONENT: i64 = 400;
+
+/// A price or a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Number {
+    /// `mantissa` / 10^`decimals`.
+    Small { mantissa: i64, decimals: u8 },
+    /// With an exponent, more digits, or a negative zero.
+    Large(Box<Large>),
+}
+
+/// A number that does not fit, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Large {
+    text: Box<str>,
+    value: BigDecimal,
+}
+
+impl Number {
+    /// Reads the number at the front of `text`, if it is a small one; gives how many bytes it has.
+    #[inline]
+    pub(super) fn small_prefix(text: &[u8]) -> Option<(Self, usize)> {
+        let negative = text.first() == Some(&b'-');
+        let start = usize::from(negative);
+        let (mut at, mut mantissa) = (start, 0_i64);
+        while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
+            at += 1;
+        }
+        let whole = at - start;
+        if whole == 0 || (whole > 1 && text[start] == b'0') {
+            return None;
+        }
+        let mut decimals = 0;
+        if text.get(at) == Some(&b'.') {
+            at += 1;
+            let point = at;
+            while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
+                && digit < 10
+            {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
+                at += 1;
+            }
+            decimals = at - point;
+            if decimals == 0 {
+                return None;
+            }
+        }
+        if whole + decimals > MOST_DIGITS || (negative && mantissa == 0) {
+            return None;
+        }
+        let mantissa = if negative { -mantissa } else { mantissa };
+        // At most 18.
+        let decimals = u8::try_from(decimals).ok()?;
+        Some((Self::Small { mantissa, decimals }, at))
+    }
+
+    /// Reads a number as JSON spells it, which `text` must be.
+    ///
+    /// # Errors
+    /// When it is too long, or its exponent too large, to be computed with.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        if let Some((number, length)) = Self::small_prefix(text.as_bytes())
+            && length == text.len()
+        {
+            return Ok(number);
+        }
+        let exponent = text.split_once(['e', 'E']).map_or(Ok(0), |(_, exponent)| exponent.parse());
+        let fits = exponent.is_ok_and(|exponent: i64| exponent.abs() <= LARGEST_EXPONENT);
+        match text.parse() {
+            Ok(value) if fits && text.len() <= LONGEST_TEXT => {
+                Ok(Self::Large(Box::new(Large { text: text.into(), value })))
+            }
+            _ => Err("has more digits than can be computed with"),
+        }
+    }
+
+    /// Whether it is 0, however it is spelled.
+    #[inline]
+    pub(super) fn is_zero(&self) -> bool {
+        match self {
+            Self::Small { mantissa, .. } => *mantissa == 0,
+            Self::Large(large) => large.value.is_zero(),
+        }
+    }
+
+    fn value(&self) -> BigDecimal {
+        match self {
+            Self::Small { mantissa, decimals } => {
+                BigDecimal::new((*mantissa).into(), i64::from(*decimals))
+            }
+            Self::Large(large) => large.value.clone(),
+        }
+    }
+}
+
+/// By value: `1.0` and `1.00` are equal here, and not the same text.
+pub(super) fn compare(one: &Number, other: &Number) -> Ordering {
+    let (
+        Number::Small { mantissa: a, decimals: a_decimals },
+        Number::Small { mantissa: b, decimals: b_decimals },
+    ) = (one, other)
+    else {
+        return one.value().cmp(&other.value());
+    };
+    if a_decimals == b_decimals {
+        return a.cmp(b);
+    }
+    // 18 digits and 18 zeros are within 128 bits.
+    let scaled = |mantissa: i64, less: u8, more: u8| {
+        i128::from(mantissa) * 10_i128.pow(u32::from(more.saturating_sub(less)))
+    };
+    scaled(*a, *a_decimals, *b_decimals).cmp(&scaled(*b, *b_decimals, *a_decimals))
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Small { mantissa, decimals } => {
+                show(formatter, i128::from(*mantissa), usize::from(*decimals))
+            }
+            Self::Large(large) => formatter.write_str(&large.text),
+        }
+    }
+}
+
+fn show(formatter: &mut fmt::Formatter<'_>, mantissa: i128, decimals: usize) -> fmt::Result {
+    let sign = if mantissa < 0 { "-" } else { "" };
+    let digits = format!("{:0width$}", mantissa.unsigned_abs(), width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    let point = if decimals > 0 { "." } else { "" };
+    write!(formatter, "{sign}{whole}{point}{fraction}")
+}
+
+/// An exact sum, with as many decimals as its most precise summand.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sum {
+    mantissa: i128,
+    decimals: u8,
+    /// What does not fit beside these.
+    rest: Option<Box<BigDecimal>>,
+}
+
+impl Sum {
+    /// Adds a number.
+    #[inline]
+    pub(super) fn add(&mut self, number: &Number) {
+        match number {
+            Number::Small { mantissa, decimals } => {
+                self.add_small(i128::from(*mantissa), *decimals);
+            }
+            Number::Large(large) => self.add_large(&large.value),
+        }
+    }
+
+    /// Adds another sum.
+    pub(super) fn add_sum(&mut self, other: &Self) {
+        self.add_small(other.mantissa, other.decimals);
+        if let Some(rest) = &other.rest {
+            self.add_large(rest);
+        }
+    }
+
+    #[inline]
+    fn add_small(&mut self, mantissa: i128, decimals: u8) {
+        let scale = |mantissa: i128, by: u8| {
+            if by == 0 { Some(mantissa) } else { mantissa.checked_mul(10_i128.pow(by.into())) }
+        };
+        let most = self.decimals.max(decimals);
+        let sum = scale(self.mantissa, most - self.decimals)
+            .zip(scale(mantissa, most - decimals))
+            .and_then(|(own, other)| own.checked_add(other));
+        match sum {
+            Some(sum) => (self.mantissa, self.decimals) = (sum, most),
+            None => self.add_large(&BigDecimal::new(mantissa.into(), i64::from(decimals))),
+        }
+    }
+
+    fn add_large(&mut self, value: &BigDecimal) {
+        **self.rest.get_or_insert_default() += value;
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(rest) = &self.rest else {
+            return show(formatter, self.mantissa, usize::from(self.decimals));
+        };
+        let small = BigDecimal::new(self.mantissa.into(), i64::from(self.decimals));
+        formatter.write_str(&(small + &**rest).to_plain_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use bigdecimal::BigDecimal;
+    use proptest::prelude::*;
+
+    use super::{Number, Sum, compare};
+
+    #[test]
+    fn a_number_keeps_its_spelling() {
+        for text in [
+            "0",
+            "-1",
+            "100.10",
+            "0.000004",
+            "1e-07",
+            "-0",
+            "-0.0",
+            "0.0",
+            "1E+5",
+            "-37.63",
+            "123456789012345678",
+            "1234567890123456789",
+            "0.1234567890123456789",
+            "12345678.90",
+        ] {
+            assert_eq!(Number::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["1e401", "1e-999999999", &"1".repeat(401)] {
+            Number::parse(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_by_value() {
+        for (one, other, expected) in [
+            ("9.5", "100.25", Ordering::Less),
+            ("1.0", "1.00", Ordering::Equal),
+            ("-2", "1e-07", Ordering::Less),
+            ("1e2", "99.999", Ordering::Greater),
+            ("999999999999999999", "0.000000000000000001", Ordering::Greater),
+        ] {
+            let [one, other] = [one, other].map(|text| Number::parse(text).unwrap());
+            assert_eq!(compare(&one, &other), expected);
+        }
+    }
+
+    fn sum(texts: &[&str]) -> String {
+        let mut sum = Sum::default();
+        for text in texts {
+            sum.add(&Number::parse(text).unwrap());
+        }
+        sum.to_string()
+    }
+
+    #[test]
+    fn sums_are_exact_and_never_have_an_exponent() {
+        assert_eq!(sum(&[]), "0");
+        assert_eq!(sum(&["0.1", "0.2"]), "0.3");
+        assert_eq!(sum(&["1.50", "1.5"]), "3.00");
+        assert_eq!(sum(&["1e-07", "1"]), "1.0000001");
+        assert_eq!(sum(&["1e5"]), "100000");
+        assert_eq!(sum(&["1e5", "0.25"]), "100000.25");
+        assert_eq!(sum(&["1e-40", "1e40"]).len(), 82);
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_is_that_of_a_slow_one(
+            texts in prop::collection::vec("-?(0|[1-9][0-9]{0,20})(\\.[0-9]{1,20})?(e-?[0-9])?", 0..20),
+            split in 0_usize..20,
+        ) {
+            let value = |text: &String| text.parse::<BigDecimal>().unwrap();
+            let expected: BigDecimal = texts.iter().map(value).sum();
+            let (mut all, mut back) = (Sum::default(), Sum::default());
+            for (at, text) in texts.iter().enumerate() {
+                let number = Number::parse(text).unwrap();
+                if at < split { all.add(&number) } else { back.add(&number) }
+            }
+            all.add_sum(&back);
+            prop_assert_eq!(all.to_string().parse::<BigDecimal>().unwrap(), expected);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What `bars` is asked for.
+//!
+//! Main thread, at the start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::config::values;
+
+/// What is asked for.
+#[derive(Debug, Clone, Args)]
+pub struct BarsOptions {
+    /// Recordings in the order in which they were made, such as op1-*.csv.gz op1.csv
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Length of a bar: whole seconds that divide a day
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = every)]
+    pub every: Duration,
+
+    /// Only these symbols
+    #[arg(short, long, value_name = "SYMBOL,...", value_delimiter = ',', value_parser = values::symbol)]
+    pub tickers: Vec<String>,
+
+    /// Which trades of US shares count: all, or those of the regular session
+    #[arg(long, value_name = "all|regular", default_value = "all")]
+    pub hours: Hours,
+
+    /// Print bars without a trade as well, where the ledger says that the symbol was recorded
+    #[arg(long)]
+    pub empty: bool,
+}
+
+/// Which trades of US shares count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Hours {
+    /// All.
+    All,
+    /// 09:30–16:00 New York time on trading days, until 13:00 on an early close.
+    Regular,
+}
+
+fn every(given: &str) -> Result<Duration, String> {
+    const DAY_SECONDS: u64 = 86_400;
+    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &given[digits.len()..] {
+        "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3_600),
+        "d" => Some(DAY_SECONDS),
+        _ => None,
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit?))
+        .filter(|seconds| *seconds > 0 && DAY_SECONDS.is_multiple_of(*seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| {
+            "give whole seconds that divide a day, such as 1s, 30s, 1m, 5m, 1h or 1d".to_owned()
+        })
+}

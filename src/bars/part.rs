@@ -1,0 +1,301 @@
+//! The bars of one block of rows: what the threads work out beside each other.
+//!
+//! Any thread. No I/O, no clock. An ordinary row is read in one pass over its bytes; any other as
+//! `verify` reads it, by the same rules.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+
+use super::bar::Bar;
+use super::number::Number;
+use crate::market::conditions::{Limits, limits};
+use crate::market::hours::{NewYorkDay, is_us_stock};
+use crate::recording::columns::Column;
+use crate::recording::row_rules::{Values, check_row};
+use crate::recording::rows::{Places, Row, front_row};
+use crate::text::leading_integer;
+
+/// After the end of a bar trades are waited for so long, by the receiving clock: Finnhub has been up to
+/// 40 minutes late.
+pub(super) const LATE_MS: i64 = 2 * 60 * 60 * 1000;
+
+/// What is asked for, and how a file is laid out.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    /// The length of a bar.
+    pub(super) every_ms: i64,
+    /// Whether trades of US shares count in the regular session only.
+    pub(super) regular_hours: bool,
+    /// The symbols asked for; all when there are none.
+    pub(super) wanted: Vec<String>,
+}
+
+/// A file's columns and its header line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layout {
+    pub(super) columns: Vec<Column>,
+    pub(super) header: Vec<u8>,
+    /// Whether no ledger stands beside the file.
+    pub(super) has_no_ledger: bool,
+}
+
+impl Rules {
+    /// The beginning of the bar that `time_ms` lies in.
+    pub(super) fn bar_of(&self, time_ms: i64) -> i64 {
+        time_ms.saturating_sub(time_ms.rem_euclid(self.every_ms))
+    }
+
+    /// From which receiving time on a bar takes no more trades.
+    pub(super) fn done_ms(&self, bar_ms: i64) -> i64 {
+        bar_ms.saturating_add(self.every_ms).saturating_add(LATE_MS)
+    }
+}
+
+/// What a row says, as far as bars are concerned.
+struct Traded<'a> {
+    ticker: &'a [u8],
+    price: Number,
+    volume: Number,
+    time_ms: i64,
+    /// `None` when the file has no such column.
+    received_ms: Option<i64>,
+    limits: Limits,
+}
+
+/// The bars of some rows, in the order in which they were first seen.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) symbols: Vec<Box<[u8]>>,
+    /// The place of the symbol, the beginning of the bar, and the bar.
+    pub(super) bars: Vec<(usize, i64, Bar)>,
+    /// Lines of these rows.
+    pub(super) lines: u64,
+    /// Lines that are no well-formed rows, counted from the first of these rows, and why.
+    pub(super) malformed: Vec<(u64, String)>,
+    /// Trades that came too late for their bars.
+    pub(super) late: u64,
+    /// The receiving clock after the first row and after the last one; `None` without rows.
+    pub(super) clock_ms: Option<(i64, i64)>,
+}
+
+/// Adds rows to a [`Part`].
+pub(super) struct PartMaker<'r> {
+    rules: &'r Rules,
+    layout: &'r Layout,
+    part: Part,
+    by_symbol: HashMap<Box<[u8]>, usize, RandomState>,
+    known: Vec<KnownSymbol>,
+    by_bar: HashMap<(usize, i64), usize, RandomState>,
+    clock_ms: i64,
+    day: NewYorkDay,
+    places: Places,
+}
+
+struct KnownSymbol {
+    is_share: bool,
+    is_wanted: bool,
+    /// The bar of its last trade, and that bar's place.
+    last_bar: Option<(i64, usize)>,
+}
+
+impl<'r> PartMaker<'r> {
+    /// `clock_ms` is the highest receiving time of the rows before.
+    pub(super) fn new(rules: &'r Rules, layout: &'r Layout, clock_ms: i64) -> Self {
+        Self {
+            rules,
+            layout,
+            part: Part::default(),
+            by_symbol: HashMap::default(),
+            known: Vec::new(),
+            by_bar: HashMap::default(),
+            clock_ms,
+            day: NewYorkDay::default(),
+            places: Places::default(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Part {
+        self.part
+    }
+
+    /// Adds whole rows, none of which has a quote.
+    pub(super) fn add_block(&mut self, mut rows: &[u8]) {
+        while !rows.is_empty() {
+            let length = match ordinary_row(self.layout, rows) {
+                Some((traded, length)) => {
+                    self.add(&traded);
+                    length
+                }
+                None => self.add_other(rows),
+            };
+            self.part.lines += 1;
+            rows = &rows[length..];
+        }
+    }
+
+    /// Adds the row at the front of `rows`; gives its length.
+    fn add_other(&mut self, rows: &[u8]) -> usize {
+        let mut places = std::mem::take(&mut self.places);
+        let length = match front_row(rows, 0, &mut places) {
+            Some((row, length)) => {
+                self.add_row(&row, self.part.lines);
+                length
+            }
+            None => rows.len(),
+        };
+        self.places = places;
+        length
+    }
+
+    /// Adds a row that begins on this `line`.
+    pub(super) fn add_row(&mut self, row: &Row<'_>, line: u64) {
+        // A lone line end is nothing.
+        if row.text.is_empty() {
+            return;
+        }
+        let values = check_row(row, &self.layout.columns, &self.layout.header);
+        let added = values.and_then(|values| self.add_values(&values));
+        if let Err(reason) = added {
+            self.part.malformed.push((line, reason));
+        }
+    }
+
+    fn add_values(&mut self, values: &Values<'_>) -> Result<(), String> {
+        let number = |column: Column, digits: &Option<std::borrow::Cow<'_, [u8]>>| {
+            let digits = digits.as_deref().unwrap_or_default();
+            let number = Number::parse(&String::from_utf8_lossy(digits));
+            number.map_err(|fault| format!("{column} {fault}"))
+        };
+        let traded = Traded {
+            ticker: values.ticker.as_deref().unwrap_or_default(),
+            price: number(Column::Price, &values.price)?,
+            volume: number(Column::Volume, &values.volume)?,
+            time_ms: values.timestamp_ms.unwrap_or_default(),
+            received_ms: values.received_ms,
+            limits: limits(values.conditions.as_deref().unwrap_or_default()),
+        };
+        self.add(&traded);
+        Ok(())
+    }
+
+    fn add(&mut self, traded: &Traded<'_>) {
+        let Traded { time_ms, volume, .. } = traded;
+        self.clock_ms = self.clock_ms.max(traded.received_ms.unwrap_or(*time_ms));
+        let first_ms = self.part.clock_ms.map_or(self.clock_ms, |(first_ms, _)| first_ms);
+        self.part.clock_ms = Some((first_ms, self.clock_ms));
+        let symbol = match self.by_symbol.get(traded.ticker) {
+            Some(symbol) => *symbol,
+            None => self.add_symbol(traded.ticker),
+        };
+        let KnownSymbol { is_share, is_wanted, last_bar } = &mut self.known[symbol];
+        if !*is_wanted {
+            return;
+        }
+        let mut limits = Limits::NONE;
+        if *is_share {
+            let day = &mut self.day;
+            let left_out = volume.is_zero()
+                || (self.rules.regular_hours && !day.is_in_regular_session(*time_ms));
+            if left_out {
+                return;
+            }
+            limits = traded.limits.at(|| day.is_in_session_hours(*time_ms));
+        }
+        if !limits.moves_something() {
+            return;
+        }
+        let bar_ms = self.rules.bar_of(*time_ms);
+        if self.rules.done_ms(bar_ms) <= self.clock_ms {
+            self.part.late += 1;
+            return;
+        }
+        let place = match last_bar {
+            Some((last_ms, place)) if *last_ms == bar_ms => *place,
+            _ => {
+                let bars = &mut self.part.bars;
+                let place = *self.by_bar.entry((symbol, bar_ms)).or_insert_with(|| {
+                    let has_no_ledger = self.layout.has_no_ledger;
+                    bars.push((symbol, bar_ms, Bar::new(has_no_ledger)));
+                    bars.len() - 1
+                });
+                *last_bar = Some((bar_ms, place));
+                place
+            }
+        };
+        self.part.bars[place].2.add(*time_ms, &traded.price, volume, limits);
+    }
+
+    fn add_symbol(&mut self, ticker: &[u8]) -> usize {
+        let text = String::from_utf8_lossy(ticker);
+        let wanted = &self.rules.wanted;
+        self.known.push(KnownSymbol {
+            is_share: is_us_stock(&text),
+            is_wanted: wanted.is_empty() || wanted.iter().any(|wanted| **wanted == *text),
+            last_bar: None,
+        });
+        let symbol = self.part.symbols.len();
+        self.part.symbols.push(ticker.into());
+        self.by_symbol.insert(ticker.into(), symbol);
+        symbol
+    }
+}
+
+/// Reads the row at the front of `rows` if all about it is ordinary; gives its length with the line end.
+#[inline]
+fn ordinary_row<'a>(layout: &Layout, rows: &'a [u8]) -> Option<(Traded<'a>, usize)> {
+    let zero = || Number::Small { mantissa: 0, decimals: 0 };
+    let mut traded = Traded {
+        ticker: &[],
+        price: zero(),
+        volume: zero(),
+        time_ms: 0,
+        received_ms: None,
+        limits: Limits::NONE,
+    };
+    let mut at = 0;
+    for (number, column) in layout.columns.iter().enumerate() {
+        let rest = &rows[at..];
+        at += match column {
+            Column::Ticker => {
+                let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b',';
+                let length = rest.iter().position(|byte| !plain(byte))?;
+                traded.ticker = &rest[..length];
+                length
+            }
+            Column::Price => {
+                let (price, length) = Number::small_prefix(rest)?;
+                traded.price = price;
+                length
+            }
+            Column::Volume => {
+                let (volume, length) = Number::small_prefix(rest)?;
+                traded.volume = volume;
+                length
+            }
+            Column::TimestampMs => {
+                let (time_ms, length) = leading_integer(rest)?;
+                traded.time_ms = time_ms;
+                length
+            }
+            Column::ReceivedMs => {
+                let (time_ms, length) = leading_integer(rest)?;
+                traded.received_ms = Some(time_ms);
+                length
+            }
+            Column::Conditions => {
+                let codes = |byte: &u8| byte.is_ascii_digit() || *byte == b';';
+                let length = rest.iter().position(|byte| !codes(byte))?;
+                traded.limits = limits(&rest[..length]);
+                length
+            }
+        };
+        let is_last = number + 1 == layout.columns.len();
+        let end = if is_last { b'\n' } else { b',' };
+        if rows.get(at) != Some(&end) {
+            return None;
+        }
+        at += 1;
+    }
+    (!traded.ticker.is_empty()).then_some((traded, at))
+}
