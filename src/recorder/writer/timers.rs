@@ -98,13 +98,14 @@ impl Writer {
 
     /// Writes until when everything received is in the files, if it is, and what is on the disk.
     pub(super) fn write_heartbeat(&mut self) {
+        // First of all: if this thread stands here for a while, much may come and be dropped.
+        let now_ms = self.known_now_ms();
         // What waits was received before now and is not in the file; and what was dropped never will be. Once
         // it is in the ledger, that says so.
         let is_behind = !self.all_flushed()
             || self.shared.waiting_bytes.load(Ordering::Relaxed) > 0
             || self.shared.dropped.load(Ordering::Relaxed) > self.ledger_dropped;
-        let received_until_ms =
-            if is_behind { Some(self.last_written_ms) } else { self.known_now_ms() };
+        let received_until_ms = if is_behind { Some(self.last_written_ms) } else { now_ms };
         let rows_are_gone = self.lost > 0;
         let Some(recording) = self.output.recording() else { return };
         let is_known = !rows_are_gone && !recording.ledger.has_pending();
