@@ -128,14 +128,9 @@ mod tests {
     }
 
     fn trade(totals: &mut Totals, ticker: &str, price: &str) {
-        let conditions = Conditions::Plain("".into());
-        let trade = Trade {
-            ticker: ticker.into(),
-            price: price.into(),
-            volume: "2".into(),
-            timestamp_ms: "9".into(),
-            conditions,
-        };
+        let conditions = Conditions::Unescaped("");
+        let trade =
+            Trade { ticker: ticker.into(), price, volume: "2", timestamp_ms: "9", conditions };
         totals.trade(&trade, 20);
     }
 

@@ -10,9 +10,9 @@ pub fn push_row(rows: &mut Vec<u8>, columns: &[Column], trade: &Trade<'_>, recei
     for column in columns {
         match column {
             Column::Ticker => push_text(rows, trade.ticker.as_bytes()),
-            Column::Price => trade.price.append_to(rows),
-            Column::Volume => trade.volume.append_to(rows),
-            Column::TimestampMs => trade.timestamp_ms.append_to(rows),
+            Column::Price => rows.extend_from_slice(trade.price.as_bytes()),
+            Column::Volume => rows.extend_from_slice(trade.volume.as_bytes()),
+            Column::TimestampMs => rows.extend_from_slice(trade.timestamp_ms.as_bytes()),
             Column::ReceivedMs => rows.extend_from_slice(received_ms.as_bytes()),
             Column::Conditions => push_conditions(rows, &trade.conditions),
         }
@@ -26,9 +26,9 @@ pub fn push_row(rows: &mut Vec<u8>, columns: &[Column], trade: &Trade<'_>, recei
 
 fn push_conditions(rows: &mut Vec<u8>, conditions: &Conditions<'_>) {
     match conditions {
-        Conditions::Plain(_) => conditions.join_into(rows),
-        Conditions::Listed(codes) if codes.is_empty() => {}
-        Conditions::Listed(_) => {
+        Conditions::Unescaped(_) => conditions.join_into(rows),
+        Conditions::Escaped(codes) if codes.is_empty() => {}
+        Conditions::Escaped(_) => {
             let mut joined = Vec::new();
             conditions.join_into(&mut joined);
             push_text(rows, &joined);
@@ -62,12 +62,12 @@ mod tests {
     use crate::recording::columns::Column;
 
     fn row(columns: &[Column], ticker: &str, codes: &[&str]) -> String {
-        let conditions = Conditions::Listed(codes.iter().map(|code| (*code).into()).collect());
+        let conditions = Conditions::Escaped(codes.iter().map(|code| (*code).into()).collect());
         let trade = Trade {
             ticker: ticker.into(),
-            price: "100.10".into(),
-            volume: "1e-07".into(),
-            timestamp_ms: "1680286537580".into(),
+            price: "100.10",
+            volume: "1e-07",
+            timestamp_ms: "1680286537580",
             conditions,
         };
         let mut rows = Vec::new();
@@ -120,7 +120,7 @@ mod tests {
                 price: price.as_str().into(),
                 volume: "0.000004".into(),
                 timestamp_ms: "1".into(),
-                conditions: Conditions::Listed(codes.iter().map(|code| code.as_str().into()).collect()),
+                conditions: Conditions::Escaped(codes.iter().map(|code| code.as_str().into()).collect()),
             };
             let mut rows = header(&Column::ALL).into_bytes();
             push_row(&mut rows, &Column::ALL, &trade, "2");

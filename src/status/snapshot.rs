@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use serde::{Serialize, Serializer};
 
 pub use super::feed::{Feed, FeedState, Gap};
-use crate::text::{counted, parse_integer};
+use crate::text::counted;
 
 /// A symbol without a trade for this long counts as silent. Liquid shares trade every second; for
 /// a thin one five minutes are nothing, and the page says only "silent".
@@ -63,10 +63,8 @@ pub struct TickerSnapshot {
     pub trades: u64,
     /// Shares or units since the start; a sum of floats, for showing only.
     pub volume: f64,
-    /// The exchange's clock at the last trade, UNIX milliseconds: its digits, which become a number when
-    /// somebody looks, not with each trade. Empty before the first trade.
-    #[serde(serialize_with = "integer_or_null")]
-    pub last_trade_ms: Vec<u8>,
+    /// The exchange's clock at the last trade, UNIX milliseconds; `None` before the first trade.
+    pub last_trade_ms: Option<i64>,
     /// This machine's clock when the last trade was received, UNIX milliseconds.
     pub last_received_ms: Option<i64>,
     /// Since when it is on the watch list, this machine's clock, UNIX milliseconds; `None` when it
@@ -195,11 +193,6 @@ impl SnapshotSlot {
     fn lock(&self) -> MutexGuard<'_, Slot> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// As JSON, digits are a number.
-fn integer_or_null<S: Serializer>(digits: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    parse_integer(digits).serialize(serializer)
 }
 
 /// As JSON, a text that is not known yet is `null`.

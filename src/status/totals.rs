@@ -62,15 +62,14 @@ impl Totals {
         let ticker = &mut self.tickers[position];
         ticker.trades += 1;
         ticker.price.clear();
-        ticker.price.push_str(&trade.price);
+        ticker.price.push_str(trade.price);
         if ticker.first_price.is_empty() {
-            ticker.first_price.push_str(&trade.price);
+            ticker.first_price.push_str(trade.price);
         }
         #[allow(clippy::cast_precision_loss)]
         let volume = parse_integer(trade.volume.as_bytes()).map(|whole| whole as f64);
         ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
-        ticker.last_trade_ms.clear();
-        trade.timestamp_ms.append_to(&mut ticker.last_trade_ms);
+        ticker.last_trade_ms = parse_integer(trade.timestamp_ms.as_bytes());
         ticker.last_received_ms = Some(received_ms);
     }
 
@@ -165,14 +164,8 @@ mod tests {
     use crate::status::snapshot::SILENT_AFTER_MS;
 
     fn trade<'a>(ticker: &'a str, price: &'a str, volume: &'a str) -> Trade<'a> {
-        let conditions = Conditions::Plain("".into());
-        Trade {
-            ticker: ticker.into(),
-            price: price.into(),
-            volume: volume.into(),
-            timestamp_ms: "1680286537580".into(),
-            conditions,
-        }
+        let conditions = Conditions::Unescaped("");
+        Trade { ticker: ticker.into(), price, volume, timestamp_ms: "1680286537580", conditions }
     }
 
     fn names(symbols: &[&str]) -> Vec<String> {
@@ -193,7 +186,7 @@ mod tests {
             ("A", "1.20", "1.10")
         );
         assert_eq!((a.trades, a.volume), (2, 2.5));
-        assert_eq!(a.last_trade_ms, b"1680286537580");
+        assert_eq!(a.last_trade_ms, Some(1_680_286_537_580));
         assert_eq!(a.last_received_ms, Some(22));
         let states: Vec<_> = snapshot.tickers.iter().map(|ticker| ticker.state(30)).collect();
         assert_eq!(states, ["live", "live", "refused"]);

@@ -50,7 +50,7 @@ pub(crate) fn snapshot(symbols: impl IntoIterator<Item = String>) -> Snapshot {
         first_price: "1.25".to_owned(),
         trades: 1,
         volume: 2.0,
-        last_trade_ms: b"1000".to_vec(),
+        last_trade_ms: Some(1_000),
         last_received_ms: Some(2_000),
         ..TickerSnapshot::default()
     });

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::protocol::trade::{Conditions, Part, Trade};
+use crate::protocol::trade::{Conditions, Trade};
 use crate::text::digit_values;
 
 /// How a trade message begins.
@@ -28,15 +28,13 @@ pub(super) struct Spans {
 
 impl Spans {
     pub(super) fn trade<'a>(&self, text: &'a str) -> Trade<'a> {
-        let part = |span: &Range<u32>| {
-            Part::new(&text[span.start as usize..], (span.end - span.start) as usize)
-        };
+        let part = |span: &Range<u32>| &text[span.start as usize..span.end as usize];
         Trade {
-            ticker: Cow::Borrowed(part(&self.ticker).text()),
+            ticker: Cow::Borrowed(part(&self.ticker)),
             price: part(&self.price),
             volume: part(&self.volume),
             timestamp_ms: part(&self.timestamp_ms),
-            conditions: Conditions::Plain(part(&self.conditions)),
+            conditions: Conditions::Unescaped(part(&self.conditions)),
         }
     }
 }

@@ -203,10 +203,10 @@ fn decode_element(text: &str) -> Result<Trade<'_>, String> {
     }
     Ok(Trade {
         ticker: raw.s.0,
-        price: number("p", raw.p)?.into(),
-        volume: number("v", raw.v)?.into(),
-        timestamp_ms: timestamp_ms.into(),
-        conditions: Conditions::Listed(codes.into_iter().map(|code| code.0).collect()),
+        price: number("p", raw.p)?,
+        volume: number("v", raw.v)?,
+        timestamp_ms,
+        conditions: Conditions::Escaped(codes.into_iter().map(|code| code.0).collect()),
     })
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{
     Decoder, Element, Message, classify, count_objects, fast_path, refused_symbol, subscribe,
 };
-use crate::protocol::trade::Conditions;
+use crate::protocol::trade::{Conditions, Trade};
 
 /// One line per element: `ticker|price|volume|t|conditions`, or `!` and the fault.
 fn decoded(text: &str) -> Result<Vec<String>, String> {
@@ -20,9 +20,8 @@ fn line(element: &Element<'_>) -> String {
             let mut joined = Vec::new();
             trade.conditions.join_into(&mut joined);
             let conditions = String::from_utf8(joined).unwrap();
-            let (price, volume) = (trade.price.text(), trade.volume.text());
-            let t = trade.timestamp_ms.text();
-            format!("{}|{price}|{volume}|{t}|{conditions}", trade.ticker)
+            let Trade { ticker, price, volume, timestamp_ms, .. } = trade;
+            format!("{ticker}|{price}|{volume}|{timestamp_ms}|{conditions}")
         }
         Element::Malformed { fault, .. } => format!("!{fault}"),
     }
@@ -221,6 +220,6 @@ fn finnhubs_own_spelling_takes_the_short_way() {
     let mut spans = Vec::new();
     assert!(fast_path::scan(text, &mut spans));
     assert_eq!(spans.len(), 4);
-    let plain = Conditions::Plain(r#""1","24","12""#.into());
+    let plain = Conditions::Unescaped(r#""1","24","12""#.into());
     assert_eq!(spans[0].trade(text).conditions, plain);
 }
