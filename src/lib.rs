@@ -53,13 +53,11 @@
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
-//! | 3 | `stop_signals` | Ctrl-C and the other signals that ask for the end, unless they were ignored |
-//! | 2 | `threads` | threads with names |
 //! | 2 | [`recording`] | what a recording is on disk: columns, rows, blocks of rows, names |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean |
-//! | 1 | [`error`] | what ends the program, and with which exit code |
-//! | 0 | [`clock`], `log_limit`, `text` | what all others use |
+//! | 1 | [`process`] | threads with names; the signals that ask for a stop; what ends the program, and with which exit code |
+//! | 0 | [`text`] | words, numbers and times as people and JSON write them; the clock |
 //!
 //! # Where a behaviour is
 //!
@@ -83,10 +81,10 @@
 //! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
-//! | that time which the clock skips is not called recorded | `clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/timers` (no heartbeat by the new time until then) |
+//! | that time which the clock skips is not called recorded | `text/clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/timers` (no heartbeat by the new time until then) |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown`, `recorder/writer/finish` |
-//! | which signals ask for a stop | `stop_signals` |
+//! | which signals ask for a stop | `process/signals` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `market/hours` |
 //! | how every row reaches an engine | [`ship`] |
@@ -98,25 +96,21 @@ pub mod bars;
 pub mod channel;
 pub mod check;
 pub mod cli;
-pub mod clock;
 mod config;
 #[cfg(feature = "dashboard")]
 pub mod dashboard;
-pub mod error;
 pub mod feed;
 mod generate;
-mod log_limit;
 mod logging;
 pub mod market;
 mod on_event;
+pub mod process;
 pub mod protocol;
 pub mod recorder;
 pub mod recording;
 pub mod ship;
 pub mod simulator;
 pub mod status;
-mod stop_signals;
 mod terminal;
-mod text;
-mod threads;
+pub mod text;
 pub mod verify;

@@ -11,9 +11,9 @@ use env_logger::{Builder, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::channel::{Entry, EntrySender, Line};
-use crate::clock::{local, now_ms};
 use crate::feed::ApiKey;
 use crate::recorder::log_line;
+use crate::text::clock::{local, now_ms};
 use crate::text::printable;
 
 /// What every record of ours has as the beginning of its target: the name of this crate.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use finnhub_stream::cli;
-use finnhub_stream::error::Error;
+use finnhub_stream::process::error::Error;
 
 fn main() -> ExitCode {
     match run() {

@@ -13,10 +13,10 @@ use crate::channel::{self, Entry, EntryReceiver, EntrySender, SharedState};
 use crate::config::{NO_LOG_FILE, Settings};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Change, Listener};
-use crate::error::{Error, cannot_go_on};
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
 use crate::on_event::OnEvent;
+use crate::process::error::{Error, cannot_go_on};
 use crate::recorder::{Destination, Writer};
 use crate::simulator::Simulator;
 use crate::status::silence::reporter;

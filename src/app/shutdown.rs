@@ -16,15 +16,15 @@ use log::info;
 use signal_hook::consts::SIGXFSZ;
 
 use crate::channel::{Entry, EntrySender, Line, SharedState};
-use crate::clock::now_ms;
-use crate::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
 use crate::feed::{Command, CommandSender};
 use crate::on_event::OnEvent;
+use crate::process::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
+use crate::process::signals;
+use crate::process::threads::spawn;
 use crate::recorder::{Summary, WriterHandle};
 use crate::status::snapshot::Counts;
-use crate::stop_signals;
+use crate::text::clock::now_ms;
 use crate::text::file_size;
-use crate::threads::spawn;
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
@@ -70,7 +70,7 @@ pub(super) struct Deadline {
 /// # Errors
 /// When the system gives no pipe for signals, or no thread.
 pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), Error> {
-    stop_signals::listen(move || {
+    signals::listen(move || {
         // First of all: after the log line no thread may say that it goes on.
         deadline.entries.shared().stop(Instant::now() + ROWS_TIME);
         // Before the log line, because this ends the live line.

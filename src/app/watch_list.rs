@@ -9,13 +9,13 @@ use log::{info, warn};
 
 use crate::config::Settings;
 use crate::config::tickers_file::{self, Watcher};
-use crate::error::Error;
 use crate::feed::{
     Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats,
 };
+use crate::process::error::Error;
+use crate::process::threads::{Repeating, spawn_every};
 use crate::protocol::trade::{is_simulated, simulated_name};
 use crate::text::{counted, printable};
-use crate::threads::{Repeating, spawn_every};
 
 /// The one list of what is wanted.
 pub(super) struct WatchListController {

@@ -18,7 +18,7 @@ mod read;
 
 use std::io::{self, BufWriter, Write};
 
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
 use crate::terminal::ProgressLine;
 use crate::text::{counted, in_words, printable};
 use collect::{Collector, HEADER};

@@ -9,7 +9,6 @@ use std::path::Path;
 use super::MALFORMED_SHOWN;
 use super::collect::Collector;
 use super::part::{Layout, Part, PartMaker, Rules};
-use crate::clock::now_ms;
 use crate::recorder::heartbeat_ms;
 use crate::recording::blocks::{Blocks, Piece, in_order};
 use crate::recording::columns::Column;
@@ -19,6 +18,7 @@ use crate::recording::rows::RowReader;
 use crate::recording::source::Source;
 use crate::recording::source::is_locked;
 use crate::terminal::{CountedRead, ProgressLine};
+use crate::text::clock::now_ms;
 use crate::text::in_words;
 
 /// Rows that are read one by one make a part together.

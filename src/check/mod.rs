@@ -14,8 +14,8 @@ use std::path::Path;
 use clap::Args;
 
 use crate::config::{self, FileArguments, NO_LOG_FILE, find_key, oddity_of, tickers_file, values};
-use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint};
+use crate::process::error::Error;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::{self, Destination, OpenError};
 use crate::recording::columns::Column;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::steps::Steps;
-use crate::clock::now_ms;
 use crate::feed::{
     ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
     Incoming, Wait, connect, resolve, start_tls, upgrade,
@@ -15,6 +14,7 @@ use crate::market::hours::{is_us_stock, us_market};
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::OpenError;
 use crate::status::silence::about_market;
+use crate::text::clock::now_ms;
 use crate::text::printable;
 
 /// Trades day and night, at the weekend too.

@@ -5,7 +5,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use crate::error::{Error, answer_not_written};
+use crate::process::error::{Error, answer_not_written};
 
 /// Width of the steps' names, so that what is said of them begins in one column.
 const NAME_WIDTH: usize = 11;

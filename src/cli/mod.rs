@@ -13,7 +13,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::app;
 use crate::config::{RecordArguments, Settings};
-use crate::error::{EXIT_OK, Error};
+use crate::process::error::{EXIT_OK, Error};
 use subcommands::{Subcommands, print};
 use usage_errors::{one_dash, one_line};
 

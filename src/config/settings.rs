@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use super::arguments::{FileArguments, RecordArguments, ViewArguments};
 use super::key_source::{find_key, oddity_of};
 use super::tickers_file;
-use crate::error::Error;
 use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
+use crate::process::error::Error;
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::recorder::{
     Destination, RecorderOptions, belongs_to_recording, ledger_of, recording_of_ledger,

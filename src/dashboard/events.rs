@@ -17,8 +17,8 @@ use tokio::time::sleep;
 use super::history::History;
 use super::status;
 use crate::channel::SharedState;
-use crate::clock::now_ms;
 use crate::status::snapshot::Snapshot;
+use crate::text::clock::now_ms;
 
 /// How often the writer's snapshot is looked at and an event made: as often as an eye can follow
 /// numbers, whatever the trade rate.

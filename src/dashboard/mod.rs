@@ -34,9 +34,9 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::channel::SharedState;
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
+use crate::process::threads::{join_until, spawn};
 use crate::text::in_words;
-use crate::threads::{join_until, spawn};
 use events::LiveData;
 use guard::Guard;
 use routes::Api;

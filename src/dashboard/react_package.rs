@@ -12,7 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::page::{FORMAT, RECORDER_CLIENT, TRADE_CHART};
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
 use crate::text::in_words;
 
 /// In the place of the version in the sources; the version is the binary's.

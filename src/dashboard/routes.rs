@@ -22,8 +22,8 @@ use super::guard::refusal;
 use super::history::Bar;
 use super::page::{File, PAGE};
 use super::{metrics, react_package, status};
-use crate::clock::now_ms;
 use crate::status::snapshot::{Gap, Snapshot};
+use crate::text::clock::now_ms;
 use crate::text::printable;
 
 /// A table's small line: the last five minutes in steps that are as fine as its pixels.

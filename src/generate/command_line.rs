@@ -5,7 +5,7 @@
 use clap::Command;
 use clap_complete::Shell;
 
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
 
 /// What `shell` completes after `finnhub-stream`.
 pub(super) fn completions(shell: Shell, mut definition: Command) -> Vec<u8> {

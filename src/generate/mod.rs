@@ -10,7 +10,7 @@ mod loaders;
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
-use crate::error::Error;
+use crate::process::error::Error;
 use loaders::Loader;
 
 /// What `generate` makes.

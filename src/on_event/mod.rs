@@ -13,10 +13,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::channel::SharedState;
-use crate::clock::now_ms;
-use crate::error::Error;
+use crate::process::error::Error;
+use crate::process::threads::{join_until, spawn};
 use crate::recorder::Destination;
-use crate::threads::{join_until, spawn};
+use crate::text::clock::now_ms;
 use runner::Runner;
 use watch::{Event, EventWatch};
 

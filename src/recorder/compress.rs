@@ -19,12 +19,12 @@ use super::disk::{self, DiskFile, sync_directory};
 use super::error::OpenError;
 use super::lock_file::take_lock;
 use super::rotation::{closed_files, closed_label, compressed_name};
-use crate::clock::now_ms;
-use crate::error::Error;
+use crate::process::error::Error;
+use crate::process::threads::spawn;
 use crate::recording::gzip::GZIP_MARK;
 use crate::recording::paths::{behind_links, folder_of, without_gz};
+use crate::text::clock::now_ms;
 use crate::text::{counted, in_words};
-use crate::threads::spawn;
 
 /// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
 /// lock must be held: only then are those files ours. The thread ends when the sender is dropped,

@@ -5,9 +5,9 @@ use std::sync::mpsc::{self, Sender};
 
 use super::disk::DiskFile;
 use crate::channel::{Entry, EntrySender, SyncOutcome};
-use crate::error::Error;
+use crate::process::error::Error;
+use crate::process::threads::spawn;
 use crate::text::in_words;
-use crate::threads::spawn;
 
 /// Files to be forced to the disk.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::path::{self, Path, PathBuf};
 use log::{Level, error, info};
 
 use super::disk::{Location, locate};
-use crate::clock::show_ms;
+use crate::text::clock::show_ms;
 use crate::text::in_words;
 
 /// A line of the log file: when, by this machine's clock, how grave, and what.

@@ -19,8 +19,8 @@ use super::header::{Head, check_header, names};
 use super::lock_file::lock_data_file;
 use super::redo;
 use super::repair::{Mending, check_torn, end_of_rows, mend, row_near_end};
-use crate::clock;
 use crate::recording::columns::Column;
+use crate::text::clock;
 
 /// Bytes at the end that surely hold the last row of an ordinary recording.
 const LAST_ROW_BYTES: u64 = 4 << 10;

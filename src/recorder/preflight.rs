@@ -15,9 +15,9 @@ use super::lock_file::{self, lock_error, lock_path, take_lock};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
 use super::origin::{check_ledger_origin, check_origin};
-use crate::clock::now_ms;
 use crate::recording::columns::Column;
 use crate::recording::paths::behind_links;
+use crate::text::clock::now_ms;
 
 /// Written to the probe by `check`: a full disk still takes an empty file.
 const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];

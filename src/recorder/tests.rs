@@ -19,8 +19,8 @@ use tempfile::TempDir;
 
 use super::{Fsync, header};
 use crate::channel::{Entry, TradeBatch};
-use crate::clock::TEST_MS;
 use crate::recording::columns::Column;
+use crate::text::clock::TEST_MS;
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};
 use run::{History, Process, START_MS, Workload, message};

@@ -17,10 +17,10 @@ use super::position::{Fingerprint, MARK_BYTES, Mark, Position};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
 use super::source::{PIECE, Reach, Source, columns};
-use crate::clock::now_ms;
 use crate::recorder::sync_directory;
 use crate::recording::columns::Column;
 use crate::recording::paths::replace_file;
+use crate::text::clock::now_ms;
 use crate::text::counted;
 
 /// How often the files are looked at while there is nothing to ship.

@@ -24,11 +24,11 @@ use std::time::Instant;
 
 use log::info;
 
-use crate::clock::now_ms;
-use crate::error::{Error, cannot_go_on};
 use crate::feed::{Backoff, Outcome};
 use crate::logging;
+use crate::process::error::{Error, cannot_go_on};
 use crate::terminal::ERASE;
+use crate::text::clock::now_ms;
 use crate::text::counted;
 use error::ShipError;
 use files::Files;

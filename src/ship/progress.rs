@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use crate::clock::now_ms;
 use crate::terminal::{ERASE, fit, one_line};
+use crate::text::clock::now_ms;
 use crate::text::{counted, human_duration, printable};
 
 /// How often the live line is renewed.

@@ -15,8 +15,8 @@ use signal_hook::consts::SIGCHLD;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use crate::error::{EXIT_INTERRUPTED, EXIT_OK};
-use crate::stop_signals::{is_second_ctrl_c, stop_signals};
+use crate::process::error::{EXIT_INTERRUPTED, EXIT_OK};
+use crate::process::signals::{is_second_ctrl_c, stop_signals};
 
 /// The signals that have come.
 pub(super) struct Signals {

@@ -7,7 +7,7 @@ use super::encode::Trade;
 use super::market::Market;
 use super::options::SimulatorOptions;
 use super::replay::Playback;
-use crate::clock::now_ms;
+use crate::text::clock::now_ms;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,7 @@
 use super::broadcast::Broadcast;
 use super::options::SimulatorOptions;
 use super::replay::Playback;
-use crate::error::Error;
+use crate::process::error::Error;
 use crate::protocol::trade::simulated_name;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};

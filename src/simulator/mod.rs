@@ -41,9 +41,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
+use crate::process::threads::spawn;
 use crate::text::in_words;
-use crate::threads::spawn;
 use hub::Hub;
 
 /// A running simulated server. Dropped, it ends.

@@ -7,7 +7,7 @@
 
 use super::encode::{Trade, json_string, trade_element};
 use super::options::Replay;
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
 use crate::recording::gzip::Uncompressed;
 use crate::recording::rows::{Fields, RowReader};
 use crate::terminal::ProgressLine;

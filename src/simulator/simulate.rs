@@ -3,9 +3,10 @@
 //! Main thread, until a signal asks for the end.
 
 use super::{Simulator, SimulatorOptions};
-use crate::error::{Error, cannot_go_on};
+use crate::logging;
+use crate::process::error::{Error, cannot_go_on};
+use crate::process::signals;
 use crate::terminal::ERASE;
-use crate::{logging, stop_signals};
 use log::{info, warn};
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Err
     logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
     let mut simulator = Simulator::start(listen, options)?;
     let stop = simulator.stop_flag();
-    stop_signals::listen(move || stop.store(true, Ordering::Relaxed))?;
+    signals::listen(move || stop.store(true, Ordering::Relaxed))?;
     let address = simulator.address();
     info!("listening on ws://{address}; Ctrl-C ends it");
     if !address.ip().is_loopback() {

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 
 use super::{GREEN, PLAIN, RED, YELLOW};
 use crate::channel::SharedState;
-use crate::clock::now_ms;
 use crate::status::silence::Silence;
 use crate::status::snapshot::{FeedState, Snapshot};
+use crate::text::clock::now_ms;
 use crate::text::{counted, file_size, grouped, human_duration, per_second, printable};
 
 /// From the cursor, which is at the line's beginning, to the end of the screen.

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use log::Level;
 
 use super::{PLAIN, RED, YELLOW};
-use crate::clock::local;
+use crate::text::clock::local;
 
 /// A warning that has not come for this long is shown anew. Longer than the longest pause between two
 /// tries to connect, 5 minutes.

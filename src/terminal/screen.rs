@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use super::live_line::{self, ERASE};
 use super::log_lines::LogLines;
 use crate::channel::{Line, SharedState};
-use crate::clock::now_ms;
-use crate::error::Error;
+use crate::process::error::Error;
+use crate::process::threads::{join_until, spawn};
 use crate::recorder::Summary;
-use crate::threads::{join_until, spawn};
+use crate::text::clock::now_ms;
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
 const WAITING_LINES: usize = 1024;

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::error::{Error, answer_not_written};
+use crate::process::error::{Error, answer_not_written};
 use crate::recorder::recording_of;
 use crate::recording::paths::behind_links;
 use crate::terminal::ProgressLine;

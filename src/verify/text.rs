@@ -7,8 +7,8 @@ use super::ledger::{Coverage, State};
 use super::report::{FileReport, RowCounts, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
-use crate::clock::show_ms;
 use crate::recording::row_rules::MOST_DECIMALS;
+use crate::text::clock::show_ms;
 use crate::text::{counted, grouped, human_duration, printable};
 
 /// Symbols shown: Finnhub's free plan has as many.

@@ -10,11 +10,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use finnhub_stream::channel::{self, Entry, EntryReceiver, EntrySender};
-use finnhub_stream::error::Error;
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, CommandSender, Endpoint, KeySource, Session, Timeouts,
     WatchList, commands,
 };
+use finnhub_stream::process::error::Error;
 use finnhub_stream::recorder::Summary;
 use finnhub_stream::recorder::{Destination, Fsync, OpenError, RecorderOptions, Writer};
 use finnhub_stream::recording::columns::Column;

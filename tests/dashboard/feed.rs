@@ -42,7 +42,7 @@ impl Line {
 
     pub(crate) fn trade(&mut self, symbol: &str, price: &str) {
         let symbol = serde_json::to_string(symbol).unwrap();
-        let now = finnhub_stream::clock::now_ms();
+        let now = finnhub_stream::text::clock::now_ms();
         self.send(format!(
             r#"{{"data":[{{"c":null,"p":{price},"s":{symbol},"t":{now},"v":3}}],"type":"trade"}}"#
         ));

@@ -10,12 +10,12 @@ use log::{info, warn};
 
 use super::reports::live;
 use super::{Burst, Connected, SHOWN_CHARACTERS, Session};
-use crate::clock::Clocks;
 use crate::feed::backoff::Outcome;
 use crate::feed::commands::Command;
 use crate::feed::connection::{Connection, ConnectionLost};
 use crate::feed::watchdog::Watchdog;
 use crate::protocol::message;
+use crate::text::clock::Clocks;
 use crate::text::{counted, grouped, printable};
 
 /// After our Close frame the server may still send what was on its way, for this long; and for no

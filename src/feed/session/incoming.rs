@@ -10,10 +10,10 @@ use log::{info, warn};
 use super::reports::live;
 use super::{Burst, Connected, SHOWN_CHARACTERS, Session, Unreported};
 use crate::channel::TradeBatch;
-use crate::clock::now_ms;
 use crate::feed::connection::{ConnectionLost, Incoming, Wait};
 use crate::feed::subscriptions::FREE_PLAN_SYMBOLS;
 use crate::protocol::message::{self, Message};
+use crate::text::clock::now_ms;
 use crate::text::printable;
 
 /// Unknown message types that are logged, each once; Finnhub has two.

@@ -17,8 +17,6 @@ use std::time::Instant;
 use log::{Level, error, warn};
 
 use crate::channel::EntrySender;
-use crate::clock::{Clocks, now_ms};
-use crate::error::{Error, cannot_go_on};
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Outcome};
 use crate::feed::backpressure::TradeSender;
@@ -26,8 +24,10 @@ use crate::feed::commands::{Command, Commands};
 use crate::feed::connection::{Connection, DialError, Endpoint, KnownAddresses, dial};
 use crate::feed::subscriptions::WatchList;
 use crate::feed::watchdog::{Timeouts, Watchdog};
-use crate::log_limit::LogLimit;
+use crate::process::error::{Error, cannot_go_on};
 use crate::status::snapshot::Feed;
+use crate::text::clock::{Clocks, now_ms};
+use crate::text::log_limit::LogLimit;
 
 /// Characters of a server's text that are logged.
 const SHOWN_CHARACTERS: usize = 200;

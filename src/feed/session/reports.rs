@@ -9,9 +9,9 @@ use log::warn;
 
 use super::{Connected, Session, Unreported};
 use crate::channel::Entry;
-use crate::clock::{Clocks, now_ms, show_ms};
 use crate::feed::subscriptions::WatchList;
 use crate::status::snapshot::Feed;
+use crate::text::clock::{Clocks, now_ms, show_ms};
 
 /// Refusals that come together make one row of the ledger: the row is written when the server pauses
 /// for a tick of the connection, or this long after the first of them.

@@ -22,9 +22,9 @@ use super::lock_file::{Heartbeat, LockFile};
 use super::open::{last_received_ms, open_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
-use crate::clock::show_ms;
 use crate::recording::columns::Column;
 use crate::recording::paths::behind_links;
+use crate::text::clock::show_ms;
 
 /// Open, whole, locked files.
 #[derive(Debug)]

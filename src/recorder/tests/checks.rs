@@ -8,10 +8,10 @@ use flate2::read::GzDecoder;
 
 use super::disk_model::{Disk, Files};
 use super::run::{HALF, History};
-use crate::clock::show_ms;
 use crate::recorder::{closed_label, header, ledger};
 use crate::recording::columns::Column;
 use crate::recording::gzip::GZIP_MARK;
+use crate::text::clock::show_ms;
 
 /// What is known when the disk stops.
 #[derive(Debug, Clone, Default)]

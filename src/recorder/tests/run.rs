@@ -12,12 +12,12 @@ use fastrand::Rng;
 
 use super::trace;
 use crate::channel::{self, Entry, EntryReceiver, EntrySender, TradeBatch};
-use crate::clock::TEST_MS;
 use crate::recorder::compress::{compress_all, left_uncompressed};
 use crate::recorder::disk::DiskFile;
 use crate::recorder::fsync::SyncRequest;
 use crate::recorder::{Destination, Fsync, RecorderOptions, Rotate, Writer};
 use crate::recording::columns::Column;
+use crate::text::clock::TEST_MS;
 
 /// 2026-11-23T14:30:00Z
 pub(super) const START_MS: i64 = 1_795_444_200_000;

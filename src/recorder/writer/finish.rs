@@ -9,9 +9,9 @@ use log::{Level, error, warn};
 use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
 use crate::channel::{Entry, EntryReceiver, TradeBatch};
-use crate::clock::now_ms;
 use crate::protocol::message::count_objects;
 use crate::recorder::log_file::log_line;
+use crate::text::clock::now_ms;
 use crate::text::in_words;
 
 /// What waits when the time for rows is over is decoded for so long, to count it; then counting must be

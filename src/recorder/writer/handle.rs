@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::Writer;
 use crate::channel::{EntryReceiver, EntrySender};
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
+use crate::process::threads::spawn;
 use crate::recorder::options::Destination;
 use crate::recorder::{compress, fsync};
 use crate::status::snapshot::Counts;
-use crate::threads::spawn;
 
 /// How often it is checked whether the thread has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);

@@ -9,8 +9,8 @@ use log::error;
 
 use super::Writer;
 use super::disk_retry::READER_SLOW;
-use crate::clock::show_ms;
 use crate::recorder::output::Output;
+use crate::text::clock::show_ms;
 
 impl Writer {
     /// Takes over into the sums what the session has dropped by now.

@@ -32,10 +32,10 @@ use super::output::{Output, Pipe};
 use super::preflight::try_start;
 use super::recording::Recording;
 use crate::channel::{Entry, EntryReceiver, SharedState, TradeBatch};
-use crate::clock::now_ms;
-use crate::log_limit::LogLimit;
 use crate::protocol::message::Decoder;
 use crate::status::totals::Totals;
+use crate::text::clock::now_ms;
+use crate::text::log_limit::LogLimit;
 use deferred::Deferred;
 pub use handle::{Summary, WriterHandle};
 

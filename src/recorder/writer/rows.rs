@@ -7,10 +7,10 @@ use log::warn;
 
 use super::Writer;
 use crate::channel::TradeBatch;
-use crate::log_limit::LogLimit;
 use crate::protocol::message::Element;
 use crate::protocol::trade::is_simulated;
 use crate::recording::row;
+use crate::text::log_limit::LogLimit;
 use crate::text::printable;
 
 /// Characters of a malformed element that are logged: more than any trade has.

@@ -11,9 +11,9 @@ use log::info;
 
 use super::disk_retry::READER_GONE;
 use super::{SUMMARY_EVERY, Writer};
-use crate::clock::{Clocks, now_ms};
 use crate::recorder::output::Output;
 use crate::status::snapshot::Snapshot;
+use crate::text::clock::{Clocks, now_ms};
 
 /// A heartbeat is at most this old; the ledger promises 5 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);

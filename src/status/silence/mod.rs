@@ -8,9 +8,9 @@
 
 pub(crate) mod reporter;
 
-use crate::clock::show_ms;
 use crate::market::hours::{MarketState, is_us_stock, us_market};
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
+use crate::text::clock::show_ms;
 use crate::text::{human_duration, printable};
 
 const MINUTE_MS: i64 = 60_000;

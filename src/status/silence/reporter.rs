@@ -11,11 +11,11 @@ use std::time::Duration;
 use log::{Level, log};
 
 use super::{MINUTE_MS, Silence, SilentSymbol, UsStocks, about_symbols, about_us_stocks, named};
-use crate::clock::now_ms;
-use crate::error::Error;
 use crate::market::hours::{MarketState, is_us_stock, us_market};
+use crate::process::error::Error;
+use crate::process::threads::{Repeating, spawn_every};
 use crate::status::snapshot::Snapshot;
-use crate::threads::{Repeating, spawn_every};
+use crate::text::clock::now_ms;
 
 /// How often it looks. What it reports is counted in minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, cannot_go_on};
+use crate::process::error::{Error, cannot_go_on};
 
 /// How often the end of a thread is looked for: nobody notices so short a time.
 const LOOK_EVERY: Duration = Duration::from_millis(1);

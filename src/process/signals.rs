@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::error::{EXIT_INTERRUPTED, Error, cannot_go_on};
-use crate::threads::spawn;
+use crate::process::error::{EXIT_INTERRUPTED, Error, cannot_go_on};
+use crate::process::threads::spawn;
 
 /// Two SIGINT within this are one: `timeout -s INT` sends it to the process and to its group.
 const ONE_CTRL_C: Duration = Duration::from_millis(50);
