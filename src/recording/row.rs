@@ -117,9 +117,9 @@ mod tests {
         ) {
             let trade = Trade {
                 ticker: ticker.as_str().into(),
-                price: price.as_str().into(),
-                volume: "0.000004".into(),
-                timestamp_ms: "1".into(),
+                price: price.as_str(),
+                volume: "0.000004",
+                timestamp_ms: "1",
                 conditions: Conditions::Escaped(codes.iter().map(|code| code.as_str().into()).collect()),
             };
             let mut rows = header(&Column::ALL).into_bytes();

@@ -220,6 +220,6 @@ fn finnhubs_own_spelling_takes_the_short_way() {
     let mut spans = Vec::new();
     assert!(fast_path::scan(text, &mut spans));
     assert_eq!(spans.len(), 4);
-    let plain = Conditions::Unescaped(r#""1","24","12""#.into());
+    let plain = Conditions::Unescaped(r#""1","24","12""#);
     assert_eq!(spans[0].trade(text).conditions, plain);
 }
