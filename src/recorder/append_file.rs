@@ -18,6 +18,17 @@ use crate::recording::rows::row_length;
 /// so that they cost little memory and a check costs little time beside them.
 const RECENT_BYTES: usize = 256 << 10;
 
+/// What errors have left behind; the larger holds as well as the smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doubt {
+    None,
+    /// The putting right of the end was cut short.
+    HalfMended,
+    /// An error has come that is perhaps one of this handle alone: a disk that was away for a moment, a
+    /// share that was mounted again.
+    Handle,
+}
+
 /// A file of whole rows, its length known.
 #[derive(Debug)]
 pub(super) struct AppendFile {
@@ -30,9 +41,8 @@ pub(super) struct AppendFile {
     torn: u64,
     /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
     pub(super) needs_rewrite: bool,
-    /// Whether an error has come that is perhaps one of this handle alone (a disk that was away for a
-    /// moment, a share that was mounted again), or that has cut short the putting right of the end.
-    pub(super) is_suspect: bool,
+    /// What the next check must put right first.
+    pub(super) doubt: Doubt,
     /// How long the file was when it was last checked.
     pub(super) checked_length: u64,
     /// The rows since then.
@@ -50,7 +60,7 @@ impl AppendFile {
             synced_length: 0,
             torn: 0,
             needs_rewrite: false,
-            is_suspect: false,
+            doubt: Doubt::None,
             checked_length: length,
             recent: Vec::new(),
             recent_is_lost: false,
@@ -79,7 +89,9 @@ impl AppendFile {
 
     /// Notes an error, which may be one of this handle alone.
     pub(super) fn note(&mut self, error: &io::Error) {
-        self.is_suspect |= !is_full(error);
+        if !is_full(error) {
+            self.doubt = Doubt::Handle;
+        }
     }
 
     /// Goes on with another handle of the same file, of which the disk may have lost the end.
@@ -174,12 +186,40 @@ impl AppendFile {
     /// # Errors
     /// When the end of the file cannot be read.
     pub(super) fn own_rows(&self) -> io::Result<u64> {
-        let (recent, end) = (self.recent_rows(), self.last_bytes()?);
+        let recent = self.recent_rows();
+        let end = self.last_bytes(recent.len())?;
         let same = recent.iter().rev().zip(end.iter().rev()).take_while(|(a, b)| a == b).count();
         let start = row_starts(recent).find(|start| *start >= recent.len() - same);
         let own = recent.len() - start.unwrap_or(recent.len());
         // It may be cut just now.
         Ok(self.disk.length()?.saturating_sub(own as u64))
+    }
+
+    /// Whether the disk has lost the end of this file, which is shorter than what was written to it. If
+    /// somebody has emptied or cut the file instead, it lacks what was forced to the disk, or it ends with
+    /// the rows that were appended last.
+    ///
+    /// # Errors
+    /// When the end of the file cannot be read.
+    pub(super) fn has_lost_end(&self) -> io::Result<bool> {
+        let recent = self.recent_rows();
+        let has_newest =
+            !recent.is_empty() && self.already_holds(recent, self.checked_length)? == recent.len();
+        Ok(self.disk.length()? >= self.synced_length && !has_newest)
+    }
+
+    /// How many bytes of these rows, which were written at `place`, are not to be written again: those
+    /// that this file ends with. All of them if it ends with the newest: somebody has taken out the others.
+    fn already_holds(&self, rows: &[u8], place: u64) -> io::Result<usize> {
+        let end = self.last_bytes(rows.len())?;
+        // Rows may be alike: those count that are where they were.
+        let in_place = self.disk.length()?.checked_sub(place);
+        let oldest = row_starts(rows).filter(|it| end.ends_with(&rows[..*it]));
+        let oldest = oldest.max_by_key(|it| (Some(*it as u64) == in_place, *it)).unwrap_or(0);
+        let mut starts = row_starts(rows).take_while(|it| *it < rows.len());
+        let is_newest =
+            oldest == 0 && in_place != Some(0) && starts.any(|it| end.ends_with(&rows[it..]));
+        Ok(if is_newest { rows.len() } else { oldest })
     }
 
     /// Takes the recent rows out of the file, which was removed: they go to the next one. Who has this
@@ -193,27 +233,22 @@ impl AppendFile {
         }
     }
 
-    /// As much of the end of the file as there are recent rows.
-    fn last_bytes(&self) -> io::Result<Vec<u8>> {
+    /// The end of the file, no longer than `most`.
+    fn last_bytes(&self, most: usize) -> io::Result<Vec<u8>> {
         let length = self.disk.length()?;
-        let from = length.saturating_sub(self.recent.len() as u64);
+        let from = length.saturating_sub(most as u64);
         let mut bytes = vec![0; usize::try_from(length - from).unwrap_or_default()];
         self.disk.file().read_exact_at(&mut bytes, from)?;
         Ok(bytes)
     }
 
     /// Goes on in `next`. If nobody can find the recent rows any more, `next` will get them, but for
-    /// those it ends with already: it may be a copy that somebody has made, or the same file again.
+    /// those it holds already: it may be a copy that somebody has made, or the same file again.
     pub(super) fn continue_in(&mut self, mut next: Self, are_lost: bool) {
         if are_lost || self.recent_is_lost {
-            next.recent = std::mem::take(&mut self.recent);
-            next.recent_is_lost = true;
-            let end = next.last_bytes().unwrap_or_default();
-            let in_place = next.whole.checked_sub(self.checked_length);
-            let there = row_starts(&next.recent).filter(|it| end.ends_with(&next.recent[..*it]));
-            // Rows may be alike: those count that are where they were.
-            let copied = there.max_by_key(|it| (Some(*it as u64) == in_place, *it));
-            next.recent.drain(..copied.unwrap_or_default());
+            let mut recent = std::mem::take(&mut self.recent);
+            recent.drain(..next.already_holds(&recent, self.checked_length).unwrap_or_default());
+            (next.recent, next.recent_is_lost) = (recent, true);
         }
         *self = next;
     }
@@ -229,7 +264,7 @@ impl AppendFile {
         if succeeded {
             self.synced_length = self.synced_length.max(length.min(self.whole));
         } else {
-            (self.needs_rewrite, self.is_suspect) = (true, true);
+            (self.needs_rewrite, self.doubt) = (true, Doubt::Handle);
         }
     }
 

@@ -31,7 +31,7 @@ fn heartbeat(recorder: &Recorder) -> (i64, u64) {
 }
 
 /// Waits until the files have been looked after.
-fn look(recorder: &mut Recorder) {
+pub(crate) fn look(recorder: &mut Recorder) {
     let before = now_ms();
     recorder.wait_until("a look at the files", |now| heartbeat(now).0 > before);
 }

@@ -14,7 +14,7 @@
 //! * `archives`, `verify_command`, `bars_command`, `bars_property`,
 //!   `simulate_command`, `check_command`, `generate_command`, `answers`: the
 //!   subcommands
-//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `mending`, `locks`, `links`, `ledger`,
+//! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `emptied_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
 //!   `moved_ledgers`, `waiting_room`,
 //!   `watchdog`, `asleep`, `fault_script`, `soak`: surviving everything, and saying what was missed
@@ -67,6 +67,8 @@ mod csv_file;
 mod cut_files;
 mod demo;
 mod dot_env_files;
+#[cfg(target_os = "linux")]
+mod emptied_files;
 mod fault_script;
 #[cfg(target_os = "linux")]
 mod faulty_disks;

@@ -12,7 +12,7 @@ use std::path::Path;
 use log::warn;
 
 use super::Recording;
-use crate::recorder::append_file::AppendFile;
+use crate::recorder::append_file::{AppendFile, Doubt};
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
 use crate::recorder::error::is_full;
 use crate::recorder::ledger::{self, LedgerRow, ledger_of};
@@ -45,7 +45,7 @@ impl Recording {
             return Ok(());
         }
         // Its ledger is on the same disk.
-        self.ledger.file.is_suspect |= self.csv.is_suspect;
+        self.ledger.file.doubt = self.ledger.file.doubt.max(self.csv.doubt);
         let (synced, checked) = (self.csv.synced_length, self.csv.checked_length);
         let synced_ms = self.lock.last.synced_ms;
         let change = check_file(&self.out, &self.header, &mut self.csv, now_ms);
@@ -163,21 +163,22 @@ fn check_in_place(
     now_ms: i64,
 ) -> io::Result<Change> {
     let mut is_other_handle = false;
-    if file.is_suspect {
+    if file.doubt == Doubt::Handle {
         is_other_handle = reopen(path, file)?;
+    }
+    if file.doubt > Doubt::None {
         redo::finish(path, &mut file.disk, now_ms)?;
         sync_directory(path)?;
-        file.is_suspect = false;
     }
     let longer = file.changed_by_others()?;
     if longer == 0 {
+        file.doubt = Doubt::None;
         return Ok(Change::Nothing);
     }
-    // The disk has lost its end, and so perhaps rows of ours.
-    let are_lost = is_other_handle && longer < 0;
+    let are_lost = is_other_handle && longer < 0 && file.has_lost_end()?;
     let (disk, known, ours) = (file.disk.try_clone()?, file.checked_length, file.own_rows()?);
     let next = make_whole(path, disk, header, known, Some(ours), now_ms);
-    let mut next = next.inspect_err(|_| file.is_suspect = true)?;
+    let mut next = next.inspect_err(|_| file.doubt = file.doubt.max(Doubt::HalfMended))?;
     if file.needs_rewrite {
         // Before our rows nothing was written again.
         (next.needs_rewrite, next.synced_length) = (true, file.synced_length.min(ours));
@@ -224,7 +225,7 @@ fn begin_again(
             return Ok(());
         }
         // What it holds is not ours to lose, wherever it is now.
-        if file.is_suspect {
+        if file.doubt > Doubt::None {
             redo::finish(path, &mut file.disk, now_ms)?;
         }
         file.settle()

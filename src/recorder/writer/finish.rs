@@ -10,6 +10,7 @@ use super::disk_retry::READER_GONE;
 use super::{Summary, Writer};
 use crate::channel::{Entry, EntryReceiver, TradeBatch};
 use crate::protocol::message::count_objects;
+use crate::recorder::append_file::Doubt;
 use crate::recorder::log_file::log_line;
 use crate::text::clock::now_ms;
 use crate::text::in_words;
@@ -23,7 +24,7 @@ impl Writer {
     pub(super) fn finish(mut self, inbox: &EntryReceiver) -> Summary {
         // Also when all is well: somebody may have removed the file just now.
         self.retry();
-        if self.output.recording().is_some_and(|files| files.csv.is_suspect) {
+        if self.output.recording().is_some_and(|files| files.csv.doubt == Doubt::Handle) {
             // It may have been the handle alone, which the next try replaces.
             self.retry();
         }
