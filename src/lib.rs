@@ -53,7 +53,7 @@
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
-//! | 2 | [`recording`] | what a recording is on disk: columns, rows, blocks of rows, names |
+//! | 2 | [`recording`] | what a recording is on disk: columns, header, rows, blocks of rows, the lock's line, names of files |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean |
 //! | 1 | [`process`] | threads with names; the signals that ask for a stop; what ends the program, and with which exit code |
@@ -70,12 +70,12 @@
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |
-//! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file` |
+//! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file`, `recording/lock_line` |
 //! | what others do to the files while they are recorded, and disks that go away | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again) |
 //! | what waits for the disk, when nothing more is read, what is dropped | `feed/backpressure` |
 //! | that a symbolic link stays one | `recording/paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
-//! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods and names) |
+//! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods), `recording/names`, `recording/closed` (names of closed files, and their order) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
 //! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |

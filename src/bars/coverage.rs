@@ -9,8 +9,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::recorder::{compressed_name, ledger_path};
 use crate::recording::header::LEDGER_HEADER;
+use crate::recording::names::{compressed_name, ledger_path};
 use crate::recording::paths::{behind_links, without_gz};
 use crate::recording::rows::RowReader;
 use crate::recording::source::Source;

@@ -13,9 +13,8 @@ use super::tickers_file;
 use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
 use crate::process::error::Error;
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
-use crate::recorder::{
-    Destination, RecorderOptions, belongs_to_recording, ledger_of, recording_of_ledger,
-};
+use crate::recorder::{Destination, RecorderOptions};
+use crate::recording::names::{belongs_to_recording, ledger_of, recording_of_ledger};
 use crate::recording::paths::behind_links;
 
 /// Everything a recording needs.

@@ -8,7 +8,7 @@ use std::path::{self, Path, PathBuf};
 use memchr::memchr_iter;
 
 use super::disk;
-use super::lock_file::lock_path;
+use crate::recording::names::lock_path;
 
 /// A file of more bytes is none that has only begun.
 const MOST_BYTES: u64 = 64 << 10;

@@ -8,16 +8,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
-use std::sync::Once;
 
-use log::warn;
 use rustix::fs::{CWD, OFlags, RenameFlags, fcntl_getfl, fcntl_setfl, renameat_with};
 use rustix::io::Errno;
 
 #[cfg(test)]
 use super::tests::trace;
-use crate::recording::paths::folder_of;
-use crate::text::in_words;
+use crate::recording::paths;
 
 /// Bytes copied at a time when the tail is written again.
 const REWRITE_BYTES: usize = 1 << 20;
@@ -177,32 +174,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
-/// and undoes a renaming unless this is done. Where the file system cannot do it, that is said once.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    static SAID: Once = Once::new();
-    let folder = folder_of(path);
-    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
-        if !is_unsupported(&error) {
-            return Err(error);
-        }
-        SAID.call_once(|| {
-            let (folder, error) = (folder.display(), in_words(&error));
-            warn!(
-                "the names of files in {folder} cannot be forced to the disk ({error}): a power cut may take a file that was just made, or undo a renaming"
-            );
-        });
-    }
+/// Forces the names in the directory of `path` to the disk, as [`paths::sync_directory`] does.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    paths::sync_directory(path)?;
     #[cfg(test)]
     trace::directory_synced();
     Ok(())
-}
-
-/// Whether a directory can never be forced to the disk, rather than not now: old network shares and
-/// some FUSE file systems do not know it, and a folder may be one to write to only.
-fn is_unsupported(error: &io::Error) -> bool {
-    let kinds = [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::PermissionDenied];
-    kinds.contains(&error.kind())
 }
 
 /// Where an open file is.

@@ -1,4 +1,4 @@
-//! The first line of a recording and of its ledger: made, and recognised again.
+//! The first line of a recording and of its ledger, recognised at a start.
 //!
 //! Any thread. Reads files, changes none.
 
@@ -10,16 +10,11 @@ use memchr::{memchr, memrchr};
 
 use super::error::{OpenError, failed};
 use crate::recording::columns::Column;
+use crate::recording::header::names;
 use crate::text::printable;
 
 /// A header line is never longer; what is longer is no recording.
 const LONGEST_HEADER: u64 = 64 << 10;
-
-/// The header line for `columns`, with its line end.
-pub fn header(columns: &[Column]) -> String {
-    let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-    names.join(",") + "\n"
-}
 
 /// What a file begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +71,6 @@ fn are_rows(lines: &[u8], columns: &[String]) -> bool {
     });
     let tell = ["price", "volume", "timestamp_ms", "received_ms", "time_ms"];
     !lines.is_empty() && all_fit && columns.iter().any(|column| tell.contains(&column.as_str()))
-}
-
-/// The fields of a line, whether quoted well or not.
-pub(super) fn names(line: &[u8]) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
-    let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
-    record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 fn other_columns(path: &Path, found: &str) -> OpenError {

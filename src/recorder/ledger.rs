@@ -7,16 +7,13 @@
 //! Times are this machine's clock in UNIX milliseconds and never run backwards.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Seek};
-use std::path::{Path, PathBuf};
 
 use log::warn;
 
 use super::append_file::AppendFile;
-use super::header::names;
-use crate::recording::paths::behind_links;
+use crate::recording::header::names;
 use crate::recording::row::push_text;
 use crate::recording::rows::RowReader;
 use crate::text::in_words;
@@ -25,60 +22,6 @@ pub(crate) use crate::recording::header::LEDGER_HEADER as HEADER;
 
 /// The reason with which the ledger of a closed file ends: the next file goes on from there.
 pub(crate) const ROTATED: &str = "rotated";
-
-/// The end of a ledger's name.
-pub(super) const ENDING: &str = ".coverage.csv";
-
-/// `op1.coverage.csv` for `op1.csv`.
-pub fn ledger_path(out: &Path) -> PathBuf {
-    let mut name = split_name(out).0.to_owned();
-    name.push(ENDING);
-    out.with_file_name(name)
-}
-
-/// Where the ledger of the recording `out` is: beside the file that a symbolic link leads to; and if it is
-/// a link itself, where that leads.
-pub fn ledger_of(out: &Path) -> PathBuf {
-    behind_links(&ledger_path(&behind_links(out)))
-}
-
-/// What the `ledger` of a recording is called when that is `closed`.
-pub(super) fn closed_ledger(ledger: &Path, closed: &Path) -> PathBuf {
-    let beside = ledger_path(closed);
-    beside.file_name().map_or_else(|| beside.clone(), |name| ledger.with_file_name(name))
-}
-
-/// The recording beside which the ledger at `path` is, if there is one.
-pub fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
-    let name = path.file_name()?.to_str()?.strip_suffix(ENDING)?;
-    let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
-    beside.into_iter().find(|path| path.is_file())
-}
-
-/// A recording's name without its `.csv`, and that, if it ends so. Names need not be UTF-8.
-pub(super) fn split_name(out: &Path) -> (&OsStr, &'static str) {
-    if out.extension().is_some_and(|ending| ending == "csv") {
-        (out.file_stem().unwrap_or_default(), ".csv")
-    } else {
-        (out.file_name().unwrap_or_default(), "")
-    }
-}
-
-/// What the name of a recording or of its ledger is followed by in those of other files beside it: a
-/// lock, a file begun for a rotation, the new end of one, torn rows, and positions of followers.
-const BESIDE: [&str; 5] = [".lock", ".next", ".redo", ".torn-", ".ship-"];
-
-/// Whether `path` is the recording `out`, or one of the files that belong to it.
-pub fn belongs_to_recording(path: &Path, out: &Path) -> bool {
-    let name = |path: &Path| path.file_name().unwrap_or_default().as_encoded_bytes().to_owned();
-    [out, &ledger_path(out)].into_iter().any(|own| {
-        let rest = name(path).strip_prefix(&*name(own)).map(<[u8]>::to_owned);
-        path.parent() == own.parent()
-            && rest.is_some_and(|rest| {
-                rest.is_empty() || BESIDE.iter().any(|end| rest.starts_with(end.as_bytes()))
-            })
-    })
-}
 
 /// Rows that may wait in memory, in bytes: those of weeks, or some of the longest lists. Beyond that only
 /// the newest is kept, and an outage in the place of the others.
@@ -348,31 +291,16 @@ pub(super) fn last_row(mut file: &File) -> io::Result<LedgerRow> {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
     use std::fs;
-    use std::os::unix::ffi::OsStrExt as _;
     use std::path::Path;
 
-    use super::{AppendFile, HEADER, Ledger, LedgerRow, ledger_path};
+    use super::{AppendFile, HEADER, Ledger, LedgerRow};
     use crate::recorder::disk::DiskFile;
 
     fn open(path: &Path) -> Ledger {
         let file = DiskFile::append_to(path).unwrap();
         let length = file.length().unwrap();
         Ledger::resume(AppendFile::new(file, length)).unwrap()
-    }
-
-    #[test]
-    fn the_ledger_is_beside_its_recording() {
-        for (out, ledger) in [
-            ("op1.csv", "op1.coverage.csv"),
-            ("/data/a.b.csv", "/data/a.b.coverage.csv"),
-            ("trades", "trades.coverage.csv"),
-        ] {
-            assert_eq!(ledger_path(Path::new(out)), Path::new(ledger));
-        }
-        let [out, ledger] = [&b"d/\xff.csv"[..], b"d/\xff.coverage.csv"].map(OsStr::from_bytes);
-        assert_eq!(ledger_path(Path::new(out)), Path::new(ledger), "not UTF-8");
     }
 
     #[test]

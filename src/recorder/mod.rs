@@ -24,16 +24,10 @@ mod rotation;
 mod tests;
 mod writer;
 
-pub(crate) use disk::sync_directory;
 pub use error::OpenError;
-pub use header::header;
 pub(crate) use ledger::{HEADER as LEDGER_HEADER, ROTATED};
-pub use ledger::{belongs_to_recording, ledger_of, ledger_path, recording_of_ledger};
-pub(crate) use lock_file::heartbeat_ms;
-pub use lock_file::{Synced, read_synced};
 pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};
-pub(crate) use rotation::closed_path;
-pub use rotation::{Rotate, closed_label, compressed_name, recording_of};
+pub use rotation::Rotate;
 pub use writer::{Summary, Writer, WriterHandle};

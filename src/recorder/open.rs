@@ -15,11 +15,12 @@ use super::append_file::AppendFile;
 use super::beside::{NEXT, create_beside, left_beside};
 use super::disk::{self, DiskFile, sync_directory};
 use super::error::{OpenError, failed};
-use super::header::{Head, check_header, names};
+use super::header::{Head, check_header};
 use super::lock_file::lock_data_file;
 use super::redo;
 use super::repair::{Mending, check_torn, end_of_rows, mend, row_near_end};
 use crate::recording::columns::Column;
+use crate::recording::header::names;
 use crate::text::clock;
 
 /// Bytes at the end that surely hold the last row of an ordinary recording.

@@ -5,9 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::ledger::ledger_of;
 use super::rotation::Rotate;
 use crate::recording::columns::Column;
+use crate::recording::names::ledger_of;
 use crate::recording::paths::behind_links;
 
 /// When rows are forced to the disk.

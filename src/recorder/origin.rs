@@ -8,9 +8,9 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::error::{OpenError, failed};
-use super::ledger::ledger_of;
 use crate::protocol::trade::is_simulated;
 use crate::recording::columns::Column;
+use crate::recording::names::ledger_of;
 use crate::recording::rows::RowReader;
 use crate::text::printable;
 

@@ -9,13 +9,16 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{OpenError, failed, is_full};
-use super::header::{Head, check_header, header};
-use super::ledger::{self, ledger_of};
-use super::lock_file::{self, lock_error, lock_path, take_lock};
+use super::header::{Head, check_header};
+use super::ledger;
+use super::lock_file::{lock_error, take_lock};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
 use super::origin::{check_ledger_origin, check_origin};
 use crate::recording::columns::Column;
+use crate::recording::header::header;
+use crate::recording::lock_line;
+use crate::recording::names::{ledger_of, lock_path};
 use crate::recording::paths::behind_links;
 use crate::text::clock::now_ms;
 
@@ -90,7 +93,7 @@ fn look(out: &Path, ledger: &Path) -> Result<(Option<u64>, bool), OpenError> {
     if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
         return Err(OpenError::NotAFile(out.to_owned()));
     }
-    let holder = |lock: &File| lock_file::read(lock).map(|heartbeat| heartbeat.process);
+    let holder = |lock: &File| lock_line::read(lock).map(|heartbeat| heartbeat.process);
     let lock = lock_path(&behind_links(out));
     let lock = open_unlocked(&lock, |file| OpenError::InUse(out.to_owned(), holder(file)))?;
     let csv = open_unlocked(out, |_| OpenError::InUse(out.to_owned(), None))?;
@@ -180,9 +183,9 @@ mod tests {
     use std::fs;
 
     use super::{Destination, OpenError, try_header, try_out};
-    use crate::recorder::header::header;
     use crate::recorder::lock_file::LockFile;
     use crate::recording::columns::Column;
+    use crate::recording::header::header;
 
     #[test]
     fn a_recording_in_progress_is_in_use_and_a_finished_one_is_not() {

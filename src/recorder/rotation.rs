@@ -9,8 +9,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::ledger::{ENDING as LEDGER_ENDING, closed_ledger, ledger_path, split_name};
-use crate::recording::paths::{folder_of, with_suffix, without_gz};
+use crate::recording::names::{
+    LEDGER_ENDING, closed_label, closed_ledger, closed_path, exists, ledger_path, split_name,
+};
+use crate::recording::paths::folder_of;
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -51,16 +53,6 @@ impl Rotate {
         };
         time.strftime(format).to_string()
     }
-}
-
-/// Whether there is such a file, compressed or not.
-pub(super) fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
-}
-
-/// `op1-2026-11-23.csv.gz` for `op1-2026-11-23.csv`.
-pub fn compressed_name(path: &Path) -> PathBuf {
-    with_suffix(path, ".gz")
 }
 
 /// A name for the closed file of a recording whose last row was received at `time_ms`; it is free,
@@ -124,45 +116,11 @@ fn closed_names(out: &Path, rotate: Rotate, time_ms: i64) -> impl Iterator<Item 
     })
 }
 
-/// Where the closed file of `out` with this label is as long as it is not compressed.
-pub(crate) fn closed_path(out: &Path, label: &str) -> PathBuf {
-    let (stem, ending) = split_name(out);
-    let mut name = stem.to_owned();
-    name.push(format!("-{label}{ending}"));
-    out.with_file_name(name)
-}
-
-/// What distinguishes the closed file `name` of `out`, not compressed, from the others: its period, and its
-/// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
-pub fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
-    let (stem, ending) = split_name(out);
-    let label = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes())?;
-    let label = str::from_utf8(label.strip_prefix(b"-")?.strip_suffix(ending.as_bytes())?).ok()?;
-    let shape: String = label.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-    let rest = shape.strip_prefix("0000-00-00")?;
-    let rest = rest.strip_prefix("T00").unwrap_or(rest);
-    let number = |number: &str| !number.is_empty() && number.chars().all(|c| c == '0');
-    (rest.is_empty() || rest.strip_prefix('-').is_some_and(number)).then_some(label)
-}
-
-/// The recording that a file belongs to: `op1.csv` for `op1-2026-11-23T14-2.csv.gz`, and for itself.
-pub fn recording_of(path: &Path) -> PathBuf {
-    let plain = without_gz(path);
-    let (stem, ending) = split_name(&plain);
-    let (name, stem) = (plain.file_name().unwrap_or_default(), stem.to_string_lossy());
-    let outs = stem
-        .match_indices('-')
-        .map(|(at, _)| plain.with_file_name(format!("{}{ending}", &stem[..at])));
-    let found = outs.into_iter().find(|out| closed_label(out, name).is_some());
-    found.unwrap_or(plain)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
 
-    use super::{Rotate, closed_files, closed_label, closed_ledgers, free_name, recording_of};
+    use super::{Rotate, closed_files, closed_ledgers, free_name};
 
     /// 2026-11-23T14:59:59.999Z
     const TIME: i64 = 1_795_445_999_999;
@@ -196,34 +154,5 @@ mod tests {
         fs::write(path("op1.coverage.csv"), "").unwrap();
         assert_eq!(closed_files(&out).unwrap(), [path("op1-2026-11-22.csv")]);
         assert_eq!(closed_ledgers(&out, &ledger).unwrap(), [path("op1-2026-11-23-2.csv")]);
-    }
-
-    #[test]
-    fn closed_files_are_found_by_their_names() {
-        let out = Path::new("/data/op1.csv");
-        for name in [
-            "op1-2026-11-23.csv",
-            "op1-2026-11-23T14.csv",
-            "op1-2026-11-23-2.csv",
-            "op1-2026-11-23T14-12.csv",
-        ] {
-            assert!(closed_label(out, name.as_ref()).is_some(), "{name}");
-            assert_eq!(recording_of(&out.with_file_name(name)), out);
-            assert_eq!(recording_of(&out.with_file_name(format!("{name}.gz"))), out);
-        }
-        for name in ["op1.csv", "my-op1.csv", "op1-old.csv", "-", "op1-2026-11-23-.csv"] {
-            assert_eq!(recording_of(name.as_ref()), Path::new(name));
-        }
-        for name in [
-            "op1.csv",
-            "op1-2026-11-23.csv.gz",
-            "op1-2026-11-23.coverage.csv",
-            "op1-old.csv",
-            "op1-2026-11-23-.csv",
-            "op1-2026-11-23x.csv",
-            "op2-2026-11-23.csv",
-        ] {
-            assert!(closed_label(out, name.as_ref()).is_none(), "{name}");
-        }
     }
 }

@@ -17,9 +17,10 @@ use fastrand::Rng;
 use memchr::memchr_iter;
 use tempfile::TempDir;
 
-use super::{Fsync, header};
+use super::Fsync;
 use crate::channel::{Entry, TradeBatch};
 use crate::recording::columns::Column;
+use crate::recording::header::header;
 use crate::text::clock::TEST_MS;
 use checks::{Known, Seen, check};
 use disk_model::{Disk, Files};

@@ -1,4 +1,4 @@
-//! The first line of a recording, and that of a ledger.
+//! The first line of a recording, made and read; and that of a ledger.
 //!
 //! Any thread. No I/O.
 
@@ -8,6 +8,12 @@ use super::rows::Row;
 
 /// The ledger's first line.
 pub(crate) const LEDGER_HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// The header line for `columns`, with its line end.
+pub fn header(columns: &[Column]) -> String {
+    let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+    names.join(",") + "\n"
+}
 
 /// The columns that a header names.
 pub(crate) fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
@@ -27,4 +33,11 @@ pub(crate) fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
         columns.push(column);
     }
     Ok(columns)
+}
+
+/// The fields of a line, whether quoted well or not.
+pub(crate) fn names(line: &[u8]) -> Vec<String> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
+    let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
+    record.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }

@@ -2,12 +2,17 @@
 //!
 //! Any thread. For the tickers file and the positions of `ship`; the recorder has its own operations.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
+use log::warn;
 use rustix::fs::OFlags;
+
+use crate::text::in_words;
 
 /// `op1.csv.lock` for `op1.csv` and `.lock`.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -19,6 +24,14 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// The folder that `path` is in.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// All names in the folder of `path`.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub(crate) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
+    fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
 /// Links that are followed one after the other, as Linux does.
@@ -52,6 +65,32 @@ const MOST_NAMES: usize = 1000;
 pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     File::options().read(true).custom_flags(flags).open(path)
+}
+
+/// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
+/// and undoes a renaming unless this is done. Where the file system cannot do it, that is said once.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    static SAID: Once = Once::new();
+    let folder = folder_of(path);
+    if let Err(error) = File::open(folder).and_then(|folder| folder.sync_all()) {
+        if !is_unsupported(&error) {
+            return Err(error);
+        }
+        SAID.call_once(|| {
+            let (folder, error) = (folder.display(), in_words(&error));
+            warn!(
+                "the names of files in {folder} cannot be forced to the disk ({error}): a power cut may take a file that was just made, or undo a renaming"
+            );
+        });
+    }
+    Ok(())
+}
+
+/// Whether a directory can never be forced to the disk, rather than not now: old network shares and
+/// some FUSE file systems do not know it, and a folder may be one to write to only.
+fn is_unsupported(error: &io::Error) -> bool {
+    let kinds = [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::PermissionDenied];
+    kinds.contains(&error.kind())
 }
 
 /// Puts a file with this `text` in the place of the one at `path`: who reads it, also after a crash,

@@ -58,8 +58,8 @@ mod tests {
 
     use super::push_row;
     use crate::protocol::trade::{Conditions, Trade};
-    use crate::recorder::header;
     use crate::recording::columns::Column;
+    use crate::recording::header::header;
 
     fn row(columns: &[Column], ticker: &str, codes: &[&str]) -> String {
         let conditions = Conditions::Escaped(codes.iter().map(|code| (*code).into()).collect());

@@ -4,20 +4,18 @@
 //! copied. None is passed over: one that is missing is an error, unless that was allowed.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
-use std::fs;
-use std::io;
 use std::path::Path;
 
 use log::warn;
 
 use super::error::ShipError;
 use super::options::ShipOptions;
-use super::position::{Label, Position};
+use super::position::Position;
 use super::signals::Signals;
 use super::source::{FileId, Source, id_at};
-use crate::recorder::{closed_label, compressed_name};
-use crate::recording::paths::{behind_links, folder_of, without_gz};
+use crate::recording::closed::{self, Label};
+use crate::recording::names::compressed_name;
+use crate::recording::paths::behind_links;
 
 /// A file, and its name if that is the one of a closed file.
 type Found<'o> = (Option<Label>, Source<'o>);
@@ -234,68 +232,7 @@ impl<'o> Files<'o> {
     }
 }
 
-/// The closed files beside `out`, oldest first.
+/// The closed files of `out`, oldest first.
 fn closed_files(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
-    let mut found = look(out)?;
-    // While a file gets its other name, a reading of the folder may see neither.
-    loop {
-        let again = look(out)?;
-        if again == found {
-            return Ok(found);
-        }
-        found = again;
-    }
-}
-
-fn look(out: &Path) -> Result<BTreeSet<Label>, ShipError> {
-    let out = &behind_links(out);
-    let names = names_beside(out).map_err(ShipError::read(out))?;
-    let labels = names.iter().filter_map(|name| {
-        Label::parse(closed_label(out, without_gz(Path::new(name)).as_os_str())?)
-    });
-    Ok(labels.collect())
-}
-
-/// All names in the folder of `path`.
-///
-/// # Errors
-/// When the folder cannot be read.
-pub(super) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
-    fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::closed_files;
-
-    #[test]
-    fn closed_files_are_found_in_the_order_in_which_they_were_closed() {
-        let directory = tempfile::tempdir().unwrap();
-        let names = [
-            "op1-2026-11-22.csv.gz",
-            "op1-2026-11-23T09.csv",
-            "op1-2026-11-23T14.csv.gz",
-            "op1-2026-11-23T14-2.csv",
-            "op1-2026-11-23T14-10.csv.gz",
-            "op1-2026-11-23.csv",
-            "op1-2026-11-24T00.csv",
-        ];
-        let others = [
-            "op1.csv",
-            "op1-2026-11-22.coverage.csv",
-            "op1-2026-11-21.csv.gz.part",
-            "op1-old.csv",
-            "op2-2026-11-22.csv",
-            "op1-2026-11-23T09.csv.gz",
-        ];
-        for name in names.iter().chain(&others) {
-            fs::write(directory.path().join(name), "").unwrap();
-        }
-        let out = directory.path().join("op1.csv");
-        let found: Vec<_> =
-            closed_files(&out).unwrap().iter().map(|label| label.path(&out)).collect();
-        assert_eq!(found, names.map(|name| directory.path().join(name.trim_end_matches(".gz"))));
-    }
+    closed::closed_files(out).map_err(ShipError::read(&behind_links(out)))
 }

@@ -17,9 +17,8 @@ use super::position::{Fingerprint, MARK_BYTES, Mark, Position};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
 use super::source::{PIECE, Reach, Source, columns};
-use crate::recorder::sync_directory;
 use crate::recording::columns::Column;
-use crate::recording::paths::replace_file;
+use crate::recording::paths::{replace_file, sync_directory};
 use crate::text::clock::now_ms;
 use crate::text::counted;
 

@@ -27,6 +27,7 @@ use log::info;
 use crate::feed::{Backoff, Outcome};
 use crate::logging;
 use crate::process::error::{Error, cannot_go_on};
+use crate::recording::paths::names_beside;
 use crate::terminal::ERASE;
 use crate::text::clock::now_ms;
 use crate::text::counted;
@@ -137,7 +138,7 @@ fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
 fn damaged_position(options: &ShipOptions) -> Option<PathBuf> {
     let begin = options.beside(DAMAGED);
     let begin = begin.file_name()?.as_encoded_bytes();
-    let mut names = files::names_beside(&options.file).ok()?.into_iter();
+    let mut names = names_beside(&options.file).ok()?.into_iter();
     let found = names.find(|name| name.as_encoded_bytes().starts_with(begin))?;
     Some(options.file.with_file_name(found))
 }

@@ -7,10 +7,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
 
-use crate::recorder::{closed_label, closed_path};
-use crate::recording::paths::behind_links;
+use crate::recording::closed::Label;
 use crate::text::fnv1a;
 
 /// The first line. The number changes when an older program must not read it.
@@ -63,36 +61,6 @@ pub(super) struct Mark {
     pub(super) offset: u64,
     pub(super) head: Fingerprint,
     pub(super) tail: Fingerprint,
-}
-
-/// What distinguishes a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
-/// Older ones are less.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Label {
-    day: String,
-    /// `whole day` comes behind all hours: a change from hourly to daily closes that file at
-    /// midnight; the other way there is none.
-    hour: String,
-    number: u64,
-    text: String,
-}
-
-impl Label {
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        closed_label(Path::new(""), format!("-{text}").as_ref())?;
-        let (day, rest) = text.split_at(10);
-        let (hour, number) = match rest.strip_prefix('T') {
-            Some(rest) => rest.split_at(2),
-            None => ("whole day", rest),
-        };
-        let number = number.trim_start_matches('-').parse().unwrap_or(1);
-        Some(Self { day: day.to_owned(), hour: hour.to_owned(), number, text: text.to_owned() })
-    }
-
-    /// Where the file of `out` is as long as it is not compressed: beside the one that a symbolic link leads to.
-    pub(super) fn path(&self, out: &Path) -> PathBuf {
-        closed_path(&behind_links(out), &self.text)
-    }
 }
 
 /// Everything that must survive.
@@ -152,7 +120,7 @@ impl Position {
     /// The content of its file.
     pub(super) fn text(&self) -> String {
         let name =
-            |label: &Option<Label>| label.as_ref().map_or(NONE, |label| &label.text).to_owned();
+            |label: &Option<Label>| label.as_ref().map_or(NONE, |label| label.text()).to_owned();
         let Self { shipping, accepted, file_number, mark: Mark { offset, tail, .. }, .. } = self;
         let head = self.known_by().head;
         let batch = self.batch.map(|(end, rows)| format!("{} {rows} {}", end.offset, end.tail));
@@ -164,7 +132,7 @@ impl Position {
             name(&self.passed),
         );
         for label in self.waiting.iter().take(MOST_WAITING) {
-            text.extend(["waiting ", &label.text, "\n"]);
+            text.extend(["waiting ", label.text(), "\n"]);
         }
         let check = check(&text);
         text + &check
@@ -270,15 +238,5 @@ mod tests {
     #[test]
     fn no_two_shippings_have_the_same_identity() {
         assert_ne!(Position::begin().shipping, Position::begin().shipping);
-    }
-
-    #[test]
-    fn a_label_is_a_period_with_or_without_a_number() {
-        for text in ["2026-11-23", "2026-11-23T14", "2026-11-23-2", "2026-11-23T14-12"] {
-            assert_eq!(Label::parse(text).unwrap().text, text);
-        }
-        for text in ["", "-", "live", "2026-11-23.csv", "2026-11-23T1", "2026-11-23-", "../2026"] {
-            assert!(Label::parse(text).is_none(), "{text}");
-        }
     }
 }

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::days::Days;
 use super::spans::Spans;
-use crate::recorder::{LEDGER_HEADER, ROTATED, compressed_name, ledger_path};
+use crate::recorder::{LEDGER_HEADER, ROTATED};
+use crate::recording::names::{compressed_name, ledger_path};
 use crate::recording::paths::{behind_links, without_gz};
 use crate::recording::row_rules::shown;
 use crate::recording::rows::RowReader;

@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::process::error::{Error, answer_not_written};
-use crate::recorder::recording_of;
+use crate::recording::names::recording_of;
 use crate::recording::paths::behind_links;
 use crate::terminal::ProgressLine;
 use crate::text::printable;

@@ -6,8 +6,8 @@
 use std::time::Instant;
 
 use finnhub_stream::protocol::message::{Decoder, Element};
-use finnhub_stream::recorder::header;
 use finnhub_stream::recording::columns::Column;
+use finnhub_stream::recording::header::header;
 use finnhub_stream::recording::push_row;
 
 use crate::Outcome;

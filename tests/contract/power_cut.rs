@@ -6,7 +6,7 @@ use std::fs;
 use std::fs::File;
 use std::path::PathBuf;
 
-use finnhub_stream::recorder::read_synced;
+use finnhub_stream::recording::lock_line::read_synced;
 
 use crate::harness::{Recorder, Run, Signal};
 use crate::journal::message;

@@ -10,8 +10,9 @@ use log::warn;
 
 use super::Recording;
 use crate::recorder::disk::{self, sync_directory};
-use crate::recorder::ledger::{ROTATED, closed_ledger, last_row, ledger_path};
-use crate::recorder::rotation::{closed_files, closed_ledgers, exists};
+use crate::recorder::ledger::{ROTATED, last_row};
+use crate::recorder::rotation::{closed_files, closed_ledgers};
+use crate::recording::names::{closed_ledger, exists, ledger_path};
 use crate::text::in_words;
 
 impl Recording {

@@ -15,10 +15,11 @@ use super::Recording;
 use crate::recorder::append_file::{AppendFile, Doubt};
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
 use crate::recorder::error::is_full;
-use crate::recorder::ledger::{self, LedgerRow, ledger_of};
+use crate::recorder::ledger::{self, LedgerRow};
 use crate::recorder::lock_file::lock_data_file;
 use crate::recorder::open::{self, last_received_ms, make_whole, open_rows};
 use crate::recorder::redo;
+use crate::recording::names::ledger_of;
 use crate::recording::paths::behind_links;
 use crate::text::in_words;
 

@@ -16,13 +16,15 @@ use log::{info, warn};
 
 use super::append_file::AppendFile;
 use super::error::{OpenError, failed};
-use super::header::header;
-use super::ledger::{self, Ledger, LedgerRow, ledger_of, ledger_path};
-use super::lock_file::{Heartbeat, LockFile};
+use super::ledger::{self, Ledger, LedgerRow};
+use super::lock_file::LockFile;
 use super::open::{last_received_ms, open_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
 use crate::recording::columns::Column;
+use crate::recording::header::header;
+use crate::recording::lock_line::Heartbeat;
+use crate::recording::names::{ledger_of, ledger_path};
 use crate::recording::paths::behind_links;
 use crate::text::clock::show_ms;
 

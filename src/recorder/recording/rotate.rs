@@ -20,9 +20,10 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, sync_directory};
-use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED, closed_ledger, ledger_path};
+use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED};
 use crate::recorder::open::begin_beside;
 use crate::recorder::rotation::{Rotate, free_name};
+use crate::recording::names::{closed_ledger, ledger_path};
 use crate::text::in_words;
 
 /// After a rotation that failed, rows go on into the old file for this long before another try.

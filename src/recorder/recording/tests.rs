@@ -6,9 +6,10 @@ use std::path::Path;
 
 use super::{Recording, Rotate};
 use crate::recorder::Fsync;
-use crate::recorder::lock_file::{LockFile, lock_path};
+use crate::recorder::lock_file::LockFile;
 use crate::recorder::tests::trace::{self, FAULTS, Faults, Operation};
 use crate::recording::columns::Column;
+use crate::recording::names::lock_path;
 
 /// 2026-11-23T14:30:00Z
 const HALF_PAST: i64 = 1_795_444_200_000;

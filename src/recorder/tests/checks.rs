@@ -8,9 +8,11 @@ use flate2::read::GzDecoder;
 
 use super::disk_model::{Disk, Files};
 use super::run::{HALF, History};
-use crate::recorder::{closed_label, header, ledger};
+use crate::recorder::ledger;
 use crate::recording::columns::Column;
 use crate::recording::gzip::GZIP_MARK;
+use crate::recording::header::header;
+use crate::recording::names::closed_label;
 use crate::text::clock::show_ms;
 
 /// What is known when the disk stops.
