@@ -53,7 +53,7 @@
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
-//! | 2 | [`recording`] | what a recording is on disk: columns, header, rows, blocks of rows, the lock's line, names of files |
+//! | 2 | [`recording`] | what a recording is on disk: columns, header, rows, blocks of rows, rows of the ledger, the lock's line, names of files |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean |
 //! | 1 | [`process`] | threads with names; the signals that ask for a stop; what ends the program, and with which exit code |
@@ -66,6 +66,7 @@
 //! | how digits survive | `protocol/message`, `protocol/trade` |
 //! | how a row is written | `recording/row` |
 //! | how rows are read back, by the repair, `verify`, `bars`, `ship` and the replay | `recording/rows`, in blocks on several threads `recording/blocks` |
+//! | what a row of the ledger says, and why nothing was recorded | `recording/ledger` |
 //! | which trades move which price of a bar | `market/conditions` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |

@@ -4,17 +4,14 @@
 //! milliseconds. Memory is one span for each row of the ledgers, and each list of symbols once.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
-use crate::recording::header::LEDGER_HEADER;
-use crate::recording::names::{compressed_name, ledger_path};
-use crate::recording::paths::{behind_links, without_gz};
-use crate::recording::rows::RowReader;
-use crate::recording::source::Source;
-use crate::text::parse_integer;
+use crate::recording::ledger::{
+    LedgerError, LedgerLine, LedgerReader, LedgerRow, State, open_beside,
+};
 
 type Symbols = Rc<HashSet<Box<str>>>;
 
@@ -43,49 +40,30 @@ impl Coverage {
     ///
     /// # Errors
     /// When it cannot be read, or is none.
-    pub(super) fn add(&mut self, recording: &Path, end: End<'_>) -> io::Result<bool> {
-        // First beside the file that a symbolic link leads to.
-        for recording in [behind_links(recording), recording.to_owned()] {
-            let ledger = ledger_path(&without_gz(&recording));
-            for path in [compressed_name(&ledger), ledger] {
-                match Source::open(&path, |file| file) {
-                    Ok(source) => return self.read(source.text, end).map(|()| true),
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error),
-                }
-            }
+    pub(super) fn add(&mut self, recording: &Path, end: End<'_>) -> Result<bool, LedgerError> {
+        match open_beside(recording, |file| file) {
+            None => Ok(false),
+            // Its recorder has just made it.
+            Some((_, Err(LedgerError::NoHeader))) => Ok(true),
+            Some((_, reader)) => Ok(self.read(reader?, end).map(|()| true)?),
         }
-        Ok(false)
     }
 
-    fn read(&mut self, text: impl io::Read, end: End<'_>) -> io::Result<()> {
-        let mut rows = RowReader::new(text);
-        let header = rows.next_row()?.map(|row| row.text.to_owned());
-        if header.is_some_and(|header| header != LEDGER_HEADER.trim_end().as_bytes()) {
-            return Err(io::Error::other("its header is not that of a ledger"));
-        }
-        let mut lists: HashMap<Vec<u8>, Symbols> = HashMap::new();
+    fn read(&mut self, mut reader: LedgerReader<impl Read>, end: End<'_>) -> io::Result<()> {
+        let mut lists: HashMap<String, Symbols> = HashMap::new();
         let (mut last_ms, mut live): (i64, Option<Symbols>) = (i64::MIN, None);
-        while let Some(row) = rows.next_row()? {
+        while let Some(line) = reader.next_line()? {
             // Damaged rows are passed over; `verify` counts them.
-            let Some(fields) = row.fields.ok().filter(|fields| fields.count() == 4) else {
-                continue;
-            };
-            let Some(time_ms) = parse_integer(&fields.get(0)) else { continue };
-            let time_ms = time_ms.max(last_ms);
+            let LedgerLine::Row(LedgerRow { time_ms, state }) = line else { continue };
             if let Some(symbols) = live.take() {
                 self.push(last_ms..time_ms, symbols);
             }
             last_ms = time_ms;
-            if *fields.get(1) == *b"live" {
-                let names = fields.get(2);
-                let symbols = lists.entry(names.to_vec()).or_insert_with(|| {
-                    String::from_utf8_lossy(&names)
-                        .split(';')
-                        .map(Box::from)
-                        .collect::<HashSet<_>>()
-                        .into()
-                });
+            if let State::Live { tickers } = state {
+                let list = |tickers: &String| {
+                    tickers.split(';').map(Box::from).collect::<HashSet<_>>().into()
+                };
+                let symbols = lists.entry(tickers).or_insert_with_key(list);
                 live = Some(Rc::clone(symbols));
             }
         }

@@ -106,7 +106,7 @@ fn ledgers(options: &BarsOptions, told: &mut Told<'_>) -> (Coverage, Vec<bool>) 
         let found = coverage.add(path, &|| read::covered_until(path));
         if let Err(error) = &found {
             let name = printable(&path.to_string_lossy(), usize::MAX);
-            told.tell(format_args!("{name}: cannot read its ledger: {}", in_words(error)));
+            told.tell(format_args!("{name}: the ledger beside it: {error}"));
         }
         without.push(!found.unwrap_or(false));
     }

@@ -13,15 +13,10 @@ use std::io::{self, Seek};
 use log::warn;
 
 use super::append_file::AppendFile;
-use crate::recording::header::names;
-use crate::recording::row::push_text;
-use crate::recording::rows::RowReader;
+use crate::recording::ledger::{LedgerReader, LedgerRow, Reason};
 use crate::text::in_words;
 
 pub(crate) use crate::recording::header::LEDGER_HEADER as HEADER;
-
-/// The reason with which the ledger of a closed file ends: the next file goes on from there.
-pub(crate) const ROTATED: &str = "rotated";
 
 /// Rows that may wait in memory, in bytes: those of weeks, or some of the longest lists. Beyond that only
 /// the newest is kept, and an outage in the place of the others.
@@ -62,19 +57,6 @@ struct PendingRow {
     text: Vec<u8>,
 }
 
-/// One row.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct LedgerRow {
-    /// Its time.
-    pub(super) time_ms: i64,
-    /// Whether it says `live`.
-    pub(super) live: bool,
-    /// Its tickers, joined.
-    pub(super) tickers: String,
-    /// Its reason.
-    pub(super) reason: String,
-}
-
 impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
@@ -92,22 +74,20 @@ impl Ledger {
 
     /// From `at_ms` on these tickers are recorded.
     pub(super) fn live(&mut self, at_ms: i64, tickers: &[String]) {
-        let (tickers, reason) = (tickers.join(";"), String::new());
-        self.push(LedgerRow { time_ms: at_ms, live: true, tickers, reason });
+        self.push(LedgerRow::live(at_ms, tickers.join(";")));
     }
 
     /// From `at_ms` on nothing is recorded.
-    pub(super) fn down(&mut self, at_ms: i64, reason: &str) {
-        let (tickers, reason) = (String::new(), reason.to_owned());
-        self.push(LedgerRow { time_ms: at_ms, live: false, tickers, reason });
+    pub(super) fn down(&mut self, at_ms: i64, reason: impl Into<Reason>) {
+        self.push(LedgerRow::down(at_ms, reason.into()));
     }
 
     /// Adds a row; its time is that of the last row at least.
     pub(super) fn push(&mut self, row: LedgerRow) {
         let row = LedgerRow { time_ms: row.time_ms.max(self.last.time_ms), ..row };
         self.rows += 1;
-        self.pending.push_back(row.pending(self.rows));
-        self.has_unsynced_outage |= !row.live;
+        self.pending.push_back(pending(&row, self.rows));
+        self.has_unsynced_outage |= !row.is_live();
         self.last = row;
         let bytes = |row: &PendingRow| PENDING_ROW_BYTES + row.text.len();
         if self.pending.iter().map(bytes).sum::<usize>() > PENDING_BYTES {
@@ -120,10 +100,9 @@ impl Ledger {
     fn keep_newest_row(&mut self) {
         let Some(newest) = self.pending.pop_back() else { return };
         if let (Some(first), Some(last)) = (self.pending.front(), self.pending.back()) {
-            let (time_ms, reason) = (first.time_ms, TOO_MANY_ROWS.to_owned());
-            let outage = LedgerRow { time_ms, live: false, tickers: String::new(), reason };
+            let outage = LedgerRow::down(first.time_ms, TOO_MANY_ROWS.into());
             // It may be written when all of them may.
-            self.pending = VecDeque::from([outage.pending(last.number)]);
+            self.pending = VecDeque::from([pending(&outage, last.number)]);
             self.has_unsynced_outage = true;
         }
         self.pending.push_back(newest);
@@ -170,20 +149,19 @@ impl Ledger {
             return Ok(());
         }
         let is_copy = last_row(self.file.disk.file())? == holds;
-        if holds.live {
+        if holds.is_live() {
             holds.time_ms = at_ms.min(next.unwrap_or(i64::MAX)).max(holds.time_ms);
         }
-        if said.live {
-            let (time_ms, reason) = (holds.time_ms.max(said.time_ms), ROTATED.to_owned());
-            let end = LedgerRow { time_ms, reason, ..LedgerRow::default() };
-            if let Err(error) = moved.append(&end.pending(0).text).and_then(|()| moved.sync()) {
+        if said.is_live() {
+            let end = LedgerRow::down(holds.time_ms.max(said.time_ms), Reason::Rotated);
+            if let Err(error) = moved.append(&end.to_csv()).and_then(|()| moved.sync()) {
                 let error = in_words(&error);
-                warn!("the ledger that was moved away cannot be ended with {ROTATED}: {error}");
+                warn!("the ledger that was moved away cannot be ended with rotated: {error}");
             }
         }
         if !is_copy {
             // Its number says that it waits for nothing.
-            self.pending.push_front(holds.pending(0));
+            self.pending.push_front(pending(&holds, 0));
             self.last.time_ms = self.last.time_ms.max(holds.time_ms);
         }
         Ok(())
@@ -253,40 +231,15 @@ impl Ledger {
     }
 }
 
-impl LedgerRow {
-    fn pending(&self, number: u64) -> PendingRow {
-        let state = if self.live { "live" } else { "down" };
-        let mut text = format!("{},{state},", self.time_ms).into_bytes();
-        push_text(&mut text, self.tickers.as_bytes());
-        text.push(b',');
-        push_text(&mut text, self.reason.as_bytes());
-        text.push(b'\n');
-        PendingRow { number, time_ms: self.time_ms, text }
-    }
+/// A `row` that waits under this number.
+fn pending(row: &LedgerRow, number: u64) -> PendingRow {
+    PendingRow { number, time_ms: row.time_ms, text: row.to_csv() }
 }
 
-/// Reads the whole ledger for its last row; a year of hourly reconnects is half a megabyte.
+/// Reads the whole ledger for its last row.
 pub(super) fn last_row(mut file: &File) -> io::Result<LedgerRow> {
     file.rewind()?;
-    let mut rows = RowReader::new(file);
-    let mut last = LedgerRow::default();
-    while let Some(row) = rows.next_row()? {
-        // Of a row that somebody has damaged, what can be read counts.
-        let damaged = if row.fields.is_err() { names(row.text) } else { Vec::new() };
-        let text = |index| match &row.fields {
-            Ok(fields) => String::from_utf8_lossy(&fields.get(index)).into_owned(),
-            Err(_) => damaged.get(index).cloned().unwrap_or_default(),
-        };
-        if let Ok(time_ms) = text(0).parse() {
-            last = LedgerRow {
-                time_ms: last.time_ms.max(time_ms),
-                live: text(1) == "live",
-                tickers: text(2),
-                reason: text(3),
-            };
-        }
-    }
-    Ok(last)
+    LedgerReader::last_row(file)
 }
 
 #[cfg(test)]
@@ -320,12 +273,11 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{HEADER}{rows}"));
 
         let mut again = open(&path);
-        assert_eq!((again.last.time_ms, again.last.live), (200, true));
-        assert_eq!(again.last.tickers, "A,B");
+        assert_eq!(again.last, LedgerRow::live(200, "A,B".to_owned()));
         again.down(150, "killed");
         again.flush_all().unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("200,down,,killed\n"));
-        assert_eq!((open(&path).last.time_ms, open(&path).last.live), (200, false));
+        assert_eq!((open(&path).last.time_ms, open(&path).last.is_live()), (200, false));
     }
 
     /// Also with rows that wait, and with a copy that somebody has put in the place of the moved one.
@@ -386,6 +338,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("op1.coverage.csv");
         fs::write(&path, format!("{HEADER}4,live,\"A,\n5,live,A,\nx,down\n\n")).unwrap();
-        assert_eq!((open(&path).last.time_ms, open(&path).last.live), (5, true));
+        assert_eq!((open(&path).last.time_ms, open(&path).last.is_live()), (5, true));
     }
 }

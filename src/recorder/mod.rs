@@ -25,7 +25,6 @@ mod tests;
 mod writer;
 
 pub use error::OpenError;
-pub(crate) use ledger::{HEADER as LEDGER_HEADER, ROTATED};
 pub(crate) use log_file::log_line;
 pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};

@@ -9,6 +9,7 @@ pub(crate) mod closed;
 pub mod columns;
 pub(crate) mod gzip;
 pub mod header;
+pub(crate) mod ledger;
 pub mod lock_line;
 pub(crate) mod names;
 pub(crate) mod paths;

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::spans::Spans;
+use crate::recording::ledger::Reason;
 
 /// A day in milliseconds.
 const DAY_MS: i64 = 86_400_000;
@@ -64,7 +65,7 @@ impl Days {
     }
 
     /// Adds the time from `from_ms` to `to_ms`, which is a gap when there is a `reason`.
-    pub(super) fn add_span(&mut self, mut from_ms: i64, to_ms: i64, reason: Option<&str>) {
+    pub(super) fn add_span(&mut self, mut from_ms: i64, to_ms: i64, reason: Option<&Reason>) {
         while from_ms < to_ms {
             let number = from_ms.div_euclid(DAY_MS);
             let end_ms = (number + 1).saturating_mul(DAY_MS).min(to_ms);
@@ -112,7 +113,7 @@ mod tests {
             |day: &Day| (day.date.clone(), day.rows, day.spans.covered_ms, day.spans.missing_ms);
         let mut days = Days::default();
         days.add_span(DAY_MS - 10, DAY_MS + 5, None);
-        days.add_span(DAY_MS + 5, 3 * DAY_MS, Some("silent"));
+        days.add_span(DAY_MS + 5, 3 * DAY_MS, Some(&"silent".into()));
         days.add_rows(DAY_MS - 1, 2);
         days.add_rows(DAY_MS, 3);
         days.add_rows(-1, 1);
@@ -131,7 +132,7 @@ mod tests {
     fn the_times_of_a_damaged_ledger_fill_no_memory() {
         let mut days = Days::default();
         days.add_span(0, i64::MAX, None);
-        days.add_span(i64::MIN, i64::MAX, Some("x"));
+        days.add_span(i64::MIN, i64::MAX, Some(&"x".into()));
         days.add_rows(i64::MIN, 1);
         assert_eq!(days.0.len(), MOST_DAYS);
     }

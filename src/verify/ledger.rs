@@ -4,20 +4,16 @@
 //! only. It must not change the ledger, nor fail for a torn or damaged row: it counts those.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use super::days::Days;
 use super::spans::Spans;
-use crate::recorder::{LEDGER_HEADER, ROTATED};
-use crate::recording::names::{compressed_name, ledger_path};
-use crate::recording::paths::{behind_links, without_gz};
-use crate::recording::row_rules::shown;
-use crate::recording::rows::RowReader;
-use crate::recording::source::Source;
+use crate::recording::ledger::{LedgerLine, LedgerReader, LedgerRow, Reason, State, open_beside};
 use crate::terminal::{CountedRead, ProgressLine};
-use crate::text::{in_words, parse_integer};
+use crate::text::in_words;
 
 /// What the ledger says of a recording. Times are the recording machine's, UNIX milliseconds.
 #[derive(Debug, Default, Serialize)]
@@ -32,28 +28,11 @@ pub(super) struct Coverage {
     /// Covered and missing time, as fields of this object.
     #[serde(flatten)]
     pub(super) spans: Spans,
-    /// The last state; `null` when the ledger has no rows.
-    pub(super) end: Option<End>,
+    /// Since when the last state holds; `null` when the ledger has no rows.
+    #[serde(serialize_with = "serialize_end")]
+    pub(super) end: Option<LedgerRow>,
     /// Ledger rows that could not be understood and were passed over.
     pub(super) malformed: u64,
-}
-
-/// The state in which a ledger ends.
-#[derive(Debug, Serialize)]
-pub(super) struct End {
-    pub(super) state: State,
-    /// Since when, UNIX milliseconds.
-    pub(super) since_ms: i64,
-    /// Why it is down; empty when live.
-    pub(super) reason: String,
-}
-
-/// Whether trades were being recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum State {
-    Live,
-    Down,
 }
 
 /// Reads the ledger beside `recording`, whose spans also count in `days`; `None` when there is none.
@@ -67,29 +46,14 @@ pub(super) fn read_beside(
     days: &mut Days,
     progress: &ProgressLine,
 ) -> Result<Option<Coverage>, String> {
-    for path in ledger_paths(recording) {
-        let source = match Source::open(&path, |source| CountedRead { source, progress }) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            source => source.map_err(|error| unreadable(&error)),
-        };
-        let read = source.and_then(|source| read_ledger(source.text, last_received_ms, days));
-        let ledger = path.display().to_string();
-        return match read {
-            Ok(coverage) => Ok(Some(Coverage { ledger, ..coverage })),
-            Err(error) => Err(format!("{ledger}: {error}")),
-        };
+    let wrap = |source| CountedRead { source, progress };
+    let Some((path, reader)) = open_beside(recording, wrap) else { return Ok(None) };
+    let ledger = path.display().to_string();
+    let read = reader.and_then(|reader| Ok(read_ledger(reader, last_received_ms, days)?));
+    match read {
+        Ok(coverage) => Ok(Some(Coverage { ledger, ..coverage })),
+        Err(error) => Err(format!("{ledger}: {error}")),
     }
-    Ok(None)
-}
-
-/// Where the ledger of `recording` may lie: `op1.csv` → `op1.coverage.csv`, or compressed; first beside the
-/// file that a symbolic link leads to.
-fn ledger_paths(recording: &Path) -> impl Iterator<Item = PathBuf> {
-    [behind_links(recording), recording.to_owned()].into_iter().flat_map(|recording| {
-        let ledger = ledger_path(&without_gz(&recording));
-        let compressed = compressed_name(&ledger);
-        [ledger, compressed]
-    })
 }
 
 /// Why nothing of a file can be read.
@@ -98,34 +62,15 @@ pub(super) fn unreadable(error: &io::Error) -> String {
 }
 
 fn read_ledger(
-    text: impl Read,
+    mut reader: LedgerReader<impl Read>,
     last_received_ms: Option<i64>,
     days: &mut Days,
-) -> Result<Coverage, String> {
-    let mut rows = RowReader::new(text);
-    let header = LEDGER_HEADER.trim_end();
-    match rows.next_row().map_err(|error| unreadable(&error))? {
-        None => return Err("it has no whole header line yet".to_owned()),
-        Some(row) if row.text == header.as_bytes() => {}
-        Some(row) => {
-            let found = shown(row.text);
-            return Err(format!("its header is {found}, not \"{header}\": it is no ledger"));
-        }
-    }
+) -> io::Result<Coverage> {
     let mut coverage = Coverage::default();
-    while let Some(row) = rows.next_row().map_err(|error| unreadable(&error))? {
-        let entry = row.fields.ok().filter(|fields| fields.count() == 4).and_then(|fields| {
-            let state = match &*fields.get(1) {
-                b"live" => State::Live,
-                b"down" => State::Down,
-                _ => return None,
-            };
-            let reason = String::from_utf8(fields.get(3).into_owned()).ok()?;
-            Some(End { state, since_ms: parse_integer(&fields.get(0))?, reason })
-        });
-        match entry {
-            Some(entry) => coverage.enter(entry, days),
-            None => coverage.malformed += 1,
+    while let Some(line) = reader.next_line()? {
+        match line {
+            LedgerLine::Row(row) => coverage.enter(row, days),
+            LedgerLine::Damaged(_) => coverage.malformed += 1,
         }
     }
     coverage.finish(last_received_ms, days);
@@ -133,18 +78,18 @@ fn read_ledger(
 }
 
 impl Coverage {
-    /// The next row of the ledger. Its times never run backwards; a row that does all the same
-    /// counts as written at the time of the one before.
-    fn enter(&mut self, mut next: End, days: &mut Days) {
-        next.since_ms = next.since_ms.max(self.to_ms.unwrap_or(i64::MIN));
-        self.from_ms.get_or_insert(next.since_ms);
-        self.to_ms = Some(next.since_ms);
+    /// The next row of the ledger.
+    fn enter(&mut self, next: LedgerRow, days: &mut Days) {
+        self.from_ms.get_or_insert(next.time_ms);
+        self.to_ms = Some(next.time_ms);
         // A new list of tickers, or the same fault said twice, goes on with what was.
-        let goes_on = self.end.as_ref().is_some_and(|end| {
-            end.state == next.state && (end.state == State::Live || end.reason == next.reason)
+        let goes_on = self.end.as_ref().is_some_and(|end| match (&end.state, &next.state) {
+            (State::Live { .. }, State::Live { .. }) => true,
+            (State::Down { reason }, State::Down { reason: next }) => reason == next,
+            _ => false,
         });
         if !goes_on {
-            self.close(next.since_ms, days);
+            self.close(next.time_ms, days);
             self.end = Some(next);
         }
     }
@@ -152,33 +97,43 @@ impl Coverage {
     /// Adds the span of the present state, which ends at `to_ms`.
     fn close(&mut self, to_ms: i64, days: &mut Days) {
         let Some(end) = &self.end else { return };
-        // A rotation that failed: the file went on at the same instant.
-        if end.is_rotation() && end.since_ms == to_ms {
-            return;
-        }
-        let gap = (end.state == State::Down).then_some(&*end.reason);
-        self.spans.add(end.since_ms, to_ms, gap);
-        days.add_span(end.since_ms, to_ms, gap);
+        let reason = match &end.state {
+            State::Live { .. } => None,
+            // A rotation that failed: the file went on at the same instant.
+            State::Down { reason: Reason::Rotated } if end.time_ms == to_ms => return,
+            State::Down { reason } => Some(reason),
+        };
+        self.spans.add(end.time_ms, to_ms, reason);
+        days.add_span(end.time_ms, to_ms, reason);
     }
 
     fn finish(&mut self, last_received_ms: Option<i64>, days: &mut Days) {
-        let Some(End { state, since_ms, .. }) = self.end else { return };
-        if state == State::Live {
+        let Some(end) = &self.end else { return };
+        if end.is_live() {
             self.to_ms = self.to_ms.max(last_received_ms);
         }
         // An open gap has no length yet, unless the ledger spoke of it twice.
-        let to_ms = self.to_ms.filter(|to_ms| state == State::Live || since_ms < *to_ms);
+        let to_ms = self.to_ms.filter(|to_ms| end.is_live() || end.time_ms < *to_ms);
         if let Some(to_ms) = to_ms {
             self.close(to_ms, days);
         }
     }
 }
 
-impl End {
-    /// Whether the recording goes on in another file.
-    pub(super) fn is_rotation(&self) -> bool {
-        self.state == State::Down && self.reason == ROTATED
-    }
+/// The state in which a ledger ends, since when (UNIX milliseconds), and why it is down; no reason when it
+/// is live.
+#[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn serialize_end<S: Serializer>(end: &Option<LedgerRow>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(end) = end else { return serializer.serialize_none() };
+    let (state, reason) = match &end.state {
+        State::Live { .. } => ("live", ""),
+        State::Down { reason } => ("down", reason.text()),
+    };
+    let mut fields = serializer.serialize_struct("End", 3)?;
+    fields.serialize_field("state", state)?;
+    fields.serialize_field("since_ms", &end.time_ms)?;
+    fields.serialize_field("reason", reason)?;
+    fields.end()
 }
 
 #[cfg(test)]
@@ -188,7 +143,8 @@ mod tests {
 
     fn read(rows: &str, last_received_ms: Option<i64>) -> Coverage {
         let text = format!("time_ms,state,tickers,reason\n{rows}");
-        read_ledger(text.as_bytes(), last_received_ms, &mut Days::default()).unwrap()
+        let reader = LedgerReader::new(text.as_bytes()).unwrap();
+        read_ledger(reader, last_received_ms, &mut Days::default()).unwrap()
     }
 
     /// Covered, missing and stopped milliseconds.
@@ -198,18 +154,6 @@ mod tests {
             (coverage.spans.covered_ms, coverage.spans.missing_ms, coverage.spans.stopped_ms);
         assert_eq!(found, expected, "{rows}");
         coverage
-    }
-
-    #[test]
-    fn the_ledger_lies_beside_the_recording() {
-        for (recording, ledger) in [
-            ("op1.csv", "op1.coverage.csv"),
-            ("d/op1.csv.gz", "d/op1.coverage.csv"),
-            ("op1-2026-11-23T14.csv.gz", "op1-2026-11-23T14.coverage.csv"),
-        ] {
-            let paths: Vec<_> = ledger_paths(Path::new(recording)).take(2).collect();
-            assert_eq!(paths, [Path::new(ledger), Path::new(&format!("{ledger}.gz"))]);
-        }
     }
 
     #[test]
@@ -235,7 +179,7 @@ mod tests {
             from_ms,
             to_ms,
             missing_ms: to_ms - from_ms,
-            reason: reason.to_owned(),
+            reason: reason.into(),
         };
         assert_eq!(coverage.spans.gaps, [gap(10, 30, "killed")]);
         assert_eq!(coverage.spans.stops, [gap(40, 140, "stopped")]);
@@ -248,10 +192,14 @@ mod tests {
             None,
             (15, 45, 0),
         );
-        let gaps: Vec<_> =
-            coverage.spans.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms, &*gap.reason)).collect();
+        let gaps: Vec<_> = coverage
+            .spans
+            .gaps
+            .iter()
+            .map(|gap| (gap.from_ms, gap.to_ms, gap.reason.text()))
+            .collect();
         assert_eq!(gaps, [(10, 30, "x"), (30, 45, "y"), (50, 60, "z")]);
-        assert_eq!(coverage.end.unwrap().since_ms, 50);
+        assert_eq!(coverage.end.unwrap().time_ms, 50);
     }
 
     #[test]
@@ -264,7 +212,7 @@ mod tests {
             .collect();
         let rows = format!("0,live,A,\n{}", gaps.concat());
         let coverage = read(&rows, None);
-        let kept: Vec<_> = coverage.spans.gaps.iter().map(|gap| &*gap.reason).collect();
+        let kept: Vec<_> = coverage.spans.gaps.iter().map(|gap| gap.reason.text()).collect();
         assert_eq!(kept, ["r2", "r6", "r4", "r5", "r1"]);
         assert_eq!(coverage.spans.gap_count, 7);
         assert_eq!(coverage.spans.missing_ms, 36);
@@ -278,17 +226,6 @@ mod tests {
             (40, 0, 0),
         );
         assert_eq!(coverage.malformed, 2);
-        assert_eq!(coverage.spans.gaps[0].reason, "x, \"y\"");
-    }
-
-    #[test]
-    fn what_is_no_ledger_is_said_to_be_none() {
-        let check = |text: &str, expected: &str| {
-            let error = read_ledger(text.as_bytes(), None, &mut Days::default()).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        };
-        check("", "no whole header line yet");
-        check("time_ms,st", "no whole header line yet");
-        check("a,b\n", "\"a,b\"");
+        assert_eq!(coverage.spans.gaps[0].reason.text(), "x, \"y\"");
     }
 }

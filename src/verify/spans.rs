@@ -4,11 +4,10 @@
 
 use serde::Serialize;
 
+use crate::recording::ledger::Reason;
+
 /// Gaps that are listed: what a person reads at a glance.
 const GAPS_LISTED: usize = 5;
-
-/// The reason of a gap that somebody asked for.
-const STOPPED: &str = "stopped";
 
 /// Covered and missing time: of one ledger, of all, or of a day. Milliseconds.
 #[derive(Debug, Default, Serialize)]
@@ -39,18 +38,17 @@ pub(super) struct Gap {
     /// Its length in milliseconds.
     pub(super) missing_ms: i64,
     /// What the ledger says about it.
-    pub(super) reason: String,
+    pub(super) reason: Reason,
 }
 
 impl Spans {
     /// Adds the time from `from_ms` to `to_ms`, which is a gap when there is a `reason`.
-    pub(super) fn add(&mut self, from_ms: i64, to_ms: i64, reason: Option<&str>) {
+    pub(super) fn add(&mut self, from_ms: i64, to_ms: i64, reason: Option<&Reason>) {
         let span_ms = to_ms.saturating_sub(from_ms);
         let Some(reason) = reason else { return add(&mut self.covered_ms, span_ms) };
         add(&mut self.missing_ms, span_ms);
-        let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.to_owned() };
-        // `stopped`, also with more said after a colon.
-        if reason.split(':').next() == Some(STOPPED) {
+        let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.clone() };
+        if reason.is_stop() {
             add(&mut self.stopped_ms, span_ms);
             self.stop_count += 1;
             keep_longest(&mut self.stops, gap);

@@ -3,10 +3,11 @@
 //! Runs on the main thread. Formats only. Nothing from a file reaches the terminal unescaped.
 
 use super::days::{Day, RecordingDays};
-use super::ledger::{Coverage, State};
+use super::ledger::Coverage;
 use super::report::{FileReport, RowCounts, Total};
 use super::spans::{Gap, Spans};
 use super::symbols::Symbols;
+use crate::recording::ledger::{LedgerRow, Reason, State};
 use crate::recording::row_rules::MOST_DECIMALS;
 use crate::text::clock::show_ms;
 use crate::text::{counted, grouped, human_duration, printable};
@@ -99,7 +100,7 @@ fn day_cells(day: &Day) -> [String; 6] {
     let worst = gaps.first().map(|gap| {
         let from = show_ms(gap.from_ms);
         let from = from.get(11..19).unwrap_or(&from);
-        format!("{} from {from}  {}", duration(gap.missing_ms), escaped(&gap.reason))
+        format!("{} from {from}  {}", duration(gap.missing_ms), escaped(gap.reason.text()))
     });
     [
         day.date.clone(),
@@ -177,12 +178,12 @@ impl Text {
         self.span("ledger time", coverage.from_ms, coverage.to_ms);
         self.spans(&coverage.spans);
         // One that ends `down` has a gap whose length is not known yet, unless the next file goes on.
-        if let Some(end) = coverage.end.as_ref().filter(|end| end.state == State::Down) {
-            let since = show_ms(end.since_ms);
-            if end.is_rotation() {
+        if let Some(LedgerRow { time_ms, state: State::Down { reason } }) = &coverage.end {
+            let since = show_ms(*time_ms);
+            if *reason == Reason::Rotated {
                 self.line("rotated", format!("{since}  it goes on in the next file"));
             } else {
-                self.line("not recorded since", format!("{since}  {}", escaped(&end.reason)));
+                self.line("not recorded since", format!("{since}  {}", escaped(reason.text())));
             }
         }
         self.gaps(&coverage.spans);
@@ -209,7 +210,7 @@ impl Text {
         }
         let cells = |gap: &Gap| {
             let between = format!("{} to {}", show_ms(gap.from_ms), show_ms(gap.to_ms));
-            [between, duration(gap.missing_ms), escaped(&gap.reason)]
+            [between, duration(gap.missing_ms), escaped(gap.reason.text())]
         };
         let rows: Vec<_> = gaps.iter().map(cells).collect();
         self.table("    ", &rows, [false, true, false]);

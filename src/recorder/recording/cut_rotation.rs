@@ -10,8 +10,9 @@ use log::warn;
 
 use super::Recording;
 use crate::recorder::disk::{self, sync_directory};
-use crate::recorder::ledger::{ROTATED, last_row};
+use crate::recorder::ledger::last_row;
 use crate::recorder::rotation::{closed_files, closed_ledgers};
+use crate::recording::ledger::{Reason, State};
 use crate::recording::names::{closed_ledger, exists, ledger_path};
 use crate::text::in_words;
 
@@ -66,8 +67,11 @@ fn logged<T>(out: &Path, result: io::Result<Option<T>>) -> Option<T> {
 fn undo_step_1(out: &Path, ledger: &Path) -> io::Result<Option<PathBuf>> {
     for closed in closed_ledgers(out, ledger)?.into_iter().rev() {
         let closed_ledger = closed_ledger(ledger, &closed);
-        let last = last_row(&File::open(&closed_ledger)?)?;
-        if last.live || (last.reason != ROTATED && !exists(&closed)) {
+        let is_cut = match last_row(&File::open(&closed_ledger)?)?.state {
+            State::Live { .. } => true,
+            State::Down { reason } => reason != Reason::Rotated && !exists(&closed),
+        };
+        if is_cut {
             disk::rename_no_replace(&closed_ledger, ledger)?;
             sync_directory(ledger)?;
             return Ok(Some(closed).filter(|closed| exists(closed)));

@@ -15,10 +15,11 @@ use super::Recording;
 use crate::recorder::append_file::{AppendFile, Doubt};
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
 use crate::recorder::error::is_full;
-use crate::recorder::ledger::{self, LedgerRow};
+use crate::recorder::ledger;
 use crate::recorder::lock_file::lock_data_file;
 use crate::recorder::open::{self, last_received_ms, make_whole, open_rows};
 use crate::recorder::redo;
+use crate::recording::ledger::LedgerRow;
 use crate::recording::names::ledger_of;
 use crate::recording::paths::behind_links;
 use crate::text::in_words;
@@ -82,7 +83,7 @@ impl Recording {
         let from_ms = last_received_ms(&self.csv, &columns)?.max(Some(synced_ms));
         let state = self.ledger.last.clone();
         let until_ms = self.csv_checked_ms;
-        if let Some(from_ms) = from_ms.filter(|from_ms| state.live && *from_ms < until_ms) {
+        if let Some(from_ms) = from_ms.filter(|from_ms| state.is_live() && *from_ms < until_ms) {
             self.ledger.down(from_ms, "disk gone: rows may be lost");
             self.ledger.push(LedgerRow { time_ms: until_ms, ..state });
         }

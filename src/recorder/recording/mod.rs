@@ -16,13 +16,14 @@ use log::{info, warn};
 
 use super::append_file::AppendFile;
 use super::error::{OpenError, failed};
-use super::ledger::{self, Ledger, LedgerRow};
+use super::ledger::{self, Ledger};
 use super::lock_file::LockFile;
 use super::open::{last_received_ms, open_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
 use crate::recording::columns::Column;
 use crate::recording::header::header;
+use crate::recording::ledger::Reason;
 use crate::recording::lock_line::Heartbeat;
 use crate::recording::names::{ledger_of, ledger_path};
 use crate::recording::paths::behind_links;
@@ -140,7 +141,7 @@ impl Recording {
 
     /// Ends what the last process has left in the ledger.
     fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
-        if self.ledger.last.live {
+        if self.ledger.last.is_live() {
             self.record_unclean_end(heartbeat, last_received_ms);
         }
         let last_ms = self.ledger.last.time_ms;
@@ -189,7 +190,7 @@ impl Recording {
     fn record_unclean_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
         let booted = self.lock.last.boot.is_some() && heartbeat.boot.is_some();
         let power_cut = booted && self.lock.last.boot != heartbeat.boot;
-        let reason = if power_cut { "power cut" } else { "killed" };
+        let reason = if power_cut { Reason::PowerCut } else { Reason::Killed };
         let mut last_ms = last_received_ms;
         if heartbeat.live_ms == Some(self.ledger.last.time_ms) {
             if !power_cut && heartbeat.written_length <= self.csv.length() {
@@ -199,7 +200,7 @@ impl Recording {
             }
         }
         // Not before the ledger's last row, if nothing else is known.
-        self.ledger.down(last_ms.unwrap_or_default(), reason);
+        self.ledger.down(last_ms.unwrap_or_default(), reason.clone());
         // Before anything that comes later can be on the disk. On a full one it waits like every
         // other row; that is no reason not to record.
         let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
@@ -219,10 +220,9 @@ impl Recording {
             heartbeat.synced_ms = heartbeat.time_ms;
         }
         if let Some(now_ms) = received_until_ms {
-            let LedgerRow { time_ms, live, .. } = self.ledger.last;
             heartbeat.time_ms = now_ms;
             heartbeat.written_length = self.csv.length().min(stays);
-            heartbeat.live_ms = live.then_some(time_ms);
+            heartbeat.live_ms = self.ledger.last.is_live().then_some(self.ledger.last.time_ms);
             if !self.csv.is_dirty() {
                 heartbeat.synced_ms = now_ms;
             }

@@ -20,9 +20,10 @@ use log::{info, warn};
 use super::Recording;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, sync_directory};
-use crate::recorder::ledger::{self, Ledger, LedgerRow, ROTATED};
+use crate::recorder::ledger::{self, Ledger};
 use crate::recorder::open::begin_beside;
 use crate::recorder::rotation::{Rotate, free_name};
+use crate::recording::ledger::{LedgerRow, Reason};
 use crate::recording::names::{closed_ledger, ledger_path};
 use crate::text::in_words;
 
@@ -143,8 +144,8 @@ impl Recording {
     pub(super) fn begin_ledger(&mut self, at_ms: i64) -> io::Result<()> {
         let (name, next) = begin_beside(&self.ledger_path, ledger::HEADER)?;
         let state = self.ledger.last.clone();
-        if state.live {
-            self.ledger.down(at_ms, ROTATED);
+        if state.is_live() {
+            self.ledger.down(at_ms, Reason::Rotated);
         }
         let since_ms = self.ledger.last.time_ms;
         let begun = begin_ledger(next, LedgerRow { time_ms: since_ms, ..state.clone() });
