@@ -130,8 +130,14 @@ fn every_row_written_survives_a_kill_at_any_instant() {
     let mut known = Known::default();
     let mut recorder = start(&journal.url(), None);
     for number in 0..kills {
-        // While it opens its files, soon after, and after a while.
+        // While it opens its files, soon after; while it records, and after a while.
         let (least, most) = [(0, 30), (0, 100), (0, 250), (0, 250), (1_000, 1_500)][number % 5];
+        if number % 5 >= 3 {
+            let kept = known.kept.len();
+            recorder.wait_until("a new row", |now| {
+                now.ledger().trim_end().ends_with(",live,AAPL,") && now.csv().len() > kept + 100
+            });
+        }
         thread::sleep(Duration::from_millis(dice.u64(least..most)));
         let visible = recorder.csv();
         let killed = Instant::now();

@@ -62,7 +62,7 @@ fn a_million_trades_arrive_complete_and_in_order() {
     for tenth in 0..10 {
         connection.send_raw(&frames_of(tenth * TRADES / 10..(tenth + 1) * TRADES / 10));
     }
-    recorder.wait_for_row_count(TRADES);
+    connection.answering_pings(|| recorder.wait_for_row_count(TRADES));
     assert_complete_and_in_order(&recorder.bytes_of("op1.csv"));
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
     assert_complete_and_in_order(&recorder.bytes_of("op1.csv"));
@@ -98,7 +98,7 @@ fn a_million_different_symbols_are_recorded_in_flat_memory() {
             append_frame(&mut frames, Opcode::Text, true, message.as_bytes());
         }
         connection.send_raw(&frames);
-        recorder.wait_for_row_count((part + 1) * PART);
+        connection.answering_pings(|| recorder.wait_for_row_count((part + 1) * PART));
         measured.push(recorder.status_number("VmRSS"));
     }
     assert!(measured.iter().all(|kib| *kib < MEMORY_KIB), "{measured:?}");

@@ -136,18 +136,23 @@ fn wait_for_the_last(recorder: &Recorder, expected: &[&str]) {
 }
 
 fn events_up_to_the_last(recorder: &Recorder) -> Vec<String> {
+    wait_for_file(recorder, "told", |text| text.lines().any(|line| line.starts_with("stopped|")));
+    events(recorder)
+}
+
+/// Waits for what a command writes that was left behind by a program that has ended.
+fn wait_for_file(recorder: &Recorder, name: &str, is_there: impl Fn(&str) -> bool) {
     let ended = Instant::now();
-    while !told(recorder).lines().any(|line| line.starts_with("stopped|")) {
-        assert!(ended.elapsed() < DEADLINE, "{}", told(recorder));
+    while !is_there(&recorder.text_of(name)) {
+        assert!(ended.elapsed() < DEADLINE, "{name}: {:?}", recorder.text_of(name));
         thread::sleep(Duration::from_millis(4));
     }
-    events(recorder)
 }
 
 #[test]
 fn a_command_for_the_end_that_hangs_does_not_hold_the_program() {
     let server = Server::plain();
-    let command = format!("{TELL}; echo $$ >shell; exec sleep 20");
+    let command = format!("{TELL}; echo $$ >shell; exec sleep 100");
     let (mut recorder, mut connection) = start(Run::new(), &command, &server);
     connection.send_text(&trade_message(&[TRADE]));
     recorder.wait_for_row_count(1);
@@ -156,7 +161,9 @@ fn a_command_for_the_end_that_hangs_does_not_hold_the_program() {
     assert!(asked_at.elapsed() > Duration::from_millis(900), "{:?}", asked_at.elapsed());
     let took = recorder.took(&asked);
     assert!(took < STOP, "it took {took:?}");
-    let process = recorder.text_of("shell").trim().parse().expect("it was started");
+    // On a busy machine it may come to begin only now.
+    wait_for_file(&recorder, "shell", |text| text.ends_with('\n'));
+    let process = recorder.text_of("shell").trim().parse().expect("its number");
     let process = nix::unistd::Pid::from_raw(process);
     nix::sys::signal::kill(process, Signal::SIGKILL).expect("it was left to end by itself");
 }

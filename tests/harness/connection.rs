@@ -5,9 +5,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, poll};
 use socket2::SockRef;
 
 use super::DEADLINE;
@@ -140,6 +143,36 @@ impl Connection {
     /// Reads one frame, answering it when it is a ping.
     pub(crate) fn try_answer_pings(&mut self) -> io::Result<()> {
         self.read_frame().map(drop)
+    }
+
+    /// Answers pings on a plain connection for as long as this `work` takes: a program that has much to do
+    /// on a slow machine would take a server that does not for a dead one.
+    pub(crate) fn answering_pings<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        /// Said also when the work fails.
+        struct Done<'a>(&'a AtomicBool);
+        impl Drop for Done<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let done = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    if self.has_something_to_read() && self.try_answer_pings().is_err() {
+                        return;
+                    }
+                }
+            });
+            let _done = Done(&done);
+            work()
+        })
+    }
+
+    /// Waits a moment for something from the program.
+    fn has_something_to_read(&self) -> bool {
+        let mut look = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        poll(&mut look, 20_u8).is_ok_and(|found| found > 0)
     }
 
     /// Waits for the program's Close frame, answers it and closes the socket.
