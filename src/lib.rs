@@ -73,7 +73,8 @@
 //! | names of files under way, and a user's files of like names | `recorder/beside` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file`, `recording/lock_line` |
 //! | what others do to the files while they are recorded, and disks that go away | `recorder/recording/external_changes` (found), `recorder/append_file` (which rows are ours), `recorder/open` (repaired) |
-//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/disk_retry` (keeping rows, trying again) |
+//! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/retry` (since when, the next try), `recorder/writer/row_writer` (what waits meanwhile) |
+//! | what the writer does, and in which order | `recorder/writer` (the loop), `recorder/writer/row_writer` (from entries to the files) |
 //! | what waits for the disk, when nothing more is read, what is dropped | `feed/backpressure` |
 //! | that a symbolic link stays one | `recording/paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
 //! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods), `recording/names`, `recording/closed` (names of closed files, and their order) |
@@ -82,7 +83,7 @@
 //! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
-//! | that time which the clock skips is not called recorded | `text/clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/timers` (no heartbeat by the new time until then) |
+//! | that time which the clock skips is not called recorded | `text/clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/session_view` (no heartbeat by the new time until then) |
 //! | whether it is live, since when, and which gaps there were | `status/feed` |
 //! | a stop within five seconds | `app/shutdown`, `recorder/writer/finish` |
 //! | which signals ask for a stop | `process/signals` |

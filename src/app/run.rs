@@ -58,7 +58,7 @@ fn run(
     let (command_sender, commands) = commands().map_err(cannot_go_on)?;
     let key = settings.key.clone();
     let writer = Writer::open(
-        settings.recorder.clone(),
+        &settings.recorder,
         Arc::clone(shared),
         move |text| key.redact(text),
         shutdown::stop_session(command_sender.clone(), Arc::clone(shared)),

@@ -58,7 +58,7 @@ impl Pipe {
     }
 
     /// Whether nobody reads any more, which a write would find out too late when no trades come.
-    pub(super) fn reader_is_gone(&self) -> bool {
+    fn reader_is_gone(&self) -> bool {
         self.poll(PollFlags::empty(), Timespec::default()).contains(PollFlags::ERR)
     }
 
@@ -143,6 +143,11 @@ impl Output {
             Self::Files(_) => 0,
             Self::Pipe(pipe, _) => memchr_iter(b'\n', &rows[..pipe.sent]).count() as u64,
         }
+    }
+
+    /// Whether nobody reads standard output any more.
+    pub(super) fn reader_is_gone(&self) -> bool {
+        matches!(self, Self::Pipe(pipe, _) if pipe.reader_is_gone())
     }
 
     /// Bytes of whole rows so far.

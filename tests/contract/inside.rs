@@ -50,7 +50,7 @@ pub(crate) fn open_writer(
         assert!(!text.contains(POISON), "as the test has asked for");
         text.to_owned()
     };
-    let writer = Writer::open(options, shared, redact, stop_session)?;
+    let writer = Writer::open(&options, shared, redact, stop_session)?;
     Ok((writer, entries, inbox))
 }
 

@@ -153,11 +153,11 @@ impl Process {
             compress: true,
             simulated: false,
         };
-        let opened = Writer::open(options, Arc::clone(entries.shared()), str::to_owned, || ());
+        let opened = Writer::open(&options, Arc::clone(entries.shared()), str::to_owned, || ());
         let mut writer = opened.expect("the start succeeds");
         writer.created_files.keep();
-        writer.fsync = Some(sync);
-        writer.compressor = Some(closed_sender);
+        writer.rows.store.sync_plan.thread = Some(sync);
+        writer.rows.store.compressor = Some(closed_sender);
         Self { writer, inbox, entries, syncs, closed }
     }
 
@@ -234,7 +234,7 @@ impl Run<'_> {
         file.write_all(HALF.as_bytes()).expect("a byte");
         self.trades(process);
         process.step();
-        process.writer.timers.heartbeat = Instant::now();
+        process.writer.rows.timers.heartbeat = Instant::now();
         process.step();
     }
 
@@ -272,12 +272,13 @@ impl Run<'_> {
     fn pass_time(&mut self, process: &mut Process) {
         for _ in 0..self.dice.u32(1..=3) {
             let due = Instant::now();
-            let timers = &mut process.writer.timers;
+            let writer = &mut process.writer;
             if self.dice.u8(..4) == 0 {
-                timers.heartbeat = due;
+                writer.rows.timers.heartbeat = due;
             }
             if self.dice.u8(..3) == 0 {
-                timers.sync = timers.sync.map(|_| due);
+                let planned = &mut writer.rows.store.sync_plan.due;
+                *planned = planned.map(|_| due);
             }
             process.step();
             if self.dice.bool() {

@@ -2,16 +2,17 @@
 //!
 //! Writer thread.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use log::{Level, error, warn};
 
-use super::disk_retry::READER_GONE;
-use super::{Summary, Writer};
+use super::handle::Summary;
+use super::row_writer::RowWriter;
+use super::write_failure::WriteFailure;
 use crate::channel::{Entry, EntryReceiver, TradeBatch};
-use crate::protocol::message::count_objects;
-use crate::recorder::append_file::Doubt;
-use crate::recorder::log_file::log_line;
+use crate::recorder::created_files::CreatedFiles;
+use crate::recorder::log_file::{LogFile, log_line};
 use crate::text::clock::now_ms;
 use crate::text::in_words;
 
@@ -19,116 +20,103 @@ use crate::text::in_words;
 /// quick: an unoptimised build on a busy machine has hundreds of thousands to count.
 const EXACT_COUNT_TIME: Duration = Duration::from_millis(500);
 
-impl Writer {
+/// Why the writer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::recorder) enum End {
+    /// A stop, or nobody can send any more.
+    Finish,
+    /// The server has refused the start: the files that it has made go again.
+    Refused,
+}
+
+/// What is left to do when the last entry has come.
+pub(super) struct Finish<'a> {
+    pub(super) rows: RowWriter,
+    pub(super) log: LogFile,
+    pub(super) created_files: CreatedFiles,
+    pub(super) inbox: &'a EntryReceiver,
+}
+
+impl Finish<'_> {
     /// Tries once more to write everything. What then still waits is dropped, and reported.
-    pub(super) fn finish(mut self, inbox: &EntryReceiver) -> Summary {
+    pub(super) fn run(mut self, end: End) -> Summary {
         // Also when all is well: somebody may have removed the file just now.
-        self.retry();
-        if self.output.recording().is_some_and(|files| files.csv.doubt == Doubt::Handle) {
+        self.rows.try_again();
+        if self.rows.store.is_suspect() {
             // It may have been the handle alone, which the next try replaces.
-            self.retry();
+            self.rows.try_again();
         }
-        if self.disk_retry.is_none() {
-            self.check_ledger();
+        if !self.rows.retry.is_failing() {
+            self.rows.check_ledger();
         }
         self.record_what_waits();
-        let trouble = self.disk_retry.take();
-        let cause = match &trouble {
-            Some(disk_retry) => Some(disk_retry.cause.clone()),
-            None => (!self.deferred.is_empty()).then(|| self.slow("no time left").to_owned()),
-        };
+        let given_up = self.rows.retry.failing.take();
+        let cause = given_up.as_ref().map(|failing| failing.failure.clone());
+        let cause = cause.or_else(|| self.no_time_left());
         let failure = cause.and_then(|cause| {
-            let failure = self.drop_pending(&cause);
+            let failure = self.drop_what_waits(&cause);
             // A reader that has had enough, as in `| head`, is no failure.
-            (cause != READER_GONE).then_some(failure)
+            (cause != WriteFailure::ReaderGone).then_some(failure)
         });
         // Should the disk hang now, these are the sums that the deadline thread finds.
-        self.publish();
-        let last_sync = match (&failure, &trouble) {
+        self.rows.publish();
+        let last_sync = match (&failure, &given_up) {
             (Some(_), Some(_)) => Ok(()),
-            _ => self.sync().or_else(|_| self.check_csv().and_then(|()| self.sync())),
+            _ => self.last_sync(),
         };
-        if self.ledger_failure.is_some() {
-            self.check_ledger();
+        if self.rows.store.ledger_failure.is_some() {
+            self.rows.check_ledger();
         }
-        if last_sync.is_err()
-            && let Some(recording) = self.output.recording()
-        {
+        if last_sync.is_err() {
             // The row that says it was stopped is true all the same.
-            let _ = recording.ledger.flush_all();
+            self.rows.store.write_last_ledger_rows();
         }
-        let failure = failure.or_else(|| self.ledger_failure.take());
+        let failure = failure.or_else(|| self.rows.store.ledger_failure.take());
         let failure = failure.or_else(|| {
-            let error = last_sync.err()?;
-            Some(format!(
-                "the last rows may not be on the disk: fsync failed: {}",
-                in_words(&error)
-            ))
+            let error = in_words(&last_sync.err()?);
+            Some(format!("the last rows may not be on the disk: fsync failed: {error}"))
         });
-        self.write_heartbeat();
-        // Who looks at the end is not to be told that the disk is well again.
-        self.disk_retry = trouble;
-        self.publish();
-        while let Ok(entry) = inbox.try_recv() {
-            if let Entry::Log(line) = entry {
-                self.log.push(&line);
-            }
-        }
-        // The terminal gets this line after everything else, from the thread that joins this one.
-        self.log.push(&log_line(now_ms(), Level::Info, &self.totals.counts.to_string()));
-        self.log.reopen_if_moved();
-        self.log.flush();
-        if self.refused {
-            // The locks are held until this thread ends, so nobody else uses them yet.
-            self.created_files.remove(self.log.written);
-        }
-        Summary { counts: self.totals.counts, failure }
+        self.rows.write_heartbeat();
+        // The last snapshot must not say that the disk is well again.
+        self.rows.retry.failing = given_up;
+        self.rows.publish();
+        self.end_log(end, failure)
     }
 
     /// Records the entries that have waited, while the disk takes them and there is time.
     fn record_what_waits(&mut self) {
-        while self.disk_retry.is_none() && !self.deferred.is_empty() {
-            if !self.can_record_deferred() {
-                if self.shared.is_out_of_time() {
+        let rows = &mut self.rows;
+        while !rows.retry.is_failing() && !rows.deferred.is_empty() {
+            if !rows.can_record_deferred() {
+                if rows.session.shared.is_out_of_time() {
                     return;
                 }
-                let result = self.sync();
-                self.on_write_result(result);
+                let result = rows.sync();
+                rows.on_write_result(result);
             }
-            self.record_deferred();
+            rows.record_deferred();
         }
     }
 
-    /// How many elements the messages of a batch have.
-    fn count(&mut self, batch: &TradeBatch) -> u64 {
-        let until = self.shared.write_until.get().map(|until| *until + EXACT_COUNT_TIME);
-        if until.is_some_and(|until| Instant::now() >= until) {
-            return batch.messages().map(count_objects).sum();
-        }
-        let mut trades = 0;
-        for message in batch.messages() {
-            // What is unreadable holds no trades.
-            let _ = self.decoder.decode(message, |_| trades += 1);
-        }
-        trades
+    /// Why entries wait although nothing has failed; `None` when there are none.
+    fn no_time_left(&self) -> Option<WriteFailure> {
+        let RowWriter { deferred, store, .. } = &self.rows;
+        let cause = if store.is_pipe() { store.slowness() } else { WriteFailure::NoTimeLeft };
+        (!deferred.is_empty()).then_some(cause)
     }
 
     /// Counts everything that still waits as dropped, and writes that to the ledger.
-    fn drop_pending(&mut self, cause: &str) -> String {
-        let deferred = std::mem::take(&mut self.deferred);
-        let mut lost = std::mem::take(&mut self.buffer.trades);
-        let written = self.output.rows_written(&self.buffer.rows).min(lost);
-        self.totals.counts.written += written;
-        lost = lost - written + std::mem::take(&mut self.lost);
-        self.buffer.rows.clear();
-        self.totals.counts.dropped += lost;
-        let (last_written_ms, mut later) = (self.last_written_ms, Vec::new());
+    fn drop_what_waits(&mut self, cause: &WriteFailure) -> String {
+        let deferred = std::mem::take(&mut self.rows.deferred);
+        let mut lost = self.drop_rows();
+        let mut later = Vec::new();
         for entry in deferred {
             match entry {
                 Entry::Trades(batch) => {
                     let trades = self.count(&batch);
-                    self.totals.counts.received += trades;
-                    self.totals.counts.dropped += trades;
+                    let counts = &mut self.rows.totals.counts;
+                    counts.received += trades;
+                    counts.dropped += trades;
                     lost += trades;
                 }
                 other => later.push(other),
@@ -143,21 +131,64 @@ impl Writer {
             _ => format!("{lost} trades"),
         };
         let failure = format!("{cause}: {what} could not be written before the end");
-        if cause != READER_GONE {
+        if *cause != WriteFailure::ReaderGone {
             error!("{failure}");
         } else if lost > 0 {
             warn!("{failure}");
         }
         if lost > 0 {
-            self.ledger_down(last_written_ms, &format!("{cause}: {lost} trades dropped"));
+            let last_ms = self.rows.store.written.last_ms;
+            self.rows.record_outage(last_ms, &format!("{cause}: {lost} trades dropped"));
         }
         for entry in later {
-            self.record(entry);
+            self.rows.record(entry);
         }
-        if let Some(recording) = self.output.recording() {
-            // If this fails too, the next start takes the time from the last heartbeat.
-            let _ = recording.ledger.flush_all();
-        }
+        self.rows.store.write_last_ledger_rows();
         failure
+    }
+
+    /// Gives up the rows in memory; how many trades are lost with them.
+    fn drop_rows(&mut self) -> u64 {
+        let RowWriter { store, buffer, totals, .. } = &mut self.rows;
+        let through = store.output.rows_written(&buffer.rows);
+        let waiting = buffer.clear();
+        let written = through.min(waiting);
+        store.written.trades += written;
+        let lost = waiting - written + std::mem::take(&mut store.written.lost);
+        // They were counted when they were received.
+        totals.counts.dropped += lost;
+        lost
+    }
+
+    /// How many elements the messages of a batch have.
+    fn count(&mut self, batch: &TradeBatch) -> u64 {
+        let until = self.rows.session.shared.write_until.get();
+        let is_late = until.is_some_and(|until| Instant::now() >= *until + EXACT_COUNT_TIME);
+        self.rows.buffer.count(batch, is_late)
+    }
+
+    fn last_sync(&mut self) -> io::Result<()> {
+        let store = &mut self.rows.store;
+        store.sync().or_else(|_| store.check_csv().and_then(|()| store.sync()))
+    }
+
+    /// Writes the last lines of the log, and removes the files of a refused start.
+    fn end_log(self, end: End, failure: Option<String>) -> Summary {
+        let Self { mut rows, mut log, created_files, inbox } = self;
+        while let Ok(entry) = inbox.try_recv() {
+            if let Entry::Log(line) = entry {
+                log.push(&line);
+            }
+        }
+        let counts = rows.counts();
+        // The terminal gets this line after everything else, from the thread that joins this one.
+        log.push(&log_line(now_ms(), Level::Info, &counts.to_string()));
+        log.reopen_if_moved();
+        log.flush();
+        if end == End::Refused {
+            // The locks are held until this thread ends, so nobody else uses them yet.
+            created_files.remove(log.written);
+        }
+        Summary { counts, failure }
     }
 }

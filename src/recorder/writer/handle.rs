@@ -5,12 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::Writer;
-use crate::channel::{EntryReceiver, EntrySender};
 use crate::process::error::{Error, cannot_go_on};
-use crate::process::threads::spawn;
-use crate::recorder::options::Destination;
-use crate::recorder::{compress, fsync};
 use crate::status::snapshot::Counts;
 
 /// How often it is checked whether the thread has ended.
@@ -32,29 +27,12 @@ pub struct WriterHandle {
     thread: Arc<Mutex<Option<JoinHandle<Summary>>>>,
 }
 
-impl Writer {
-    /// Starts the writer thread, and the threads that work for it: fsync, and the compressor if
-    /// closed files are compressed. These two end with it.
-    ///
-    /// # Errors
-    /// When the system has no thread to give.
-    pub fn spawn(
-        mut self,
-        inbox: EntryReceiver,
-        entries: &EntrySender,
-    ) -> Result<WriterHandle, Error> {
-        if let Destination::File(out) = &self.options.out {
-            self.fsync = Some(fsync::start(entries.clone())?);
-            if self.options.compress {
-                self.compressor = Some(compress::start(out)?);
-            }
-        }
-        let thread = spawn("writer", move || self.run(&inbox))?;
-        Ok(WriterHandle { thread: Arc::new(Mutex::new(Some(thread))) })
-    }
-}
-
 impl WriterHandle {
+    /// A handle of the running `thread`.
+    pub(super) fn new(thread: JoinHandle<Summary>) -> Self {
+        Self { thread: Arc::new(Mutex::new(Some(thread))) }
+    }
+
     /// Waits for the thread to end, until the `deadline` if there is one, and returns its summary. The
     /// caller that gets a result ends the program; every other caller then waits for ever.
     ///

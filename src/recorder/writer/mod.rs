@@ -3,137 +3,59 @@
 //! Opened on the main thread, run on the writer thread; from then on only that thread writes the
 //! files. It collects rows while the channel has more, and writes them when it is empty. While the
 //! disk cannot be written, entries wait here in their order; `feed/backpressure` limits how many.
+//!
+//! [`Writer`] is the loop: entries, log lines, timers. Its `rows` bring the entries to the files
+//! (`row_writer`), with rows in memory (`row_buffer`), the output (`store`, `written`, `sync_plan`),
+//! failures (`retry`, `write_failure`), entries that wait (`deferred`), time (`timers`) and the session
+//! (`session_view`). `finish` is the last try, `handle` the thread.
 
 mod deferred;
-mod disk_retry;
 mod finish;
-mod flush;
 mod handle;
-mod losses;
-mod rows;
+mod retry;
+mod row_buffer;
+mod row_writer;
+mod session_view;
+mod store;
+mod sync_plan;
 mod timers;
+mod write_failure;
+mod written;
 
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{RecvTimeoutError, Sender};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use log::Level;
+use log::info;
 
 use super::created_files::CreatedFiles;
 use super::error::{OpenError, failed};
-use super::fsync::SyncRequest;
-use super::ledger::Ledger;
 use super::log_file::LogFile;
-use super::options::{Destination, RecorderOptions};
-use super::output::{Output, Pipe};
+use super::options::RecorderOptions;
 use super::preflight::try_start;
-use super::recording::Recording;
-use crate::channel::{Entry, EntryReceiver, SharedState, TradeBatch};
-use crate::protocol::message::Decoder;
-use crate::recording::header::header;
+use crate::channel::{Entry, EntryReceiver, EntrySender, SharedState};
+use crate::process::error::Error;
+use crate::process::threads::spawn;
 use crate::status::totals::Totals;
 use crate::text::clock::now_ms;
-use crate::text::log_limit::LogLimit;
 use deferred::Deferred;
+use finish::{End, Finish};
 pub use handle::{Summary, WriterHandle};
-
-/// So many bytes of rows are written at once, even when more is waiting: large enough that the system
-/// call costs nothing, small enough to stay in the processor's cache.
-const BATCH_BYTES: usize = 128 << 10;
-
-/// How often the sums go to the log.
-const SUMMARY_EVERY: Duration = Duration::from_secs(3600);
-
-/// Rows in memory, and what is counted when they are written.
-#[derive(Debug, Default)]
-struct RowBuffer {
-    rows: Vec<u8>,
-    trades: u64,
-    waiting_bytes: usize,
-    received_ms: i64,
-}
-
-/// The state while the disk cannot be written.
-#[derive(Debug)]
-struct DiskRetry {
-    cause: String,
-    since: Instant,
-    retry_at: Instant,
-    /// How it is logged.
-    level: Level,
-}
-
-/// What the session had said when the entries at hand were taken, so that nothing is concluded from it that
-/// is ahead of them.
-#[derive(Debug, Default)]
-struct SessionTimes {
-    clock_ahead_ms: i64,
-    last_message_ms: i64,
-}
-
-/// When each timer is due.
-#[derive(Debug)]
-pub(super) struct Timers {
-    pub(super) heartbeat: Instant,
-    /// The next snapshot, unless there is nothing new to be shown.
-    snapshot: Option<Instant>,
-    /// When the last one was published.
-    published: Instant,
-    summary: Instant,
-    pub(super) sync: Option<Instant>,
-}
+use retry::Retry;
+use row_buffer::RowBuffer;
+use row_writer::RowWriter;
+use session_view::SessionView;
+use store::Store;
+use timers::Timers;
 
 /// The open files, and everything that waits to be written to them.
 pub struct Writer {
-    /// The first to be dropped: the lock must be held when it is.
+    /// Dropped before the rest: the lock must be held when they are removed.
     pub(super) created_files: CreatedFiles,
-    options: RecorderOptions,
-    output: Output,
     log: LogFile,
-    /// Whether the server has refused the start.
-    refused: bool,
-    shared: Arc<SharedState>,
-    /// Takes the key out of a text from the server.
-    redact: Box<dyn Fn(&str) -> String + Send>,
-    /// Asks the session to end: nobody reads standard output any more, or this thread ends.
-    stop_session: Box<dyn Fn() + Send>,
-    /// The fsync thread; without one the writer forces its files to the disk by itself.
-    pub(super) fsync: Option<Sender<SyncRequest>>,
-    /// The thread that compresses closed files, if they are.
-    pub(super) compressor: Option<Sender<PathBuf>>,
-    decoder: Decoder,
-    totals: Totals,
-    log_limit: LogLimit,
-    buffer: RowBuffer,
-    deferred: Deferred,
-    disk_retry: Option<DiskRetry>,
-    /// Why the disk was last not written; the ledger names it as the reason for dropped trades.
-    last_cause: String,
-    /// When it was last said that the reader of the pipe is slow.
-    slowness_said: Option<Instant>,
-    /// How many of the trades that the session has dropped are in the sums …
-    counted_dropped: u64,
-    /// … and how many in the ledger.
-    ledger_dropped: u64,
-    last_written_ms: i64,
-    session: SessionTimes,
-    sync_under_way: bool,
-    /// Why the ledger cannot be written. Its rows wait; trades do not.
-    ledger_failure: Option<String>,
-    /// How many trades were written, and received until when, when the files were last checked.
-    checked: (u64, i64),
-    /// Trades written since then to a file that was removed; they are written again when possible.
-    lost: u64,
-    pub(super) timers: Timers,
-}
-
-/// A session must not go on reading when nobody writes what it reads.
-impl Drop for Writer {
-    fn drop(&mut self) {
-        (self.stop_session)();
-    }
+    pub(super) rows: RowWriter,
 }
 
 impl Writer {
@@ -146,241 +68,140 @@ impl Writer {
     /// When a file is none, is in use, has other columns or trades of the other market, or cannot be
     /// opened, read, made, locked or repaired. What `preflight` finds is found before anything is made.
     pub fn open(
-        options: RecorderOptions,
+        options: &RecorderOptions,
         shared: Arc<SharedState>,
         redact: impl Fn(&str) -> String + Send + 'static,
         stop_session: impl Fn() + Send + 'static,
     ) -> Result<Self, OpenError> {
         let (now, now_ms) = (Instant::now(), now_ms());
-        let new = try_start(&options)?;
-        let mut created_files =
-            CreatedFiles::new(&new, &options.log_file, options.out.file().as_deref());
-        let output = match &options.out {
-            Destination::File(path) => {
-                let RecorderOptions { columns, rotate, fsync, .. } = &options;
-                let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
-                Output::Files(Box::new(recording))
-            }
-            Destination::StandardOutput { coverage } => {
-                let pipe = Pipe::open(Arc::clone(&shared));
-                let pipe = pipe.map_err(failed("open", Path::new("standard output")))?;
-                let ledger = coverage.as_ref();
-                let ledger = ledger
-                    .map(|path| Recording::open_ledger_alone(path, options.fsync, now_ms))
-                    .transpose()
-                    .map_err(OpenError::of_coverage)?;
-                Output::Pipe(pipe, ledger.map(Box::new))
-            }
-        };
-        let log = LogFile::open(&options.log_file).map_err(failed("open", &options.log_file))?;
+        let RecorderOptions { out, log_file, .. } = options;
+        let new = try_start(options)?;
+        let mut created_files = CreatedFiles::new(&new, log_file, out.file().as_deref());
+        let store = Store::open(options, &shared, now_ms)?;
+        let log = LogFile::open(log_file).map_err(failed("open", log_file))?;
         created_files.lock_is_held();
-        Ok(Self {
-            created_files,
-            output,
-            log,
-            refused: false,
-            shared,
-            redact: Box::new(redact),
-            stop_session: Box::new(stop_session),
-            fsync: None,
-            compressor: None,
-            decoder: Decoder::default(),
-            totals: Totals::new(now_ms),
-            log_limit: LogLimit::default(),
-            buffer: RowBuffer::default(),
+        let rows = RowWriter {
+            retry: Retry::new(out.to_string(), Arc::clone(&shared)),
+            session: SessionView::new(shared, stop_session),
             deferred: Deferred::default(),
-            disk_retry: None,
-            last_cause: String::new(),
-            slowness_said: None,
-            counted_dropped: 0,
-            ledger_dropped: 0,
-            last_written_ms: now_ms,
-            session: SessionTimes::default(),
-            sync_under_way: false,
-            ledger_failure: None,
-            checked: (0, now_ms),
-            lost: 0,
-            timers: Timers {
-                heartbeat: now,
-                snapshot: None,
-                published: now,
-                summary: now + SUMMARY_EVERY,
-                sync: None,
-            },
-            options,
-        })
+            buffer: RowBuffer::new(options, redact),
+            totals: Totals::new(now_ms),
+            store,
+            timers: Timers::new(now),
+        };
+        Ok(Self { created_files, log, rows })
+    }
+
+    /// Starts the writer thread, and the threads that work for it: fsync, and the compressor if
+    /// closed files are compressed. These two end with it.
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub fn spawn(
+        mut self,
+        inbox: EntryReceiver,
+        entries: &EntrySender,
+    ) -> Result<WriterHandle, Error> {
+        self.rows.store.start_threads(entries)?;
+        Ok(WriterHandle::new(spawn("writer", move || self.run(&inbox))?))
     }
 
     /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
     pub fn run(mut self, inbox: &EntryReceiver) -> Summary {
         self.created_files.keep();
-        if matches!(self.output, Output::Pipe(..)) {
-            self.buffer.rows.extend_from_slice(header(&self.options.columns).as_bytes());
+        if self.rows.store.is_pipe() {
+            self.rows.buffer.push_header();
             self.flush();
         }
         self.run_timers(Instant::now());
         loop {
-            let wait = if self.can_record_deferred() {
+            let wait = if self.rows.can_record_deferred() {
                 Duration::ZERO
             } else {
-                self.time_to_next_timer(Instant::now())
+                self.rows.time_left()
             };
             let entry = match inbox.recv_timeout(wait) {
                 Ok(entry) => Some(entry),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
             };
-            if self.step(entry, inbox) {
-                return self.finish(inbox);
+            if let Some(end) = self.step(entry, inbox) {
+                let Self { rows, log, created_files } = self;
+                return Finish { rows, log, created_files, inbox }.run(end);
             }
         }
     }
 
-    /// Handles an entry, those behind it, and the timers that are due. Returns whether it was the last.
-    pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> bool {
-        let SharedState { clock_ahead_ms, last_message_ms, .. } = &*self.shared;
-        self.session = SessionTimes {
-            clock_ahead_ms: clock_ahead_ms.load(Ordering::Relaxed),
-            last_message_ms: last_message_ms.load(Ordering::Relaxed),
-        };
-        let finished = entry.is_some_and(|entry| {
-            self.plan_snapshot();
+    /// Handles an entry, those behind it, and the timers that are due. Gives the end, if it has come.
+    pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> Option<End> {
+        self.rows.session.look();
+        let end = entry.and_then(|entry| {
+            self.rows.timers.plan_snapshot();
             self.take_entries(entry, inbox)
         });
         self.flush();
-        self.record_deferred();
-        if !finished {
+        self.rows.record_deferred();
+        if end.is_none() {
             self.run_timers(Instant::now());
         }
-        finished
+        end
     }
 
     /// Takes an entry and those behind it, until the rows make a large batch, or all while the disk cannot
-    /// be written: log lines are among them. Returns whether it was the last.
-    fn take_entries(&mut self, first: Entry, inbox: &EntryReceiver) -> bool {
+    /// be written: log lines are among them. Gives the end, if it has come.
+    fn take_entries(&mut self, first: Entry, inbox: &EntryReceiver) -> Option<End> {
         let mut next = Some(first);
         while let Some(entry) = next {
             match entry {
-                Entry::Finish => return true,
-                Entry::Refused => {
-                    self.refused = true;
-                    return true;
-                }
-                Entry::Synced(outcome) => self.synced(&outcome),
+                Entry::Finish => return Some(End::Finish),
+                Entry::Refused => return Some(End::Refused),
+                Entry::Synced(outcome) => self.rows.synced(&outcome),
                 Entry::Log(line) => self.log.push(&line),
-                // What came first is written first, also after the disk could not be written.
-                entry if self.must_wait(&entry) => self.deferred.push_back(entry),
-                entry => self.record(entry),
+                entry => self.rows.take(entry),
             }
-            if self.buffer.rows.len() >= BATCH_BYTES && self.disk_retry.is_none() {
-                return false;
+            if self.rows.buffer.is_large() && !self.rows.retry.is_failing() {
+                return None;
             }
             next = inbox.try_recv().ok();
         }
-        false
+        None
     }
 
-    /// Whether `entry` may not be recorded yet: the disk cannot be written, other entries wait already,
-    /// or these are trades that must wait.
-    fn must_wait(&mut self, entry: &Entry) -> bool {
-        self.disk_retry.is_some()
-            || !self.deferred.is_empty()
-            || (matches!(entry, Entry::Trades(_)) && self.trades_must_wait())
+    /// Writes the rows, the ledger's rows and the log's lines to their files.
+    fn flush(&mut self) {
+        self.rows.write();
+        let before = self.log.written;
+        self.log.flush();
+        let written = usize::try_from(self.log.written - before).unwrap_or_default();
+        self.rows.session.shared.log_bytes.fetch_sub(written, Ordering::Relaxed);
     }
 
-    /// Whether trades may not be recorded: they follow an outage that is not yet in the ledger on the
-    /// disk; or a stop leaves no time for them, and the end counts them.
-    fn trades_must_wait(&mut self) -> bool {
-        self.output.recording().is_some_and(|files| files.ledger.has_unsynced_outage())
-            || self.shared.is_out_of_time()
-    }
-
-    /// Whether [`Self::record_deferred`] has something to do.
-    fn can_record_deferred(&mut self) -> bool {
-        let next_is_trades = match self.deferred.front() {
-            None => return false,
-            Some(entry) => matches!(entry, Entry::Trades(_)),
-        };
-        self.disk_retry.is_none() && !(next_is_trades && self.trades_must_wait())
-    }
-
-    /// Records entries that have waited, as far as they may be recorded now, and no more than makes a
-    /// large batch: timers, log lines and the end must not wait for all of them.
-    fn record_deferred(&mut self) {
-        if self.deferred.is_empty() {
-            return;
+    /// Does what is due now.
+    fn run_timers(&mut self, now: Instant) {
+        let Self { rows, log, .. } = self;
+        if rows.retry.due().is_some_and(|due| due <= now) {
+            rows.try_again();
+            rows.timers.plan_snapshot();
         }
-        if !self.can_record_deferred() {
-            // With `--fsync always` this forces the outage to the disk.
-            self.flush();
-        }
-        while self.can_record_deferred()
-            && self.buffer.rows.len() < BATCH_BYTES
-            && let Some(entry) = self.deferred.pop_front()
-        {
-            self.record(entry);
-        }
-        self.flush();
-    }
-
-    fn record(&mut self, entry: Entry) {
-        if let Entry::Trades(TradeBatch { received_ms: at_ms, .. }) | Entry::Live { at_ms, .. } =
-            entry
-            && !self.rotate_before(at_ms)
-        {
-            self.deferred.push_front(entry);
-            return;
-        }
-        match entry {
-            Entry::Trades(batch) => self.push_batch(&batch),
-            Entry::Live { at_ms, tickers, refused } => {
-                self.update_ledger(|ledger| ledger.live(at_ms, &tickers));
-                self.totals.follow(&tickers, &refused, at_ms);
-            }
-            Entry::Wanted { at_ms, tickers } => self.totals.follow(&tickers, &[], at_ms),
-            Entry::Down { at_ms, reason } => self.ledger_down(at_ms, &reason),
-            Entry::Dropped { after_ms, trades, disk_failed } => {
-                self.record_loss(after_ms, trades, disk_failed);
-            }
-            Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
-        }
-    }
-
-    /// Begins a new file when what comes at `at_ms` belongs there. `false` when rows of the old file
-    /// cannot be written.
-    fn rotate_before(&mut self, at_ms: i64) -> bool {
-        if self.output.recording().is_some_and(|recording| recording.rotation_is_due(at_ms)) {
-            self.flush();
-            if self.disk_retry.is_none() {
-                let result = self.check_csv();
-                self.on_write_result(result);
-            }
-            if self.disk_retry.is_some() {
-                return false;
-            }
-            let last_message_ms = self.session.last_message_ms;
-            let closed = self
-                .output
-                .recording()
-                .and_then(|recording| recording.rotate(at_ms, last_message_ms));
-            if let (Some(compressor), Some(closed)) = (&self.compressor, closed) {
-                // If that thread has failed, the next start finds the file.
-                let _ = compressor.send(closed);
+        rows.sync_if_due(now);
+        rows.rotate_if_due();
+        let due = rows.timers.due(now);
+        if due.heartbeat {
+            log.reopen_if_moved();
+            rows.check();
+            rows.write_heartbeat();
+            if rows.store.output.reader_is_gone() {
+                // A write would find out too late when no trades come.
+                rows.on_write_result(Err(io::ErrorKind::BrokenPipe.into()));
             }
         }
-        true
-    }
-
-    fn ledger_down(&mut self, at_ms: i64, reason: &str) {
-        self.update_ledger(|ledger| ledger.down(at_ms, reason));
-    }
-
-    fn update_ledger(&mut self, row: impl FnOnce(&mut Ledger)) {
-        if let Some(recording) = self.output.recording() {
-            row(&mut recording.ledger);
-            if self.buffer.rows.is_empty() {
-                recording.release_ledger();
-            }
+        if due.snapshot {
+            rows.publish();
+        }
+        // Rows that wait are only counted as received; the sums are right when they are written.
+        if due.sums && rows.all_flushed() {
+            rows.timers.sums_said(now);
+            info!("{}", rows.counts());
         }
     }
 }
