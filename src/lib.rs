@@ -55,7 +55,7 @@
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
 //! | 2 | [`recording`] | what a recording is on disk: columns, header, rows, blocks of rows, rows of the ledger, the lock's line, names of files |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean |
+//! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean; the prices of a bar |
 //! | 1 | [`process`] | threads with names; the signals that ask for a stop; what ends the program, and with which exit code |
 //! | 0 | [`text`] | words, numbers and times as people and JSON write them; the clock |
 //!
@@ -67,7 +67,7 @@
 //! | how a row is written | `recording/row` |
 //! | how rows are read back, by the repair, `verify`, `bars`, `ship` and the replay | `recording/rows`, in blocks on several threads `recording/blocks` |
 //! | what a row of the ledger says, and why nothing was recorded | `recording/ledger` |
-//! | which trades move which price of a bar | `market/conditions` |
+//! | which trades move which price of a bar | `market/conditions` (the table), `market/prices` (of several, the one that counts) |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |

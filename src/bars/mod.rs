@@ -6,7 +6,7 @@
 //! In reading order: `options` is what is asked for, `read` takes a file apart, `part` makes the bars
 //! of a block of rows, `bar` is one bar and `number` what it is computed with, `collect` puts the parts
 //! together and prints, `coverage` reads the ledgers. Which trades move what is in
-//! `market/conditions`.
+//! `market/conditions` and `market/prices`.
 
 mod bar;
 mod collect;

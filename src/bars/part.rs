@@ -195,12 +195,11 @@ impl<'r> PartMaker<'r> {
         let mut limits = Limits::NONE;
         if *is_share {
             let day = &mut self.day;
-            let left_out = volume.is_zero()
-                || (self.rules.regular_hours && !day.is_in_regular_session(*time_ms));
-            if left_out {
+            if self.rules.regular_hours && !day.is_in_regular_session(*time_ms) {
                 return;
             }
-            limits = traded.limits.at(|| day.is_in_session_hours(*time_ms));
+            let in_session = || day.is_in_session_hours(*time_ms);
+            limits = traded.limits.of_share(!volume.is_zero(), in_session);
         }
         if !limits.moves_something() {
             return;

@@ -15,17 +15,14 @@ impl Limits {
     pub(crate) const NONE: Self = Self(0);
     /// Sets open and close only where no other trade of the bar does.
     const LATE: Self = Self(1);
-    /// Sets no open and no close.
-    const NO_ENDS: Self = Self(2 | 1);
-    /// Sets no high and no low.
-    const NO_RANGE: Self = Self(4);
+    /// Sets no price.
+    const NO_PRICES: Self = Self(2);
     /// Adds no volume.
-    const NO_VOLUME: Self = Self(8);
+    const NO_VOLUME: Self = Self(4);
     /// Sets prices outside the regular session only.
-    const EXTENDED_HOURS: Self = Self(16);
+    const EXTENDED_HOURS: Self = Self(8);
 
-    const VOLUME_ONLY: Self = Self::NO_ENDS.and(Self::NO_RANGE);
-    const NOTHING: Self = Self::VOLUME_ONLY.and(Self::NO_VOLUME);
+    const NOTHING: Self = Self::NO_PRICES.and(Self::NO_VOLUME);
 
     /// Both limits: the strictest counts.
     pub(crate) const fn and(self, other: Self) -> Self {
@@ -36,26 +33,24 @@ impl Limits {
         self.0 & other.0 == other.0
     }
 
-    /// The same once it is known whether the trade happened between 09:30 and 16:00 in New York.
-    pub(crate) fn at(self, in_session: impl FnOnce() -> bool) -> Self {
-        if self.has(Self::EXTENDED_HOURS) && in_session() {
-            self.and(Self::VOLUME_ONLY)
+    /// The same for a trade of a US share, once it is known whether it has a volume, without which it is
+    /// no trade, and whether it happened between 09:30 and 16:00 in New York.
+    pub(crate) fn of_share(self, has_volume: bool, in_session: impl FnOnce() -> bool) -> Self {
+        if !has_volume {
+            Self::NOTHING
+        } else if self.has(Self::EXTENDED_HOURS) && in_session() {
+            self.and(Self::NO_PRICES)
         } else {
             self
         }
     }
 
-    /// Whether it sets high and low.
-    pub(crate) const fn moves_range(self) -> bool {
-        !self.has(Self::NO_RANGE)
+    /// Whether it sets high and low, and may set open and close.
+    pub(crate) const fn moves_prices(self) -> bool {
+        !self.has(Self::NO_PRICES)
     }
 
-    /// Whether it may set open and close.
-    pub(crate) const fn moves_ends(self) -> bool {
-        !self.has(Self::NO_ENDS)
-    }
-
-    /// Whether it does so only where no other trade of the bar does.
+    /// Whether it sets open and close only where no other trade of the bar does.
     pub(crate) const fn is_late(self) -> bool {
         self.has(Self::LATE)
     }
@@ -73,24 +68,24 @@ impl Limits {
 
 /// The codes that limit a trade, with the tapes' names.
 const TABLE: [(u8, Limits); 20] = [
-    (3, Limits::VOLUME_ONLY),     // average price
-    (5, Limits::VOLUME_ONLY),     // cash
+    (3, Limits::NO_PRICES),       // average price
+    (5, Limits::NO_PRICES),       // cash
     (9, Limits::LATE),            // bunched sold
-    (10, Limits::VOLUME_ONLY),    // price variation
-    (11, Limits::VOLUME_ONLY),    // CAP election
-    (12, Limits::VOLUME_ONLY),    // odd lot
+    (10, Limits::NO_PRICES),      // price variation
+    (11, Limits::NO_PRICES),      // CAP election
+    (12, Limits::NO_PRICES),      // odd lot
     (16, Limits::NOTHING),        // market center official close: repeats a trade
-    (17, Limits::VOLUME_ONLY),    // next day
+    (17, Limits::NO_PRICES),      // next day
     (20, Limits::NOTHING),        // market center official open: repeats a trade
     (21, Limits::LATE),           // prior reference price
-    (22, Limits::VOLUME_ONLY),    // seller
+    (22, Limits::NO_PRICES),      // seller
     (24, Limits::EXTENDED_HOURS), // form T
-    (25, Limits::VOLUME_ONLY),    // extended hours, sold out of sequence
-    (26, Limits::VOLUME_ONLY),    // contingent
-    (27, Limits::VOLUME_ONLY),    // stock-option, the name of contingent before July 2015
+    (25, Limits::NO_PRICES),      // extended hours, sold out of sequence
+    (26, Limits::NO_PRICES),      // contingent
+    (27, Limits::NO_PRICES),      // stock-option, the name of contingent before July 2015
     (30, Limits::LATE),           // sold out of sequence
     (32, Limits::LATE),           // derivatively priced
-    (37, Limits::VOLUME_ONLY),    // qualified contingent
+    (37, Limits::NO_PRICES),      // qualified contingent
     (38, Limits::NOTHING),        // placeholder: not in use
     (39, Limits::NOTHING),        // corrected consolidated close: its volume is always zero
 ];
@@ -126,14 +121,14 @@ mod tests {
 
     /// High and low, open and close, volume; `l` where others come first.
     fn shown(conditions: &str, in_session: bool) -> String {
-        let limits = limits(conditions.as_bytes()).at(|| in_session);
-        let ends = match (limits.moves_ends(), limits.is_late()) {
+        let limits = limits(conditions.as_bytes()).of_share(true, || in_session);
+        let ends = match (limits.moves_prices(), limits.is_late()) {
             (true, false) => 'y',
             (true, true) => 'l',
             (false, _) => 'n',
         };
         let yes = |moves| if moves { 'y' } else { 'n' };
-        [yes(limits.moves_range()), ends, yes(limits.moves_volume())].into_iter().collect()
+        [yes(limits.moves_prices()), ends, yes(limits.moves_volume())].into_iter().collect()
     }
 
     /// What the tapes say of each code, spelled out once more.
@@ -167,6 +162,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_share_without_volume_moves_nothing() {
+        assert!(!limits(b"1").of_share(false, || true).moves_something());
     }
 
     #[test]
