@@ -296,8 +296,8 @@ fn the_ledger_says_covered_time_faults_and_stops() {
             "from_ms": 1000,
             "to_ms": 90000,
             "covered_ms": 10_000 + 8_600 + 10_000,
-            "missing_ms": 400 + 60_000,
-            "stopped_ms": 60_000,
+            "missing_ms": 400,
+            "not_running_ms": 60_000,
             "end": {"state": "live", "since_ms": 80000, "reason": ""},
             "gap_count": 1,
             "gaps": [{
@@ -306,7 +306,7 @@ fn the_ledger_says_covered_time_faults_and_stops() {
             }],
             "stop_count": 1,
             "stops": [{
-                "from_ms": 20000, "to_ms": 80000, "missing_ms": 60000, "reason": "stopped",
+                "from_ms": 20000, "to_ms": 80000, "not_running_ms": 60000, "reason": "stopped",
             }],
             "malformed": 0,
         })
@@ -315,12 +315,15 @@ fn the_ledger_says_covered_time_faults_and_stops() {
     assert!(ok);
     for expected in [
         "covered               28 s",
-        "missing               1 m, of which 1 m between runs",
+        "missing               400 ms\n",
+        "not running           1 m, after a stop on purpose\n",
         "1970-01-01T00:00:11.000Z to 1970-01-01T00:00:11.400Z  400 ms  connection lost: reset",
         "1970-01-01T00:00:20.000Z to 1970-01-01T00:01:20.000Z  1 m  stopped",
     ] {
         assert!(text.contains(expected), "{expected:?} in\n{text}");
     }
+    let verdict = text.lines().last();
+    assert_eq!(verdict, Some("OK: 1 row, nothing malformed, 1 gap of 400 ms (connection lost)"));
 }
 
 #[test]

@@ -151,7 +151,7 @@ mod tests {
     fn check(rows: &str, last_received_ms: Option<i64>, expected: (i64, i64, i64)) -> Coverage {
         let coverage = read(rows, last_received_ms);
         let found =
-            (coverage.spans.covered_ms, coverage.spans.missing_ms, coverage.spans.stopped_ms);
+            (coverage.spans.covered_ms, coverage.spans.missing_ms, coverage.spans.not_running_ms);
         assert_eq!(found, expected, "{rows}");
         coverage
     }
@@ -165,7 +165,7 @@ mod tests {
         check("1000,live,A,\n2000,live,A;B,\n", Some(2500), (1500, 0, 0));
         check("1000,down,,silent\n", Some(9000), (0, 0, 0));
         check("1000,live,A,\n3000,down,,silent\n3500,live,A,\n", Some(4000), (2500, 500, 0));
-        check("0,live,A,\n10,down,,stopped\n70,live,A,\n90,down,,stopped\n", None, (30, 60, 60));
+        check("0,live,A,\n10,down,,stopped\n70,live,A,\n90,down,,stopped\n", None, (30, 0, 60));
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let coverage = check(
             "0,live,A,\n10,down,,killed\n30,live,A,\n40,down,,stopped\n140,live,A,\n",
             None,
-            (20, 120, 100),
+            (20, 20, 100),
         );
         let gap = |from_ms, to_ms, reason: &str| Gap {
             from_ms,

@@ -17,13 +17,13 @@ mod spans;
 mod symbols;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::process::error::{Error, answer_not_written};
-use crate::recording::names::recording_of;
-use crate::recording::paths::behind_links;
+use crate::recording::names::{recording_of, recording_of_ledger};
+use crate::recording::paths::{behind_links, without_gz};
 use crate::terminal::ProgressLine;
 use crate::text::printable;
 use days::RecordingDays;
@@ -45,19 +45,30 @@ pub fn run(
     verify(files, json, out, errors).or_else(|error| answer_not_written(&error).map(|()| false))
 }
 
+/// The files without the ledgers of recordings that are among them: `op1-*.csv` takes both.
+fn without_ledgers(files: &[PathBuf]) -> Vec<PathBuf> {
+    let recordings: HashSet<PathBuf> = files.iter().map(|path| without_gz(path)).collect();
+    let is_beside = |path: &PathBuf| {
+        recording_of_ledger(&without_gz(path))
+            .is_some_and(|of| recordings.contains(&without_gz(&of)))
+    };
+    files.iter().filter(|path| !is_beside(path)).cloned().collect()
+}
+
 fn verify(
     files: &[PathBuf],
     json: bool,
     out: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> io::Result<bool> {
+    let files = without_ledgers(files);
     let mut total = Total::default();
     let mut recordings: BTreeMap<PathBuf, RecordingDays> = BTreeMap::new();
     let mut reports = Vec::new();
     let sizes = files.iter().filter_map(|path| Some(path.metadata().ok()?.len()));
     let progress = ProgressLine::new("verify", sizes.sum());
     let mut separator = "";
-    for path in files {
+    for path in &files {
         let recording = recordings.entry(recording_of(&behind_links(path)));
         let recording = recording.or_insert_with_key(RecordingDays::of);
         let file = recording::verify_file(path, &mut recording.days, &progress);
@@ -87,7 +98,8 @@ fn verify(
     let ok = total.is_ok();
     recordings.retain(|_, recording| recording.files > 0);
     if json {
-        let report = Report { ok, files: reports, recordings, total };
+        let verdict = text::verdict(&total).trim_end().to_owned();
+        let report = Report { ok, verdict, files: reports, recordings, total };
         serde_json::to_writer(&mut *out, &report)?;
         writeln!(out)?;
     } else {
@@ -96,6 +108,10 @@ fn verify(
         }
         if files.len() > 1 {
             write!(out, "\n{}", text::of_total(&total))?;
+        }
+        // Where nothing could be read, the errors have said all.
+        if total.files > total.failed_files || total.counts.rows > 0 {
+            write!(out, "\n{}", text::verdict(&total))?;
         }
     }
     out.flush()?;

@@ -22,6 +22,8 @@ const MALFORMED_LISTED: usize = 100;
 pub(super) struct Report {
     /// Whether every file could be read and every row of them is well-formed.
     pub(super) ok: bool,
+    /// The same for people, with what is missing: one line.
+    pub(super) verdict: String,
     /// One entry for each file named, in that order.
     pub(super) files: Vec<FileReport>,
     /// The recordings that these files belong to, day by day.

@@ -1,30 +1,33 @@
-//! Covered and missing time, and the longest gaps.
+//! Time that is covered, that is missing, and in which the recorder was not running; the longest gaps.
 //!
 //! Main thread, for `verify`. Sums only.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use crate::recording::ledger::Reason;
 
 /// Gaps that are listed: what a person reads at a glance.
 const GAPS_LISTED: usize = 5;
 
-/// Covered and missing time: of one ledger, of all, or of a day. Milliseconds.
+/// These times: of one ledger, of all, or of a day. Milliseconds.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Spans {
     /// Trades were being recorded.
     pub(super) covered_ms: i64,
-    /// They were not, between the first row of a ledger and its last.
+    /// They were not, between the first row of a ledger and its last, although the recorder had not
+    /// been stopped on purpose.
     pub(super) missing_ms: i64,
-    /// The part of `missing_ms` in which the recorder had been stopped on purpose.
-    pub(super) stopped_ms: i64,
-    /// How many gaps were faults.
+    /// The recorder was not running, after a stop on purpose.
+    pub(super) not_running_ms: i64,
+    /// How many times something is missing.
     pub(super) gap_count: u64,
     /// The longest of them, the longest first.
     pub(super) gaps: Vec<Gap>,
-    /// How many gaps lay between runs, after a stop on purpose.
+    /// How many times the recorder was not running, after a stop on purpose.
     pub(super) stop_count: u64,
     /// The longest of them, the longest first.
+    #[serde(serialize_with = "as_stops")]
     pub(super) stops: Vec<Gap>,
 }
 
@@ -46,13 +49,13 @@ impl Spans {
     pub(super) fn add(&mut self, from_ms: i64, to_ms: i64, reason: Option<&Reason>) {
         let span_ms = to_ms.saturating_sub(from_ms);
         let Some(reason) = reason else { return add(&mut self.covered_ms, span_ms) };
-        add(&mut self.missing_ms, span_ms);
         let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.clone() };
         if reason.is_stop() {
-            add(&mut self.stopped_ms, span_ms);
+            add(&mut self.not_running_ms, span_ms);
             self.stop_count += 1;
             keep_longest(&mut self.stops, gap);
         } else {
+            add(&mut self.missing_ms, span_ms);
             self.gap_count += 1;
             keep_longest(&mut self.gaps, gap);
         }
@@ -62,12 +65,20 @@ impl Spans {
     pub(super) fn merge(&mut self, other: &Self) {
         add(&mut self.covered_ms, other.covered_ms);
         add(&mut self.missing_ms, other.missing_ms);
-        add(&mut self.stopped_ms, other.stopped_ms);
+        add(&mut self.not_running_ms, other.not_running_ms);
         self.gap_count += other.gap_count;
         self.stop_count += other.stop_count;
         other.gaps.iter().for_each(|gap| keep_longest(&mut self.gaps, gap.clone()));
         other.stops.iter().for_each(|gap| keep_longest(&mut self.stops, gap.clone()));
     }
+}
+
+/// In JSON the length of a stop is no `missing_ms`.
+fn as_stops<S: Serializer>(stops: &[Gap], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(stops.iter().map(|stop| {
+        let Gap { from_ms, to_ms, missing_ms, reason } = stop;
+        json!({ "from_ms": from_ms, "to_ms": to_ms, "not_running_ms": missing_ms, "reason": reason })
+    }))
 }
 
 /// The times of a damaged ledger may be anything.

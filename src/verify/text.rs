@@ -82,20 +82,70 @@ pub(super) fn of_total(total: &Total) -> String {
     text.0
 }
 
+/// The last line: whether all is well, and what is missing.
+pub(super) fn verdict(total: &Total) -> String {
+    let rows = counted(total.counts.rows, "row");
+    let mut faults = Vec::new();
+    if total.counts.malformed > 0 {
+        faults.push(counted(total.counts.malformed, "malformed row"));
+    }
+    match (total.failed_files, total.files) {
+        (0, _) => {}
+        (_, 1) => faults.push("not readable, or not to the end".to_owned()),
+        (failed, files) => faults.push(format!(
+            "{} of {} files not readable, or not to the end",
+            grouped(failed),
+            grouped(files)
+        )),
+    }
+    if faults.is_empty() {
+        faults.push("nothing malformed".to_owned());
+    }
+    let word = if total.is_ok() { "OK" } else { "NOT OK" };
+    format!("{word}: {rows}, {}, {}\n", faults.join(", "), missing(total))
+}
+
+/// What is missing, in a few words; the reason is that of the longest gap, without its details.
+fn missing(total: &Total) -> String {
+    let spans = &total.spans;
+    let known = match (spans.gaps.first(), spans.gap_count) {
+        (None, _) if total.files_without_ledger + total.failed_files >= total.files => {
+            return "no ledger says what is missing".to_owned();
+        }
+        (None, _) => "nothing missing".to_owned(),
+        (Some(gap), 1) => format!("1 gap of {} ({})", duration(gap.missing_ms), kind(gap)),
+        (Some(gap), count) => format!(
+            "{} gaps of {} in all (the longest: {}, {})",
+            grouped(count),
+            duration(spans.missing_ms),
+            duration(gap.missing_ms),
+            kind(gap)
+        ),
+    };
+    match total.files_without_ledger {
+        0 => known,
+        count => format!("{known}; {} without a ledger", counted(count, "file")),
+    }
+}
+
+fn kind(gap: &Gap) -> String {
+    escaped(gap.reason.text().split(':').next().unwrap_or_default())
+}
+
 /// A line for each day of a recording.
 pub(super) fn of_days(recording: &RecordingDays) -> String {
     let mut text = Text(format!("{} by day (UTC)\n", escaped(&recording.recording)));
-    let head = ["day", "rows", "covered", "missing", "between runs", "worst gap"];
+    let head = ["day", "rows", "covered", "missing", "not running", "worst gap"];
     let days = recording.days.iter().map(day_cells);
     let rows: Vec<_> = std::iter::once(head.map(str::to_owned)).chain(days).collect();
     text.table("  ", &rows, [false, true, true, true, true, false]);
     text.0
 }
 
-/// `missing` is what was missed by faults; a day that is in no ledger has no times.
+/// A day that is in no ledger has no times.
 fn day_cells(day: &Day) -> [String; 6] {
-    let Spans { covered_ms, missing_ms, stopped_ms, gaps, .. } = &day.spans;
-    let is_known = *covered_ms > 0 || *missing_ms > 0;
+    let Spans { covered_ms, missing_ms, not_running_ms, gaps, .. } = &day.spans;
+    let is_known = [covered_ms, missing_ms, not_running_ms].iter().any(|ms| **ms > 0);
     let time = |ms: i64| if is_known { duration(ms) } else { "?".to_owned() };
     let worst = gaps.first().map(|gap| {
         let from = show_ms(gap.from_ms);
@@ -106,8 +156,8 @@ fn day_cells(day: &Day) -> [String; 6] {
         day.date.clone(),
         grouped(day.rows),
         time(*covered_ms),
-        time(missing_ms - stopped_ms),
-        time(*stopped_ms),
+        time(*missing_ms),
+        time(*not_running_ms),
         worst.unwrap_or_default(),
     ]
 }
@@ -191,16 +241,15 @@ impl Text {
 
     fn spans(&mut self, spans: &Spans) {
         self.line("covered", duration(spans.covered_ms));
-        let stopped = match spans.stopped_ms {
-            0 => String::new(),
-            ms => format!(", of which {} between runs", duration(ms)),
-        };
-        self.line("missing", duration(spans.missing_ms) + &stopped);
+        self.line("missing", duration(spans.missing_ms));
+        if spans.not_running_ms > 0 {
+            self.line("not running", duration(spans.not_running_ms) + ", after a stop on purpose");
+        }
     }
 
     fn gaps(&mut self, spans: &Spans) {
-        self.longest("gaps by faults", spans.gap_count, &spans.gaps);
-        self.longest("gaps between runs", spans.stop_count, &spans.stops);
+        self.longest("gaps", spans.gap_count, &spans.gaps);
+        self.longest("times not running", spans.stop_count, &spans.stops);
     }
 
     fn longest(&mut self, name: &str, count: u64, gaps: &[Gap]) {

@@ -186,9 +186,9 @@ fn rotated_files_are_reported_by_day_and_a_rotation_is_an_end_and_no_gap() {
     assert_eq!(
         table[1..4],
         [
-            "  day         rows    covered   missing  between runs  worst gap",
-            "  2026-11-22     2  23 h 58 m  1 m 30 s           0 s  1 m 30 s from 01:00:00  silent",
-            "  2026-11-23     2        6 m       0 s           4 m",
+            "  day         rows    covered   missing  not running  worst gap",
+            "  2026-11-22     2  23 h 58 m  1 m 30 s          0 s  1 m 30 s from 01:00:00  silent",
+            "  2026-11-23     2        6 m       0 s          4 m",
         ],
         "{told}"
     );
@@ -216,11 +216,11 @@ fn the_days_are_in_the_json_too() {
         panic!("two days: {report}");
     };
     assert_eq!((&first["day"], &second["day"]), (&"2026-11-22".into(), &"2026-11-23".into()));
-    for (day, rows, covered_ms, missing_ms, stopped_ms) in
-        [(first, 2, 86_310_000, 90_000, 0), (second, 2, 360_000, 240_000, 240_000)]
+    for (day, rows, covered_ms, missing_ms, not_running_ms) in
+        [(first, 2, 86_310_000, 90_000, 0), (second, 2, 360_000, 0, 240_000)]
     {
-        let told = [&day["rows"], &day["covered_ms"], &day["missing_ms"], &day["stopped_ms"]];
-        assert_eq!(told, [rows, covered_ms, missing_ms, stopped_ms], "{day}");
+        let told = [&day["rows"], &day["covered_ms"], &day["missing_ms"], &day["not_running_ms"]];
+        assert_eq!(told, [rows, covered_ms, missing_ms, not_running_ms], "{day}");
     }
     assert_eq!(first["gaps"][0]["missing_ms"], 90_000, "{first}");
     assert_eq!(report["total"]["gap_count"], 1, "the rotation is none: {report}");
