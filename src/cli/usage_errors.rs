@@ -5,6 +5,7 @@
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::iter;
+use std::net::SocketAddr;
 use std::num::{ParseFloatError, ParseIntError};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -86,8 +87,8 @@ fn stray_word(word: &str, words: &[OsString], definition: &Command) -> String {
         let first = first.to_string_lossy();
         return format!("{first}: there is no \"{shown}\"");
     }
-    if address(word).is_ok() {
-        return format!("an address follows a =, as in --dashboard={shown}");
+    if let Some(address) = address_of_dashboard(word, words) {
+        return format!("\"{shown}\" is a word too many; did you mean --dashboard={address}?");
     }
     let is_first = words.get(1).is_some_and(|first| first == word);
     if is_first && word.chars().all(|letter| letter.is_ascii_lowercase()) {
@@ -101,6 +102,12 @@ fn stray_word(word: &str, words: &[OsString], definition: &Command) -> String {
     format!(
         "\"{shown}\" is neither an option nor a subcommand; symbols are given like this: --tickers {symbols}"
     )
+}
+
+/// The address that follows `--dashboard` behind a space, where only `=` can be.
+fn address_of_dashboard(word: &str, words: &[OsString]) -> Option<SocketAddr> {
+    let follows = words.windows(2).any(|pair| pair[0] == "--dashboard" && pair[1] == word);
+    address(word).ok().filter(|_| follows)
 }
 
 /// The symbols that somebody has given without commas, or without `--tickers`, with commas.
@@ -238,8 +245,10 @@ mod tests {
             ("-t AAPL msft", "--tickers AAPL,msft"),
             ("AAPL", "--tickers AAPL"),
             ("--out x.csv AAPL MSFT", "--tickers AAPL,MSFT"),
-            ("--dashboard 127.0.0.1:9999", "--dashboard=127.0.0.1:9999"),
-            ("--demo --dashboard localhost:9999", "--dashboard=localhost:9999"),
+            ("--dashboard 127.0.0.1:9999", "--dashboard=127.0.0.1:9999?"),
+            ("--demo --dashboard localhost:9999", "--dashboard=127.0.0.1:9999?"),
+            ("--demo --dashboard 8788", "--dashboard=127.0.0.1:8788?"),
+            ("-t AAPL 8788", "--tickers AAPL,8788"),
         ] {
             let message = refused(words);
             assert!(message.ends_with(form), "{words}: {message}");

@@ -52,7 +52,13 @@ pub(crate) fn is_no_file(path: &Path) -> bool {
 
 fn content(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    let file = open_at_once(path).map_err(|error| failed("read", path, error))?;
+    let file = open_at_once(path).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::NotFound => "; make it, with one symbol per line, such as AAPL",
+            _ => "",
+        };
+        failed("read", path, error) + advice
+    })?;
     if file.metadata().is_ok_and(|found| !found.is_file()) {
         let fault = "it is no file, and could not be read again whenever it changes; write the symbols to a file, or give them with --tickers";
         return Err(failed("read", path, fault));

@@ -29,14 +29,16 @@ pub(super) fn columns(given: &str) -> Result<Vec<Column>, String> {
     Ok(columns)
 }
 
-/// An address and a port; `localhost` is understood too.
+/// An address and a port; `localhost` is understood too, and a port alone is on this machine.
 pub(crate) fn address(given: &str) -> Result<SocketAddr, String> {
-    let numbers = given.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let is_port = given.parse::<u16>().is_ok();
+    let port = given.strip_prefix("localhost:").or(is_port.then_some(given));
+    let numbers = port.map(|port| format!("127.0.0.1:{port}"));
     numbers
         .as_deref()
         .unwrap_or(given)
         .parse()
-        .map_err(|_| "give an address and a port, like 127.0.0.1:8787".to_owned())
+        .map_err(|_| "give an address and a port, like 127.0.0.1:8787, or a port alone".to_owned())
 }
 
 /// The origin of a web page, spelled as browsers send it: lower case, no default port.
@@ -114,12 +116,13 @@ mod tests {
         for (given, shown) in [
             ("127.0.0.1:8787", "127.0.0.1:8787"),
             ("localhost:0", "127.0.0.1:0"),
+            ("8787", "127.0.0.1:8787"),
             ("0.0.0.0:80", "0.0.0.0:80"),
             ("[::1]:9000", "[::1]:9000"),
         ] {
             assert_eq!(address(given).unwrap().to_string(), shown);
         }
-        for wrong in ["", "8787", ":8787", "localhost", "127.0.0.1", "example.com:80", "1:99999"] {
+        for wrong in ["", "99999", ":8787", "localhost", "127.0.0.1", "example.com:80", "1:99999"] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
     }
