@@ -2,6 +2,7 @@
 //!
 //! Main thread.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,14 +11,16 @@ use log::{LevelFilter, info, warn};
 use super::shutdown::{self, Deadline};
 use super::watch_list::{WatchListController, warn_of_many};
 use crate::channel::{self, Entry, EntryReceiver, EntrySender, SharedState};
-use crate::config::{NO_LOG_FILE, Settings};
+use crate::config::{NO_LOG_FILE, RecordArguments, Settings};
 #[cfg(feature = "dashboard")]
-use crate::dashboard::{Change, Listener};
+use crate::dashboard::{Change, Changed, Listener};
+#[cfg(feature = "dashboard")]
+use crate::feed::spelling_warnings;
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
 use crate::on_event::OnEvent;
 use crate::process::error::{Error, cannot_go_on};
-use crate::recorder::{Destination, Writer};
+use crate::recorder::{Destination, Writer, log_refusal};
 use crate::simulator::Simulator;
 use crate::status::silence::reporter;
 use crate::terminal::Screen;
@@ -26,16 +29,26 @@ use crate::text::counted;
 /// Records until a signal asks for the end.
 ///
 /// # Errors
-/// When a file, an address or a thread that it needs cannot be had; when the server refuses the key at
+/// When the arguments are wrong; when a file, an address or a thread that it needs cannot be had; when the server refuses the key at
 /// the start; when the writer ends early, or could not write the last rows.
-pub(crate) fn record(settings: &Settings) -> Result<(), Error> {
+pub(crate) fn record(arguments: RecordArguments) -> Result<(), Error> {
+    let log_file = arguments.log_file().to_owned();
+    let has_writer = Cell::new(false);
+    let result = Settings::resolve(arguments).and_then(|settings| start(&settings, &has_writer));
+    if let (Err(refused), false) = (&result, has_writer.get()) {
+        log_refusal(&log_file, refused);
+    }
+    result
+}
+
+fn start(settings: &Settings, has_writer: &Cell<bool>) -> Result<(), Error> {
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());
     let rows_on_standard_output =
         matches!(settings.recorder.out, Destination::StandardOutput { .. });
     let screen = Screen::start(settings.views.quiet, rows_on_standard_output, &shared)?;
     start_log(settings, &entries, &screen);
-    let result = run(settings, &shared, &entries, inbox, &screen);
+    let result = run(settings, &shared, &entries, inbox, &screen, has_writer);
     screen.end();
     result
 }
@@ -46,6 +59,7 @@ fn run(
     entries: &EntrySender,
     inbox: EntryReceiver,
     screen: &Screen,
+    has_writer: &Cell<bool>,
 ) -> Result<(), Error> {
     // What may refuse the start.
     shutdown::survive_file_size_limits().map_err(cannot_go_on)?;
@@ -70,6 +84,7 @@ fn run(
 
     // The threads beside the main one.
     let writer = writer.spawn(inbox, entries)?;
+    has_writer.set(true);
     let on_event = settings
         .views
         .on_event
@@ -90,8 +105,13 @@ fn run(
         .map(|listener| {
             let controller = Arc::clone(&controller);
             let change = move |change: Change<'_>| match change {
-                Change::Add(symbol) => controller.add(symbol),
-                Change::Remove(symbol) => controller.remove(symbol),
+                Change::Add(symbol) => controller.add(symbol).map(|tickers| Changed {
+                    tickers,
+                    warnings: spelling_warnings([symbol.trim()]),
+                }),
+                Change::Remove(symbol) => controller
+                    .remove(symbol)
+                    .map(|tickers| Changed { tickers, warnings: Vec::new() }),
             };
             listener.serve(Arc::clone(shared), Box::new(change))
         })

@@ -10,7 +10,8 @@ use log::{info, warn};
 use crate::config::Settings;
 use crate::config::tickers_file::{self, Watcher};
 use crate::feed::{
-    Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats,
+    Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, spelling_warnings,
+    without_repeats,
 };
 use crate::process::error::Error;
 use crate::process::threads::{Repeating, spawn_every};
@@ -142,6 +143,11 @@ impl WatchListController {
                 // Else it is our own change, come back from the file.
                 Some(Ok(list)) if list != lists.in_file => {
                     info!("{shown} has changed: {}", counted(list.len() as u64, "symbol"));
+                    let is_new = |symbol: &&String| !lists.in_file.contains(symbol);
+                    let new = list.iter().filter(is_new).map(String::as_str);
+                    for warning in spelling_warnings(new) {
+                        warn!("{warning}");
+                    }
                     (lists.in_file, lists.emptied) = (list, false);
                     controller.announce(&lists);
                     reported = None;

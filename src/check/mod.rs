@@ -14,7 +14,7 @@ use std::path::Path;
 use clap::Args;
 
 use crate::config::{self, FileArguments, NO_LOG_FILE, find_key, oddity_of, tickers_file, values};
-use crate::feed::{ApiKey, Endpoint};
+use crate::feed::{ApiKey, Endpoint, spelling_warnings};
 use crate::process::error::Error;
 use crate::protocol::trade::is_simulated;
 use crate::recorder::{self, Destination, OpenError};
@@ -25,6 +25,7 @@ use steps::Steps;
 
 /// What is to be tried.
 #[derive(Debug, Args)]
+#[command(mut_arg("out", |out| out.help("CSV to append to; - is standard output [default: op1.csv]")))]
 pub struct CheckArguments {
     /// Symbols to try, comma-separated [default: BINANCE:BTCUSDT, which always trades]
     #[arg(short, long, value_name = "SYMBOL,...", value_delimiter = ',', value_parser = values::symbol)]
@@ -59,6 +60,9 @@ pub fn run(
 
     let recording = recorder::try_out(&destination);
     let mut steps = Steps::new(out);
+    for warning in spelling_warnings(symbols.iter().map(String::as_str)) {
+        steps.warned("symbols", warning);
+    }
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
     let columns = files.columns();

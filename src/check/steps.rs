@@ -1,4 +1,4 @@
-//! One line for each step of `check`: passed, failed or skipped.
+//! One line for each step of `check`: passed, failed, skipped, or a warning.
 //!
 //! Main thread.
 
@@ -46,6 +46,11 @@ impl<'a> Steps<'a> {
     pub(super) fn failed(&mut self, name: &str, text: impl Display) {
         self.all_well = false;
         self.line('✗', name, &text);
+    }
+
+    /// Something odd that stops no recording.
+    pub(super) fn warned(&mut self, name: &str, text: impl Display) {
+        self.line('!', name, &text);
     }
 
     pub(super) fn skipped(&mut self, names: &[&str], why: &str) {

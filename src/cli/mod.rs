@@ -8,12 +8,14 @@ mod subcommands;
 mod usage_errors;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser};
+use clap::{Command, CommandFactory, Parser};
 
 use crate::app;
-use crate::config::{RecordArguments, Settings};
+use crate::config::{DEFAULT_LOG_FILE, RecordArguments};
 use crate::process::error::{EXIT_OK, Error};
+use crate::recorder::log_refusal;
 use subcommands::{Subcommands, print};
 use usage_errors::{one_dash, one_line};
 
@@ -63,14 +65,36 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     }
     match CommandLine::try_parse_from(&words) {
         Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(CommandLine::command()),
-        Ok(CommandLine { record, instead: None }) => {
-            app::record(&Settings::resolve(record)?).map(|()| EXIT_OK)
-        }
+        Ok(CommandLine { record, instead: None }) => app::record(record).map(|()| EXIT_OK),
         // Help and version are errors to clap.
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
             print(error.to_string().as_bytes())
         }
-        Err(error) => Err(Error::Usage(one_line(&error, &words, &CommandLine::command()))),
+        Err(error) => {
+            let definition = CommandLine::command();
+            let refused = Error::Usage(one_line(&error, &words, &definition));
+            if let Some(log_file) = log_file_of_start(&words, &definition) {
+                log_refusal(&log_file, &refused);
+            }
+            Err(refused)
+        }
+    }
+}
+
+/// The log of a recording whose command line cannot be understood as a whole; none for a subcommand.
+fn log_file_of_start(words: &[OsString], definition: &Command) -> Option<PathBuf> {
+    if words.get(1).is_some_and(|word| definition.find_subcommand(word).is_some()) {
+        return None;
+    }
+    let mut words = words.iter().map(|word| word.to_string_lossy());
+    let named = words.find_map(|word| match word.strip_prefix("--log-file")? {
+        "" => Some(None),
+        value => value.strip_prefix('=').map(|path| Some(PathBuf::from(path))),
+    });
+    match named {
+        Some(Some(path)) => Some(path),
+        Some(None) => words.next().map(|path| PathBuf::from(&*path)),
+        None => Some(PathBuf::from(DEFAULT_LOG_FILE)),
     }
 }
 

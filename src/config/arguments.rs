@@ -16,6 +16,9 @@ use crate::recording::columns::Column;
 const DEFAULT_OUT: &str = "op1.csv";
 const DEFAULT_DEMO_OUT: &str = "demo.csv";
 
+/// The log without `--log-file`.
+pub(crate) const DEFAULT_LOG_FILE: &str = "websocket_data.log";
+
 /// Takes every line and keeps none.
 pub(crate) const NO_LOG_FILE: &str = "/dev/null";
 
@@ -54,6 +57,13 @@ pub(crate) struct RecordArguments {
 
     #[command(flatten)]
     pub(super) views: ViewArguments,
+}
+
+impl RecordArguments {
+    /// The log to append to.
+    pub(crate) fn log_file(&self) -> &Path {
+        self.files.log_file()
+    }
 }
 
 /// How a recording is looked at while it runs.
@@ -104,7 +114,7 @@ pub(crate) struct FileArguments {
     pub(super) coverage: Option<PathBuf>,
 
     /// Log to append to; - is standard error alone
-    #[arg(long, value_name = "FILE", default_value = "websocket_data.log")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_LOG_FILE)]
     log_file: PathBuf,
 
     /// Which columns, in which order [default: all six]

@@ -8,6 +8,6 @@ mod settings;
 pub(crate) mod tickers_file;
 pub(crate) mod values;
 
-pub(crate) use arguments::{FileArguments, NO_LOG_FILE, RecordArguments};
+pub(crate) use arguments::{DEFAULT_LOG_FILE, FileArguments, NO_LOG_FILE, RecordArguments};
 pub(crate) use key_source::{find_key, oddity_of};
 pub(crate) use settings::{Settings, check_market, destination, symbols};

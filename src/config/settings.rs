@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::arguments::{FileArguments, RecordArguments, ViewArguments};
 use super::key_source::{find_key, oddity_of};
 use super::tickers_file;
-use crate::feed::{ApiKey, Endpoint, check_count, without_repeats};
+use crate::feed::{ApiKey, Endpoint, check_count, spelling_warnings, without_repeats};
 use crate::process::error::Error;
 use crate::protocol::trade::{DEMO_PREFIX, is_simulated};
 use crate::recorder::{Destination, RecorderOptions};
@@ -53,10 +53,7 @@ impl Settings {
         let (tickers, tickers_file) = wanted(tickers, files.tickers_file.as_deref(), demo)?;
         let listed = tickers_file.iter().flat_map(|(_, listed)| listed);
         let all: Vec<&str> = tickers.iter().chain(listed).map(String::as_str).collect();
-        if !demo {
-            warnings.extend(lower_case(&all));
-        }
-        warnings.extend(with_spaces(&all));
+        warnings.extend(spelling_warnings(all.iter().copied()));
         let simulated = demo || are_simulated(&all)?;
         warnings.extend(check_dashboard(&views)?);
         let columns = files.columns();
@@ -78,9 +75,6 @@ impl Settings {
 
 /// What a demo records without `--tickers`: two shares, and something that trades in many digits.
 const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
-
-/// Symbols that are named in a warning.
-const NAMED: usize = 5;
 
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
 type Wanted = (Vec<String>, Option<(PathBuf, Vec<String>)>);
@@ -117,27 +111,6 @@ pub(crate) fn symbols(tickers: Vec<String>) -> Result<Vec<String>, Error> {
     let tickers = without_repeats(tickers);
     check_count(tickers.len()).map_err(|fault| usage(format!("--tickers: {fault}")))?;
     Ok(tickers)
-}
-
-/// Gives a warning when symbols have no capital letter, which Finnhub's all have: it accepts them, and
-/// no trade ever comes.
-fn lower_case(symbols: &[&str]) -> Option<String> {
-    let is_lower =
-        |symbol: &&str| symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase);
-    let found: Vec<&str> = symbols.iter().copied().filter(is_lower).take(NAMED).collect();
-    let (given, meant) = (found.join(","), found.join(",").to_uppercase());
-    (!found.is_empty()).then(|| {
-        format!("{given}: Finnhub's symbols are in capital letters; did you mean {meant}?")
-    })
-}
-
-/// Gives a warning when symbols have a space where a comma or a new line was probably meant. Those of
-/// Finnhub that have one have an exchange in front, too: `IC MARKETS:1`.
-fn with_spaces(symbols: &[&str]) -> Option<String> {
-    let found = symbols.iter().find(|symbol| symbol.contains(' ') && !symbol.contains(':'))?;
-    Some(format!(
-        "\"{found}\" is read as one symbol; separate several by commas, in a file by lines"
-    ))
 }
 
 /// Gives a warning when others can reach the page.

@@ -40,7 +40,7 @@ use crate::text::in_words;
 use events::LiveData;
 use guard::Guard;
 use routes::Api;
-pub use routes::{Change, ChangeWatchList};
+pub use routes::{Change, ChangeWatchList, Changed};
 
 /// The page ends within this time, or is left to end with the process: it may be waiting for the
 /// disk that holds the tickers file.

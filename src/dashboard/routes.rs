@@ -13,7 +13,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use axum::{Json, Router};
-use log::info;
+use log::{info, warn};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -53,9 +53,17 @@ pub enum Change<'a> {
     Remove(&'a str),
 }
 
-/// Changes the watch list and gives the new one, or says in one line why not. Called on the
-/// dashboard's thread.
-pub type ChangeWatchList = dyn Fn(Change<'_>) -> Result<Vec<String>, String> + Send + Sync;
+/// A change that was made.
+#[derive(Debug, Serialize)]
+pub struct Changed {
+    /// The whole list, as it is now.
+    pub tickers: Vec<String>,
+    /// What is odd about the symbol, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Changes the watch list, or says in one line why not. Called on the dashboard's thread.
+pub type ChangeWatchList = dyn Fn(Change<'_>) -> Result<Changed, String> + Send + Sync;
 
 /// What the routes need.
 #[derive(Clone)]
@@ -117,7 +125,7 @@ async fn change(
     State(Api { change, .. }): State<Api>,
     method: Method,
     symbol: Result<Path<String>, PathRejection>,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Json<Changed>, Refusal> {
     let symbol = read_symbol(symbol)?;
     let shown = printable(&symbol, SHOWN_CHARACTERS);
     let (what, answer) = match method {
@@ -125,9 +133,12 @@ async fn change(
         _ => ("remove", change(Change::Remove(&symbol))),
     };
     match answer {
-        Ok(tickers) => {
+        Ok(changed) => {
             info!("the dashboard was asked to {what} {shown}: done");
-            Ok(Json(json!({ "tickers": tickers })))
+            for warning in &changed.warnings {
+                warn!("{warning}");
+            }
+            Ok(Json(changed))
         }
         Err(why) => {
             info!("the dashboard was asked to {what} {shown}: refused, {why}");

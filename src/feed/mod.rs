@@ -6,6 +6,7 @@ mod backpressure;
 mod commands;
 mod connection;
 mod session;
+mod spelling;
 mod subscriptions;
 mod watchdog;
 
@@ -18,6 +19,7 @@ pub(crate) use connection::{
 };
 pub use connection::{DialError, Endpoint};
 pub use session::Session;
+pub(crate) use spelling::spelling_warnings;
 pub use subscriptions::WatchList;
 pub(crate) use subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 pub use watchdog::Timeouts;

@@ -2,20 +2,54 @@
 //!
 //! Writer thread.
 
+use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{self, Path, PathBuf};
 
 use log::{Level, error, info};
 
 use super::disk::{Location, locate};
-use crate::text::clock::show_ms;
+use crate::text::clock::{now_ms, show_ms};
 use crate::text::in_words;
+
+/// The last line of a log is looked for in so many bytes at its end. Longer lines are rare.
+const LAST_LINE_BYTES: u64 = 4 << 10;
 
 /// A line of the log file: when, by this machine's clock, how grave, and what.
 pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
     format!("{} {level:<5} {text}\n", show_ms(at_ms))
+}
+
+/// Adds the reason why a start was refused to the log at `path`, if there is one: a recording that was
+/// left alone in tmux or by systemd may have nobody who sees its standard error. A log is not made for
+/// it, because a refused start leaves nothing behind; and a file that does not end like a log is left
+/// alone, because the reason may be that `--log-file` names a recording.
+pub(crate) fn log_refusal(path: &Path, reason: &dyn Display) {
+    let line = log_line(now_ms(), Level::Error, &format!("not started: {reason}"));
+    // The reason is on standard error as well, so that an error here is of no importance.
+    if ends_like_a_log(path).unwrap_or(false) {
+        let log = OpenOptions::new().append(true).open(path);
+        let _ = log.and_then(|mut log| log.write_all(line.as_bytes()));
+    }
+}
+
+/// Whether the last line is one of ours: a time, a level, a text.
+fn ends_like_a_log(path: &Path) -> io::Result<bool> {
+    check_kind(path)?;
+    let mut log = File::open(path)?;
+    let length = log.metadata()?.len();
+    log.seek(SeekFrom::Start(length.saturating_sub(LAST_LINE_BYTES)))?;
+    let mut end = Vec::new();
+    log.take(LAST_LINE_BYTES).read_to_end(&mut end)?;
+    let end = String::from_utf8_lossy(&end);
+    let mut words = end.lines().last().unwrap_or_default().split_ascii_whitespace();
+    let is_time = |word: &str| word.parse::<jiff::Timestamp>().is_ok();
+    let is_level = |word: &str| word.parse::<Level>().is_ok();
+    Ok(end.ends_with('\n')
+        && words.next().is_some_and(is_time)
+        && words.next().is_some_and(is_level))
 }
 
 /// The open log file.

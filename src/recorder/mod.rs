@@ -25,7 +25,7 @@ mod tests;
 mod writer;
 
 pub use error::OpenError;
-pub(crate) use log_file::log_line;
+pub(crate) use log_file::{log_line, log_refusal};
 pub use options::{Destination, Fsync, RecorderOptions};
 pub use preflight::{try_header, try_log, try_out};
 pub use rotation::Rotate;

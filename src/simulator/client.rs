@@ -6,6 +6,7 @@
 use super::encode::{PING, TOO_MANY_SYMBOLS, Trade, invalid_symbol, trade_message};
 use super::faults::FaultPlan;
 use super::hub::{Hub, REST};
+use super::names::without_demo;
 use super::options::Fault;
 use super::upgrade::upgrade;
 use serde::Deserialize;
@@ -128,6 +129,7 @@ impl Client<'_> {
                 self.asked += 1;
                 if symbol.is_empty()
                     || symbol.len() > LONGEST_SYMBOL_BYTES
+                    || has_only_small_letters(&symbol)
                     || self.plan.refuses(self.asked)
                 {
                     return self.send(invalid_symbol(&symbol));
@@ -237,6 +239,13 @@ fn is_quiet(error: &io::Error) -> bool {
 enum Request {
     Subscribe { symbol: String },
     Unsubscribe { symbol: String },
+}
+
+/// Finnhub refuses `aapl`. Some of its symbols have small letters behind an exchange's name, after a
+/// colon; the `DEMO:` of ours is no exchange.
+fn has_only_small_letters(symbol: &str) -> bool {
+    let symbol = without_demo(symbol);
+    symbol.contains(char::is_lowercase) && !symbol.contains(char::is_uppercase)
 }
 
 #[cfg(test)]

@@ -63,7 +63,8 @@ pub(super) fn start_price(symbol: &str) -> f64 {
     lowest * (highest / lowest).powf(share)
 }
 
-fn without_demo(symbol: &str) -> &str {
+/// A symbol without the demo's prefix.
+pub(super) fn without_demo(symbol: &str) -> &str {
     symbol.strip_prefix(DEMO_PREFIX).unwrap_or(symbol)
 }
 

@@ -12,7 +12,7 @@
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
 //!   the file to an engine
 //! * `archives`, `verify_command`, `bars_command`, `bars_property`,
-//!   `simulate_command`, `check_command`, `generate_command`, `answers`: the
+//!   `simulate_command`, `check_command`, `generate_command`, `answers`, `first_hour`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `emptied_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
@@ -74,6 +74,7 @@ mod fault_script;
 mod faulty_disks;
 mod feed_state;
 #[cfg(target_os = "linux")]
+mod first_hour;
 mod full_disk;
 mod generate_command;
 mod handshake_refusals;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use finnhub_stream::channel::SharedState;
-use finnhub_stream::dashboard::{Change, Dashboard, Listener};
+use finnhub_stream::dashboard::{Change, Changed, Dashboard, Listener};
 use finnhub_stream::status::snapshot::{Feed, Snapshot, TickerSnapshot};
 
 /// A watch list that takes everything but `REFUSED`.
@@ -32,7 +32,9 @@ impl Served {
         recording.slot.change_feed(|feed: &mut Feed| feed.live(0));
         recording.slot.publish(snapshot);
         let list = Mutex::default();
-        let change = Box::new(move |wish: Change<'_>| change(&list, wish));
+        let change = Box::new(move |wish: Change<'_>| {
+            change(&list, wish).map(|tickers| Changed { tickers, warnings: Vec::new() })
+        });
         let dashboard = listener.serve(Arc::clone(&recording), change).unwrap();
         Served { address, recording, _dashboard: dashboard }
     }
