@@ -8,7 +8,7 @@ use crate::feed::Feed;
 use crate::http::{Events, connect, get, read_answer, request, send};
 use crate::program::Program;
 use crate::served::{Served, snapshot};
-use crate::waiting::own_waits;
+use crate::waiting::{own_waits, wait_until};
 
 fn served() -> Served {
     Served::start(snapshot(["A".to_owned()]))
@@ -248,6 +248,12 @@ fn answers_that_nobody_takes_have_little_room_and_the_others_are_refused() {
     let line = feed.accept(symbols.len());
     let address = program.address();
     program.wait_for_status("the list", |status| status["state"] == "live");
+    // What it needs for itself has come with the first few snapshots.
+    let heartbeat = || program.bytes_of("op1.csv.lock");
+    for _ in 0..3 {
+        let last = heartbeat();
+        wait_until("a heartbeat", heartbeat, |now| *now != last);
+    }
     let before = program.status_number("VmRSS");
     let mut stuck = Vec::new();
     let mut refused = 0;
@@ -265,7 +271,7 @@ fn answers_that_nobody_takes_have_little_room_and_the_others_are_refused() {
     assert!((1..40).contains(&refused), "{refused} refused");
     drop(stuck);
     let ask = || get(address, "/api/status").status;
-    crate::waiting::wait_until("room again", ask, |status| *status == 200);
+    wait_until("room again", ask, |status| *status == 200);
     drop(line);
     assert!(program.stop().success());
 }
@@ -280,7 +286,7 @@ fn there_are_places_for_a_hundred() {
     let refused = read_answer(connect(served.address));
     assert_eq!(refused.status, 503);
     clients.pop();
-    crate::waiting::wait_until("the free place", || read_status(&served), |status| *status == 200);
+    wait_until("the free place", || read_status(&served), |status| *status == 200);
 }
 
 fn read_status(served: &Served) -> u16 {
