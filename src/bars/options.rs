@@ -44,20 +44,9 @@ pub enum Hours {
 
 fn every(given: &str) -> Result<Duration, String> {
     const DAY_SECONDS: u64 = 86_400;
-    let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit = match &given[digits.len()..] {
-        "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3_600),
-        "d" => Some(DAY_SECONDS),
-        _ => None,
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(unit?))
-        .filter(|seconds| *seconds > 0 && DAY_SECONDS.is_multiple_of(*seconds))
-        .map(Duration::from_secs)
+    values::duration(given)
+        .filter(|every| every.subsec_millis() == 0)
+        .filter(|every| every.as_secs() > 0 && DAY_SECONDS.is_multiple_of(every.as_secs()))
         .ok_or_else(|| {
             "give whole seconds that divide a day, such as 1s, 30s, 1m, 5m, 1h or 1d".to_owned()
         })

@@ -10,6 +10,9 @@ use crate::feed::check_symbol;
 use crate::recorder::{Fsync, Rotate};
 use crate::recording::columns::Column;
 
+/// The longest time that can be asked for.
+const DAY_MS: u64 = 86_400_000;
+
 /// A symbol: space around it is cut, space inside and case are kept.
 pub(crate) fn symbol(given: &str) -> Result<String, String> {
     let symbol = given.trim();
@@ -71,19 +74,24 @@ pub(super) fn fsync(given: &str) -> Result<Fsync, String> {
     }
 }
 
-/// `1s`, `500ms`, `2m`: a millisecond up to a day, which is longer than anybody can mean, and short
-/// enough for every clock.
-pub(crate) fn interval(given: &str) -> Result<Duration, String> {
+/// `500ms`, `1s`, `2m`, `1h`, `1d`.
+pub(crate) fn duration(given: &str) -> Option<Duration> {
     let digits = given.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let milliseconds = digits.parse::<u64>().ok().and_then(|number| match &given[digits.len()..] {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1000),
-        "m" => number.checked_mul(60_000),
-        _ => None,
-    });
-    milliseconds
-        .filter(|ms| (1..=86_400_000).contains(ms))
-        .map(Duration::from_millis)
+    let unit_ms = match &given[digits.len()..] {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => DAY_MS,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit_ms).map(Duration::from_millis)
+}
+
+/// A millisecond up to a day, which is longer than anybody can mean, and short enough for every clock.
+pub(crate) fn interval(given: &str) -> Result<Duration, String> {
+    duration(given)
+        .filter(|duration| (1..=u128::from(DAY_MS)).contains(&duration.as_millis()))
         .ok_or_else(|| "give a time like 1s, 500ms or 2m".to_owned())
 }
 
@@ -177,10 +185,12 @@ mod tests {
     fn fsync_is_a_word_or_an_interval() {
         assert_eq!(fsync("always").unwrap(), Fsync::Always);
         assert_eq!(fsync("never").unwrap(), Fsync::Never);
-        for (given, ms) in [("1s", 1000), ("250ms", 250), ("2m", 120_000)] {
+        for (given, ms) in
+            [("1s", 1000), ("250ms", 250), ("2m", 120_000), ("1h", 3_600_000), ("1d", 86_400_000)]
+        {
             assert_eq!(fsync(given).unwrap(), Fsync::Every(Duration::from_millis(ms)));
         }
-        for wrong in ["", "1", "0s", "-1s", "1h", "s", "always ", "99999999999999999999s", "2000m"]
+        for wrong in ["", "1", "0s", "-1s", "25h", "s", "always ", "99999999999999999999s", "2000m"]
         {
             assert!(fsync(wrong).is_err(), "{wrong}");
         }
