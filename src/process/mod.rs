@@ -4,4 +4,5 @@
 
 pub mod error;
 pub(crate) mod signals;
+pub(crate) mod standard_output;
 pub(crate) mod threads;

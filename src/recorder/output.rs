@@ -15,6 +15,7 @@ use rustix::pipe::PIPE_BUF;
 
 use super::recording::Recording;
 use crate::channel::SharedState;
+use crate::process::standard_output::reader_is_gone;
 use crate::text::file_size;
 
 /// A reader that takes nothing for this long is stuck; one that works on what it has read is not.
@@ -57,9 +58,9 @@ impl Pipe {
         Ok(Self { file, sent: 0, length: 0, stuck: false, shared })
     }
 
-    /// Whether nobody reads any more, which a write would find out too late when no trades come.
+    /// Whether nobody reads any more.
     fn reader_is_gone(&self) -> bool {
-        self.poll(PollFlags::empty(), Timespec::default()).contains(PollFlags::ERR)
+        reader_is_gone(&self.file)
     }
 
     fn poll(&self, wanted: PollFlags, at_most: Timespec) -> PollFlags {
