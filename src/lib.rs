@@ -27,7 +27,7 @@
 //! | events | runs the command of `--on-event` | |
 //! | tickers-file | follows the tickers file | reads it |
 //! | dashboard | serves the page | replaces the tickers file when the page changes the list |
-//! | signals | asks for the end | |
+//! | signals | asks for the end; also of `bars --follow` | |
 //! | deadline | started by a signal; ends the writer and the program if the main thread cannot | |
 //! | simulator, simulator-client | the market of `--demo`; one thread for each client | |
 //!
@@ -68,6 +68,7 @@
 //! | how rows are read back, by the repair, `verify`, `bars`, `ship` and the replay | `recording/rows`, in blocks on several threads `recording/blocks` |
 //! | what a row of the ledger says, and why nothing was recorded | `recording/ledger` |
 //! | which trades move which price of a bar | `market/conditions` (the table), `market/prices` (of several, the one that counts) |
+//! | how `bars` goes on with a recording through rotation | `bars/follow`, `bars/live_file` |
 //! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |

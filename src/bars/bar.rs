@@ -42,6 +42,11 @@ impl Bar {
         }
     }
 
+    /// Whether no trade has added anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.trades == 0 && self.prices.is_none()
+    }
+
     /// Adds what came `later`.
     pub(super) fn merge(&mut self, later: Self) {
         Prices::merge(&mut self.prices, later.prices);

@@ -2,7 +2,7 @@
 //!
 //! Main thread. Takes the parts in the order of their blocks. No clock; the printing is the only I/O.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -13,9 +13,15 @@ use super::coverage::Coverage;
 use super::part::{Part, Rules};
 use crate::market::hours::{NewYorkDay, is_us_stock};
 use crate::recording::row::push_text;
+use crate::text::fnv1a;
 
-/// The first row of the output.
-pub(super) const HEADER: &str = "ticker,time_ms,open,high,low,close,volume,trades,covered_ms\n";
+/// A bar that may still change, and what was printed of it.
+#[derive(Debug, Default)]
+struct OpenBar {
+    bar: Bar,
+    /// The hash of its last row.
+    printed: Option<u64>,
+}
 
 /// All that is not done.
 #[derive(Debug)]
@@ -25,13 +31,17 @@ pub(super) struct Collector {
     with_empty: bool,
     by_symbol: HashMap<Box<[u8]>, usize, RandomState>,
     symbols: Vec<Box<[u8]>>,
-    open: BTreeMap<i64, HashMap<usize, Bar, RandomState>>,
+    open: BTreeMap<i64, HashMap<usize, OpenBar, RandomState>>,
+    /// The beginnings of those that may have changed since they were printed.
+    changed: BTreeSet<i64>,
     /// The receiving clock: the highest time so far.
-    pub(super) clock_ms: i64,
+    clock_ms: i64,
     /// Trades that came too late for their bars.
     pub(super) late: u64,
-    /// Where printing goes on with bars without a trade; `None` before the first bar.
-    empty_from_ms: Option<i64>,
+    /// From here on bars without a trade have not been looked for.
+    empty_from_ms: i64,
+    /// Bars that begin before are forgotten.
+    forgotten_ms: i64,
 }
 
 impl Collector {
@@ -42,16 +52,24 @@ impl Collector {
             by_symbol: HashMap::default(),
             symbols: Vec::new(),
             open: BTreeMap::new(),
+            changed: BTreeSet::new(),
             clock_ms: i64::MIN,
             late: 0,
-            empty_from_ms: None,
+            empty_from_ms: i64::MIN,
+            forgotten_ms: i64::MIN,
         }
     }
 
-    /// Whether the clock of the rows before reaches beyond that of this part's first row, so that the
-    /// part must be made again with it: some of its trades may have come too late.
-    pub(super) fn is_ahead_of(&self, part: &Part) -> bool {
-        part.clock_ms.is_some_and(|(first_ms, _)| first_ms < self.clock_ms)
+    /// The clock of the rows before, from which a part goes on that was made without them; `None` when
+    /// that makes no difference. If it does, some of its trades may have come too late.
+    pub(super) fn clock_before(&self, part: &Part) -> Option<i64> {
+        let (first_ms, _) = part.clock_ms?;
+        (first_ms < self.clock_ms).then_some(self.clock_ms)
+    }
+
+    /// The highest receiving time so far.
+    pub(super) fn clock_ms(&self) -> i64 {
+        self.clock_ms
     }
 
     /// Takes over what a part has.
@@ -60,7 +78,8 @@ impl Collector {
             part.symbols.into_iter().map(|symbol| self.place_of(symbol)).collect();
         for (symbol, bar_ms, bar) in part.bars {
             let open = self.open.entry(bar_ms).or_default();
-            open.entry(symbols[symbol]).or_default().merge(bar);
+            open.entry(symbols[symbol]).or_default().bar.merge(bar);
+            self.changed.insert(bar_ms);
         }
         self.late += part.late;
         if let Some((_, clock_ms)) = part.clock_ms {
@@ -76,6 +95,12 @@ impl Collector {
         })
     }
 
+    /// Whether there are bars that no trade can change any more.
+    pub(super) fn has_done(&self) -> bool {
+        let until_ms = self.rules.done_until(self.clock_ms);
+        self.open.keys().next().is_some_and(|bar_ms| *bar_ms < until_ms)
+    }
+
     /// Prints bars that no trade can change any more, and forgets them.
     ///
     /// # Errors
@@ -85,13 +110,10 @@ impl Collector {
         coverage: &Coverage,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        while let Some((&bar_ms, _)) = self.open.first_key_value()
-            && self.rules.done_ms(bar_ms) <= self.clock_ms
-        {
-            self.print_empty_before(bar_ms, coverage, out)?;
-            let bars = self.open.remove(&bar_ms).unwrap_or_default();
-            self.print_bars(bar_ms, &bars, coverage, out)?;
-        }
+        let until_ms = self.rules.done_until(self.clock_ms);
+        self.print_before(until_ms, true, coverage, out)?;
+        self.open = self.open.split_off(&until_ms);
+        self.forgotten_ms = self.forgotten_ms.max(until_ms);
         Ok(())
     }
 
@@ -104,60 +126,109 @@ impl Collector {
         coverage: &Coverage,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        while let Some((bar_ms, bars)) = self.open.pop_first() {
-            self.print_empty_before(bar_ms, coverage, out)?;
-            self.print_bars(bar_ms, &bars, coverage, out)?;
-        }
-        self.print_empty_before(i64::MAX, coverage, out)
+        self.print_before(i64::MAX, true, coverage, out)
     }
 
-    fn print_bars(
+    /// Prints bars that have ended by `now_ms`, those only that were not printed yet or have changed.
+    ///
+    /// # Errors
+    /// When `out` cannot be written.
+    pub(super) fn print_ended(
         &mut self,
-        bar_ms: i64,
-        bars: &HashMap<usize, Bar, RandomState>,
+        now_ms: i64,
         coverage: &Coverage,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let span = self.span(bar_ms);
-        let mut rows: Vec<(&[u8], Option<&Bar>)> =
-            bars.iter().map(|(symbol, bar)| (&*self.symbols[*symbol], Some(bar))).collect();
-        let first_time = self.empty_from_ms.is_none_or(|from_ms| from_ms <= bar_ms);
-        if self.with_empty && first_time {
-            let recorded =
-                coverage.symbols(&span).into_iter().filter(|symbol| self.shows(symbol, &span));
-            let has_bar = |symbol: &str| {
-                self.by_symbol.get(symbol.as_bytes()).is_some_and(|place| bars.contains_key(place))
-            };
-            let without = recorded.filter(|symbol| !has_bar(symbol));
-            rows.extend(without.map(|symbol| (symbol.as_bytes(), None)));
+        self.print_before(self.rules.ended_until(now_ms), false, coverage, out)?;
+        // No row tells the receiving clock while nothing trades.
+        let old_ms = self.rules.done_until(now_ms);
+        for bars in self.open.range_mut(..old_ms).map(|(_, bars)| bars) {
+            bars.retain(|_, open| !open.bar.is_empty());
         }
-        if first_time {
-            self.empty_from_ms = Some(span.end);
-        }
-        rows.sort_unstable_by_key(|(symbol, _)| *symbol);
-        rows.into_iter().try_for_each(|(symbol, bar)| print(symbol, &span, bar, coverage, out))
+        self.open.retain(|_, bars| !bars.is_empty());
+        Ok(())
     }
 
-    /// Prints the covered bars without a trade between the last bar and `bar_ms`.
-    fn print_empty_before(
+    /// Whether one of the bars that begin before `time_ms` is to be printed, or printed again.
+    pub(super) fn has_changed_before(&self, time_ms: i64) -> bool {
+        self.changed.first().is_some_and(|bar_ms| *bar_ms < time_ms)
+    }
+
+    /// No bar that begins before is looked at again.
+    pub(super) fn oldest_ms(&self, now_ms: i64) -> i64 {
+        let old_ms = self.rules.done_until(now_ms);
+        self.open.keys().next().map_or(old_ms, |bar_ms| old_ms.min(*bar_ms))
+    }
+
+    /// Another look is to be taken at all bars that are not forgotten: the ledger has changed.
+    pub(super) fn look_again(&mut self, now_ms: i64) {
+        self.changed.extend(self.open.keys());
+        let from_ms = self.rules.done_until(now_ms).max(self.forgotten_ms);
+        self.empty_from_ms = self.empty_from_ms.min(from_ms);
+    }
+
+    /// The first bar that is to be printed.
+    fn next_bar(&self, coverage: &Coverage) -> Option<i64> {
+        let changed = self.changed.first().copied();
+        let empty = self.with_empty.then(|| coverage.next_recorded(self.empty_from_ms)).flatten();
+        let empty = empty.map(|recorded_ms| self.rules.bar_of(recorded_ms));
+        changed.into_iter().chain(empty).min()
+    }
+
+    /// Prints what has changed of the bars that begin before `until_ms`.
+    fn print_before(
         &mut self,
-        bar_ms: i64,
+        until_ms: i64,
+        forget: bool,
         coverage: &Coverage,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        let nothing = HashMap::default();
-        while self.with_empty
-            && let Some(recorded_ms) =
-                coverage.next_recorded(self.empty_from_ms.unwrap_or(i64::MIN))
-            && self.rules.bar_of(recorded_ms) < bar_ms
-        {
-            self.print_bars(self.rules.bar_of(recorded_ms), &nothing, coverage, out)?;
+        while let Some(bar_ms) = self.next_bar(coverage).filter(|bar_ms| *bar_ms < until_ms) {
+            self.changed.remove(&bar_ms);
+            let span = bar_ms..bar_ms.saturating_add(self.rules.every_ms);
+            if self.with_empty && self.empty_from_ms < span.end {
+                self.add_empty(&span, coverage);
+                self.empty_from_ms = span.end;
+            }
+            self.print_bars(&span, coverage, out)?;
+            if forget {
+                self.open.remove(&bar_ms);
+            }
         }
         Ok(())
     }
 
-    fn span(&self, bar_ms: i64) -> Range<i64> {
-        bar_ms..bar_ms.saturating_add(self.rules.every_ms)
+    /// Adds the covered bars without a trade.
+    fn add_empty(&mut self, span: &Range<i64>, coverage: &Coverage) {
+        for symbol in coverage.symbols(span) {
+            if self.shows(symbol, span) {
+                let symbol = self.place_of(symbol.as_bytes().into());
+                self.open.entry(span.start).or_default().entry(symbol).or_default();
+            }
+        }
+    }
+
+    fn print_bars(
+        &mut self,
+        span: &Range<i64>,
+        coverage: &Coverage,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let Some(bars) = self.open.get_mut(&span.start) else { return Ok(()) };
+        let mut bars: Vec<(&[u8], &mut OpenBar)> =
+            bars.iter_mut().map(|(symbol, open)| (&*self.symbols[*symbol], open)).collect();
+        bars.sort_unstable_by_key(|(symbol, _)| *symbol);
+        let mut row = Vec::new();
+        for (symbol, open) in bars {
+            row.clear();
+            write_row(&mut row, symbol, span, &open.bar, coverage)?;
+            let printed = Some(fnv1a(&row));
+            if open.printed != printed {
+                out.write_all(&row)?;
+                open.printed = printed;
+            }
+        }
+        Ok(())
     }
 
     /// Whether bars of this symbol without a trade are asked for.
@@ -169,23 +240,18 @@ impl Collector {
     }
 }
 
-fn print(
+fn write_row(
+    row: &mut Vec<u8>,
     symbol: &[u8],
     span: &Range<i64>,
-    bar: Option<&Bar>,
+    bar: &Bar,
     coverage: &Coverage,
-    out: &mut impl Write,
 ) -> io::Result<()> {
-    let mut name = Vec::with_capacity(symbol.len());
-    push_text(&mut name, symbol);
-    out.write_all(&name)?;
-    match bar {
-        Some(bar) => write!(out, ",{},{bar},", span.start)?,
-        None => write!(out, ",{},,,,,0,0,", span.start)?,
-    }
-    if bar.is_some_and(|bar| bar.has_no_ledger) {
-        return out.write_all(b"\n");
+    push_text(row, symbol);
+    write!(row, ",{},{bar},", span.start)?;
+    if bar.has_no_ledger {
+        return row.write_all(b"\n");
     }
     let covered_ms = coverage.covered_ms(&String::from_utf8_lossy(symbol), span);
-    writeln!(out, "{covered_ms}")
+    writeln!(row, "{covered_ms}")
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::recording::ledger::{
@@ -16,10 +16,79 @@ use crate::recording::ledger::{
 type Symbols = Rc<HashSet<Box<str>>>;
 
 /// A time in which some symbols were recorded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Span {
     time: Range<i64>,
     symbols: Symbols,
+}
+
+/// What ledgers say.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Ledger {
+    spans: Vec<Span>,
+    /// Where it ends `live`: since when, and with which symbols.
+    live: Option<(i64, Symbols)>,
+}
+
+impl Ledger {
+    /// Reads the one beside `recording`, and says where it is; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub(super) fn beside(recording: &Path) -> Result<Option<(PathBuf, Self)>, LedgerError> {
+        match open_beside(recording, |file| file) {
+            None => Ok(None),
+            // Its recorder has just made it.
+            Some((path, Err(LedgerError::NoHeader))) => Ok(Some((path, Self::default()))),
+            Some((path, reader)) => Ok(Some((path, Self::read(reader?)?))),
+        }
+    }
+
+    fn read(mut reader: LedgerReader<impl Read>) -> io::Result<Self> {
+        let mut lists: HashMap<String, Symbols> = HashMap::new();
+        let mut ledger = Self::default();
+        while let Some(line) = reader.next_line()? {
+            // Damaged rows are passed over; `verify` counts them.
+            let LedgerLine::Row(LedgerRow { time_ms, state }) = line else { continue };
+            ledger.end(time_ms);
+            if let State::Live { tickers } = state {
+                let list = |tickers: &String| {
+                    tickers.split(';').map(Box::from).collect::<HashSet<_>>().into()
+                };
+                let symbols = lists.entry(tickers).or_insert_with_key(list);
+                ledger.live = Some((time_ms, Rc::clone(symbols)));
+            }
+        }
+        Ok(ledger)
+    }
+
+    /// Ends what is live at `end_ms`.
+    pub(super) fn end(&mut self, end_ms: i64) {
+        if let Some((since_ms, symbols)) = self.live.take() {
+            self.push(Span { time: since_ms..end_ms, symbols });
+        }
+    }
+
+    /// Adds the spans of one that has an end.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.spans.extend(other.spans);
+    }
+
+    /// Forgets what ended before `time_ms`.
+    pub(super) fn forget(&mut self, time_ms: i64) {
+        self.spans.retain(|span| span.time.end > time_ms);
+    }
+
+    fn push(&mut self, span: Span) {
+        // The same list said again makes no longer list of spans.
+        match self.spans.last_mut() {
+            _ if span.time.is_empty() => {}
+            Some(last) if last.time.end == span.time.start && last.symbols == span.symbols => {
+                last.time.end = span.time.end;
+            }
+            _ => self.spans.push(span),
+        }
+    }
 }
 
 /// What was recorded when.
@@ -31,71 +100,21 @@ pub(super) struct Coverage {
     longest_until: Vec<i64>,
 }
 
-/// Until when a ledger counts that ends `live`.
-pub(super) type End<'e> = &'e dyn Fn() -> i64;
-
 impl Coverage {
-    /// Adds the ledger beside `recording`; whether there is one. `end` says until when it counts if
-    /// it ends `live`.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is none.
-    pub(super) fn add(&mut self, recording: &Path, end: End<'_>) -> Result<bool, LedgerError> {
-        match open_beside(recording, |file| file) {
-            None => Ok(false),
-            // Its recorder has just made it.
-            Some((_, Err(LedgerError::NoHeader))) => Ok(true),
-            Some((_, reader)) => Ok(self.read(reader?, end).map(|()| true)?),
-        }
-    }
-
-    fn read(&mut self, mut reader: LedgerReader<impl Read>, end: End<'_>) -> io::Result<()> {
-        let mut lists: HashMap<String, Symbols> = HashMap::new();
-        let (mut last_ms, mut live): (i64, Option<Symbols>) = (i64::MIN, None);
-        while let Some(line) = reader.next_line()? {
-            // Damaged rows are passed over; `verify` counts them.
-            let LedgerLine::Row(LedgerRow { time_ms, state }) = line else { continue };
-            if let Some(symbols) = live.take() {
-                self.push(last_ms..time_ms, symbols);
-            }
-            last_ms = time_ms;
-            if let State::Live { tickers } = state {
-                let list = |tickers: &String| {
-                    tickers.split(';').map(Box::from).collect::<HashSet<_>>().into()
-                };
-                let symbols = lists.entry(tickers).or_insert_with_key(list);
-                live = Some(Rc::clone(symbols));
-            }
-        }
-        if let Some(symbols) = live {
-            self.push(last_ms..end().max(last_ms), symbols);
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, time: Range<i64>, symbols: Symbols) {
-        // A list that only grew, or the same one said again, makes no longer list of spans.
-        match self.spans.last_mut() {
-            Some(last) if last.time.end == time.start && last.symbols == symbols => {
-                last.time.end = time.end;
-            }
-            _ if time.is_empty() => {}
-            _ => self.spans.push(Span { time, symbols }),
-        }
-    }
-
-    /// To be called when all ledgers are added.
-    pub(super) fn sort(&mut self) {
-        self.spans.sort_by_key(|span| span.time.start);
+    /// Of ledgers that have an end.
+    pub(super) fn of<'l>(ledgers: impl IntoIterator<Item = &'l Ledger>) -> Self {
+        let spans = ledgers.into_iter().flat_map(|ledger| ledger.spans.iter().cloned());
+        let mut spans: Vec<Span> = spans.collect();
+        spans.sort_by_key(|span| span.time.start);
         let mut until = i64::MIN;
-        self.longest_until = self
-            .spans
+        let longest_until = spans
             .iter()
             .map(|span| {
                 until = until.max(span.time.end);
                 until
             })
             .collect();
+        Self { spans, longest_until }
     }
 
     /// The spans that touch `time`.

@@ -1,42 +1,48 @@
 //! `bars FILE…`: candles from recordings, and how much of each was recorded.
 //!
-//! Main thread, and for large files one more for each processor. It streams, and only reads: the
-//! recorder may be at work on the same files.
+//! Main thread, and for large files one more for each processor; with `--follow` one for signals. It
+//! streams, and only reads: the recorder may be at work on the same files.
 //!
 //! In reading order: `options` is what is asked for, `read` takes a file apart, `part` makes the bars
 //! of a block of rows, `bar` is one bar and `number` what it is computed with, `collect` puts the parts
-//! together and prints, `coverage` reads the ledgers. Which trades move what is in
-//! `market/conditions` and `market/prices`.
+//! together and prints, `ledgers` and `coverage` know what was recorded, `follow` goes on with the
+//! `live_file`, `told` has the words for standard error. Which trades move what is in `market/conditions` and `market/prices`.
 
 mod bar;
 mod collect;
 mod coverage;
+mod follow;
+mod ledgers;
+mod live_file;
 mod number;
 mod options;
 mod part;
 mod read;
+mod told;
 
 use std::io::{self, BufWriter, Write};
 
 use crate::process::error::{Error, cannot_go_on};
+use crate::recording::header::BARS_HEADER;
 use crate::terminal::ProgressLine;
-use crate::text::{counted, in_words, printable};
-use collect::{Collector, HEADER};
-use coverage::Coverage;
+use crate::text::in_words;
+use collect::Collector;
+use follow::{Stop, follow};
+use ledgers::Ledgers;
 pub use options::{BarsOptions, Hours};
 use part::Rules;
+use read::{Reader, bytes_of};
+use told::Told;
 
-/// Malformed rows of a file that are told one by one.
-const MALFORMED_SHOWN: usize = 5;
-
-/// Prints the bars of all files to `out`, and what is odd about them to `errors`. Gives whether every
-/// file could be read and every row is well-formed.
+/// Prints the bars of all files to `out`, with `--follow` until a stop, and what is odd about them to
+/// `errors`. Gives whether every file could be read and every row is well-formed.
 ///
 /// # Errors
 /// When `out` cannot be written. That nobody reads it any more is none.
 pub fn run(options: &BarsOptions, out: impl Write, errors: &mut dyn Write) -> Result<bool, Error> {
+    let stop = if options.follow { Some(Stop::listen()?) } else { None };
     let mut out = BufWriter::new(out);
-    let printed = print(options, &mut out, errors).and_then(|all_well| {
+    let printed = print(options, stop.as_ref(), &mut out, errors).and_then(|all_well| {
         out.flush()?;
         Ok(all_well)
     });
@@ -51,92 +57,36 @@ pub fn run(options: &BarsOptions, out: impl Write, errors: &mut dyn Write) -> Re
     })
 }
 
-fn print(options: &BarsOptions, out: &mut impl Write, errors: &mut dyn Write) -> io::Result<bool> {
+fn print(
+    options: &BarsOptions,
+    stop: Option<&Stop>,
+    out: &mut impl Write,
+    errors: &mut dyn Write,
+) -> io::Result<bool> {
     let rules = Rules {
         every_ms: i64::try_from(options.every.as_millis()).unwrap_or(i64::MAX),
         regular_hours: options.hours == Hours::Regular,
         wanted: options.tickers.clone(),
     };
-    let mut told = Told { errors, all_well: true };
-    let (coverage, without_ledger) = ledgers(options, &mut told);
+    let mut told = Told::new(errors);
+    if let Some(stop) = stop {
+        return follow(options, &rules, stop, told, out);
+    }
+    let mut ledgers = Ledgers::default();
+    let without_ledger = ledgers.add_all(&options.files, &mut told);
+    told.without_ledger(&without_ledger);
+    let coverage = ledgers.coverage();
     let mut collector = Collector::new(rules.clone(), options.empty);
-    let sizes = options.files.iter().filter_map(|path| Some(path.metadata().ok()?.len()));
-    let progress = ProgressLine::new("bars", sizes.sum());
-    out.write_all(HEADER.as_bytes())?;
+    let progress = ProgressLine::new("bars", bytes_of(&options.files));
+    out.write_all(BARS_HEADER.as_bytes())?;
     for (path, has_no_ledger) in options.files.iter().zip(without_ledger) {
-        let name = printable(&path.to_string_lossy(), usize::MAX);
-        let mut file = read::File { rules: &rules, has_no_ledger, malformed: 0, shown: Vec::new() };
-        let read = file.read(path, &progress, &mut collector, |collector| {
-            collector.print_done(&coverage, out)
-        });
-        progress.suspend(|| {
-            for (line, reason) in &file.shown {
-                told.tell(format_args!("{name}: line {line}: {reason}"));
-            }
-            let more = file.malformed - file.shown.len() as u64;
-            if more > 0 {
-                told.tell(format_args!("{name}: … and {}", counted(more, "malformed row")));
-            }
-            match read {
-                Ok(notes) => {
-                    for note in notes {
-                        told.note(format_args!("{name}: {note}"));
-                    }
-                }
-                Err(read::Failure::File(reason)) => told.tell(format_args!("{name}: {reason}")),
-                Err(read::Failure::Output(error)) => return Err(error),
-            }
-            Ok(())
-        })?;
+        let mut reader = Reader::new(&rules, has_no_ledger);
+        let read = reader
+            .read(path, &progress, &mut collector, |collector| collector.print_done(coverage, out));
+        progress.suspend(|| told.whole_file(path, &mut reader, read))?;
     }
-    collector.print_rest(&coverage, out)?;
+    collector.print_rest(coverage, out)?;
     drop(progress);
-    if collector.late > 0 {
-        let late = counted(collector.late, "trade");
-        told.note(format_args!("{late} came more than two hours late and are in no bar"));
-    }
+    told.late(&collector);
     Ok(told.all_well)
-}
-
-/// The ledgers of all files, and for each file whether it has none.
-fn ledgers(options: &BarsOptions, told: &mut Told<'_>) -> (Coverage, Vec<bool>) {
-    let mut coverage = Coverage::default();
-    let mut without = Vec::new();
-    for path in &options.files {
-        let found = coverage.add(path, &|| read::covered_until(path));
-        if let Err(error) = &found {
-            let name = printable(&path.to_string_lossy(), usize::MAX);
-            told.tell(format_args!("{name}: the ledger beside it: {error}"));
-        }
-        without.push(!found.unwrap_or(false));
-    }
-    let missing = without.iter().filter(|without| **without).count() as u64;
-    if missing > 0 {
-        told.note(format_args!(
-            "{} without a ledger beside it: covered_ms is empty for its bars",
-            counted(missing, "recording")
-        ));
-    }
-    coverage.sort();
-    (coverage, without)
-}
-
-/// Lines on standard error.
-struct Told<'e> {
-    errors: &'e mut dyn Write,
-    all_well: bool,
-}
-
-impl Told<'_> {
-    /// Says what is wrong.
-    fn tell(&mut self, what: impl std::fmt::Display) {
-        self.all_well = false;
-        // Should standard error be gone, the exit code still says it.
-        let _ = writeln!(self.errors, "error: {what}");
-    }
-
-    /// Says what is odd and no error.
-    fn note(&mut self, what: impl std::fmt::Display) {
-        let _ = writeln!(self.errors, "{what}");
-    }
 }

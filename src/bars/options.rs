@@ -31,6 +31,14 @@ pub struct BarsOptions {
     /// Print bars without a trade as well, where the ledger says that the symbol was recorded
     #[arg(long)]
     pub empty: bool,
+
+    /// Go on with the last FILE while it is recorded, through rotation, until a stop
+    #[arg(long)]
+    pub follow: bool,
+
+    /// With --follow: a bar is printed so long after its end
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::interval, requires = "follow")]
+    pub grace: Duration,
 }
 
 /// Which trades of US shares count.

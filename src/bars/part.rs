@@ -18,7 +18,7 @@ use crate::text::leading_integer;
 
 /// After the end of a bar trades are waited for so long, by the receiving clock: Finnhub has been up to
 /// 40 minutes late.
-pub(super) const LATE_MS: i64 = 2 * 60 * 60 * 1000;
+const LATE_MS: i64 = 2 * 60 * 60 * 1000;
 
 /// What is asked for, and how a file is laid out.
 #[derive(Debug, Clone)]
@@ -40,15 +40,29 @@ pub(super) struct Layout {
     pub(super) has_no_ledger: bool,
 }
 
+impl Layout {
+    /// What is odd about it and no error.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let has_conditions = self.columns.contains(&Column::Conditions);
+        let note = "it has no conditions: every trade counts";
+        if has_conditions { Vec::new() } else { vec![note.to_owned()] }
+    }
+}
+
 impl Rules {
     /// The beginning of the bar that `time_ms` lies in.
     pub(super) fn bar_of(&self, time_ms: i64) -> i64 {
         time_ms.saturating_sub(time_ms.rem_euclid(self.every_ms))
     }
 
-    /// From which receiving time on a bar takes no more trades.
-    pub(super) fn done_ms(&self, bar_ms: i64) -> i64 {
-        bar_ms.saturating_add(self.every_ms).saturating_add(LATE_MS)
+    /// Bars that begin before have ended at `time_ms`.
+    pub(super) fn ended_until(&self, time_ms: i64) -> i64 {
+        time_ms.saturating_sub(self.every_ms).saturating_add(1)
+    }
+
+    /// Bars that begin before take no more trades when the receiving clock shows `clock_ms`.
+    pub(super) fn done_until(&self, clock_ms: i64) -> i64 {
+        self.ended_until(clock_ms.saturating_sub(LATE_MS))
     }
 }
 
@@ -205,7 +219,7 @@ impl<'r> PartMaker<'r> {
             return;
         }
         let bar_ms = self.rules.bar_of(*time_ms);
-        if self.rules.done_ms(bar_ms) <= self.clock_ms {
+        if bar_ms < self.rules.done_until(self.clock_ms) {
             self.part.late += 1;
             return;
         }

@@ -2,30 +2,29 @@
 //!
 //! Main thread.
 
-use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::MALFORMED_SHOWN;
+use memchr::memchr_iter;
+
 use super::collect::Collector;
 use super::part::{Layout, Part, PartMaker, Rules};
 use crate::recording::blocks::{Blocks, Piece, in_order};
 use crate::recording::columns::Column;
 use crate::recording::header::columns_of;
-use crate::recording::lock_line::heartbeat_ms;
-use crate::recording::paths::behind_links;
 use crate::recording::rows::RowReader;
 use crate::recording::source::Source;
-use crate::recording::source::is_locked;
 use crate::terminal::{CountedRead, ProgressLine};
-use crate::text::clock::now_ms;
 use crate::text::in_words;
+
+/// Malformed rows of a file that are told one by one.
+pub(super) const MALFORMED_SHOWN: u64 = 5;
 
 /// Rows that are read one by one make a part together.
 const ROWS_A_PART: u64 = 10_000;
 
 /// No header line is longer.
-const FRONT_BYTES: u64 = 64 << 10;
+pub(super) const FRONT_BYTES: u64 = 64 << 10;
 
 /// Why a file was not read to its end.
 pub(super) enum Failure {
@@ -35,23 +34,43 @@ pub(super) enum Failure {
     Output(io::Error),
 }
 
+impl Failure {
+    pub(super) fn cannot_open(error: &io::Error) -> Self {
+        Self::File(match error.kind() {
+            io::ErrorKind::Unsupported => error.to_string(),
+            _ => format!("cannot open it: {}", in_words(error)),
+        })
+    }
+
+    pub(super) fn no_header() -> Self {
+        let text = "no whole header line in it; a recording begins with its column names";
+        Self::File(text.to_owned())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::File(format!("cannot read it to its end: {}", in_words(&error)))
     }
 }
 
-/// Reads a file.
-pub(super) struct File<'r> {
+/// Reads the rows of a file, and counts what is wrong with them.
+pub(super) struct Reader<'r> {
     pub(super) rules: &'r Rules,
-    pub(super) has_no_ledger: bool,
+    has_no_ledger: bool,
+    /// The first line that was not read.
+    line: u64,
     /// Rows that are not well-formed.
     pub(super) malformed: u64,
-    /// The first of them, with their lines.
+    /// The first of them, with their lines, until somebody takes them.
     pub(super) shown: Vec<(u64, String)>,
 }
 
-impl File<'_> {
+impl<'r> Reader<'r> {
+    pub(super) fn new(rules: &'r Rules, has_no_ledger: bool) -> Self {
+        Self { rules, has_no_ledger, line: 1, malformed: 0, shown: Vec::new() }
+    }
+
     /// Adds the trades of the file at `path` to the `collector`, and calls `print` after each part of
     /// them. Notes are what is odd about the file and no error.
     ///
@@ -62,66 +81,26 @@ impl File<'_> {
         path: &Path,
         progress: &ProgressLine,
         collector: &mut Collector,
-        mut print: impl FnMut(&mut Collector) -> io::Result<()>,
+        print: impl FnMut(&mut Collector) -> io::Result<()>,
     ) -> Result<Vec<String>, Failure> {
-        let mut source =
-            Source::open(path, |source| CountedRead { source, progress }).map_err(|error| {
-                match error.kind() {
-                    io::ErrorKind::Unsupported => Failure::File(error.to_string()),
-                    _ => Failure::File(format!("cannot open it: {}", in_words(&error))),
-                }
-            })?;
-        let (layout, front) = self.layout(&mut source.text)?;
-        let mut notes = Vec::new();
-        if !layout.columns.contains(&Column::Conditions) {
-            notes.push("it has no conditions: every trade counts".to_owned());
-        }
-        let mut blocks = Blocks::new(front, &mut source.text);
-        let rules = self.rules;
-        let make = |block: &[u8], clock_ms: i64| {
-            let mut maker = PartMaker::new(rules, &layout, clock_ms);
-            maker.add_block(block);
-            maker.finish()
-        };
-        // The header is the first one.
-        let mut line = 2;
-        let ended = in_order(
-            &mut blocks,
-            |block| (make(&block, i64::MIN), block),
-            |(mut part, block)| {
-                if collector.is_ahead_of(&part) {
-                    part = make(&block, collector.clock_ms);
-                }
-                self.note_malformed(&part, line);
-                line += part.lines;
-                collector.add(part);
-                print(collector).map_err(Failure::Output)
-            },
-        )?;
-        let unfinished = match ended {
-            Piece::End(unfinished) => unfinished,
-            Piece::Irregular | Piece::Rows(_) => {
-                let columns = layout.columns.len();
-                let rows = RowReader::from_row(blocks.into_rest(), 1, columns);
-                self.read_row_by_row(rows, &layout, &mut line, collector, print)?
-            }
-        };
+        let mut source = Source::open(path, |source| CountedRead { source, progress })
+            .map_err(|error| Failure::cannot_open(&error))?;
+        let mut front = Vec::new();
+        (&mut source.text).take(FRONT_BYTES).read_to_end(&mut front)?;
+        let (layout, length) = self.layout(&front)?.ok_or_else(Failure::no_header)?;
+        let behind = front.split_off(length);
+        let unfinished = self.read_rows(behind, &mut source.text, &layout, collector, print)?;
         if unfinished > 0 && !source.is_being_recorded() {
-            let torn = "a torn row: the file ends in the middle of it";
-            self.malformed_row(line, format!("{torn} ({unfinished} bytes)"));
+            self.note_torn(unfinished);
         }
-        Ok(notes)
+        Ok(layout.notes())
     }
 
-    /// What the first line says, and what was read behind it.
-    fn layout(&self, text: &mut impl Read) -> Result<(Layout, Vec<u8>), Failure> {
-        let mut front = Vec::new();
-        text.take(FRONT_BYTES).read_to_end(&mut front)?;
-        let mut rows = RowReader::new(front.as_slice());
-        let row = rows.next_row()?.ok_or_else(|| {
-            let text = "no whole header line in it; a recording begins with its column names";
-            Failure::File(text.to_owned())
-        })?;
+    /// What the first line says, and how long it is; `None` when it has no end among the bytes at the
+    /// `front` of the file.
+    pub(super) fn layout(&mut self, front: &[u8]) -> Result<Option<(Layout, usize)>, Failure> {
+        let mut rows = RowReader::new(front);
+        let Some(row) = rows.next_row()? else { return Ok(None) };
         let columns = columns_of(&row).map_err(Failure::File)?;
         let needed = [Column::Ticker, Column::Price, Column::Volume, Column::TimestampMs];
         if let Some(missing) = needed.iter().find(|needed| !columns.contains(needed)) {
@@ -130,58 +109,104 @@ impl File<'_> {
             )));
         }
         let header = row.text.to_owned();
-        let behind = usize::try_from(rows.position()).unwrap_or(usize::MAX).min(front.len());
         let layout = Layout { columns, header, has_no_ledger: self.has_no_ledger };
-        Ok((layout, front.split_off(behind)))
+        self.line = rows.line();
+        Ok(Some((layout, usize::try_from(rows.position()).unwrap_or(front.len()))))
     }
 
-    /// The slow way, for what has quotes; gives how many bytes are behind the last row. `line` is the
-    /// first one, and then the one behind the last row.
-    fn read_row_by_row(
+    /// Reads rows on several threads: those at the `front`, and then those of `text`. Gives how many bytes
+    /// are behind the last whole one.
+    pub(super) fn read_rows(
         &mut self,
-        mut rows: RowReader<impl Read>,
+        front: Vec<u8>,
+        text: impl Read,
         layout: &Layout,
-        line: &mut u64,
         collector: &mut Collector,
         mut print: impl FnMut(&mut Collector) -> io::Result<()>,
     ) -> Result<u64, Failure> {
+        let mut blocks = Blocks::new(front, text);
+        let rules = self.rules;
+        let make = |block: &[u8], clock_ms: i64| {
+            let mut maker = PartMaker::new(rules, layout, clock_ms);
+            maker.add_block(block);
+            maker.finish()
+        };
+        let ended = in_order(
+            &mut blocks,
+            |block| (make(&block, i64::MIN), block),
+            |(mut part, block)| {
+                if let Some(clock_ms) = collector.clock_before(&part) {
+                    part = make(&block, clock_ms);
+                }
+                self.take(part, collector);
+                print(collector).map_err(Failure::Output)
+            },
+        )?;
+        match ended {
+            Piece::End(unfinished) => Ok(unfinished),
+            Piece::Irregular | Piece::Rows(_) => {
+                self.read_row_by_row(blocks.into_rest(), layout, collector, print)
+            }
+        }
+    }
+
+    /// Reads rows the slow way, for few of them, or where there are quotes. Gives how many bytes are behind
+    /// the last whole one.
+    pub(super) fn read_row_by_row(
+        &mut self,
+        text: impl Read,
+        layout: &Layout,
+        collector: &mut Collector,
+        mut print: impl FnMut(&mut Collector) -> io::Result<()>,
+    ) -> Result<u64, Failure> {
+        let mut rows = RowReader::from_row(text, 1, layout.columns.len());
         loop {
-            let mut maker = PartMaker::new(self.rules, layout, collector.clock_ms);
+            let first_line = rows.line();
+            let mut maker = PartMaker::new(self.rules, layout, collector.clock_ms());
             let mut wanted = ROWS_A_PART;
             while wanted > 0
                 && let Some(row) = rows.next_row()?
             {
-                maker.add_row(&row, row.line - 1);
+                maker.add_row(&row, row.line - first_line);
                 wanted -= 1;
             }
-            let part = maker.finish();
-            self.note_malformed(&part, *line);
-            collector.add(part);
+            let lines = rows.line() - first_line;
+            self.take(Part { lines, ..maker.finish() }, collector);
             print(collector).map_err(Failure::Output)?;
             if wanted > 0 {
-                *line += rows.line() - 1;
                 return Ok(rows.unfinished_bytes());
             }
         }
     }
 
-    fn note_malformed(&mut self, part: &Part, first_line: u64) {
-        for (line, reason) in &part.malformed {
-            self.malformed_row(first_line + line, reason.clone());
+    fn take(&mut self, mut part: Part, collector: &mut Collector) {
+        for (line, reason) in part.malformed.drain(..) {
+            self.note_malformed(self.line + line, reason);
         }
+        self.line += part.lines;
+        collector.add(part);
     }
 
-    fn malformed_row(&mut self, line: u64, reason: String) {
+    /// These rows were read before, in another file.
+    pub(super) fn pass_lines(&mut self, rows: &[u8]) {
+        self.line += memchr_iter(b'\n', rows).count() as u64;
+    }
+
+    /// The file ends with so many bytes that are no whole row, and nobody will finish it.
+    pub(super) fn note_torn(&mut self, bytes: u64) {
+        let torn = "a torn row: the file ends in the middle of it";
+        self.note_malformed(self.line, format!("{torn} ({bytes} bytes)"));
+    }
+
+    fn note_malformed(&mut self, line: u64, reason: String) {
         self.malformed += 1;
-        if self.shown.len() < MALFORMED_SHOWN {
+        if self.malformed <= MALFORMED_SHOWN {
             self.shown.push((line, reason));
         }
     }
 }
 
-/// Until when the ledger of `recording` counts when it ends `live`: up to now while somebody records,
-/// else up to the heartbeat in its lock.
-pub(super) fn covered_until(recording: &Path) -> i64 {
-    let is_recorded = fs::File::open(recording).is_ok_and(|file| is_locked(&file));
-    if is_recorded { now_ms() } else { heartbeat_ms(&behind_links(recording)).unwrap_or(i64::MIN) }
+/// How long these files are together, as they are on the disk.
+pub(super) fn bytes_of(files: &[PathBuf]) -> u64 {
+    files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum()
 }

@@ -51,9 +51,15 @@ trades until two hours of the receiving clock after its end. Daily bars are UTC 
 
   finnhub-stream bars op1-*.csv.gz op1.csv --every 5m --hours regular > bars.csv
 
+--follow goes on with the last FILE, whether somebody records to it now or only later, through rotation
+and compression, until Ctrl-C or SIGTERM. A bar is printed when its end is --grace past, and again, whole,
+when a late trade or the ledger changes it: the last row of a bar counts. One that has not ended is not
+printed. A file that somebody empties or changes is an error.
+
 Exit codes:
-  0    all files were read to their ends, and every row is well-formed
-  1    not so, or the bars could not be written";
+  0    all files were read to their ends, and every row is well-formed; with --follow, stopped as asked
+  1    not so, or the bars could not be written
+  130  a second Ctrl-C";
 
 const SHIP_HELP: &str = "\
 Each batch of whole rows goes to a new CMD on its standard input. Exit code 0 with everything read

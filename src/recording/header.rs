@@ -1,4 +1,4 @@
-//! The first line of a recording, made and read; and that of a ledger.
+//! The first line of a recording, made and read; and those of a ledger and of bars.
 //!
 //! Any thread. No I/O.
 
@@ -8,6 +8,10 @@ use super::rows::Row;
 
 /// The ledger's first line.
 pub(crate) const LEDGER_HEADER: &str = "time_ms,state,tickers,reason\n";
+
+/// The first line of what `bars` prints.
+pub(crate) const BARS_HEADER: &str =
+    "ticker,time_ms,open,high,low,close,volume,trades,covered_ms\n";
 
 /// The header line for `columns`, with its line end.
 pub fn header(columns: &[Column]) -> String {

@@ -16,16 +16,18 @@ const START: i64 = 1_795_443_600_000;
 const TWO_HOURS: i64 = 7_200_000;
 
 #[derive(Debug, Clone)]
-struct Trade {
+pub(crate) struct Trade {
     ticker: &'static str,
     price: String,
     volume: String,
-    time_ms: i64,
-    received_ms: i64,
+    pub(crate) time_ms: i64,
+    pub(crate) received_ms: i64,
     conditions: Vec<u32>,
 }
 
-fn trade() -> impl Strategy<Value = Trade> {
+/// A trade whose `received_ms` is how much later than the one before it was received, and whose
+/// `time_ms` how much earlier than that it happened.
+pub(crate) fn trade() -> impl Strategy<Value = Trade> {
     let ticker = prop::sample::select(vec!["AAPL", "MSFT", "X:Y", "O,DD:1"]);
     let price = prop_oneof![
         4 => (1_u32..2_000).prop_map(|cents| format!("{}.{:02}", cents / 100, cents % 100)),
@@ -47,7 +49,6 @@ fn trade() -> impl Strategy<Value = Trade> {
             ticker,
             price,
             volume,
-            // Filled in from the one before.
             received_ms: passed,
             time_ms: late,
             conditions,
@@ -126,16 +127,17 @@ fn slow_bars(trades: &[Trade], every_ms: i64) -> (Vec<String>, usize) {
     (rows.collect(), late)
 }
 
+pub(crate) fn row_of(trade: &Trade) -> String {
+    let Trade { ticker, price, volume, time_ms, received_ms, conditions } = trade;
+    let quote = if ticker.contains(',') { "\"" } else { "" };
+    let codes: Vec<String> = conditions.iter().map(u32::to_string).collect();
+    let codes = codes.join(";");
+    format!("{quote}{ticker}{quote},{price},{volume},{time_ms},{received_ms},{codes}\n")
+}
+
 fn text_of(trades: &[Trade]) -> String {
     let header = "ticker,price,volume,timestamp_ms,received_ms,conditions\n".to_owned();
-    let rows = trades.iter().map(|trade| {
-        let Trade { ticker, price, volume, time_ms, received_ms, conditions } = trade;
-        let quote = if ticker.contains(',') { "\"" } else { "" };
-        let codes: Vec<String> = conditions.iter().map(u32::to_string).collect();
-        let codes = codes.join(";");
-        format!("{quote}{ticker}{quote},{price},{volume},{time_ms},{received_ms},{codes}\n")
-    });
-    std::iter::once(header).chain(rows).collect()
+    std::iter::once(header).chain(trades.iter().map(row_of)).collect()
 }
 
 #[test]

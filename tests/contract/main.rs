@@ -11,8 +11,8 @@
 //!   runs
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
 //!   the file to an engine
-//! * `archives`, `verify_command`, `bars_command`, `bars_property`,
-//!   `simulate_command`, `check_command`, `generate_command`, `answers`, `first_hour`: the
+//! * `archives`, `verify_command`, `bars_command`, `bars_follow`, `bars_follow_property`,
+//!   `bars_property`, `simulate_command`, `check_command`, `generate_command`, `answers`, `first_hour`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `emptied_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
@@ -31,6 +31,8 @@
 //! FINNHUB_TEST_KILLS=2000 cargo test --test contract kill::every          # 50 by default
 //! FINNHUB_TEST_POWER_CUTS=100000 cargo test --lib power_cut               # 2,400; prints a seed, FINNHUB_TEST_SEED plays it again
 //! FINNHUB_TEST_CUTS=100 cargo test --test contract cut_files::whatever    # 5
+//! FINNHUB_TEST_BARS=1000 cargo test --test contract bars_property          # 60
+//! FINNHUB_TEST_FOLLOW=300 cargo test --test contract bars_follow_property  # 8
 //! FINNHUB_TEST_EPISODES=1000 cargo test --test contract fault_script      # 30; prints a seed, FINNHUB_TEST_SEED plays it again
 //! FINNHUB_TEST_SOAK_SECONDS=86400 cargo test --test contract soak -- --ignored   # 60
 //! FINNHUB_TEST_KILLS=500 cargo test --test contract ship_removed          # 4; of recorder or ship, each after the file was removed
@@ -58,6 +60,8 @@ mod archives;
 #[cfg(target_os = "linux")]
 mod asleep;
 mod bars_command;
+mod bars_follow;
+mod bars_follow_property;
 mod bars_property;
 mod check_command;
 mod clock_steps;

@@ -1,0 +1,200 @@
+//! The ledgers of the files that are read: those of closed ones, and the one that is being written.
+//!
+//! Main thread. Reads ledgers and locks, changes none.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::coverage::{Coverage, Ledger};
+use super::live_file::{FileId, id_at};
+use super::told::Told;
+use crate::recording::ledger::LedgerError;
+use crate::recording::lock_line::heartbeat_ms;
+use crate::recording::paths::behind_links;
+use crate::recording::source::is_locked;
+use crate::text::clock::now_ms;
+
+/// For bars that are done, and so two hours old, what is this old is new.
+const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// Until when a ledger counts that ends `live`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum LiveEnd {
+    /// Up to now: somebody records.
+    #[default]
+    Now,
+    /// Up to the heartbeat in its lock, UNIX milliseconds.
+    Heartbeat(i64),
+}
+
+impl LiveEnd {
+    /// Of the ledger of `recording`.
+    fn of(recording: &Path) -> Self {
+        if File::open(recording).is_ok_and(|file| is_locked(&file)) {
+            return Self::Now;
+        }
+        Self::Heartbeat(heartbeat_ms(&behind_links(recording)).unwrap_or(i64::MIN))
+    }
+
+    fn ms(self) -> i64 {
+        match self {
+            Self::Now => now_ms(),
+            Self::Heartbeat(time_ms) => time_ms,
+        }
+    }
+}
+
+/// A ledger is another one, or was written to, when this changes: device, inode, bytes, and when it was
+/// last changed.
+type Stamp = (u64, u64, u64, i64, i64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let it = fs::metadata(path).ok()?;
+    Some((it.dev(), it.ino(), it.len(), it.mtime(), it.mtime_nsec()))
+}
+
+/// The ledger beside the file that is followed.
+#[derive(Debug)]
+struct LiveLedger {
+    path: PathBuf,
+    stamp: Option<Stamp>,
+    text: Ledger,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Ledgers {
+    closed: Ledger,
+    /// The recording that is followed, and which file that was at the beginning.
+    followed: Option<(PathBuf, FileId)>,
+    live: Option<LiveLedger>,
+    /// Until when that counts.
+    end: LiveEnd,
+    coverage: Coverage,
+    /// When that was put together.
+    counted_at: Option<Instant>,
+    /// Whether they say something else of what was recorded than they did.
+    pub(super) have_news: bool,
+}
+
+impl Ledgers {
+    /// Adds the one beside `recording`, which nobody writes to; whether there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub(super) fn add(&mut self, recording: &Path) -> Result<bool, LedgerError> {
+        let Some((_, mut ledger)) = Ledger::beside(recording)? else { return Ok(false) };
+        ledger.end(LiveEnd::of(recording).ms());
+        self.closed.extend(ledger);
+        (self.have_news, self.counted_at) = (true, None);
+        Ok(true)
+    }
+
+    /// Adds those of all files; gives for each file whether it has none.
+    pub(super) fn add_all(&mut self, files: &[PathBuf], told: &mut Told<'_>) -> Vec<bool> {
+        let mut without = Vec::new();
+        for path in files {
+            let found = self.add(path);
+            told.ledger(path, &found);
+            without.push(!found.unwrap_or(false));
+        }
+        without
+    }
+
+    /// The one beside `recording` is looked at from now on, as long as that is this file; whether there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub(super) fn follow(&mut self, recording: &Path, id: FileId) -> Result<bool, LedgerError> {
+        self.leave();
+        self.followed = Some((recording.to_owned(), id));
+        self.end = LiveEnd::of(recording);
+        self.look()?;
+        Ok(self.live.is_some())
+    }
+
+    /// The file that was followed is closed: its ledger is to be added under its new name.
+    pub(super) fn leave(&mut self) {
+        (self.followed, self.live, self.counted_at) = (None, None, None);
+    }
+
+    /// The file that was followed has no name any more: what its ledger said stays.
+    pub(super) fn keep(&mut self) {
+        if let Some(live) = self.live.take() {
+            let mut text = live.text;
+            text.end(self.end.ms());
+            self.closed.extend(text);
+        }
+        self.leave();
+    }
+
+    /// Whether no other file has taken the name of the one that is followed, and so its ledger's.
+    pub(super) fn is_current(&self) -> bool {
+        let is_it = |(path, id): &(PathBuf, FileId)| id_at(path).is_none_or(|found| found == *id);
+        self.followed.as_ref().is_none_or(is_it)
+    }
+
+    /// Whether there is one beside the file that is followed.
+    pub(super) fn has_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// Whether that has no longer the name that it had.
+    pub(super) fn is_live_away(&self) -> bool {
+        self.live.as_ref().is_some_and(|live| !live.path.exists())
+    }
+
+    /// Reads the one beside the file that is followed if it has changed, or is there now.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none; it is not read again then before it has changed.
+    pub(super) fn look(&mut self) -> Result<(), LedgerError> {
+        let Some((recording, _)) = &self.followed else { return Ok(()) };
+        let known = self.live.as_ref().and_then(|live| live.stamp);
+        // In the middle of a rotation there is none for a moment: what it said holds.
+        let found = self.live.as_ref().and_then(|live| stamp(&live.path));
+        if self.live.is_some() && (found.is_none() || found == known) {
+            return Ok(());
+        }
+        if let Some(live) = &mut self.live {
+            live.stamp = found;
+        }
+        let read = Ledger::beside(recording)?;
+        // Else it may be that of the next file.
+        if let Some((path, text)) = read.filter(|_| self.is_current()) {
+            self.live = Some(LiveLedger { path, stamp: found, text });
+            (self.have_news, self.counted_at) = (true, None);
+        }
+        Ok(())
+    }
+
+    /// Looks whether somebody records, on which depends until when the followed one counts.
+    pub(super) fn look_for_recorder(&mut self) {
+        if let Some((recording, _)) = &self.followed {
+            let end = LiveEnd::of(recording);
+            self.have_news |= std::mem::replace(&mut self.end, end) != end;
+            self.counted_at = None;
+        }
+    }
+
+    /// What was recorded up to now, or up to a moment ago.
+    pub(super) fn coverage(&mut self) -> &Coverage {
+        if self.counted_at.is_none_or(|counted| counted.elapsed() > A_MOMENT) {
+            let live = self.live.as_ref().map(|live| {
+                let mut text = live.text.clone();
+                text.end(self.end.ms());
+                text
+            });
+            self.coverage = Coverage::of([&self.closed].into_iter().chain(&live));
+            self.counted_at = Some(Instant::now());
+        }
+        &self.coverage
+    }
+
+    /// Forgets what ended before `time_ms`, but for the ledger that is followed.
+    pub(super) fn forget(&mut self, time_ms: i64) {
+        self.closed.forget(time_ms);
+    }
+}
