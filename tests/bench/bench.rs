@@ -1,7 +1,7 @@
 //! `cargo bench`: finnhub-stream beside the simplest and the usual way to record the same feed.
 //!
 //! The order of the run: decode in memory, the sender alone, throughput end to end, paced latency,
-//! few and many symbols, pings only, a recording that grows, `verify`, then `ship`.
+//! few and many symbols, pings only, a recording that grows, `verify`, `ship`, then `bars`.
 //! Every recorder is a process of its own: the real binary, or this very executable started again
 //! with one of the arguments in [`recorders`]. All recorders take turns within each round, so that
 //! a slow minute of the machine hits them alike. Nothing but 127.0.0.1 is used.
@@ -9,11 +9,12 @@
 //! Set in the environment: `BENCH_QUICK=1` for a short run; `BENCH_TRADES`, `BENCH_ROUNDS`,
 //! `BENCH_PACED_SECONDS`, `BENCH_IDLE_SECONDS` and `BENCH_GROWTH_ROWS` for other sizes;
 //! `BENCH_PARTS=paced,idle` for some parts only, of decode, throughput, paced, symbols, idle, growth,
-//! reading and ship; `BENCH_RECORDERS=floor,typical` for some recorders only; `BENCH_BEFORE=PATH` for
+//! reading, ship and candles; `BENCH_RECORDERS=floor,typical` for some recorders only; `BENCH_BEFORE=PATH` for
 //! another build of the program beside this one; `FINNHUB_TEST_PYTHON=PATH` for a Python with `duckdb`.
 //!
 //! It fails when a row is missing or wrong; it never fails for being slow.
 
+mod candles;
 mod decode;
 mod floor;
 mod growth;
@@ -102,6 +103,9 @@ fn compare(plan: &Plan, out: &mut impl Write) -> Outcome<()> {
     }
     if plan.has_part("ship") {
         report::shipping(out, &shipping::measure(plan, &load)?)?;
+    }
+    if plan.has_part("candles") {
+        report::candles(out, &candles::measure(plan, &load)?)?;
     }
     Ok(())
 }

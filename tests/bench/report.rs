@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use crate::candles::{Candles, Run};
 use crate::decode::Decoding;
 use crate::growth::Tenth;
 use crate::idle::Idle;
@@ -178,6 +179,31 @@ pub(crate) fn shipping(out: &mut impl Write, shipping: &Shipping) -> io::Result<
         waiting_share * 100.0,
         largest(lags_ms),
         Spread::of(lags_ms.iter().copied()).median,
+    )
+}
+
+/// Part (h).
+pub(crate) fn candles(out: &mut impl Write, candles: &Candles) -> io::Result<()> {
+    let Candles { rows, all, follow_share } = candles;
+    writeln!(out, "\nBars of one minute, of {rows} rows in memory")?;
+    let own = all.first();
+    for Run { name, seconds, peak_memory_bytes } in all {
+        let ratios = own.map_or(&[][..], |own| &own.seconds).iter().zip(seconds);
+        writeln!(
+            out,
+            "  {name:<16} {} s, {:.2} ×, {} MiB",
+            spread(seconds.iter().copied(), 2),
+            Spread::of(ratios.map(|(own, other)| other / own)).median,
+            spread(peak_memory_bytes.iter().map(|bytes| mebibytes(*bytes)), 1),
+        )?;
+    }
+    if all.len() < 2 {
+        writeln!(out, "  without DuckDB: FINNHUB_TEST_PYTHON names no Python that has it")?;
+    }
+    writeln!(
+        out,
+        "--follow a live feed of 57 trades a second: {:.2} % of a core",
+        follow_share * 100.0
     )
 }
 

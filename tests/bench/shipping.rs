@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 const WAITING: Duration = Duration::from_secs(5);
 
 /// Trades a second of a live feed with 50 liquid shares, averaged over a day.
-const LIVE_RATE: f64 = 57.0;
+pub(crate) const LIVE_RATE: f64 = 57.0;
 
 /// A run that takes longer has failed.
 const WITHIN: Duration = Duration::from_secs(120);
@@ -124,10 +124,14 @@ fn wait(recording: &Path) -> Outcome<f64> {
     Ok(spent.as_secs_f64() / WAITING.as_secs_f64())
 }
 
-fn end(child: &mut Child) -> Outcome<()> {
+/// Ends it as a person would.
+///
+/// # Errors
+/// It does not end well.
+pub(crate) fn end(child: &mut Child) -> Outcome<()> {
     kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGTERM)?;
     let status = child.wait()?;
-    if status.success() { Ok(()) } else { Err(format!("ship failed: {status}").into()) }
+    if status.success() { Ok(()) } else { Err(format!("it has failed: {status}").into()) }
 }
 
 /// A recorder at a live feed's pace, and how late its rows arrive.
