@@ -17,6 +17,7 @@ use super::position::{Fingerprint, Mark};
 use super::signals::Signals;
 use crate::recording::columns::Column;
 use crate::recording::gzip::{FORMAT_BYTES, GZIP_MARK, GzipText, OtherFormat};
+use crate::recording::header::BARS_HEADER;
 use crate::recording::lock_line::read_synced;
 use crate::recording::paths::open_at_once;
 use crate::recording::rows::row_length;
@@ -199,14 +200,15 @@ impl<'s> Source<'s> {
     /// Reads the header, if it is there by now.
     ///
     /// # Errors
-    /// When the first line names other things than a recording's columns, or cannot be read.
+    /// When the first line names other things than the columns of a recording or of bars, or cannot be
+    /// read.
     pub(super) fn find_header(&mut self) -> Result<(), ShipError> {
         if !self.header.is_empty() {
             return Ok(());
         }
         let mut front = self.front()?;
         match memchr(b'\n', &front) {
-            Some(end) if columns(&front[..end]).is_some() => {
+            Some(end) if is_header(&front[..=end]) => {
                 front.truncate(end + 1);
                 self.header = front;
                 Ok(())
@@ -294,7 +296,12 @@ fn unpack(file: &File) -> io::Result<Gzip> {
     Ok(Gzip { content, at: 0 })
 }
 
-/// The columns that a header line names, if it is one.
+/// Whether this line is the first one of a recording, or of bars.
+fn is_header(line: &[u8]) -> bool {
+    line == BARS_HEADER.as_bytes() || columns(line).is_some()
+}
+
+/// The columns of a recording that a header line names, if it is one.
 pub(super) fn columns(line: &[u8]) -> Option<Vec<Column>> {
     let line = std::str::from_utf8(line).ok()?.trim_start_matches('\u{feff}').trim_end();
     line.split(',').map(|name| name.trim_matches('"').parse().ok()).collect()
