@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::process::backoff::{ExponentialBackoff, LONGEST_WAIT, SHORTEST_WAIT};
+
 /// So many connections in a row that end at once mean that somebody else is using the key.
 const SHORT_CONNECTIONS: u32 = 3;
 
@@ -32,9 +34,8 @@ pub struct BackoffConfig {
 impl Default for BackoffConfig {
     fn default() -> Self {
         Self {
-            // A server that restarts is back within a second.
-            shortest: Duration::from_millis(500),
-            longest: Duration::from_secs(60),
+            shortest: SHORTEST_WAIT,
+            longest: LONGEST_WAIT,
             good_connection: Duration::from_secs(30),
             kicked_within: Duration::from_secs(5),
             // Projects that use Finnhub found that a minute is enough at first.
@@ -63,19 +64,26 @@ pub enum Outcome {
 }
 
 /// What is remembered from one attempt to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Backoff {
     config: BackoffConfig,
     was_accepted: bool,
-    failures: u32,
+    ordinary: ExponentialBackoff,
     throttled: u32,
     short_connections: u32,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(BackoffConfig::default())
+    }
 }
 
 impl Backoff {
     /// Nothing has been tried yet.
     pub fn new(config: BackoffConfig) -> Self {
-        Self { config, ..Self::default() }
+        let ordinary = ExponentialBackoff::new(config.shortest, config.longest);
+        Self { config, was_accepted: false, ordinary, throttled: 0, short_connections: 0 }
     }
 
     /// Whether the server has ever accepted the key. If not, a refused key is simply a wrong one.
@@ -89,7 +97,7 @@ impl Backoff {
         match outcome {
             Outcome::Unreachable => {
                 self.short_connections = 0;
-                (self.jittered(random), false)
+                (self.ordinary.next(random), false)
             }
             Outcome::Unauthorized => (self.config.unauthorized_again, false),
             Outcome::TooManyRequests => (self.throttle(), false),
@@ -105,16 +113,7 @@ impl Backoff {
         self.short_connections =
             if lasted < self.config.kicked_within { self.short_connections + 1 } else { 0 };
         let key_is_shared = self.short_connections >= SHORT_CONNECTIONS;
-        (if key_is_shared { self.throttle() } else { self.jittered(random) }, key_is_shared)
-    }
-
-    /// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
-    fn jittered(&mut self, random: f64) -> Duration {
-        let BackoffConfig { shortest, longest, .. } = self.config;
-        // 2^7 half seconds is beyond the longest wait.
-        let limit = (shortest * 2 * (1 << self.failures.min(7))).min(longest);
-        self.failures += 1;
-        shortest + limit.saturating_sub(shortest).mul_f64(random)
+        (if key_is_shared { self.throttle() } else { self.ordinary.next(random) }, key_is_shared)
     }
 
     fn throttle(&mut self) -> Duration {
@@ -150,18 +149,6 @@ mod tests {
     #[test]
     fn waits_double_up_to_a_minute() {
         check(&[Outcome::Unreachable; 9], &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
-    }
-
-    #[test]
-    fn jitter_is_full_and_never_below_half_a_second() {
-        let mut backoff = Backoff::default();
-        for limit in [1.0, 2.0, 4.0, 8.0] {
-            let mut again = Backoff { failures: backoff.failures, ..Backoff::default() };
-            let shortest = Duration::from_millis(500);
-            assert_eq!(again.next(Outcome::Unreachable, 0.0), (shortest, false));
-            let half = Duration::from_secs_f64(0.5 + (limit - 0.5) / 2.0);
-            assert_eq!(backoff.next(Outcome::Unreachable, 0.5), (half, false));
-        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! The process itself: its threads, the signals that end it, and what it ends with.
+//! The process itself: its threads, the signals that end it, what it ends with, and
+//! how long it waits before it tries again.
 //!
 //! Any thread.
 
+pub(crate) mod backoff;
 pub mod error;
 pub(crate) mod signals;
 pub(crate) mod standard_output;

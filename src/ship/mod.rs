@@ -24,8 +24,8 @@ use std::time::Instant;
 
 use log::info;
 
-use crate::feed::{Backoff, Outcome};
 use crate::logging;
+use crate::process::backoff::ExponentialBackoff;
 use crate::process::error::{Error, cannot_go_on};
 use crate::recording::paths::names_beside;
 use crate::terminal::ERASE;
@@ -171,7 +171,7 @@ impl Shipping<'_> {
     /// Has the batch accepted, or ends with a stop.
     fn ship_batch(&mut self) -> Result<(), ShipError> {
         self.follower.begin_batch()?;
-        let mut backoff = Backoff::default();
+        let mut backoff = ExponentialBackoff::default();
         let mut going_on = self.save();
         while going_on {
             self.show();
@@ -194,7 +194,7 @@ impl Shipping<'_> {
     /// Writes the position down, also when the disk is full for a while; `false` when it could not
     /// be written before a stop.
     fn save(&mut self) -> bool {
-        let mut backoff = Backoff::default();
+        let mut backoff = ExponentialBackoff::default();
         while let Err(error) = self.follower.save() {
             if !self.try_again("the position is not written", &error.to_string(), &mut backoff) {
                 return false;
@@ -205,13 +205,12 @@ impl Shipping<'_> {
     }
 
     /// Reports a failure and waits before the next try; `false` when a stop was asked for.
-    fn try_again(&mut self, what: &str, why: &str, backoff: &mut Backoff) -> bool {
+    fn try_again(&mut self, what: &str, why: &str, backoff: &mut ExponentialBackoff) -> bool {
         if self.signals.stopping() {
             return false;
         }
         self.progress.failed(what, why);
-        let (pause, _) = backoff.next(Outcome::Unreachable, fastrand::f64());
-        let deadline = Instant::now() + pause;
+        let deadline = Instant::now() + backoff.next(fastrand::f64());
         while !self.signals.stopping() && Instant::now() < deadline {
             self.signals.wait(deadline.min(self.progress.draw()), None);
         }
