@@ -56,7 +56,7 @@
 //! | 2 | [`recording`] | what a recording is on disk: columns, header, rows, blocks of rows, rows of the ledger, the lock's line, names of files |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
 //! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean; the prices of a bar |
-//! | 1 | [`process`] | threads with names; the signals that ask for a stop; what ends the program, and with which exit code |
+//! | 1 | [`process`] | threads with names; child processes; the signals that ask for a stop; what ends the program, and with which exit code; waits that grow |
 //! | 0 | [`text`] | words, numbers and times as people and JSON write them; the clock |
 //!
 //! # Where a behaviour is

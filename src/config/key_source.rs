@@ -7,7 +7,8 @@ use std::env::{self, VarError};
 use std::os::unix::fs::PermissionsExt;
 
 use super::dot_env::{DotEnv, is_pipe};
-use crate::feed::{ApiKey, GET_A_KEY, KeySource, VARIABLES};
+use crate::feed::{ApiKey, GET_A_KEY, KeySource};
+use crate::process::child::KEY_VARIABLES;
 
 /// Finds the key: each variable in the environment first, then in `.env`.
 ///
@@ -16,7 +17,7 @@ use crate::feed::{ApiKey, GET_A_KEY, KeySource, VARIABLES};
 pub(crate) fn find_key() -> Result<ApiKey, String> {
     // Read only when it is needed: a password manager may ask before it shows it.
     let file = LazyCell::new(DotEnv::find);
-    for variable in VARIABLES {
+    for variable in KEY_VARIABLES {
         let in_file = || {
             let file = file.as_ref()?;
             let value = file.value(variable)?.to_owned();

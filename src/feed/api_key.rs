@@ -5,10 +5,8 @@
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
-use std::process::Command;
 
-/// The variables that may hold the key, the more specific one first.
-pub(crate) const VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
+use crate::process::child::KEY_VARIABLES;
 
 /// What to do without a key.
 pub(crate) const GET_A_KEY: &str =
@@ -16,12 +14,6 @@ pub(crate) const GET_A_KEY: &str =
 
 /// Plain quotes, and those that text programs make of them.
 const QUOTES: [char; 6] = ['"', '\'', '“', '”', '‘', '’'];
-
-/// Takes the key out of the environment of a program that is run for the user: it needs none, and
-/// what it writes or passes on is beyond us.
-pub(crate) fn without_key(command: &mut Command) -> &mut Command {
-    VARIABLES.iter().fold(command, |command, variable| command.env_remove(variable))
-}
 
 /// Where the key was found, for messages about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +72,7 @@ impl ApiKey {
 
     /// The key that the simulated market accepts.
     pub fn demo() -> Self {
-        Self { secret: "demo".to_owned(), variable: VARIABLES[0], source: KeySource::Demo }
+        Self { secret: "demo".to_owned(), variable: KEY_VARIABLES[0], source: KeySource::Demo }
     }
 
     /// The variable the key was read from.

@@ -10,8 +10,8 @@ mod spelling;
 mod subscriptions;
 mod watchdog;
 
+pub(crate) use api_key::GET_A_KEY;
 pub use api_key::{ApiKey, KeySource};
-pub(crate) use api_key::{GET_A_KEY, VARIABLES, without_key};
 pub use backoff::{Backoff, BackoffConfig, Outcome};
 pub use commands::{Command, CommandSender, Commands, commands};
 pub(crate) use connection::{

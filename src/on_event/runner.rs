@@ -6,17 +6,15 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use log::warn;
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::watch::Event;
-use crate::feed::without_key;
+use crate::process::child::{self, Child, State};
 use crate::text::{in_words, printable};
 
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
@@ -49,7 +47,6 @@ pub(super) struct Runner {
 struct Running {
     child: Child,
     kind: &'static str,
-    since: Instant,
 }
 
 impl Runner {
@@ -89,14 +86,13 @@ impl Runner {
     /// Looks at the running command: kills it when its time is over, and starts the next one when it has
     /// ended. Never waits.
     pub(super) fn run(&mut self) {
-        if let Some(Running { child, kind, since }) = &mut self.running {
-            let fault = match child.try_wait() {
-                Ok(None) if since.elapsed() < self.time => return,
-                Ok(None) => {
-                    kill(child);
+        if let Some(Running { child, kind }) = &mut self.running {
+            let fault = match child.look() {
+                Ok(State::Running) => return,
+                Ok(State::TookTooLong) => {
                     format!("took longer than {} s, and was killed", self.time.as_secs())
                 }
-                Ok(Some(status)) => fault_of(status),
+                Ok(State::Ended(status)) => fault_of(status),
                 Err(error) => in_words(&error),
             };
             if !fault.is_empty() {
@@ -106,10 +102,7 @@ impl Runner {
         }
         if let Some(event) = self.waiting.pop_front() {
             match self.start(&event) {
-                Ok(child) => {
-                    let (kind, since) = (event.kind, Instant::now());
-                    self.running = Some(Running { child, kind, since });
-                }
+                Ok(child) => self.running = Some(Running { child, kind: event.kind }),
                 Err(error) => warn!("--on-event: cannot run sh: {}", in_words(&error)),
             }
         }
@@ -128,7 +121,7 @@ impl Runner {
                     if last_one {
                         return;
                     }
-                    kill(&mut running.child);
+                    running.child.kill();
                     self.waiting.drain(..self.waiting.len() - 1);
                 }
                 _ => thread::sleep(LOOK_EVERY),
@@ -137,30 +130,22 @@ impl Runner {
     }
 
     fn start(&self, event: &Event) -> io::Result<Child> {
-        shell()
+        let mut shell = shell();
+        shell
             .arg(&self.command)
             .env("FINNHUB_STREAM_EVENT", event.kind)
             .env("FINNHUB_STREAM_REASON", printable(&event.reason, REASON_CHARACTERS))
             .env("FINNHUB_STREAM_TIME_MS", event.at_ms.to_string())
-            .env("FINNHUB_STREAM_OUT", &self.out)
-            .spawn()
+            .env("FINNHUB_STREAM_OUT", &self.out);
+        Child::start(&mut shell, self.time)
     }
 }
 
-/// `sh -c`, in a process group of its own: so that Ctrl-C is not for it, and that everything it
-/// starts can be killed with it.
+/// `sh -c`, which says nothing to anybody.
 fn shell() -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").process_group(0);
-    shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    without_key(&mut shell);
+    let mut shell = child::command("sh");
+    shell.arg("-c").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     shell
-}
-
-fn kill(child: &mut Child) {
-    // Not waited for yet, so the number is still its own.
-    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-    let _ = child.wait();
 }
 
 /// What is wrong with how a command has ended; empty when nothing is.

@@ -10,25 +10,21 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::io::{ioctl_fionbio, ioctl_fionread};
-use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::error::ShipError;
 use super::progress::Progress;
 use super::signals::Signals;
-use crate::feed::without_key;
+use crate::process::child::{self, Child, State};
 use crate::text::in_words;
 
-/// What CMD still gets after a stop was asked for; with [`REAP_TIME`] below the promised 5 s.
+/// What CMD still gets after a stop was asked for: with the time to kill it below the promised 5 s.
 const TIME_AFTER_STOP: Duration = Duration::from_secs(3);
-
-/// A killed process has this long to be gone.
-const REAP_TIME: Duration = Duration::from_secs(1);
 
 /// The room that every pipe has on Linux, less some for pages that are not filled to their end.
 #[cfg(target_os = "linux")]
@@ -88,12 +84,11 @@ pub(super) fn deliver(
     signals: &Signals,
     progress: &mut Progress,
 ) -> Result<Option<String>, ShipError> {
-    let deadline = Instant::now() + timeout;
     let mut pipe = match BatchPipe::fill(batch) {
         Ok(pipe) => pipe,
         Err(error) => return Ok(Some(format!("no pipe for CMD: {}", in_words(&error)))),
     };
-    let mut child = match start(command, batch, &pipe.read_end) {
+    let mut child = match start(command, batch, &pipe.read_end, timeout) {
         Ok(child) => child,
         Err(error) if may_pass(&error) => {
             return Ok(Some(format!("CMD cannot be started: {}", in_words(&error))));
@@ -101,40 +96,42 @@ pub(super) fn deliver(
         Err(error) => return Err(cannot_start(&command[0], &error)),
     };
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(why_not(status, &pipe)),
-            Ok(None) => {}
+        if let Some(asked) = signals.stopped_at() {
+            let at_once = signals.leaves_at_once.get();
+            child.end_by(if at_once { Instant::now() } else { asked + TIME_AFTER_STOP });
+        }
+        match child.look() {
+            Ok(State::Running) => {}
+            Ok(State::Ended(status)) => return Ok(why_not(status, &pipe)),
+            Ok(State::TookTooLong) if signals.stopping() => {
+                return Ok(Some("stopped before its end".to_owned()));
+            }
+            Ok(State::TookTooLong) => {
+                return Ok(Some(format!("no end within {timeout:?}; killed")));
+            }
             Err(error) => return Ok(Some(format!("CMD is lost: {}", in_words(&error)))),
         }
-        let until = match signals.stopped_at() {
-            _ if signals.leaves_at_once.get() => Instant::now(),
-            Some(asked) => deadline.min(asked + TIME_AFTER_STOP),
-            None => deadline,
-        };
-        if Instant::now() >= until {
-            kill(&mut child, signals);
-            return Ok(Some(if signals.stopping() {
-                "stopped before its end".to_owned()
-            } else {
-                format!("no end within {timeout:?}; killed")
-            }));
-        }
         pipe.write_more();
-        signals.wait(until.min(progress.draw()), pipe.write_end.as_ref().map(AsFd::as_fd));
+        let until = child.until().min(progress.draw());
+        signals.wait(until, pipe.write_end.as_ref().map(AsFd::as_fd));
     }
 }
 
-/// A new process with the batch on standard input, without the API key, and in a group of its own:
-/// Ctrl-C on the terminal is for us, and a batch under way is not to be cut by it.
-fn start(command: &[OsString], batch: &Batch<'_>, input: &PipeReader) -> io::Result<Child> {
-    without_key(&mut Command::new(&command[0]))
+/// A new process with the batch on standard input.
+fn start(
+    command: &[OsString],
+    batch: &Batch<'_>,
+    input: &PipeReader,
+    timeout: Duration,
+) -> io::Result<Child> {
+    let mut process = child::command(&command[0]);
+    process
         .args(&command[1..])
         .env("FINNHUB_STREAM_BATCH", &batch.id)
         .env("FINNHUB_STREAM_ROWS", batch.rows.to_string())
         .env("FINNHUB_STREAM_FILE", batch.file)
-        .stdin(Stdio::from(input.try_clone()?))
-        .process_group(0)
-        .spawn()
+        .stdin(Stdio::from(input.try_clone()?));
+    Child::start(&mut process, timeout)
 }
 
 /// No memory, too many processes, a program that is just being replaced.
@@ -152,16 +149,6 @@ fn why_not(status: ExitStatus, pipe: &BatchPipe<'_>) -> Option<String> {
         },
         (Some(code), _) => Some(format!("exit code {code}")),
         (None, signal) => Some(format!("killed by signal {}", signal.unwrap_or_default())),
-    }
-}
-
-/// Kills CMD and what it has started.
-fn kill(child: &mut Child, signals: &Signals) {
-    // It may have ended by itself in this very moment.
-    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-    let deadline = Instant::now() + REAP_TIME;
-    while matches!(child.try_wait(), Ok(None)) && Instant::now() < deadline {
-        signals.wait(deadline, None);
     }
 }
 

@@ -9,8 +9,8 @@
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
-//! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_postgres`: from
-//!   the file to an engine
+//! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_commands`, `ship_postgres`:
+//!   from the file to an engine
 //! * `archives`, `verify_command`, `bars_command`, `bars_follow`, `bars_follow_property`,
 //!   `bars_property`, `simulate_command`, `check_command`, `generate_command`, `answers`, `first_hour`: the
 //!   subcommands
@@ -111,6 +111,7 @@ mod secrets;
 mod settings_errors;
 mod ship;
 mod ship_alike;
+mod ship_commands;
 mod ship_live;
 mod ship_postgres;
 mod ship_refusals;
