@@ -65,7 +65,8 @@ const SHIP_HELP: &str = "\
 Each batch of whole rows goes to a new CMD on its standard input. Exit code 0 with everything read
 means accepted; anything else, and the same batch comes again, after a pause of up to a minute.
 In CMD's environment: FINNHUB_STREAM_BATCH (an id, the same at every repetition and for no other
-batch), FINNHUB_STREAM_ROWS, FINNHUB_STREAM_FILE. How far it has come stands in FILE.ship-NAME.
+batch), FINNHUB_STREAM_AFTER (the id of the batch before), FINNHUB_STREAM_ROWS, FINNHUB_STREAM_FILE.
+How far it has come stands in FILE.ship-NAME.
 
   finnhub-stream ship op1.csv --name warehouse -- psql -q -f load.sql
 

@@ -11,7 +11,10 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+};
 
 /// The variables that may hold the API key, the more specific one first.
 pub(crate) const KEY_VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
@@ -72,6 +75,11 @@ impl Child {
         self.until = self.until.min(until);
     }
 
+    /// The number of its process group.
+    pub(crate) fn group(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Looks at it. One that has failed, or takes too long, is killed with what it has started.
     ///
     /// # Errors
@@ -112,4 +120,11 @@ impl Child {
         // Nobody may be left in it.
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
     }
+}
+
+/// Whether anybody is in this process group.
+pub(crate) fn is_group_alive(group: u32) -> bool {
+    let group = i32::try_from(group).ok().and_then(Pid::from_raw);
+    // Who may not be killed is alive, too.
+    group.is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH))
 }

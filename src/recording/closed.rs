@@ -6,12 +6,15 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::names::{closed_label, closed_path};
 use super::paths::{behind_links, names_beside, without_gz};
 
 /// What distinguishes a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
 /// Older ones are less.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct Label {
     day: String,
     /// `whole day` comes behind all hours: a change from hourly to daily closes that file at
@@ -34,14 +37,23 @@ impl Label {
         Some(Self { day: day.to_owned(), hour: hour.to_owned(), number, text: text.to_owned() })
     }
 
-    /// The label as it stands in the name.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Where the file of `out` is as long as it is not compressed: beside the one that a symbolic link leads to.
     pub(crate) fn path(&self, out: &Path) -> PathBuf {
         closed_path(&behind_links(out), &self.text)
+    }
+}
+
+impl From<Label> for String {
+    fn from(label: Label) -> Self {
+        label.text
+    }
+}
+
+impl TryFrom<String> for Label {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("no name of a closed file")
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::recording::gzip::OtherFormat;
 use crate::text::in_words;
@@ -18,6 +19,12 @@ pub(super) enum ShipError {
     Packed { file: PathBuf, format: OtherFormat },
     #[error("cannot ship {} as {name}: another process{holder} does so; stop that one, or give another --name", .file.display())]
     InUse { file: PathBuf, name: String, holder: String },
+    #[error(
+        "cannot ship as {name}: of the command of an earlier run {who}, or give a longer --timeout than {timeout:?}"
+    )]
+    StillRuns { name: String, who: String, timeout: Duration },
+    #[error("the position {} was written by a newer finnhub-stream; run that one", .0.display())]
+    Newer(PathBuf),
     #[error("the position {} is damaged and was moved to {}; put a good copy back, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]
     Damaged { position: PathBuf, aside: PathBuf },
     #[error("there is no position {}, only a damaged one, {}; put a good copy in its place, or give --from start to ship every row again, or --from now", .position.display(), .aside.display())]

@@ -13,7 +13,7 @@ use super::command::Batch;
 use super::error::ShipError;
 use super::files::Files;
 use super::options::{From, ShipOptions};
-use super::position::{Fingerprint, MARK_BYTES, Mark, Position};
+use super::position::{Fingerprint, MARK_BYTES, Mark, Position, UnderWay};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
 use super::source::{PIECE, Reach, Source, columns};
@@ -149,7 +149,7 @@ impl<'o> Follower<'o> {
         if length < offset {
             return Err(source.shorter(length, offset));
         }
-        if let Some((end, rows)) = self.position.batch {
+        if let Some(UnderWay { end, rows }) = self.position.batch {
             // The one that was under way before a restart; its end has been looked at.
             let length = usize::try_from(end.offset.saturating_sub(start)).unwrap_or_default();
             self.rows.set_batch(source.read_up_to(start, length)?, rows);
@@ -217,7 +217,8 @@ impl<'o> Follower<'o> {
         let length = usize::try_from(to / 2).unwrap_or(MARK_BYTES).min(MARK_BYTES);
         let head = Fingerprint::of(&source.read_up_to(0, length)?);
         let tail = Fingerprint::of(&bytes[bytes.len().saturating_sub(MARK_BYTES)..]);
-        self.position.batch = Some((Mark { offset: to, head, tail }, self.rows.count));
+        let end = Mark { offset: to, head, tail };
+        self.position.batch = Some(UnderWay { end, rows: self.rows.count });
         Ok(())
     }
 
@@ -226,6 +227,7 @@ impl<'o> Follower<'o> {
         let source = self.source.as_ref().filter(|_| self.options.header);
         Batch {
             id: self.position.batch_id(),
+            after: &self.position.after,
             rows: self.rows.count,
             file: self.path(),
             header: source.map_or(b"", |source| &source.header),
@@ -237,6 +239,7 @@ impl<'o> Follower<'o> {
     pub(super) fn accepted(&mut self) -> u64 {
         let rows = self.rows.count;
         self.position.accepted += rows;
+        self.position.after = self.position.batch_id();
         self.pass_batch();
         rows
     }
@@ -249,7 +252,10 @@ impl<'o> Follower<'o> {
     }
 
     /// How much is still to be shipped.
-    pub(super) fn lag(&self) -> Lag {
+    pub(super) fn lag(&mut self) -> Lag {
+        if let Some(length) = self.source.as_ref().and_then(Source::length) {
+            self.reach.length = length;
+        }
         let (count, bytes) = (self.rows.count, self.rows.batch().len() as u64);
         let behind = match self.reach.length {
             u64::MAX => 0,

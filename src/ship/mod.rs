@@ -1,28 +1,33 @@
 //! `ship`: brings a recording, batch by batch, to a command of the user's, and loses nothing.
 //!
 //! Main thread alone, until everything is shipped or a signal comes. The recording is only read;
-//! the files written are the position and its lock. In reading order: `options` is what is asked
+//! the files written are the position and two locks. In reading order: `options` is what is asked
 //! for, `follow` finds the next rows (`files`: in which file; `source`: one file, and how far it may
-//! be read; `rows`: cut into batches), `position` remembers, `command` runs CMD, `signals` waits,
-//! `progress` reports.
+//! be read; `rows`: cut into batches), `position` remembers (`old_position`: as it was written before),
+//! `locks` keep others off, `command` runs CMD (`batch_file`: its standard input; `said`: its standard
+//! error), `signals` waits, `progress` reports.
 
+mod batch_file;
 mod command;
 mod error;
 mod files;
 mod follow;
+mod locks;
+mod old_position;
 mod options;
 mod position;
 mod progress;
 mod rows;
+mod said;
 mod signals;
 mod source;
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use log::info;
+use log::{info, warn};
 
 use crate::logging;
 use crate::process::backoff::ExponentialBackoff;
@@ -31,12 +36,15 @@ use crate::recording::paths::names_beside;
 use crate::terminal::ERASE;
 use crate::text::clock::now_ms;
 use crate::text::counted;
+use command::{Command, Outcome};
 use error::ShipError;
 use files::Files;
 use follow::{Follower, Look};
+use locks::{CommandLock, lock_name};
+use old_position::OLD_FORMAT;
 use options::DAMAGED;
 pub use options::ShipOptions;
-use position::{FORMAT, Position};
+use position::{BEGIN, Position, Unreadable};
 use progress::Progress;
 use signals::Signals;
 
@@ -56,11 +64,16 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     command::look_for(&options.command[0])?;
     // A refused start leaves nothing behind: only now the lock.
     let files = Files::of(options, signals)?;
-    let _lock = take_lock(options)?;
+    let _lock = lock_name(options)?;
     remove_unfinished(options);
     let position = load(options)?;
     let before = position.as_ref().map_or(0, |position| position.accepted);
     let mut progress = Progress::new(&options.name, before);
+    let Some(command_lock) = CommandLock::take(options, signals)? else {
+        progress.end(0);
+        return Ok(signals.exit_code());
+    };
+    let command = Command::new(options, signals, command_lock)?;
     let follower = match Follower::resume(options, files, position) {
         Err(error) if error.is_stop() => {
             // A place that was found by half is not kept.
@@ -69,7 +82,7 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
         }
         follower => follower?,
     };
-    let mut shipping = Shipping { options, follower, signals, progress };
+    let mut shipping = Shipping { options, follower, command, signals, progress };
     shipping.follower.save()?;
     let (file, name) = (options.file.display(), &options.name);
     info!("shipping {file} as {name}; {} accepted before", counted(before, "row"));
@@ -80,37 +93,18 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     ended.map(|()| signals.exit_code())
 }
 
-/// Takes the lock of this NAME, which is held for as long as the file is open: the system frees it
-/// however the process ends. The file stays, with the number of its last holder.
-fn take_lock(options: &ShipOptions) -> Result<File, ShipError> {
-    let path = options.beside(".lock");
-    let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut lock = open.map_err(ShipError::io("lock", &path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::Error(error)) => return Err(ShipError::io("lock", &path)(error)),
-        Err(TryLockError::WouldBlock) => {
-            let number = io::read_to_string(lock).ok().and_then(|text| text.trim().parse().ok());
-            let holder = number.map(|number: u32| format!(" ({number})")).unwrap_or_default();
-            let (file, name) = (options.file.clone(), options.name.clone());
-            return Err(ShipError::InUse { file, name, holder });
-        }
-    }
-    // Only for the next one's error message; the lock is what counts.
-    let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    Ok(lock)
-}
-
 /// Removes a new position that a kill has left before it took the place of the old one. A file of the
 /// user's with this name does not begin as ours do.
 fn remove_unfinished(options: &ShipOptions) {
     let path = options.beside(".new");
-    let mut begin = Vec::new();
-    let read =
-        File::open(&path).and_then(|it| it.take(FORMAT.len() as u64).read_to_end(&mut begin));
-    if read.is_ok() && FORMAT.as_bytes().starts_with(&begin) {
-        // Else the next one gets another name.
-        let _ = fs::remove_file(&path);
+    for ours in [BEGIN, OLD_FORMAT] {
+        let mut begin = Vec::new();
+        let length = ours.len() as u64;
+        let read = File::open(&path).and_then(|it| it.take(length).read_to_end(&mut begin));
+        if read.is_ok() && ours.as_bytes().starts_with(&begin) {
+            // Else the next one gets another name.
+            let _ = fs::remove_file(&path);
+        }
     }
 }
 
@@ -119,8 +113,10 @@ fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
     let path = options.position_path();
     match fs::read(&path) {
         Ok(bytes) => {
-            if let Some(position) = str::from_utf8(&bytes).ok().and_then(Position::parse) {
-                return Ok(Some(position));
+            match str::from_utf8(&bytes).map_err(|_| Unreadable::Damaged).and_then(parse) {
+                Ok(position) => return Ok(Some(position)),
+                Err(Unreadable::Newer) => return Err(ShipError::Newer(path)),
+                Err(Unreadable::Damaged) => {}
             }
             let aside = options.beside(&format!("{DAMAGED}{}", now_ms()));
             fs::rename(&path, &aside).map_err(ShipError::io("move aside", &path))?;
@@ -134,6 +130,15 @@ fn load(options: &ShipOptions) -> Result<Option<Position>, ShipError> {
     }
 }
 
+/// A position as this version or the one before has written it.
+fn parse(text: &str) -> Result<Position, Unreadable> {
+    if text.starts_with(OLD_FORMAT) {
+        old_position::parse(text).ok_or(Unreadable::Damaged)
+    } else {
+        Position::parse(text)
+    }
+}
+
 /// A position that was moved aside.
 fn damaged_position(options: &ShipOptions) -> Option<PathBuf> {
     let begin = options.beside(DAMAGED);
@@ -143,10 +148,14 @@ fn damaged_position(options: &ShipOptions) -> Option<PathBuf> {
     Some(options.file.with_file_name(found))
 }
 
+/// After so many tries that took too long the next ones will, too.
+const TIMEOUTS_BEFORE_ADVICE: u32 = 2;
+
 /// Everything at work.
 struct Shipping<'o> {
     options: &'o ShipOptions,
     follower: Follower<'o>,
+    command: Command<'o>,
     signals: &'o Signals,
     progress: Progress,
 }
@@ -161,7 +170,7 @@ impl Shipping<'_> {
                     // Only now: while there is more to ship, the next bounds are written with it.
                     self.save();
                     self.show();
-                    self.signals.wait(next_look.min(self.progress.draw()), None);
+                    self.signals.wait(next_look.min(self.progress.show()), None);
                 }
             }
         }
@@ -170,23 +179,32 @@ impl Shipping<'_> {
 
     /// Has the batch accepted, or ends with a stop.
     fn ship_batch(&mut self) -> Result<(), ShipError> {
+        const WHAT: &str = "a batch is not accepted";
+        let timeout = self.options.timeout;
         self.follower.begin_batch()?;
         let mut backoff = ExponentialBackoff::default();
-        let mut going_on = self.save();
+        let (mut going_on, mut timeouts) = (self.save(), 0);
         while going_on {
             self.show();
-            let why_not = command::deliver(
-                &self.options.command,
-                &self.follower.batch(),
-                self.options.timeout,
-                self.signals,
-                &mut self.progress,
-            )?;
-            let Some(why_not) = why_not else {
-                self.progress.accepted(self.follower.accepted());
-                break;
+            let outcome = self.command.deliver(&self.follower.batch(), &mut self.progress)?;
+            going_on = match outcome {
+                Outcome::Accepted => {
+                    self.progress.accepted(self.follower.accepted());
+                    break;
+                }
+                Outcome::Refused(why) => self.try_again(WHAT, &why, &mut backoff),
+                Outcome::TookTooLong => {
+                    timeouts += 1;
+                    if timeouts == TIMEOUTS_BEFORE_ADVICE {
+                        warn!(
+                            "CMD has twice taken longer than --timeout {timeout:?} for this batch; give a longer \
+                             --timeout, and smaller batches behind this one by --batch-rows"
+                        );
+                    }
+                    let why = format!("no end within {timeout:?}; killed");
+                    self.try_again(WHAT, &why, &mut backoff)
+                }
             };
-            going_on = self.try_again("a batch is not accepted", &why_not, &mut backoff);
         }
         Ok(())
     }
@@ -205,20 +223,26 @@ impl Shipping<'_> {
     }
 
     /// Reports a failure and waits before the next try; `false` when a stop was asked for.
-    fn try_again(&mut self, what: &str, why: &str, backoff: &mut ExponentialBackoff) -> bool {
+    fn try_again(
+        &mut self,
+        what: &'static str,
+        why: &str,
+        backoff: &mut ExponentialBackoff,
+    ) -> bool {
         if self.signals.stopping() {
             return false;
         }
         self.progress.failed(what, why);
+        self.show();
         let deadline = Instant::now() + backoff.next(fastrand::f64());
         while !self.signals.stopping() && Instant::now() < deadline {
-            self.signals.wait(deadline.min(self.progress.draw()), None);
+            self.signals.wait(deadline.min(self.progress.show()), None);
         }
         !self.signals.stopping()
     }
 
     fn show(&mut self) {
-        if self.progress.draws {
+        if self.progress.needs_lag() {
             self.progress.lag = self.follower.lag();
         }
     }

@@ -89,13 +89,13 @@ pub struct ShipOptions {
 fn checked_name(given: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     // Names of files that are beside the position.
-    let taken = [".lock", ".new"].iter().any(|ending| given.ends_with(ending));
+    let taken = [".lock", ".new", ".running"].iter().any(|ending| given.ends_with(ending));
     let fits = (1..=LONGEST_NAME).contains(&given.len()) && given.chars().all(allowed);
     if fits && !taken && !given.contains(DAMAGED) {
         return Ok(given.to_owned());
     }
     Err(format!(
-        "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock or .new"
+        "give up to {LONGEST_NAME} letters, digits, -, _ and ., not ending with .lock, .new or .running"
     ))
 }
 

@@ -1,21 +1,23 @@
-//! How far a recording has been shipped, kept in `op1.csv.ship-NAME`.
+//! How far a recording has been shipped, kept in `op1.csv.ship-NAME` as JSON.
 //!
 //! Main thread. The file is replaced as a whole and forced to the disk, so a crash leaves the old
 //! one or the new one; anything else has another checksum, and then nothing is guessed. Closed files
 //! are found by what is between `op1-` and `.csv` in their names, the current one by its content.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+
+use serde::{Deserialize, Serialize};
 
 use crate::recording::closed::Label;
 use crate::text::fnv1a;
 
-/// The first line. The number changes when an older program must not read it.
-pub(super) const FORMAT: &str = "finnhub-stream ship 1\n";
+/// Its first bytes.
+pub(super) const BEGIN: &str = "{\n  \"format\": \"finnhub-stream ship\",\n";
+const FORMAT: &str = "finnhub-stream ship";
 
-/// In the place of what there is none of.
-const NONE: &str = "-";
+/// The number changes when an older program must not read it.
+const VERSION: u32 = 2;
 
 /// A mark looks at so many bytes at the beginning of the file, and before the place.
 pub(super) const MARK_BYTES: usize = 4096;
@@ -24,21 +26,41 @@ pub(super) const MARK_BYTES: usize = 4096;
 /// bounds what is written with each batch; the others are found again in the folder.
 const MOST_WAITING: usize = 1000;
 
+/// A hash, written in hexadecimal: JSON's numbers have not enough digits for it everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(super) struct Hash(u64);
+
+impl From<u64> for Hash {
+    fn from(hash: u64) -> Self {
+        Self(hash)
+    }
+}
+
+impl From<Hash> for String {
+    fn from(Hash(hash): Hash) -> Self {
+        format!("{hash:016x}")
+    }
+}
+
+impl TryFrom<String> for Hash {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u64::from_str_radix(&text, 16).map(Self)
+    }
+}
+
 /// Bytes known by their number and their hash (FNV-1a, 64 bits: the same in every version).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
     pub(super) length: usize,
-    hash: u64,
+    pub(super) hash: Hash,
 }
 
 impl Fingerprint {
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { length: bytes.len(), hash: fnv1a(bytes) }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (length, hash) = text.split_once(' ')?;
-        Some(Self { length: length.parse().ok()?, hash: u64::from_str_radix(hash, 16).ok()? })
+        Self { length: bytes.len(), hash: Hash(fnv1a(bytes)) }
     }
 }
 
@@ -48,14 +70,8 @@ impl Default for Fingerprint {
     }
 }
 
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {:016x}", self.length, self.hash)
-    }
-}
-
 /// A place in a file, and how to find the file again: by its first bytes and those before the place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Mark {
     /// Everything before it has been accepted.
     pub(super) offset: u64,
@@ -63,24 +79,52 @@ pub(super) struct Mark {
     pub(super) tail: Fingerprint,
 }
 
+/// The batch under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct UnderWay {
+    pub(super) end: Mark,
+    pub(super) rows: u64,
+}
+
 /// Everything that must survive.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Position {
     /// 128 random bits, made once: no two shippings have the same, on whatever machine.
     pub(super) shipping: String,
+    /// Rows accepted since the first start.
+    pub(super) accepted: u64,
+    /// The id of the batch that was accepted last; empty before the first.
+    pub(super) after: String,
     /// Counts the files of this shipping, so that no two of its batches have the same id.
     pub(super) file_number: u64,
     /// The closed file that is being shipped; `None` for the live one.
     pub(super) file: Option<Label>,
     /// Of the closed files up to this one, none waits that is not in `waiting`.
     pub(super) passed: Option<Label>,
+    pub(super) mark: Mark,
+    pub(super) batch: Option<UnderWay>,
     /// Closed files that were seen and are still to be shipped.
     pub(super) waiting: BTreeSet<Label>,
-    pub(super) mark: Mark,
-    /// The batch under way: its end and its rows.
-    pub(super) batch: Option<(Mark, u64)>,
-    /// Rows accepted since the first start.
-    pub(super) accepted: u64,
+}
+
+/// The position as it is in its file.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: String,
+    version: u32,
+    #[serde(flatten)]
+    position: Position,
+    /// The hash of the same with an empty `check`.
+    check: String,
+}
+
+/// What a file holds instead of a position.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// Something else, or it has changed since it was written.
+    Damaged,
+    /// A position that a newer program has written.
+    Newer,
 }
 
 impl Position {
@@ -94,7 +138,7 @@ impl Position {
 
     /// How to find the current file again: the bytes of a batch under way count, too.
     pub(super) fn known_by(&self) -> Mark {
-        self.batch.map_or(self.mark, |(end, _)| end)
+        self.batch.map_or(self.mark, |batch| batch.end)
     }
 
     /// The id of the batch under way.
@@ -119,69 +163,51 @@ impl Position {
 
     /// The content of its file.
     pub(super) fn text(&self) -> String {
-        let name =
-            |label: &Option<Label>| label.as_ref().map_or(NONE, |label| label.text()).to_owned();
-        let Self { shipping, accepted, file_number, mark: Mark { offset, tail, .. }, .. } = self;
-        let head = self.known_by().head;
-        let batch = self.batch.map(|(end, rows)| format!("{} {rows} {}", end.offset, end.tail));
-        let batch = batch.as_deref().unwrap_or(NONE);
-        let mut text = format!(
-            "{FORMAT}shipping {shipping}\naccepted {accepted}\nfile {file_number} {}\npassed {}\n\
-             head {head}\ntail {tail}\noffset {offset}\nbatch {batch}\n",
-            name(&self.file),
-            name(&self.passed),
-        );
-        for label in self.waiting.iter().take(MOST_WAITING) {
-            text.extend(["waiting ", label.text(), "\n"]);
+        let mut position = self.clone();
+        if let Some(first_left_out) = position.waiting.iter().nth(MOST_WAITING).cloned() {
+            position.waiting.split_off(&first_left_out);
         }
-        let check = check(&text);
-        text + &check
+        let mut stored =
+            Stored { format: FORMAT.to_owned(), version: VERSION, position, check: String::new() };
+        stored.check = Hash(fnv1a(stored.text().as_bytes())).into();
+        stored.text()
     }
 
-    /// Reads it back; `None` when it is not what was written.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (lines, checked) = text.split_at(text.rfind("check ")?);
-        if checked != check(lines) {
-            return None;
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// When it is not what was written, or was written by a newer program.
+    pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Begin {
+            format: String,
+            version: u32,
         }
-        let values = lines.strip_prefix(FORMAT)?.lines();
-        let values: Vec<&str> = values.filter_map(|line| Some(line.split_once(' ')?.1)).collect();
-        let [shipping, accepted, file, passed, head, tail, offset, batch, waiting @ ..] =
-            &values[..]
-        else {
-            return None;
-        };
-        let (file_number, file) = file.split_once(' ')?;
-        let (head, tail) = (Fingerprint::parse(head)?, Fingerprint::parse(tail)?);
-        let bounds = |text: &str| {
-            let (to, rest) = text.split_once(' ')?;
-            let (rows, tail) = rest.split_once(' ')?;
-            let (offset, tail) = (to.parse().ok()?, Fingerprint::parse(tail)?);
-            Some((Mark { offset, head, tail }, rows.parse().ok()?))
-        };
-        Some(Self {
-            shipping: (*shipping).to_owned(),
-            file_number: file_number.parse().ok()?,
-            file: Label::parse(file),
-            passed: Label::parse(passed),
-            waiting: waiting.iter().filter_map(|label| Label::parse(label)).collect(),
-            mark: Mark { offset: offset.parse().ok()?, head, tail },
-            batch: bounds(batch),
-            accepted: accepted.parse().ok()?,
-        })
+        match serde_json::from_str::<Begin>(text) {
+            Ok(Begin { format, version }) if format == FORMAT && version > VERSION => {
+                return Err(Unreadable::Newer);
+            }
+            _ => {}
+        }
+        let stored: Stored = serde_json::from_str(text).map_err(|_| Unreadable::Damaged)?;
+        // Every byte counts.
+        let is_whole = stored.position.text() == text;
+        is_whole.then_some(stored.position).ok_or(Unreadable::Damaged)
     }
 }
 
-/// The last line of a position.
-fn check(lines: &str) -> String {
-    format!("check {:016x}\n", fnv1a(lines.as_bytes()))
+impl Stored {
+    fn text(&self) -> String {
+        // Maps with keys of text and numbers always have a text.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use super::{Fingerprint, Label, Mark, Position};
+    use super::{BEGIN, Fingerprint, Label, Mark, Position, UnderWay, Unreadable};
     use crate::recording::paths::replace_file;
 
     fn position() -> Position {
@@ -193,8 +219,12 @@ mod tests {
             passed: Some(label("2026-11-23T14-2")),
             waiting: [label("2026-11-24"), label("2026-11-25")].into(),
             mark: Mark { offset: 9000, head, tail },
-            batch: Some((Mark { offset: 10_000, head, tail: Fingerprint::of(b"tail") }, 12)),
+            batch: Some(UnderWay {
+                end: Mark { offset: 10_000, head, tail: Fingerprint::of(b"tail") },
+                rows: 12,
+            }),
             accepted: 99,
+            after: "00ff-3-0-9000".to_owned(),
             ..Position::begin()
         }
     }
@@ -205,18 +235,25 @@ mod tests {
         let path = directory.path().join("op1.csv.ship-x");
         for position in [position(), Position::begin()] {
             replace_file(&path, &position.text()).unwrap();
-            assert_eq!(Position::parse(&fs::read_to_string(&path).unwrap()), Some(position));
+            assert_eq!(Position::parse(&fs::read_to_string(&path).unwrap()), Ok(position));
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file stays");
     }
 
     #[test]
-    fn a_position_of_an_earlier_version_is_read() {
-        let text = "finnhub-stream ship 1\nshipping 00ff\naccepted 7\nfile 2 2026-11-23T14-2\n\
-            passed 2026-11-24\nhead 4 0f3ee7e5a5a5a5a5\ntail 0 cbf29ce484222325\noffset 90\n\
-            batch 120 1 30 00000000000000aa\nwaiting 2026-11-25\n";
-        let text = text.to_owned() + &super::check(text);
-        assert_eq!(Position::parse(&text).unwrap().text(), text);
+    fn a_position_of_a_newer_program_is_not_called_damaged() {
+        let text = position().text();
+        assert!(text.starts_with(BEGIN), "{text}");
+        let newer = text.replace("\"version\": 2", "\"version\": 3").replace("passed", "beyond");
+        assert_eq!(Position::parse(&newer), Err(Unreadable::Newer));
+    }
+
+    #[test]
+    fn of_very_many_waiting_files_the_next_ones_are_kept() {
+        let label = |number: u64| Label::parse(&format!("2026-11-23T14-{number}")).unwrap();
+        let waiting = (2..2000).map(label).collect();
+        let stored = Position::parse(&Position { waiting, ..position() }.text()).unwrap();
+        assert_eq!(stored.waiting, (2..1002).map(label).collect());
     }
 
     #[test]
@@ -224,7 +261,7 @@ mod tests {
         let whole = position().text().into_bytes();
         let damaged = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
-            assert_eq!(Position::parse(&text), None, "{text}");
+            assert!(Position::parse(&text).is_err(), "{text}");
         };
         for at in 0..whole.len() {
             damaged(&whole[..at]);

@@ -15,6 +15,9 @@ use crate::text::{counted, human_duration, printable};
 /// How often the live line is renewed.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
 
+/// How often a failure that lasts is told.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
 /// Without a terminal nothing is drawn; a wait has other ends.
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -34,9 +37,35 @@ pub(super) struct Lag {
 /// A state that lasts: why batches are not accepted, or the position not written.
 #[derive(Debug)]
 struct Failure {
+    what: &'static str,
     why: String,
     since: Instant,
     tries: u32,
+    /// When it is to be told again.
+    next_tell: Instant,
+}
+
+impl Lag {
+    /// How much waits, for a person.
+    fn waiting(&self) -> String {
+        let rows = counted(self.rows, "row");
+        match self.files {
+            0 => rows,
+            files => format!("{rows} and {}", counted(files as u64, "file")),
+        }
+    }
+}
+
+impl Failure {
+    fn how_long(&self) -> String {
+        let lasts = human_duration(milliseconds(self.since.elapsed()));
+        format!("{lasts}, {}", counted(self.tries.into(), "attempt"))
+    }
+
+    /// What is told again, while so much waits.
+    fn lasts(&self, waiting: &str) -> String {
+        format!("{} for {}: {}; waiting: {waiting}", self.what, self.how_long(), self.why)
+    }
 }
 
 /// The counters and the line.
@@ -80,49 +109,59 @@ impl Progress {
         }
     }
 
-    /// Notes a failure after which the same is tried again, and says so if it is a new one.
-    pub(super) fn failed(&mut self, what: &str, why: &str) {
-        let failure = self.failure.get_or_insert_with(|| Failure {
-            why: String::new(),
-            since: Instant::now(),
-            tries: 0,
-        });
-        failure.tries += 1;
-        if failure.why != why {
-            why.clone_into(&mut failure.why);
-            warn!("{what}: {why}; it is tried again until it works");
-        }
-        self.next_draw = Instant::now();
+    /// Whether somebody wants to know how much is still to be shipped.
+    pub(super) fn needs_lag(&self) -> bool {
+        self.draws || self.failure.is_some()
     }
 
-    /// Draws the live line if it is time; gives when it is time again.
-    pub(super) fn draw(&mut self) -> Instant {
+    /// Notes a failure after which the same is tried again. The first one is told at once, then it is
+    /// told once a minute.
+    pub(super) fn failed(&mut self, what: &'static str, why: &str) {
         let now = Instant::now();
-        if !self.draws {
-            return now + NEVER;
+        self.next_draw = now;
+        if let Some(failure) = &mut self.failure {
+            failure.tries += 1;
+            why.clone_into(&mut failure.why);
+            return;
         }
-        if now >= self.next_draw {
-            self.next_draw = now + DRAW_EVERY;
-            // A terminal that is gone is no reason to stop.
-            let _ = io::stderr().write_all(one_line(&fit(&self.line(now_ms()))).as_bytes());
+        warn!("{what}: {why}; it is tried again until it works");
+        let (why, next_tell) = (why.to_owned(), now + TELL_EVERY);
+        self.failure = Some(Failure { what, why, since: now, tries: 1, next_tell });
+    }
+
+    /// Draws the live line and tells of a failure that lasts, if it is time; gives when it is time
+    /// again.
+    pub(super) fn show(&mut self) -> Instant {
+        let now = Instant::now();
+        let mut next = now + NEVER;
+        let waiting = self.lag.waiting();
+        if let Some(failure) = &mut self.failure {
+            if now >= failure.next_tell {
+                failure.next_tell = now + TELL_EVERY;
+                warn!("{}", failure.lasts(&waiting));
+            }
+            next = next.min(failure.next_tell);
         }
-        self.next_draw
+        if self.draws {
+            if now >= self.next_draw {
+                self.next_draw = now + DRAW_EVERY;
+                // A terminal that is gone is no reason to stop.
+                let _ = io::stderr().write_all(one_line(&fit(&self.line(now_ms()))).as_bytes());
+            }
+            next = next.min(self.next_draw);
+        }
+        next
     }
 
     fn line(&self, now_ms: i64) -> String {
-        let Lag { rows, files, since_ms } = self.lag;
+        let Lag { rows, since_ms, .. } = self.lag;
         let shipped = counted(self.before + self.accepted, "row");
-        let mut line = format!("{} · {shipped} shipped · lag {}", self.name, counted(rows, "row"));
-        if files > 0 {
-            let _ = write!(line, " and {}", counted(files as u64, "file"));
-        }
+        let mut line = format!("{} · {shipped} shipped · lag {}", self.name, self.lag.waiting());
         let lag_ms = since_ms.filter(|_| rows > 0).map_or(0, |since_ms| now_ms - since_ms);
         let _ = write!(line, ", {}", human_duration(lag_ms));
-        if let Some(Failure { why, since, tries }) = &self.failure {
-            let lasts = human_duration(milliseconds(since.elapsed()));
-            let why = printable(why, REASON_CHARACTERS);
-            let tries = counted((*tries).into(), "attempt");
-            let _ = write!(line, " · failing for {lasts}, {tries}: {why}");
+        if let Some(failure) = &self.failure {
+            let why = printable(&failure.why, REASON_CHARACTERS);
+            let _ = write!(line, " · failing for {}: {why}", failure.how_long());
         }
         line
     }
@@ -154,6 +193,11 @@ mod tests {
         assert_eq!(progress.line(5_000), "warehouse · 1,234 rows shipped · lag 0 rows, 0 s");
         progress.lag = Lag { rows: 12_345, files: 2, since_ms: Some(1_000) };
         progress.failed("batch", "exit code 3");
+        let failure = progress.failure.as_ref().expect("a failure");
+        assert_eq!(
+            failure.lasts(&progress.lag.waiting()),
+            "batch for 0 s, 1 attempt: exit code 3; waiting: 12,345 rows and 2 files"
+        );
         assert_eq!(
             progress.line(66_000),
             "warehouse · 1,234 rows shipped · lag 12,345 rows and 2 files, 1 m 5 s · failing for 0 s, 1 attempt: exit code 3"

@@ -1,7 +1,7 @@
 //! Every wait of `ship`, and the signals that end it.
 //!
-//! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or takes
-//! more bytes, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
+//! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or says
+//! something, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -73,7 +73,7 @@ impl Signals {
         if self.leaves_at_once.get() { EXIT_INTERRUPTED } else { EXIT_OK }
     }
 
-    /// Sleeps until `deadline`, a signal, or until `pipe` takes bytes. Returns at once when it has
+    /// Sleeps until `deadline`, a signal, or until `pipe` has bytes. Returns at once when it has
     /// to; callers look at everything again.
     pub(super) fn wait(&self, deadline: Instant, pipe: Option<BorrowedFd<'_>>) {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -81,7 +81,7 @@ impl Signals {
         let timeout = Timespec::try_from(left).ok();
         let delivery = self.delivery.borrow();
         let mut watched = vec![PollFd::new(delivery.get_read(), PollFlags::IN)];
-        watched.extend(pipe.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::OUT)));
+        watched.extend(pipe.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
         // Interrupted is as good as woken.
         let _ = poll(&mut watched, timeout.as_ref());
     }

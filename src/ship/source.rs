@@ -145,6 +145,11 @@ impl<'s> Source<'s> {
         Ok(Reach { limit, length, closed })
     }
 
+    /// So much is there now; `None` when only reading to the end would show it.
+    pub(super) fn length(&self) -> Option<u64> {
+        if self.gzip.is_some() { None } else { self.file.metadata().ok().map(|it| it.len()) }
+    }
+
     /// Reads once at `offset`; 0 at the end. A compressed file may have to be unpacked up to there.
     ///
     /// # Errors

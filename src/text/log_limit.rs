@@ -9,14 +9,26 @@ const LINES_A_MINUTE: u32 = 60;
 const MINUTE_MS: i64 = 60_000;
 
 /// Counts the lines of the present minute.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LogLimit {
+    lines_a_minute: u32,
     minute: i64,
     lines: u32,
     hidden: u64,
 }
 
+impl Default for LogLimit {
+    fn default() -> Self {
+        Self::of(LINES_A_MINUTE)
+    }
+}
+
 impl LogLimit {
+    /// Another number of lines a minute.
+    pub(crate) fn of(lines_a_minute: u32) -> Self {
+        Self { lines_a_minute, minute: 0, lines: 0, hidden: 0 }
+    }
+
     /// Whether a line about `what` may be logged at the machine's time `now_ms`, UNIX milliseconds.
     /// Logs how many were left out before it.
     pub(crate) fn allows(&mut self, now_ms: i64, what: &str) -> bool {
@@ -34,7 +46,7 @@ impl LogLimit {
             self.minute = minute;
             self.lines = 0;
         }
-        if self.lines == LINES_A_MINUTE {
+        if self.lines == self.lines_a_minute {
             self.hidden += 1;
             return None;
         }

@@ -423,7 +423,9 @@ fn a_terminal_shows_one_line_with_what_is_shipped_and_what_is_wrong() {
 
 #[test]
 fn a_position_that_a_kill_has_left_unfinished_goes_and_a_file_of_the_user_stays() {
-    for (found, stays) in [("", false), ("finnhub-stream ship 1\nship", false), ("mine\n", true)] {
+    let json = "{\n  \"format\": \"finnhub-stream ship\",\n  \"version\": 2,\n";
+    let old = "finnhub-stream ship 1\nship";
+    for (found, stays) in [("", false), (old, false), (json, false), ("mine\n", true)] {
         let run = recording(0..5).file("op1.csv.ship-t.new", found);
         let (code, shipped) = ship(run, "--once", "cat >> got").run_to_its_end();
         assert_eq!(code, 0, "{}", shipped.seen());

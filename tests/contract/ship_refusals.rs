@@ -42,6 +42,7 @@ fn wrong_usage_is_one_line_with_exit_code_2() {
         (vec!["op1.csv", "--name", "a/b", "--", "cat"], "--name"),
         (vec!["op1.csv", "--name", "", "--", "cat"], "--name"),
         (vec!["op1.csv", "--name", "x.lock", "--", "cat"], "--name"),
+        (vec!["op1.csv", "--name", "x.running", "--", "cat"], "--name"),
         (vec!["op1.csv", "--name", "x.damaged-1", "--", "cat"], "--name"),
         (vec!["op1.csv", "--name", "t", "--from", "then", "--", "cat"], "--from"),
         (vec!["op1.csv", "--name", "t", "--batch-rows", "0", "--", "cat"], "--batch-rows"),
@@ -160,13 +161,16 @@ fn the_position_of_another_recording_is_refused() {
 fn a_damaged_position_is_moved_aside_and_never_guessed() {
     let shipped = shipped_ten();
     let whole = shipped.text_of("op1.csv.ship-t");
-    fs::write(shipped.path("op1.csv.ship-t"), whole.replace("accepted 10", "accepted 11"))
-        .expect("one");
+    fs::write(
+        shipped.path("op1.csv.ship-t"),
+        whole.replace("\"accepted\": 10", "\"accepted\": 11"),
+    )
+    .expect("one");
     let line = refused(ship(Run::beside(&shipped), "--once", KEEP_ALL), 1);
     let aside = line.split_whitespace().find(|word| word.contains(".damaged-")).expect("its name");
     let aside = aside.trim_end_matches(';');
     assert!(
-        shipped.text_of(aside).contains("accepted 11") && line.contains("--from start"),
+        shipped.text_of(aside).contains("\"accepted\": 11") && line.contains("--from start"),
         "{line}"
     );
     // A service manager that starts it again ships nothing twice.

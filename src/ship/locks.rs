@@ -1,0 +1,121 @@
+//! Who may ship: one `ship` for each NAME, and one CMD at a time.
+//!
+//! Main thread. Both locks are held for as long as a file is open: the system frees them however the
+//! processes end. The files stay, each with the number of its last holder, for error messages.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process;
+use std::time::{Duration, Instant};
+
+use log::warn;
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use super::error::ShipError;
+use super::options::ShipOptions;
+use super::signals::Signals;
+use crate::process::child::is_group_alive;
+
+/// How often a lock that somebody holds is asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Digits of the largest number of a process, and some more.
+const NUMBER_WIDTH: usize = 20;
+
+/// Takes the lock of this NAME.
+///
+/// # Errors
+/// When another process ships as NAME, or the file cannot be opened.
+pub(super) fn lock_name(options: &ShipOptions) -> Result<File, ShipError> {
+    let path = options.beside(".lock");
+    let file = open(&path)?;
+    if !try_lock(&file, &path)? {
+        let holder = holder(&file).map(|number| format!(" ({number})")).unwrap_or_default();
+        let (file, name) = (options.file.clone(), options.name.clone());
+        return Err(ShipError::InUse { file, name, holder });
+    }
+    note_holder(&file, process::id());
+    Ok(file)
+}
+
+/// The lock that CMD inherits, with everything that it starts: it is held until all of them have
+/// ended, also when `ship` was killed.
+pub(super) struct CommandLock(File);
+
+impl CommandLock {
+    /// Takes it; waits for the CMD of an earlier `ship`. `None` when a stop comes meanwhile.
+    ///
+    /// # Errors
+    /// When that one has not ended within `--timeout`, or the file cannot be opened.
+    pub(super) fn take(
+        options: &ShipOptions,
+        signals: &Signals,
+    ) -> Result<Option<Self>, ShipError> {
+        let path = options.beside(".running");
+        let file = open(&path)?;
+        let deadline = Instant::now() + options.timeout;
+        let mut was_said = false;
+        while !try_lock(&file, &path)? {
+            let timeout = options.timeout;
+            if signals.stopping() {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline {
+                let name = options.name.clone();
+                return Err(ShipError::StillRuns { name, who: who_holds(&file, &path), timeout });
+            }
+            if !was_said {
+                let who = holder(&file).map(|group| format!(" ({group})")).unwrap_or_default();
+                warn!(
+                    "the command of an earlier run{who} has not ended; waiting up to {timeout:?}"
+                );
+                was_said = true;
+            }
+            signals.wait(deadline.min(Instant::now() + LOOK_EVERY), None);
+        }
+        let inherited = fcntl_setfd(&file, FdFlags::empty()).map_err(io::Error::from);
+        inherited.map_err(ShipError::io("lock", &path))?;
+        Ok(Some(Self(file)))
+    }
+
+    /// Notes CMD's process group.
+    pub(super) fn held_by(&self, group: u32) {
+        note_holder(&self.0, group);
+    }
+}
+
+/// Who holds CMD's lock, and how to end it, for a person.
+fn who_holds(file: &File, path: &Path) -> String {
+    match holder(file).filter(|group| is_group_alive(*group)) {
+        Some(group) => format!("process group {group} still runs; end it with kill -9 -- -{group}"),
+        // It has left the group.
+        None => format!("a process still holds {}; fuser or lsof names it", path.display()),
+    }
+}
+
+fn open(path: &Path) -> Result<File, ShipError> {
+    let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
+    open.map_err(ShipError::io("lock", path))
+}
+
+/// Whether the lock is ours now.
+fn try_lock(file: &File, path: &Path) -> Result<bool, ShipError> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(ShipError::io("lock", path)(error)),
+    }
+}
+
+/// For error messages only: the lock is what counts.
+fn note_holder(file: &File, number: u32) {
+    let _ = file.write_all_at(format!("{number:<NUMBER_WIDTH$}\n").as_bytes(), 0);
+}
+
+fn holder(file: &File) -> Option<u32> {
+    let mut text = [0; NUMBER_WIDTH];
+    let length = file.read_at(&mut text, 0).ok()?;
+    str::from_utf8(&text[..length]).ok()?.trim().parse().ok()
+}
