@@ -77,8 +77,8 @@
 //! | a full disk | `recorder/append_file` (nothing torn), `recorder/writer/retry` (since when, the next try), `recorder/writer/row_writer` (what waits meanwhile) |
 //! | what the writer does, and in which order | `recorder/writer` (the loop), `recorder/writer/row_writer` (from entries to the files) |
 //! | what waits for the disk, when nothing more is read, what is dropped | `feed/backpressure` |
-//! | that a symbolic link stays one | `recording/paths` (where it leads), `recorder/recording/external_changes` (when it is set to another place) |
-//! | rotation | `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods), `recording/names`, `recording/closed` (names of closed files, and their order) |
+//! | that a symbolic link stays one | `recording/paths` (where it leads), `recorder/recording` (when it is set to another place) |
+//! | rotation | `recorder/recording/period` (when), `recorder/recording/rotate` (the steps), `recorder/recording/cut_rotation` (after a kill between them), `recorder/rotation` (periods), `recording/names`, `recording/closed` (names of closed files, and their order) |
 //! | when to reconnect | `feed/backoff`, `feed/watchdog` |
 //! | which answer of the server is a WebSocket | `feed/connection/upgrade` |
 //! | a dead address of the server | `feed/connection/tcp` (the next one), `feed/connection/addresses` (their order) |

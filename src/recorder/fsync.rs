@@ -12,7 +12,8 @@ use crate::text::in_words;
 /// Files to be forced to the disk.
 #[derive(Debug)]
 pub(super) struct SyncRequest {
-    pub(super) csv: DiskFile,
+    /// `None` when rows go to standard output.
+    pub(super) csv: Option<DiskFile>,
     pub(super) ledger: DiskFile,
     pub(super) outcome: SyncOutcome,
 }
@@ -20,7 +21,8 @@ pub(super) struct SyncRequest {
 impl SyncRequest {
     /// First the trades, then the rows of the ledger behind them.
     pub(super) fn perform(mut self) -> SyncOutcome {
-        let result = self.csv.sync().and_then(|()| self.ledger.sync());
+        let rows = self.csv.as_mut().map_or(Ok(()), DiskFile::sync);
+        let result = rows.and_then(|()| self.ledger.sync());
         SyncOutcome { error: result.err().map(|error| in_words(&error)), ..self.outcome }
     }
 }

@@ -13,7 +13,7 @@ use memchr::{memchr_iter, memrchr};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PIPE_BUF;
 
-use super::recording::Recording;
+use super::recording::{Coverage, Files, Recording};
 use crate::channel::SharedState;
 use crate::process::standard_output::reader_is_gone;
 use crate::text::file_size;
@@ -34,7 +34,7 @@ pub(super) enum Output {
     /// A CSV with its ledger.
     Files(Box<Recording>),
     /// Standard output, and the ledger beside it if there is one.
-    Pipe(Pipe, Option<Box<Recording>>),
+    Pipe(Pipe, Option<Box<Coverage>>),
 }
 
 /// Standard output, without the standard library's buffer in between.
@@ -133,7 +133,7 @@ impl Output {
     /// Writes rows, the last of which was received at `received_ms`.
     pub(super) fn append(&mut self, rows: &[u8], received_ms: i64) -> io::Result<()> {
         match self {
-            Self::Files(recording) => recording.append(rows, received_ms),
+            Self::Files(recording) => recording.csv.append(rows, received_ms),
             Self::Pipe(pipe, _) => pipe.append(rows),
         }
     }
@@ -154,16 +154,51 @@ impl Output {
     /// Bytes of whole rows so far.
     pub(super) fn length(&self) -> u64 {
         match self {
-            Self::Files(recording) => recording.csv.length(),
+            Self::Files(recording) => recording.csv.rows.length(),
             Self::Pipe(pipe, _) => pipe.length,
         }
     }
 
-    /// The files, if there are any.
+    /// The recording, if rows go to a file.
     pub(super) fn recording(&mut self) -> Option<&mut Recording> {
         match self {
             Self::Files(recording) => Some(recording),
-            Self::Pipe(_, ledger) => ledger.as_deref_mut(),
+            Self::Pipe(..) => None,
+        }
+    }
+
+    /// The ledger, if there is one, and the rows that it is about, if these are in a file.
+    pub(super) fn files(&mut self) -> Option<Files<'_>> {
+        match self {
+            Self::Files(recording) => Some(recording.files()),
+            Self::Pipe(_, coverage) => {
+                coverage.as_deref_mut().map(|coverage| Files { rows: None, coverage })
+            }
+        }
+    }
+
+    /// Checks the file of the rows, and the lock.
+    ///
+    /// # Errors
+    /// As [`Recording::check_csv`].
+    pub(super) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
+        match self {
+            Self::Files(recording) => recording.check_csv(now_ms)?,
+            Self::Pipe(_, Some(coverage)) => coverage.check_lock(),
+            Self::Pipe(_, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Checks the ledger. Everything received by `known_ms` must be in the files.
+    ///
+    /// # Errors
+    /// As [`Coverage::check`].
+    pub(super) fn check_ledger(&mut self, now_ms: i64, known_ms: i64) -> io::Result<()> {
+        match self {
+            Self::Files(recording) => recording.check_ledger(now_ms, known_ms),
+            Self::Pipe(_, Some(coverage)) => coverage.check(None, now_ms, known_ms),
+            Self::Pipe(_, None) => Ok(()),
         }
     }
 }

@@ -11,17 +11,12 @@ use std::path::Path;
 
 use log::warn;
 
-use super::Recording;
 use crate::recorder::append_file::{AppendFile, Doubt};
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
 use crate::recorder::error::is_full;
-use crate::recorder::ledger;
 use crate::recorder::lock_file::lock_data_file;
-use crate::recorder::open::{self, last_received_ms, make_whole, open_rows};
+use crate::recorder::open::{make_whole, open_rows};
 use crate::recorder::redo;
-use crate::recording::ledger::LedgerRow;
-use crate::recording::names::ledger_of;
-use crate::recording::paths::behind_links;
 use crate::text::in_words;
 
 /// What has become of a file since the last check.
@@ -32,114 +27,6 @@ pub(in crate::recorder) enum Change {
     Other,
     /// It is another one now, and what was not forced to the disk in the old one may be lost.
     GivenUp,
-}
-
-impl Recording {
-    /// Makes a recording that is gone anew, and a damaged one whole; the same for its lock.
-    ///
-    /// # Errors
-    /// When a file cannot be read, made, repaired or locked; then no row may be appended before the next
-    /// try has succeeded.
-    pub(in crate::recorder) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
-        self.follow_links();
-        self.lock.renew(&self.out);
-        if self.is_ledger_alone() {
-            return Ok(());
-        }
-        // Its ledger is on the same disk.
-        self.ledger.file.doubt = self.ledger.file.doubt.max(self.csv.doubt);
-        let (synced, checked) = (self.csv.synced_length, self.csv.checked_length);
-        let synced_ms = self.lock.last.synced_ms;
-        let change = check_file(&self.out, &self.header, &mut self.csv, now_ms);
-        if !matches!(change, Ok(Change::Nothing)) {
-            self.generation += 1;
-        }
-        // Before the first row: who reads along must not take it for the old file.
-        let said = match change {
-            Ok(Change::Nothing) => Ok(()),
-            _ => self.write_heartbeat(None).or_else(|_| {
-                self.lock.renew(&self.out);
-                self.write_heartbeat(None)
-            }),
-        };
-        let is_given_up = change? == Change::GivenUp;
-        // The rows since the last check will be written again. Those before it are in the old file, or
-        // in this one if it is the same.
-        if is_given_up && synced < checked && self.csv.length() < checked {
-            self.record_loss(synced_ms)?;
-        }
-        said?;
-        self.csv.end_check()?;
-        self.csv_checked_ms = now_ms;
-        // It was on the same disk; its own check comes next.
-        self.ledger.is_unavailable |= is_given_up;
-        Ok(())
-    }
-
-    /// Says in the ledger that rows received before the last check may be lost, with the disk that they
-    /// were on; but not those received by `synced_ms`, which were forced to it.
-    fn record_loss(&mut self, synced_ms: i64) -> io::Result<()> {
-        let columns = open::columns(&self.header);
-        let from_ms = last_received_ms(&self.csv, &columns)?.max(Some(synced_ms));
-        let state = self.ledger.last.clone();
-        let until_ms = self.csv_checked_ms;
-        if let Some(from_ms) = from_ms.filter(|from_ms| state.is_live() && *from_ms < until_ms) {
-            self.ledger.down(from_ms, "disk gone: rows may be lost");
-            self.ledger.push(LedgerRow { time_ms: until_ms, ..state });
-        }
-        Ok(())
-    }
-
-    /// Somebody may have set a symbolic link to another place: then the files are not where their names
-    /// lead any more, as if they had been moved.
-    fn follow_links(&mut self) {
-        let is_alone = self.is_ledger_alone();
-        self.out = behind_links(&self.given);
-        self.ledger_path = if is_alone { self.out.clone() } else { ledger_of(&self.given) };
-    }
-
-    /// The same for the ledger. One that was moved away ends where it was checked last, and the next begins
-    /// there; but not after `last_message_ms`, as when a file is rotated. Everything received by then must
-    /// have been written.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read, made, repaired or locked; then no row is written to it before the next try has succeeded.
-    pub(in crate::recorder) fn check_ledger(
-        &mut self,
-        now_ms: i64,
-        last_message_ms: i64,
-    ) -> io::Result<()> {
-        self.ledger.is_unavailable = true;
-        self.follow_links();
-        let moved = self.moved_ledger()?;
-        if moved.is_some() {
-            // Before the moved one can say that they were recorded.
-            self.csv.sync()?;
-        }
-        let change = check_file(&self.ledger_path, ledger::HEADER, &mut self.ledger.file, now_ms);
-        if !matches!(change, Ok(Change::Nothing)) {
-            self.generation += 1;
-        }
-        let change = change?;
-        self.ledger.file.end_check()?;
-        self.ledger.is_unavailable = false;
-        let checked_ms = std::mem::replace(&mut self.checked_ms, now_ms).min(last_message_ms);
-        match (change, moved) {
-            (Change::Other, Some(moved)) => self.ledger.go_on_after(moved, checked_ms),
-            (Change::GivenUp, _) => self.ledger.repeat_last(checked_ms),
-            (Change::Other, None) => self.ledger.repeat_last(i64::MIN),
-            (Change::Nothing, _) => Ok(()),
-        }
-    }
-
-    /// Another handle of the ledger, if that is not where its name leads but is somewhere.
-    fn moved_ledger(&self) -> io::Result<Option<AppendFile>> {
-        let AppendFile { disk, .. } = &self.ledger.file;
-        if !matches!(locate(&self.ledger_path, disk.file()), Ok(Location::Moved)) {
-            return Ok(None);
-        }
-        Ok(Some(AppendFile::new(disk.try_clone()?, disk.length()?)))
-    }
 }
 
 /// Makes sure that `file` is at `path` and whole.

@@ -1,10 +1,14 @@
 //! The files of a recording as one thing: the CSV, its ledger and its lock, through rotation too.
-//! When rows go to standard output, only the last two; the lock is then named after the ledger.
 //!
-//! Opened on the main thread before any connection, then used by the writer thread alone.
+//! Opened on the main thread before any connection, then used by the writer thread alone. Which type
+//! has what: rows [`CsvFile`], ledger and lock [`Coverage`], both in the order of the disk [`Files`], the
+//! time that the file is for [`Period`], the steps to the next file [`Rotation`].
 
+mod coverage;
+mod csv_file;
 mod cut_rotation;
 pub(super) mod external_changes;
+mod period;
 mod rotate;
 mod sync;
 
@@ -14,47 +18,32 @@ use std::path::{self, Path, PathBuf};
 
 use log::{info, warn};
 
-use super::append_file::AppendFile;
 use super::error::{OpenError, failed};
-use super::ledger::{self, Ledger};
+use super::ledger;
 use super::lock_file::LockFile;
 use super::open::{last_received_ms, open_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
 use crate::recording::columns::Column;
 use crate::recording::header::header;
-use crate::recording::ledger::Reason;
-use crate::recording::lock_line::Heartbeat;
 use crate::recording::names::{ledger_of, ledger_path};
 use crate::recording::paths::behind_links;
-use crate::text::clock::show_ms;
+use crate::text::in_words;
+pub(super) use coverage::Coverage;
+use csv_file::CsvFile;
+use period::Period;
+use rotate::Rotation;
+pub(super) use sync::Files;
 
 /// Open, whole, locked files.
 #[derive(Debug)]
 pub(super) struct Recording {
-    /// The name that was asked for: of the CSV, or of the ledger when rows go to standard output.
-    given: PathBuf,
-    /// Where it leads: what it was when the files were checked last.
-    out: PathBuf,
-    ledger_path: PathBuf,
-    header: String,
-    /// When rows go to standard output, nothing is ever appended to it.
-    pub(super) csv: AppendFile,
-    pub(super) ledger: Ledger,
-    lock: LockFile,
-    rotate: Option<Rotate>,
-    /// When the last row of the file was received, as far as that is known; `None` without rows.
-    last_row_ms: Option<i64>,
-    /// Rows received from this time on belong to the next file.
-    period_end_ms: i64,
-    /// When the files were checked last.
-    checked_ms: i64,
-    /// After a rotation that failed, it is not tried before this time.
-    rotate_again_ms: i64,
-    /// When the recording alone was found whole: what was received before is in it, or waits.
-    csv_checked_ms: i64,
-    /// Counts the files through rotations.
-    generation: u64,
+    /// The name that was asked for; it may be a symbolic link.
+    name: PathBuf,
+    pub(super) csv: CsvFile,
+    pub(super) coverage: Coverage,
+    /// `None` when rows go on into the same file.
+    period: Option<Period>,
 }
 
 impl Recording {
@@ -68,169 +57,100 @@ impl Recording {
         now_ms: i64,
     ) -> Result<Self, OpenError> {
         // The working directory may be removed and made anew.
-        let given = path::absolute(out).map_err(failed("find", out))?;
-        let (out, ledger_path) = (&behind_links(&given), ledger_of(&given));
-        say_where_link_leads(&given, out, &ledger_path);
+        let name = path::absolute(out).map_err(failed("find", out))?;
+        let (out, ledger) = (behind_links(&name), ledger_of(&name));
+        say_where_link_leads(&name, &out, &ledger);
         // Before a repair, which changes it.
-        let modified_ms = modified_ms(out);
-        let (lock, heartbeat) = LockFile::take(out, fsync != Fsync::Never)?;
+        let modified_ms = modified_ms(&out);
+        let (lock, heartbeat) = LockFile::take(&out, fsync != Fsync::Never)?;
         let heartbeat = heartbeat.unwrap_or_default();
         let header = header(columns);
-        let csv = open_rows(out, &header, heartbeat.synced_length, now_ms)?;
-        let last_received_ms = last_received_ms(&csv, columns).map_err(failed("read", out))?;
-        remove_begun(out, &header);
-        remove_begun(&ledger_path, ledger::HEADER);
-        let cut = Self::restore_ledger(out, &ledger_path);
-        // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
-        let ledger = open_rows(&ledger_path, ledger::HEADER, 0, now_ms)?;
-        let paths = [given, out.clone(), ledger_path];
-        let mut recording = Self::new(paths, csv, ledger, lock, now_ms)?;
-        recording.header = header;
-        recording.rotate = rotate;
-        recording.last_row_ms = last_received_ms.or(modified_ms).filter(|_| recording.has_rows());
-        let in_period_ms = recording.last_row_ms.unwrap_or(now_ms);
-        recording.period_end_ms = rotate.map_or(i64::MAX, |rotate| rotate.period_end(in_period_ms));
-        recording.resume(&heartbeat, last_received_ms, now_ms);
-        recording.catch_up(cut, heartbeat.written_length, now_ms);
-        recording.begin_heartbeat(now_ms);
+        let rows = open_rows(&out, &header, heartbeat.synced_length, now_ms)?;
+        let last_received_ms = last_received_ms(&rows, columns).map_err(failed("read", &out))?;
+        remove_begun(&out, &header);
+        remove_begun(&ledger, ledger::HEADER);
+        let restored = cut_rotation::restore_ledger(&out, &ledger);
+        let mut coverage = Coverage::open(ledger_path(&out), lock, now_ms)?;
+        coverage.end_last_process(&heartbeat, last_received_ms, rows.length(), now_ms);
+        let csv = CsvFile::new(out, header, rows, last_received_ms.or(modified_ms));
+        let in_period_ms = csv.last_row_ms.unwrap_or(now_ms);
+        let period = rotate.map(|rotate| Period::new(rotate, in_period_ms));
+        let mut recording = Self { name, csv, coverage, period };
+        recording.catch_up(restored, heartbeat.written_length, now_ms);
+        recording.coverage.begin_heartbeat(Some(&recording.csv.rows), now_ms);
         Ok(recording)
     }
 
-    /// The same for a ledger alone: rows go to standard output.
-    pub(super) fn open_ledger_alone(
-        path: &Path,
-        fsync: Fsync,
-        now_ms: i64,
-    ) -> Result<Self, OpenError> {
-        let given = path::absolute(path).map_err(failed("find", path))?;
-        let path = &behind_links(&given);
-        let (lock, heartbeat) = LockFile::take(path, fsync != Fsync::Never)?;
-        let ledger = open_rows(path, ledger::HEADER, 0, now_ms)?;
-        let no_rows = AppendFile::new(ledger.disk.try_clone().map_err(failed("open", path))?, 0);
-        let paths = [given, path.clone(), path.clone()];
-        let mut recording = Self::new(paths, no_rows, ledger, lock, now_ms)?;
-        recording.resume(&heartbeat.unwrap_or_default(), None, now_ms);
-        recording.begin_heartbeat(now_ms);
-        Ok(recording)
-    }
-
-    fn new(
-        [given, out, ledger_path]: [PathBuf; 3],
-        csv: AppendFile,
-        ledger: AppendFile,
-        lock: LockFile,
-        now_ms: i64,
-    ) -> Result<Self, OpenError> {
-        Ok(Self {
-            ledger: Ledger::resume(ledger).map_err(failed("read", &ledger_path))?,
-            given,
-            out,
-            ledger_path,
-            header: String::new(),
-            csv,
-            lock,
-            rotate: None,
-            last_row_ms: None,
-            period_end_ms: i64::MAX,
-            checked_ms: now_ms,
-            rotate_again_ms: i64::MIN,
-            csv_checked_ms: i64::MIN,
-            generation: 0,
-        })
-    }
-
-    /// Ends what the last process has left in the ledger.
-    fn resume(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>, now_ms: i64) {
-        if self.ledger.last.is_live() {
-            self.record_unclean_end(heartbeat, last_received_ms);
-        }
-        let last_ms = self.ledger.last.time_ms;
-        if now_ms < last_ms {
-            warn!(
-                "the clock shows {}, and the last row of {} is of {}: the ledger's time stands still until then; check the clock",
-                show_ms(now_ms),
-                self.ledger_path.display(),
-                show_ms(last_ms)
-            );
+    /// Ends what a kill has cut, and closes a file of an earlier period.
+    fn catch_up(&mut self, restored: Option<PathBuf>, written_length: u64, now_ms: i64) {
+        if self.csv.has_rows() {
+            if self.rotation_is_due(now_ms) {
+                self.rotate(now_ms, i64::MAX);
+            }
+        } else if self.coverage.ledger.last.time_ms > 0 {
+            cut_rotation::finish(&mut self.rotation(), restored, written_length, now_ms);
         }
     }
 
-    /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
-    fn begin_heartbeat(&mut self, now_ms: i64) {
-        if !self.ledger.has_pending() {
-            // Forced to the disk, so that a power cut soon after is known for one. Without it the
-            // end would be dated earlier than need be; nothing else is lost.
-            let _ = self.write_heartbeat(Some(now_ms)).and_then(|()| self.lock.file.sync());
-        }
+    /// Both files, for what is done with them in the order of the disk.
+    pub(super) fn files(&mut self) -> Files<'_> {
+        Files { rows: Some(&mut self.csv.rows), coverage: &mut self.coverage }
     }
 
-    /// Appends whole rows, the last of which was received at `received_ms`: all of them or none.
-    ///
-    /// # Errors
-    /// As [`AppendFile::append`].
-    pub(super) fn append(&mut self, rows: &[u8], received_ms: i64) -> io::Result<()> {
-        self.csv.append(rows)?;
-        self.last_row_ms = Some(received_ms);
-        Ok(())
+    fn rotation(&mut self) -> Rotation<'_> {
+        Rotation { csv: &mut self.csv, coverage: &mut self.coverage }
     }
 
-    /// Whether rows go to standard output, and the only file is the ledger.
-    fn is_ledger_alone(&self) -> bool {
-        self.out == self.ledger_path
+    /// Whether what was received at `time_ms` belongs to the next file.
+    pub(super) fn rotation_is_due(&mut self, time_ms: i64) -> bool {
+        self.period.as_mut().is_some_and(|period| period.is_over(time_ms))
     }
 
-    /// Whether there is more than a header.
-    fn has_rows(&self) -> bool {
-        self.csv.length() > self.header.len() as u64
-    }
-
-    /// Closes the ledger of a process that ended without a stop. Its heartbeat counts only if it was
-    /// written after the row that the ledger ends with, and if everything that it found in the file
-    /// is still there: either may be lost while the heartbeat is not.
-    fn record_unclean_end(&mut self, heartbeat: &Heartbeat, last_received_ms: Option<i64>) {
-        let booted = self.lock.last.boot.is_some() && heartbeat.boot.is_some();
-        let power_cut = booted && self.lock.last.boot != heartbeat.boot;
-        let reason = if power_cut { Reason::PowerCut } else { Reason::Killed };
-        let mut last_ms = last_received_ms;
-        if heartbeat.live_ms == Some(self.ledger.last.time_ms) {
-            if !power_cut && heartbeat.written_length <= self.csv.length() {
-                last_ms = last_ms.max(Some(heartbeat.time_ms));
-            } else {
-                last_ms = last_ms.or(Some(heartbeat.synced_ms));
+    /// Closes the file and begins the next one, as [`Rotation::close`] says. Gives the closed file. When
+    /// rotation fails the old file goes on, and it is tried again a minute later.
+    pub(super) fn rotate(&mut self, now_ms: i64, last_message_ms: i64) -> Option<PathBuf> {
+        self.follow_links();
+        let Self { csv, coverage, period: Some(period), .. } = self else { return None };
+        let mut rotation = Rotation { csv, coverage };
+        let closed = rotation.close(period, now_ms, last_message_ms);
+        match &closed {
+            Ok(closed) => {
+                info!("closed {}", closed.display());
+                period.begin_next(now_ms);
+                if let Err(error) = rotation.sync_new_files(now_ms) {
+                    let (out, error) = (csv.path.display(), in_words(&error));
+                    warn!("{out} may not be on the disk yet: {error}");
+                }
+            }
+            Err(error) => {
+                let (out, error) = (csv.path.display(), in_words(error));
+                warn!(
+                    "cannot rotate {out}: {error}; rows go on into it, and the rotation is tried again later"
+                );
+                period.put_off(now_ms);
             }
         }
-        // Not before the ledger's last row, if nothing else is known.
-        self.ledger.down(last_ms.unwrap_or_default(), reason.clone());
-        // Before anything that comes later can be on the disk. On a full one it waits like every
-        // other row; that is no reason not to record.
-        let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
-        warn!("the last recording ended without a stop; the ledger says {reason}");
+        closed.ok()
     }
 
-    /// Writes what is on the disk; and `received_until_ms`, if everything received by then is in the
-    /// file, and every row of the ledger.
-    pub(super) fn write_heartbeat(&mut self, received_until_ms: Option<i64>) -> io::Result<()> {
-        let mut heartbeat = self.lock.last.clone();
-        // What came since the last check is taken back when the file turns out to be removed, and
-        // another file has none of what the last one had: who reads along must not be ahead of that.
-        let stays = self.csv.checked_length;
-        heartbeat.synced_length = self.csv.synced_length.min(stays);
-        heartbeat.written_length = heartbeat.written_length.min(stays);
-        if heartbeat.synced_length >= heartbeat.written_length {
-            heartbeat.synced_ms = heartbeat.time_ms;
-        }
-        if let Some(now_ms) = received_until_ms {
-            heartbeat.time_ms = now_ms;
-            heartbeat.written_length = self.csv.length().min(stays);
-            heartbeat.live_ms = self.ledger.last.is_live().then_some(self.ledger.last.time_ms);
-            if !self.csv.is_dirty() {
-                heartbeat.synced_ms = now_ms;
-            }
-        } else if heartbeat.time_ms == 0 {
-            // Before our first whole heartbeat the next start may still need that of the last holder.
-            return Ok(());
-        }
-        self.lock.write(heartbeat)
+    /// Checks the recording, as [`CsvFile::check`] says.
+    pub(super) fn check_csv(&mut self, now_ms: i64) -> io::Result<()> {
+        self.follow_links();
+        self.csv.check(&mut self.coverage, now_ms)
+    }
+
+    /// Checks the ledger, as [`Coverage::check`] says.
+    pub(super) fn check_ledger(&mut self, now_ms: i64, last_message_ms: i64) -> io::Result<()> {
+        self.follow_links();
+        self.coverage.check(Some(&mut self.csv.rows), now_ms, last_message_ms)
+    }
+
+    /// Somebody may have set a symbolic link to another place: then the files are not where their names
+    /// lead any more, as if they had been moved.
+    fn follow_links(&mut self) {
+        self.csv.path = behind_links(&self.name);
+        self.coverage.name = ledger_path(&self.csv.path);
+        self.coverage.follow_link();
     }
 }
 

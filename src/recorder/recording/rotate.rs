@@ -15,80 +15,53 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use log::{info, warn};
+use log::warn;
 
-use super::Recording;
+use super::coverage::Coverage;
+use super::csv_file::CsvFile;
+use super::period::Period;
+use super::sync::Files;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{self, sync_directory};
 use crate::recorder::ledger::{self, Ledger};
 use crate::recorder::open::begin_beside;
-use crate::recorder::rotation::{Rotate, free_name};
+use crate::recorder::rotation::free_name;
 use crate::recording::ledger::{LedgerRow, Reason};
 use crate::recording::names::{closed_ledger, ledger_path};
 use crate::text::in_words;
 
-/// After a rotation that failed, rows go on into the old file for this long before another try.
-const ROTATE_AGAIN_MS: i64 = 60_000;
+/// The files that are closed and begun anew.
+#[derive(Debug)]
+pub(super) struct Rotation<'a> {
+    pub(super) csv: &'a mut CsvFile,
+    pub(super) coverage: &'a mut Coverage,
+}
 
-/// A time that is so much before the period of the file is of a clock that was set back, by more than the
-/// usual corrections.
-const SET_BACK_MS: i64 = 60_000;
-
-impl Recording {
-    /// Whether what was received at `time_ms` belongs to the next file. After a clock that was ahead has been
-    /// set right, the file goes on to the end of the period that it is now.
-    pub(in crate::recorder) fn rotation_is_due(&mut self, time_ms: i64) -> bool {
-        let Some(rotate) = self.rotate else { return false };
-        if time_ms < self.period_end_ms.saturating_sub(rotate.period_ms() + SET_BACK_MS) {
-            self.period_end_ms = rotate.period_end(time_ms);
-        }
-        let wait_ms = self.rotate_again_ms.saturating_sub(time_ms);
-        time_ms >= self.period_end_ms && !(1..=ROTATE_AGAIN_MS).contains(&wait_ms)
+impl Rotation<'_> {
+    fn files(&mut self) -> Files<'_> {
+        Files { rows: Some(&mut self.csv.rows), coverage: self.coverage }
     }
 
-    /// Closes the file and begins the next one. Everything must have been written before.
-    /// `last_message_ms` is when the last message came: from there on the next ledger says what was
-    /// recorded, so that a connection found dead later was not called live in a closed one. Gives
-    /// the closed file. When rotation fails the old file goes on, and it is tried again a minute
-    /// later.
-    pub(in crate::recorder) fn rotate(
+    /// Closes the file of `period` and begins the next one; gives the closed recording. Everything must
+    /// have been written before. `last_message_ms` is when the last message came: from there on the next
+    /// ledger says what was recorded, so that a connection found dead later was not called live in a
+    /// closed one. The new files are not on the disk yet.
+    pub(super) fn close(
         &mut self,
+        period: &Period,
         now_ms: i64,
         last_message_ms: i64,
-    ) -> Option<PathBuf> {
-        let rotate = self.rotate?;
-        let closed = match self.close(rotate, now_ms, last_message_ms) {
-            Ok(closed) => closed,
-            Err(error) => {
-                warn!(
-                    "cannot rotate {}: {}; rows go on into it, and the rotation is tried again later",
-                    self.out.display(),
-                    in_words(&error)
-                );
-                self.rotate_again_ms = now_ms + ROTATE_AGAIN_MS;
-                return None;
-            }
-        };
-        info!("closed {}", closed.display());
-        self.period_end_ms = rotate.period_end(now_ms);
-        if let Err(error) = self.sync_new_files(now_ms) {
-            warn!("{} may not be on the disk yet: {}", self.out.display(), in_words(&error));
-        }
-        Some(closed)
-    }
-
-    /// Does the steps; gives the closed recording.
-    fn close(&mut self, rotate: Rotate, now_ms: i64, last_message_ms: i64) -> io::Result<PathBuf> {
+    ) -> io::Result<PathBuf> {
         // The ledger's rows go into the ledger that they were meant for.
-        self.sync()?;
-        self.check_ledger(now_ms, last_message_ms)?;
+        self.files().sync()?;
+        self.coverage.check(Some(&mut self.csv.rows), now_ms, last_message_ms)?;
         // By this the next start knows the closed file, should a kill come before its ledger is there.
-        let _ = self.write_heartbeat(Some(now_ms));
+        let _ = self.files().write_heartbeat(Some(now_ms));
         // By the date of its last row, whatever the clock has been since.
-        let named_ms = self.last_row_ms.unwrap_or(self.period_end_ms - 1);
-        let closed = free_name(&self.out, &self.ledger_path, rotate, named_ms)?;
-        let at_ms = self.period_end_ms.min(last_message_ms);
-        self.rename_ledger(&closed, |recording| recording.close_csv(&closed, at_ms))?;
+        let named_ms = self.csv.last_row_ms.unwrap_or(period.end_ms - 1);
+        let closed = free_name(&self.csv.path, &self.coverage.path, period.rotate, named_ms)?;
+        let at_ms = period.end_ms.min(last_message_ms);
+        self.rename_ledger(&closed, |rotation| rotation.close_csv(&closed, at_ms))?;
         Ok(closed)
     }
 
@@ -98,11 +71,11 @@ impl Recording {
         closed: &Path,
         others: impl FnOnce(&mut Self) -> io::Result<()>,
     ) -> io::Result<()> {
-        let (ledger, beside) = (closed_ledger(&self.ledger_path, closed), ledger_path(closed));
-        disk::rename_no_replace(&self.ledger_path, &ledger)?;
+        let (ledger, beside) = (closed_ledger(&self.coverage.path, closed), ledger_path(closed));
+        disk::rename_no_replace(&self.coverage.path, &ledger)?;
         let result = others(self);
         if result.is_err() {
-            let _ = disk::rename_no_replace(&ledger, &self.ledger_path);
+            let _ = disk::rename_no_replace(&ledger, &self.coverage.path);
         } else if ledger != beside
             && let Err(error) = disk::link(&ledger, &beside)
         {
@@ -114,64 +87,64 @@ impl Recording {
 
     /// Steps 2 to 5.
     fn close_csv(&mut self, closed: &Path, at_ms: i64) -> io::Result<()> {
-        disk::rename_no_replace(&self.out, closed)?;
-        let result = self.begin_csv().and_then(|csv| {
+        disk::rename_no_replace(&self.csv.path, closed)?;
+        let result = self.begin_csv().and_then(|rows| {
             let result = self.begin_ledger(at_ms);
             match result {
-                Ok(()) => (self.csv, self.last_row_ms) = (csv, None),
+                Ok(()) => (self.csv.rows, self.csv.last_row_ms) = (rows, None),
                 // It holds nothing but a header.
-                Err(_) => drop(disk::remove(&self.out)),
+                Err(_) => drop(disk::remove(&self.csv.path)),
             }
             result
         });
         if result.is_err() {
-            let _ = disk::rename_no_replace(closed, &self.out);
+            let _ = disk::rename_no_replace(closed, &self.csv.path);
         }
         result
     }
 
     /// Step 3.
     fn begin_csv(&self) -> io::Result<AppendFile> {
-        let (name, csv) = begin_beside(&self.out, &self.header)?;
+        let (name, rows) = begin_beside(&self.csv.path, &self.csv.header)?;
         // A power cut must not keep only the second of two renamings.
-        let begun = sync_directory(&self.out);
-        let begun = begun.and_then(|()| disk::rename_no_replace(&name, &self.out));
+        let begun = sync_directory(&self.csv.path);
+        let begun = begun.and_then(|()| disk::rename_no_replace(&name, &self.csv.path));
         begun.inspect_err(|_| drop(disk::remove(&name)))?;
-        Ok(csv)
+        Ok(rows)
     }
 
     /// Steps 4 and 5.
     pub(super) fn begin_ledger(&mut self, at_ms: i64) -> io::Result<()> {
-        let (name, next) = begin_beside(&self.ledger_path, ledger::HEADER)?;
-        let state = self.ledger.last.clone();
+        let (name, next) = begin_beside(&self.coverage.path, ledger::HEADER)?;
+        let state = self.coverage.ledger.last.clone();
         if state.is_live() {
-            self.ledger.down(at_ms, Reason::Rotated);
+            self.coverage.ledger.down(at_ms, Reason::Rotated);
         }
-        let since_ms = self.ledger.last.time_ms;
+        let since_ms = self.coverage.ledger.last.time_ms;
         let begun = begin_ledger(next, LedgerRow { time_ms: since_ms, ..state.clone() });
         let begun = begun.and_then(|next| {
-            self.sync_ledger()?;
-            sync_directory(&self.ledger_path)?;
-            disk::rename_no_replace(&name, &self.ledger_path)?;
+            self.files().sync_ledger()?;
+            sync_directory(&self.coverage.path)?;
+            disk::rename_no_replace(&name, &self.coverage.path)?;
             Ok(next)
         });
         if begun.is_err() {
             let _ = disk::remove(&name);
-            self.ledger.take_back(&state);
+            self.coverage.ledger.take_back(&state);
         }
-        self.ledger = begun?;
-        self.generation += 1;
+        self.coverage.ledger = begun?;
+        self.coverage.generation += 1;
         Ok(())
     }
 
     /// Forces the names and the new files to the disk.
     pub(super) fn sync_new_files(&mut self, now_ms: i64) -> io::Result<()> {
-        sync_directory(&self.out)?;
-        sync_directory(&self.ledger_path)?;
+        sync_directory(&self.csv.path)?;
+        sync_directory(&self.coverage.path)?;
         // Before the first row: who reads along must not take the new file for the old one.
-        self.write_heartbeat(None)?;
-        self.sync()?;
-        self.write_heartbeat(Some(now_ms))
+        self.files().write_heartbeat(None)?;
+        self.files().sync()?;
+        self.files().write_heartbeat(Some(now_ms))
     }
 }
 

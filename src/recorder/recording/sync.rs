@@ -5,82 +5,113 @@
 //!
 //! 1. trades are forced to the disk;
 //! 2. then the rows of the ledger behind them are written to its file
-//!    ([`Recording::release_ledger`]) and forced to the disk ([`Recording::sync_ledger`]);
+//!    ([`Files::release_ledger`]) and forced to the disk ([`Files::sync_ledger`]);
 //! 3. after a row `down`, trades that come later are written only when that row is on the disk
-//!    ([`Ledger::has_unsynced_outage`](super::Ledger::has_unsynced_outage)); until then they wait in
-//!    the memory of the writer.
+//!    ([`Ledger::has_unsynced_outage`](crate::recorder::ledger::Ledger::has_unsynced_outage)); until then
+//!    they wait in the memory of the writer.
 
 use std::io;
 
-use super::Recording;
+use super::coverage::Coverage;
 use crate::channel::SyncOutcome;
+use crate::recorder::append_file::AppendFile;
 use crate::recorder::fsync::SyncRequest;
 
-impl Recording {
+/// The rows, unless they go to standard output, and what the ledger says of them.
+#[derive(Debug)]
+pub(in crate::recorder) struct Files<'a> {
+    pub(in crate::recorder) rows: Option<&'a mut AppendFile>,
+    pub(in crate::recorder) coverage: &'a mut Coverage,
+}
+
+impl Files<'_> {
+    /// Whether rows are not known to be on the disk.
+    fn has_dirty_rows(&self) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.is_dirty())
+    }
+
     /// Whether something is not known to be on the disk.
     pub(in crate::recorder) fn is_dirty(&self) -> bool {
-        self.csv.is_dirty() || self.ledger.file.is_dirty()
+        self.has_dirty_rows() || self.coverage.ledger.file.is_dirty()
     }
 
     /// Whether forcing to the disk has failed, so that the tail must be written again.
     pub(in crate::recorder) fn needs_rewrite(&self) -> bool {
-        self.csv.needs_rewrite || self.ledger.file.needs_rewrite
+        self.rows.as_ref().is_some_and(|rows| rows.needs_rewrite)
+            || self.coverage.ledger.file.needs_rewrite
     }
 
     /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
     /// have been written before.
     pub(in crate::recorder) fn sync(&mut self) -> io::Result<()> {
-        self.csv.sync()?;
+        self.sync_rows()?;
         self.sync_ledger()
+    }
+
+    /// The rows' part of it.
+    pub(in crate::recorder) fn sync_rows(&mut self) -> io::Result<()> {
+        self.rows.as_mut().map_or(Ok(()), |rows| rows.sync())
     }
 
     /// The ledger's part of it, when that of the rows is done.
     pub(in crate::recorder) fn sync_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
-        self.ledger.flush()?;
-        self.ledger.file.sync()
+        self.coverage.ledger.flush()?;
+        self.coverage.ledger.file.sync()
     }
 
     /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
     /// nothing that comes before them waits in memory.
     pub(in crate::recorder) fn release_ledger(&mut self) {
-        if !self.csv.is_dirty() {
-            self.ledger.release(self.ledger.rows);
+        if !self.has_dirty_rows() {
+            self.coverage.ledger.release(self.coverage.ledger.rows);
         }
     }
 
     /// What must be forced to the disk now, for another thread to do so; `None` when there is
-    /// nothing, or when a failure asks for [`Recording::sync`].
-    pub(in crate::recorder) fn sync_request(&mut self) -> Option<SyncRequest> {
+    /// nothing, or when a failure asks for [`Files::sync`].
+    pub(in crate::recorder) fn sync_request(&self) -> Option<SyncRequest> {
         if !self.is_dirty() || self.needs_rewrite() {
             return None;
         }
-        let ledger_rows = self.ledger.rows;
-        let ledger = &self.ledger.file;
+        let Coverage { ledger, generation, .. } = &*self.coverage;
+        let rows = self.rows.as_ref();
         // Without another handle it is simply done here.
         Some(SyncRequest {
-            csv: self.csv.disk.try_clone().ok()?,
-            ledger: ledger.disk.try_clone().ok()?,
+            csv: rows.map(|rows| rows.disk.try_clone()).transpose().ok()?,
+            ledger: ledger.file.disk.try_clone().ok()?,
             outcome: SyncOutcome {
-                generation: self.generation,
-                csv_length: self.csv.length(),
-                ledger_length: ledger.length(),
-                ledger_rows,
+                generation: *generation,
+                csv_length: rows.map_or(0, |rows| rows.length()),
+                ledger_length: ledger.file.length(),
+                ledger_rows: ledger.rows,
                 error: None,
             },
         })
     }
 
-    /// Notes what came of a [`Recording::sync_request`].
+    /// Notes what came of a [`Files::sync_request`].
     pub(in crate::recorder) fn synced(&mut self, outcome: &SyncOutcome) {
         // The files of an earlier generation were forced to the disk when they were closed.
-        if outcome.generation == self.generation {
+        if outcome.generation == self.coverage.generation {
             let succeeded = outcome.error.is_none();
-            self.csv.synced_elsewhere(outcome.csv_length, succeeded);
-            self.ledger.file.synced_elsewhere(outcome.ledger_length, succeeded);
+            if let Some(rows) = &mut self.rows {
+                rows.synced_elsewhere(outcome.csv_length, succeeded);
+            }
+            let ledger = &mut self.coverage.ledger;
+            ledger.file.synced_elsewhere(outcome.ledger_length, succeeded);
             if succeeded {
-                self.ledger.release(outcome.ledger_rows);
+                ledger.release(outcome.ledger_rows);
             }
         }
+    }
+
+    /// Writes what is on the disk; and `received_until_ms`, if everything received by then is in the
+    /// files.
+    pub(in crate::recorder) fn write_heartbeat(
+        &mut self,
+        received_until_ms: Option<i64>,
+    ) -> io::Result<()> {
+        self.coverage.write_heartbeat(self.rows.as_deref(), received_until_ms)
     }
 }

@@ -45,13 +45,13 @@ fn ledger(rows: &str) -> String {
 fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger.live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
-    recording.csv.append(b"A,1\n").unwrap();
+    recording.coverage.ledger.live(HALF_PAST, &["A".to_owned(), "B".to_owned()]);
+    recording.csv.rows.append(b"A,1\n").unwrap();
     let hour = HALF_PAST + HOUR / 2;
     assert!(!recording.rotation_is_due(hour - 1));
     assert!(recording.rotation_is_due(hour));
     recording.rotate(hour + 5, hour + 5);
-    recording.csv.append(b"B,2\n").unwrap();
+    recording.csv.rows.append(b"B,2\n").unwrap();
     check(
         directory.path(),
         &[
@@ -73,11 +73,11 @@ fn the_file_is_closed_at_the_full_hour_and_its_ledger_with_it() {
 fn the_closed_ledger_answers_only_up_to_the_last_message() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger.live(HALF_PAST, &["A".to_owned()]);
+    recording.coverage.ledger.live(HALF_PAST, &["A".to_owned()]);
     let (last_message, hour) = (HALF_PAST + 1000, HALF_PAST + HOUR / 2);
     recording.rotate(hour + 5 * HOUR, last_message);
-    recording.ledger.down(last_message, "silent");
-    recording.ledger.flush_all().unwrap();
+    recording.coverage.ledger.down(last_message, "silent");
+    recording.coverage.ledger.flush_all().unwrap();
     let found = files(directory.path());
     let closed = ledger(&format!("{HALF_PAST},live,A,\n{last_message},down,,rotated\n"));
     assert_eq!(found["op1-2026-11-23T14.coverage.csv"], closed);
@@ -91,9 +91,9 @@ fn the_closed_ledger_answers_only_up_to_the_last_message() {
 fn a_rotation_that_fails_leaves_nothing_and_is_made_up_for() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.ledger.live(HALF_PAST, &["A".to_owned()]);
-    recording.csv.append(b"A,1\n").unwrap();
-    recording.sync().unwrap();
+    recording.coverage.ledger.live(HALF_PAST, &["A".to_owned()]);
+    recording.csv.rows.append(b"A,1\n").unwrap();
+    recording.files().sync().unwrap();
     let before = files(directory.path());
     let mut now = HALF_PAST + HOUR / 2;
     for next in ["op1.csv.next-", "op1.coverage.csv.next-"] {
@@ -103,20 +103,20 @@ fn a_rotation_that_fails_leaves_nothing_and_is_made_up_for() {
             assert_eq!(recording.rotate(now, now), None);
             assert!(!recording.rotation_is_due(now + 59_999));
             now += 60_000;
-            recording.ledger.flush_all().unwrap();
+            recording.coverage.ledger.flush_all().unwrap();
         }
         assert_eq!(files(directory.path()), before);
     }
     FAULTS.set(Faults { syncs: 1, ..Faults::default() });
     assert_eq!(recording.rotate(now, now), None);
-    recording.sync().unwrap();
+    recording.files().sync().unwrap();
     assert_eq!(files(directory.path())["op1.csv"], before["op1.csv"]);
-    recording.csv.append(b"A,2\n").unwrap();
+    recording.csv.rows.append(b"A,2\n").unwrap();
 
     now += 60_000;
     assert!(recording.rotation_is_due(now));
     recording.rotate(now, now);
-    recording.csv.append(b"A,3\n").unwrap();
+    recording.csv.rows.append(b"A,3\n").unwrap();
     let (hour, found) = (HALF_PAST + HOUR / 2, files(directory.path()));
     assert_eq!(found["op1-2026-11-23T14.csv"], format!("{HEADER}A,1\nA,2\n"));
     assert_eq!(found["op1.csv"], format!("{HEADER}A,3\n"));
@@ -154,12 +154,12 @@ fn a_rotation_that_is_refused_is_a_warning_at_a_start_too() {
 fn a_late_answer_about_the_old_file_says_nothing_of_the_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Hourly), HALF_PAST);
-    recording.csv.append(b"A,1\n").unwrap();
-    let outcome = recording.sync_request().unwrap().outcome;
+    recording.csv.rows.append(b"A,1\n").unwrap();
+    let outcome = recording.files().sync_request().unwrap().outcome;
     recording.rotate(HALF_PAST + HOUR / 2, i64::MAX).unwrap();
-    recording.csv.append(b"A,2\n").unwrap();
-    recording.synced(&outcome);
-    assert!(recording.csv.is_dirty(), "nobody has forced the new row to the disk");
+    recording.csv.rows.append(b"A,2\n").unwrap();
+    recording.files().synced(&outcome);
+    assert!(recording.csv.rows.is_dirty(), "nobody has forced the new row to the disk");
 }
 
 /// What has the name by then may be anything. What was there before the start may be gigabytes, and
@@ -171,20 +171,23 @@ fn a_failed_sync_is_repaired_by_the_new_rows_alone_and_in_the_same_file_wherever
     fs::write(&out, format!("{HEADER}A,1\n")).unwrap();
     trace::begin(directory.path());
     let mut recording = open(directory.path(), None, HALF_PAST);
-    assert!(!recording.is_dirty(), "what a killed process has left is forced to the disk first");
-    recording.csv.append(b"A,2\nA,3\n").unwrap();
+    assert!(
+        !recording.files().is_dirty(),
+        "what a killed process has left is forced to the disk first"
+    );
+    recording.csv.rows.append(b"A,2\nA,3\n").unwrap();
     let before = trace::length();
     fs::rename(&out, &away).unwrap();
     fs::write(&out, "another file, and longer than the recording is by now").unwrap();
     FAULTS.set(Faults { syncs: 1, ..Faults::default() });
-    assert!(recording.sync().is_err());
-    recording.sync().unwrap();
+    assert!(recording.files().sync().is_err());
+    recording.files().sync().unwrap();
     let operations = trace::take().operations;
     let tail = operations[before - 1].clone();
     let Operation::Write { file, .. } = tail else { panic!("{tail:?}") };
     assert_eq!(operations[before..], [tail, Operation::Sync { file }]);
     // It still appends.
-    recording.csv.append(b"A,4\n").unwrap();
+    recording.csv.rows.append(b"A,4\n").unwrap();
     assert_eq!(fs::read_to_string(away).unwrap(), format!("{HEADER}A,1\nA,2\nA,3\nA,4\n"));
 }
 
@@ -225,7 +228,7 @@ fn an_end_is_dated_by_what_is_really_there() {
 fn while_nothing_is_recorded_the_new_ledger_says_so_too() {
     let directory = tempfile::tempdir().unwrap();
     let mut recording = open(directory.path(), Some(Rotate::Daily), HALF_PAST);
-    recording.ledger.down(HALF_PAST, "silent");
+    recording.coverage.ledger.down(HALF_PAST, "silent");
     recording.rotate(HALF_PAST + 24 * HOUR, i64::MAX);
     let expected = ledger(&format!("{HALF_PAST},down,,silent\n"));
     let found = files(directory.path());
@@ -243,7 +246,7 @@ fn a_closed_file_has_the_date_of_its_last_row_whatever_the_clock_was() {
         let mut recording = open(directory.path(), Some(Rotate::Daily), 0);
         assert!(!recording.rotation_is_due(5_000));
         if let Some(received_ms) = row_then {
-            recording.append(b"A,5000\n", received_ms).unwrap();
+            recording.csv.append(b"A,5000\n", received_ms).unwrap();
         }
         assert!(!recording.rotation_is_due(24 * HOUR - 1));
         assert!(recording.rotation_is_due(HALF_PAST));
@@ -263,7 +266,7 @@ fn after_a_clock_that_was_ahead_files_are_closed_at_each_hour_as_before() {
             if recording.rotation_is_due(received_ms) {
                 recording.rotate(received_ms, received_ms).unwrap();
             }
-            recording.append(format!("A,{received_ms}\n").as_bytes(), received_ms).unwrap();
+            recording.csv.append(format!("A,{received_ms}\n").as_bytes(), received_ms).unwrap();
         };
         let received = [HALF_PAST, HALF_PAST + ahead, HALF_PAST + 2, hour - 1, hour, hour + HOUR];
         received.into_iter().for_each(&mut record);

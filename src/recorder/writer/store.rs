@@ -21,7 +21,7 @@ use crate::recorder::error::{OpenError, failed};
 use crate::recorder::ledger::Ledger;
 use crate::recorder::options::{Destination, RecorderOptions};
 use crate::recorder::output::{Output, Pipe};
-use crate::recorder::recording::Recording;
+use crate::recorder::recording::{Coverage, Recording};
 use crate::recorder::{compress, fsync};
 use crate::text::clock::now_ms;
 use crate::text::in_words;
@@ -62,7 +62,7 @@ impl Store {
                 let pipe = pipe.map_err(failed("open", Path::new("standard output")))?;
                 let ledger = coverage.as_ref();
                 let ledger = ledger
-                    .map(|path| Recording::open_ledger_alone(path, options.fsync, now_ms))
+                    .map(|path| Coverage::open_alone(path, options.fsync, now_ms))
                     .transpose()
                     .map_err(OpenError::of_coverage)?;
                 Output::Pipe(pipe, ledger.map(Box::new))
@@ -101,13 +101,13 @@ impl Store {
 
     /// Writes the rows that wait, those of the ledger first: they come before these.
     pub(super) fn write(&mut self, buffer: &mut RowBuffer) -> io::Result<()> {
-        if let Some(recording) = self.output.recording()
-            && recording.ledger.has_pending()
+        if let Some(mut files) = self.output.files()
+            && files.coverage.ledger.has_pending()
         {
             if buffer.rows.is_empty() {
-                recording.release_ledger();
+                files.release_ledger();
             }
-            let result = recording.ledger.flush();
+            let result = files.coverage.ledger.flush();
             self.on_ledger_result(result)?;
         }
         if !buffer.rows.is_empty() {
@@ -125,30 +125,30 @@ impl Store {
     /// Whether trades that come now must wait, because they follow an outage that is not yet in the ledger
     /// on the disk.
     pub(super) fn has_unsynced_outage(&mut self) -> bool {
-        self.output.recording().is_some_and(|files| files.ledger.has_unsynced_outage())
+        self.output.files().is_some_and(|files| files.coverage.ledger.has_unsynced_outage())
     }
 
     /// Whether so many rows were written that the file should be checked: until then they stay in memory.
     pub(super) fn wants_check(&mut self) -> bool {
-        self.output.recording().is_some_and(|files| files.csv.wants_check())
+        self.output.recording().is_some_and(|files| files.csv.rows.wants_check())
     }
 
     /// Whether the handle of the file may be to blame for an error; a check replaces it.
     pub(super) fn is_suspect(&mut self) -> bool {
-        self.output.recording().is_some_and(|files| files.csv.doubt == Doubt::Handle)
+        self.output.recording().is_some_and(|files| files.csv.rows.doubt == Doubt::Handle)
     }
 
     /// Whether forcing to the disk has failed, so that [`Self::sync`] must be tried again.
     pub(super) fn needs_rewrite(&mut self) -> bool {
-        self.output.recording().is_some_and(|files| files.needs_rewrite())
+        self.output.files().is_some_and(|files| files.needs_rewrite())
     }
 
     /// Changes the ledger. `rows_wait` when rows that come before the change are not written yet.
     pub(super) fn update_ledger(&mut self, rows_wait: bool, change: impl FnOnce(&mut Ledger)) {
-        if let Some(recording) = self.output.recording() {
-            change(&mut recording.ledger);
+        if let Some(mut files) = self.output.files() {
+            change(&mut files.coverage.ledger);
             if !rows_wait {
-                recording.release_ledger();
+                files.release_ledger();
             }
         }
     }
@@ -159,7 +159,7 @@ impl Store {
     }
 
     fn has_unsynced_ledger_rows(&mut self) -> bool {
-        self.output.recording().is_some_and(|files| !files.ledger.is_synced())
+        self.output.files().is_some_and(|files| !files.coverage.ledger.is_synced())
     }
 
     fn plan_sync(&mut self) {
@@ -169,9 +169,9 @@ impl Store {
 
     /// Forces everything to the disk: the rows, then what the ledger says of them.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        if let Some(recording) = self.output.recording() {
-            recording.csv.sync()?;
-            let result = recording.sync_ledger();
+        if let Some(mut files) = self.output.files() {
+            files.sync_rows()?;
+            let result = files.sync_ledger();
             self.on_ledger_result(result)?;
         }
         self.sync_plan.due = None;
@@ -181,15 +181,15 @@ impl Store {
     /// Lets the fsync thread force everything to the disk; `false` when it cannot, and
     /// [`Self::sync`] must.
     pub(super) fn sync_in_background(&mut self) -> bool {
-        let request = self.output.recording().and_then(Recording::sync_request);
+        let request = self.output.files().and_then(|files| files.sync_request());
         self.sync_plan.start(request)
     }
 
     /// Takes the answer of the fsync thread.
     pub(super) fn synced(&mut self, outcome: &SyncOutcome) -> io::Result<()> {
         self.sync_plan.is_under_way = false;
-        if let Some(recording) = self.output.recording() {
-            recording.synced(outcome);
+        if let Some(mut files) = self.output.files() {
+            files.synced(outcome);
         }
         let failed = |reason| io::Error::other(format!("fsync failed: {reason}"));
         outcome.error.as_ref().map_or(Ok(()), |reason| Err(failed(reason)))
@@ -197,7 +197,7 @@ impl Store {
 
     /// Plans the next fsync if something has come since the last one began.
     pub(super) fn plan_next_sync(&mut self) {
-        if self.output.recording().is_some_and(|files| files.is_dirty()) {
+        if self.output.files().is_some_and(|files| files.is_dirty()) {
             self.plan_sync();
         }
     }
@@ -205,13 +205,12 @@ impl Store {
     /// Checks the recording, and repairs what others have done to it. Rows in a removed file do not count as
     /// written.
     pub(super) fn check_csv(&mut self) -> io::Result<()> {
-        let Some(recording) = self.output.recording() else { return Ok(()) };
-        let result = recording.check_csv(now_ms());
+        let result = self.output.check_csv(now_ms());
         if result.is_ok() {
             self.written.confirm();
             // Rows that were brought back are to be on the disk, also when none follows.
             self.plan_next_sync();
-        } else if recording.csv.has_lost_rows() {
+        } else if self.output.recording().is_some_and(|files| files.csv.rows.has_lost_rows()) {
             self.written.take_back();
         }
         result
@@ -220,10 +219,9 @@ impl Store {
     /// Checks the ledger, and writes the rows that could not be written before. Everything received by
     /// `known_ms` must be in the files.
     pub(super) fn check_ledger(&mut self, known_ms: i64) -> io::Result<()> {
-        let Some(recording) = self.output.recording() else { return Ok(()) };
-        let mut result = recording.check_ledger(now_ms(), known_ms);
+        let mut result = self.output.check_ledger(now_ms(), known_ms);
         if result.is_ok() && self.ledger_failure.is_some() {
-            result = recording.sync_ledger();
+            result = self.output.files().map_or(Ok(()), |mut files| files.sync_ledger());
             if result.is_ok() {
                 info!("{}: writing again", self.out.ledger());
                 self.ledger_failure = None;
@@ -241,8 +239,8 @@ impl Store {
         if matches!(failure, WriteFailure::Full(_)) && !self.is_pipe() {
             return Err(io::Error::new(error.kind(), format!("{ledger}: {}", in_words(&error))));
         }
-        if let Some(recording) = self.output.recording() {
-            recording.ledger.is_unavailable = true;
+        if let Some(files) = self.output.files() {
+            files.coverage.ledger.is_unavailable = true;
         }
         if self.ledger_failure.is_none() {
             error!(
@@ -259,10 +257,10 @@ impl Store {
     /// files.
     pub(super) fn write_heartbeat(&mut self, received_until_ms: Option<i64>) {
         let rows_are_gone = self.written.lost > 0;
-        let Some(recording) = self.output.recording() else { return };
-        let is_known = !rows_are_gone && !recording.ledger.has_pending();
+        let Some(mut files) = self.output.files() else { return };
+        let is_known = !rows_are_gone && !files.coverage.ledger.has_pending();
         let received_until_ms = received_until_ms.filter(|_| is_known);
-        if let Err(error) = recording.write_heartbeat(received_until_ms) {
+        if let Err(error) = files.write_heartbeat(received_until_ms) {
             // Without it the end after a kill is dated earlier than it was; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
@@ -286,8 +284,8 @@ impl Store {
     /// At the end: writes the ledger's rows if that can be done. If not, the next start takes the time
     /// from the last heartbeat.
     pub(super) fn write_last_ledger_rows(&mut self) {
-        if let Some(recording) = self.output.recording() {
-            let _ = recording.ledger.flush_all();
+        if let Some(files) = self.output.files() {
+            let _ = files.coverage.ledger.flush_all();
         }
     }
 }
