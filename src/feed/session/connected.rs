@@ -2,20 +2,18 @@
 //!
 //! Main thread.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
 
-use super::reports::live;
-use super::{Burst, Connected, SHOWN_CHARACTERS, Session};
-use crate::feed::backoff::Outcome;
-use crate::feed::commands::Command;
+use super::incoming::{Burst, Reader};
+use super::reports::Reports;
+use super::server_log::SHOWN_CHARACTERS;
+use crate::feed::commands::{Command, Commands};
 use crate::feed::connection::{Connection, ConnectionLost};
-use crate::feed::watchdog::Watchdog;
+use crate::feed::watchdog::Timeouts;
 use crate::protocol::message;
-use crate::text::clock::Clocks;
 use crate::text::{counted, grouped, printable};
 
 /// After our Close frame the server may still send what was on its way, for this long; and for no
@@ -33,139 +31,148 @@ const LONGEST_WAIT_IN_LOSS: Duration = Duration::from_millis(500);
 /// New symbols that are named in one line of the log.
 const NAMED: usize = 5;
 
-/// How a connection ended.
-enum End {
+/// How a connection has ended.
+pub(super) enum End {
+    /// As asked for.
     Stopped,
-    Lost(String),
+    /// Otherwise, after this time.
+    Lost { lasted: Duration },
 }
 
-impl Session {
-    /// Serves one connection to its end; breaks on a stop.
-    pub(super) fn stay_connected(&mut self, connection: Connection) -> ControlFlow<(), Outcome> {
-        let (now, clocks) = (Instant::now(), Clocks::now());
-        let mut connected = Connected {
-            connection,
-            opened: now,
-            watchdog: Watchdog::new(self.timeouts, now),
-            clocks,
-            last_frame: now,
-            last_frame_ms: clocks.wall_ms,
-            unreported: None,
-            told_too_many: false,
-        };
-        let end = self
-            .serve(&mut connected)
-            .unwrap_or_else(|lost| End::Lost(format!("connection lost: {lost}")));
-        self.report_unreported(&mut connected, true);
-        self.trades.report_loss(connected.last_frame_ms);
-        let next = match end {
-            End::Stopped => {
-                self.report_down(connected.last_frame_ms, "stopped");
-                ControlFlow::Break(())
-            }
-            End::Lost(reason) => {
-                warn!("{reason}");
-                self.report_down(connected.last_frame_ms, &reason);
-                let lasted = connected.opened.elapsed();
-                ControlFlow::Continue(Outcome::Ended { lasted })
-            }
-        };
-        self.entries.shared().clock_ahead_ms.store(0, Ordering::Relaxed);
-        next
+/// An open connection.
+pub(super) struct Connected {
+    /// Its name, for the log.
+    server: String,
+    reader: Reader,
+    opened: Instant,
+}
+
+impl Connected {
+    /// A connection to `server` that was made just now.
+    pub(super) fn new(
+        connection: Connection,
+        server: String,
+        timeouts: Timeouts,
+        reports: &mut Reports,
+    ) -> Self {
+        let reader = Reader::new(connection, timeouts, reports.connected());
+        Self { server, reader, opened: Instant::now() }
     }
 
-    /// Subscribes, then reads until the connection ends or a stop is asked for.
-    fn serve(&mut self, connected: &mut Connected) -> Result<End, ConnectionLost> {
-        let symbols = self.watch_list.connected();
-        subscribe(&mut connected.connection, symbols)?;
-        let symbols = counted(symbols.len() as u64, "symbol");
-        info!("connected to {}, {symbols} subscribed", self.endpoint);
-        self.entries.shared().key_refused.store(false, Ordering::Relaxed);
-        self.report_subscriptions(connected);
+    /// Serves the connection to its end, and reports that.
+    pub(super) fn run(mut self, reports: &mut Reports, commands: &Commands) -> End {
+        let lost = match self.serve(reports, commands) {
+            Ok(ended) => ended,
+            Err(lost) => Some(format!("connection lost: {lost}")),
+        };
+        self.reader.report_unreported(reports, true);
+        if let Some(reason) = &lost {
+            warn!("{reason}");
+        }
+        let reason = lost.as_deref().unwrap_or("stopped");
+        reports.disconnected(self.reader.last_frame_ms, reason);
+        match lost {
+            None => End::Stopped,
+            Some(_) => End::Lost { lasted: self.opened.elapsed() },
+        }
+    }
+
+    /// Subscribes, then reads until the connection must be given up, which gives the reason, or until a stop
+    /// is asked for.
+    fn serve(
+        &mut self,
+        reports: &mut Reports,
+        commands: &Commands,
+    ) -> Result<Option<String>, ConnectionLost> {
+        self.subscribe(reports)?;
         loop {
-            while let Some(command) = self.commands.next() {
+            while let Some(command) = commands.next() {
                 match command {
                     Command::Stop => {
-                        self.close(connected);
-                        return Ok(End::Stopped);
+                        self.close(reports, commands);
+                        return Ok(None);
                     }
                     Command::Watch(symbols) => {
-                        if let Err(lost) = self.change_watch_list(connected, symbols) {
-                            self.drain(connected)?;
+                        if let Err(lost) = self.change_watch_list(reports, symbols) {
+                            self.drain(reports, commands)?;
                             return Err(lost);
                         }
                     }
                 }
             }
-            let paused = self.read_burst(connected)? == Burst::Nothing;
-            self.report_unreported(connected, paused);
-            let mut longest_wait = LONGEST_WAIT;
-            if self.trades.is_dropping() {
-                let now_ms = self.look_at_clock(connected);
-                let watch_list = &self.watch_list;
-                self.trades.follow_loss(now_ms, |at_ms| live(watch_list, at_ms));
-                longest_wait = LONGEST_WAIT_IN_LOSS;
+            let paused = self.reader.read_burst(reports, commands)? == Burst::Nothing;
+            self.reader.report_unreported(reports, paused);
+            let is_losing = reports.follow_loss();
+            if paused && !reports.has_unreported() {
+                let longest = if is_losing { LONGEST_WAIT_IN_LOSS } else { LONGEST_WAIT };
+                let due = self.reader.watchdog.due().min(Instant::now() + longest);
+                self.reader.connection.wait(due, commands);
             }
-            if paused && connected.unreported.is_none() {
-                let due = connected.watchdog.due().min(Instant::now() + longest_wait);
-                connected.connection.wait(due, &self.commands);
-            }
-            if let Err(reason) = Self::check_watchdog(connected) {
-                self.drain(connected)?;
-                if Self::check_watchdog(connected).is_err() {
-                    return Ok(End::Lost(reason));
+            if let Err(reason) = self.reader.check_watchdog() {
+                self.drain(reports, commands)?;
+                if self.reader.check_watchdog().is_err() {
+                    return Ok(Some(reason));
                 }
             }
         }
     }
 
-    /// Fails when the connection must be given up; sends a ping when it is time for one.
-    fn check_watchdog(connected: &mut Connected) -> Result<(), String> {
-        let unsent_since = connected.connection.unsent_since();
-        if connected.watchdog.check(Instant::now(), unsent_since)? {
-            connected.connection.ping();
-        }
+    fn subscribe(&mut self, reports: &mut Reports) -> Result<(), ConnectionLost> {
+        let symbols = reports.watch_list.connected();
+        subscribe(&mut self.reader.connection, symbols)?;
+        let symbols = counted(symbols.len() as u64, "symbol");
+        info!("connected to {}, {symbols} subscribed", self.server);
+        reports.shared().key_refused.store(false, Ordering::Relaxed);
+        self.report_subscriptions(reports);
         Ok(())
     }
 
+    fn report_subscriptions(&mut self, reports: &mut Reports) {
+        reports.subscribed();
+        self.reader.report_unreported(reports, false);
+    }
+
     /// Reads what the server has sent to a connection that is about to be given up.
-    fn drain(&mut self, connected: &mut Connected) -> Result<(), ConnectionLost> {
+    fn drain(&mut self, reports: &mut Reports, commands: &Commands) -> Result<(), ConnectionLost> {
         let until = Instant::now() + CLOSING;
-        while self.read_burst(connected)? != Burst::Nothing && Instant::now() < until {}
+        while self.reader.read_burst(reports, commands)? != Burst::Nothing && Instant::now() < until
+        {
+        }
         Ok(())
     }
 
     fn change_watch_list(
         &mut self,
-        connected: &mut Connected,
+        reports: &mut Reports,
         symbols: Vec<String>,
     ) -> Result<(), ConnectionLost> {
-        let (gone, new) = self.watch_list.replace(symbols);
-        connected.told_too_many &= new.is_empty();
+        let (gone, new) = reports.watch_list.replace(symbols);
+        reports.server_log.told_too_many &= new.is_empty();
         if gone.is_empty() && new.is_empty() {
             return Ok(());
         }
+        let connection = &mut self.reader.connection;
         // First what is gone, because that makes room.
         for symbol in &gone {
-            connected.connection.send(&message::unsubscribe(symbol))?;
+            connection.send(&message::unsubscribe(symbol))?;
         }
-        subscribe(&mut connected.connection, &new)?;
+        subscribe(connection, &new)?;
         if !gone.is_empty() {
             info!("unsubscribed from {}", named(&gone));
         }
         if !new.is_empty() {
             info!("subscribed to {}", named(&new));
         }
-        self.report_subscriptions(connected);
+        self.report_subscriptions(reports);
         Ok(())
     }
 
     /// Sends the Close frame and takes what was on its way. A server that does not answer is left
     /// alone after [`CLOSING`].
-    fn close(&mut self, connected: &mut Connected) {
+    fn close(&mut self, reports: &mut Reports, commands: &Commands) {
         let until = Instant::now() + CLOSING;
-        connected.connection.close();
-        while self.read_burst(connected).is_ok() && Instant::now() < until {}
+        self.reader.connection.close();
+        while self.reader.read_burst(reports, commands).is_ok() && Instant::now() < until {}
     }
 }
 
