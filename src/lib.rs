@@ -69,7 +69,7 @@
 //! | what a row of the ledger says, and why nothing was recorded | `recording/ledger` |
 //! | which trades move which price of a bar | `market/conditions` (the table), `market/prices` (of several, the one that counts) |
 //! | how `bars` goes on with a recording through rotation | `bars/follow`, `bars/live_file` |
-//! | what refuses a start | `config/settings`, `recorder/preflight`, `recorder/origin` |
+//! | what refuses a start | `config/settings`, `recorder/inspect` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |
 //! | what a power cut may take: the order in which things reach the disk | `recorder/recording/sync`, `recorder/disk`, `recorder/lock_file`, `recording/lock_line` |

@@ -87,6 +87,29 @@ fn a_folder_imports_only_from_those_below_it_in_the_map() {
 }
 
 #[test]
+fn the_methods_of_a_type_stand_in_its_file() {
+    assert_eq!(own_methods("\nimpl<R: Read> Rows<R> {\n\nimpl Display for Row {\n"), ["Rows"]);
+    for Source { path, text, .. } in sources() {
+        for name in own_methods(&text) {
+            let defines = |kind| text.contains(&format!("{kind} {name}"));
+            assert!(
+                defines("struct") || defines("enum"),
+                "methods of {name} stand in {}",
+                path.display()
+            );
+        }
+    }
+}
+
+/// The types to which `text` gives methods of their own.
+fn own_methods(text: &str) -> Vec<&str> {
+    let blocks = text.split("\nimpl").skip(1).filter_map(|block| block.split_once(" {\n"));
+    let heads = blocks.map(|(head, _)| head).filter(|head| !head.contains(" for "));
+    let names = heads.map(|head| head.rsplit_once("> ").map_or(head, |(_, name)| name));
+    names.filter_map(|name| name.trim().split('<').next()).collect()
+}
+
+#[test]
 fn no_files_of_a_folder_import_each_other_in_a_circle() {
     let use_tree = "super::{a, b::{C, d}}";
     assert_eq!(paths(use_tree), ["super::a", "super::b::C", "super::b::d"]);
@@ -176,7 +199,7 @@ fn only_the_recorder_and_ship_write_files_and_others_replace_them_as_a_whole() {
 }
 
 /// What is done elsewhere is in no trace, and so in no simulated power cut. The log promises nothing,
-/// and a preflight removes what it has made.
+/// and an inspection removes what it has made.
 #[test]
 fn the_recorder_changes_the_disk_in_one_place() {
     let words = [
@@ -192,8 +215,7 @@ fn the_recorder_changes_the_disk_in_one_place() {
         "write_all_at",
     ];
     for Source { path, folder, text } in sources() {
-        let may =
-            ["disk.rs", "log_file.rs", "preflight.rs"].iter().any(|name| path.ends_with(name));
+        let may = ["disk.rs", "log_file.rs", "inspect.rs"].iter().any(|name| path.ends_with(name));
         let text = text.replace("DiskFile::", "");
         let found = words.iter().find(|word| text.contains(*word));
         assert!(may || folder != "recorder" || found.is_none(), "{} has {found:?}", path.display());

@@ -17,8 +17,7 @@ use crate::config::{self, FileArguments, NO_LOG_FILE, find_key, oddity_of, ticke
 use crate::feed::{ApiKey, Endpoint, spelling_warnings};
 use crate::process::error::Error;
 use crate::protocol::trade::is_simulated;
-use crate::recorder::{self, Destination, OpenError};
-use crate::recording::columns::Column;
+use crate::recorder::{self, Destination, Inspection};
 use crate::text::file_size;
 use network::{ALWAYS_TRADES, try_network};
 use steps::Steps;
@@ -58,15 +57,15 @@ pub fn run(
     let simulated = symbols.iter().all(|symbol| is_simulated(symbol));
     config::check_market(simulated, &endpoint)?;
 
-    let recording = recorder::try_out(&destination);
+    let columns = files.columns();
+    let recording = recorder::try_out(&destination, &columns, simulated);
     let mut steps = Steps::new(out);
     for warning in spelling_warnings(symbols.iter().map(String::as_str)) {
         steps.warned("symbols", warning);
     }
     let key = try_key(&mut steps);
     try_network(&mut steps, &endpoint, key.as_ref(), &symbols, recording.as_ref());
-    let columns = files.columns();
-    try_files(&mut steps, &destination, files.log_file(), &columns, simulated, recording.as_ref());
+    try_files(&mut steps, &destination, files.log_file(), recording.as_ref());
     steps.end()
 }
 
@@ -90,11 +89,9 @@ fn try_files(
     steps: &mut Steps<'_>,
     destination: &Destination,
     log_file: &Path,
-    columns: &[Column],
-    simulated: bool,
-    recording: Option<&Result<Option<u64>, OpenError>>,
+    recording: Option<&Inspection>,
 ) {
-    match (recording, destination) {
+    match (recording.map(|found| &found.output), destination) {
         (Some(Err(error)), _) => steps.failed("output", error),
         (Some(Ok(size)), Destination::File(csv)) => steps.passed("output", described(csv, *size)),
         (Some(Ok(size)), Destination::StandardOutput { coverage: Some(ledger) }) => {
@@ -112,11 +109,9 @@ fn try_files(
         (_, Destination::StandardOutput { .. }) => {
             steps.passed("header", "standard output will begin with one");
         }
-        (Some(found), Destination::File(csv))
-            if found.as_ref().err().is_none_or(OpenError::is_in_use) =>
-        {
+        (Some(Inspection { header: Some(header), .. }), Destination::File(csv)) => {
             let out = csv.display();
-            match recorder::try_header(csv, columns, simulated) {
+            match header {
                 Ok(true) => steps.passed("header", format_args!("{out} has the wanted columns")),
                 Ok(false) => steps.passed("header", format_args!("{out} will begin with one")),
                 Err(error) => steps.failed("header", error),

@@ -12,7 +12,7 @@ use crate::feed::{
 };
 use crate::market::hours::{is_us_stock, us_market};
 use crate::protocol::message::{self, Decoder, Element, Message};
-use crate::recorder::OpenError;
+use crate::recorder::Inspection;
 use crate::status::silence::about_market;
 use crate::text::clock::now_ms;
 use crate::text::printable;
@@ -40,7 +40,7 @@ pub(super) fn try_network(
     endpoint: &Endpoint,
     key: Option<&ApiKey>,
     symbols: &[String],
-    recording: Option<&Result<Option<u64>, OpenError>>,
+    recording: Option<&Inspection>,
 ) {
     let addresses = match resolve(endpoint) {
         Ok(addresses) => addresses,
@@ -79,7 +79,7 @@ pub(super) fn try_network(
     let Some(key) = key else {
         return steps.skipped(&["upgrade", "data"], "there is no key");
     };
-    if let Some(Err(error)) = recording
+    if let Some(Err(error)) = recording.map(|found| &found.output)
         && error.is_in_use()
     {
         return steps.skipped(

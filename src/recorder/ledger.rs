@@ -13,6 +13,7 @@ use std::io::{self, Seek};
 use log::warn;
 
 use super::append_file::AppendFile;
+use super::repair::UntilNul;
 use crate::recording::ledger::{LedgerReader, LedgerRow, Reason};
 use crate::text::in_words;
 
@@ -61,7 +62,12 @@ impl Ledger {
     /// Goes on with a file that holds a header and whole rows.
     pub(super) fn resume(file: AppendFile) -> io::Result<Self> {
         let last = last_row(file.disk.file())?;
-        Ok(Self {
+        Ok(Self::new(file, last))
+    }
+
+    /// The same when its `last` row is known.
+    pub(super) fn new(file: AppendFile, last: LedgerRow) -> Self {
+        Self {
             file,
             last,
             pending: VecDeque::new(),
@@ -69,7 +75,7 @@ impl Ledger {
             released: 0,
             has_unsynced_outage: false,
             is_unavailable: false,
-        })
+        }
     }
 
     /// From `at_ms` on these tickers are recorded.
@@ -237,9 +243,14 @@ fn pending(row: &LedgerRow, number: u64) -> PendingRow {
 }
 
 /// Reads the whole ledger for its last row.
-pub(super) fn last_row(mut file: &File) -> io::Result<LedgerRow> {
+pub(super) fn last_row(file: &File) -> io::Result<LedgerRow> {
+    read(file, |_| ()).map(|(_, last)| last)
+}
+
+/// Reads the whole ledger, row by row. Gives where its last whole row ends, and what that says.
+pub(super) fn read(mut file: &File, see: impl FnMut(&LedgerRow)) -> io::Result<(u64, LedgerRow)> {
     file.rewind()?;
-    LedgerReader::last_row(file)
+    LedgerReader::read(UntilNul::new(file, u64::MAX), see)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use super::beside::{NEXT, create_beside, left_beside};
 use super::disk::{self, DiskFile, sync_directory};
 use super::error::{OpenError, failed};
 use super::header::{Head, check_header};
+use super::inspect::FoundFile;
 use super::lock_file::lock_data_file;
 use super::redo;
 use super::repair::{Mending, check_torn, end_of_rows, mend, row_near_end};
@@ -38,10 +39,27 @@ pub(super) fn open_rows(
     known: u64,
     now_ms: i64,
 ) -> Result<AppendFile, OpenError> {
+    open_found_rows(path, header, &mut None, known, now_ms)
+}
+
+/// The same for a file that was `found` before. What was read then is not read again; it is taken away when
+/// somebody has changed the file since.
+pub(super) fn open_found_rows(
+    path: &Path,
+    header: &str,
+    found: &mut Option<FoundFile>,
+    known: u64,
+    now_ms: i64,
+) -> Result<AppendFile, OpenError> {
     let mut disk = DiskFile::append_to(path).map_err(failed("open", path))?;
     lock_data_file(path, &disk)?;
     redo::finish(path, &mut disk, now_ms).map_err(failed("repair", path))?;
-    let mut rows = make_whole(path, disk, header, known, None, now_ms)?;
+    *found = found.take().filter(|found| found.is(disk.file()));
+    let (head, known) = match found {
+        Some(found) => (found.head, known.max(found.rows_end)),
+        None => (check_header(path, disk.file(), header)?, known),
+    };
+    let mut rows = make_whole(path, disk, header, head, known, None, now_ms)?;
     // What a kill has left in the system's memory is not on the disk yet. From here on it is.
     rows.sync().map_err(failed("sync", path))?;
     Ok(rows)
@@ -70,22 +88,19 @@ pub(super) fn remove_begun(path: &Path, header: &str) {
     }
 }
 
-/// Gives a file its header where that is missing, and moves aside what is no whole row. With `ours`,
-/// the rows from there on were appended just now, behind what somebody else has done to the file;
-/// without, a file with another header is refused.
+/// Gives a file its header where that is missing, as its `head` says, and moves aside what is no whole row.
+/// With `ours`, the rows from there on were appended just now, behind what somebody else has done to the
+/// file.
 pub(super) fn make_whole(
     path: &Path,
     mut disk: DiskFile,
     header: &str,
+    head: Head,
     known: u64,
     ours: Option<u64>,
     now_ms: i64,
 ) -> Result<AppendFile, OpenError> {
     let length = disk.length().map_err(failed("read", path))?;
-    let head = match check_header(path, disk.file(), header) {
-        Err(OpenError::OtherColumns { .. }) if ours.is_some() => Head::Rows,
-        head => head?,
-    };
     let known = if head == Head::Header || known > length { known } else { 0 };
     let torn = match head {
         Head::Nothing => Ok(0..ours.unwrap_or(length)),

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::error::OpenError;
 use super::rotation::Rotate;
 use crate::recording::columns::Column;
 use crate::recording::names::ledger_of;
@@ -39,6 +40,14 @@ impl Destination {
         match self {
             Self::File(path) => Some(behind_links(path)),
             Self::StandardOutput { coverage } => coverage.as_deref().map(behind_links),
+        }
+    }
+
+    /// An error about its files, with the option that names them.
+    pub(super) fn error(&self, error: OpenError) -> OpenError {
+        match self {
+            Self::File(_) => error,
+            Self::StandardOutput { .. } => error.of_coverage(),
         }
     }
 

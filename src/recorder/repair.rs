@@ -33,9 +33,9 @@ const NEAR_END: usize = 2 * LONGEST_ROW;
 /// nothing behind it counts.
 pub(super) fn end_of_rows(mut file: &File, part: Range<u64>, header: &str) -> io::Result<u64> {
     file.seek(SeekFrom::Start(part.start))?;
-    let file = file.take(part.end.saturating_sub(part.start));
+    let text = UntilNul::new(file, part.end.saturating_sub(part.start));
     let columns = header.split(',').count();
-    let mut rows = RowReader::from_row(UntilNul { file, found: false }, part.start, columns);
+    let mut rows = RowReader::from_row(text, part.start, columns);
     loop {
         rows.skip_plain_rows();
         if rows.next_row()?.is_none() {
@@ -45,9 +45,17 @@ pub(super) fn end_of_rows(mut file: &File, part: Range<u64>, header: &str) -> io
 }
 
 /// A file that ends before its first NUL.
-struct UntilNul<'a> {
+#[derive(Debug)]
+pub(super) struct UntilNul<'a> {
     file: Take<&'a File>,
     found: bool,
+}
+
+impl<'a> UntilNul<'a> {
+    /// No more than so many bytes, from where the file stands.
+    pub(super) fn new(file: &'a File, most: u64) -> Self {
+        Self { file: file.take(most), found: false }
+    }
 }
 
 impl Read for UntilNul<'_> {

@@ -212,22 +212,26 @@ impl<R: Read> LedgerReader<R> {
         }))
     }
 
-    /// Reads on to the last row. What can be read of damaged rows counts, too: for the recorder, which has
-    /// to go on from there. Its default when there is no row. A year of hourly reconnects is half a
-    /// megabyte.
+    /// Reads on to the last row, and lets `see` every whole one. Gives where that one ends, in bytes, and
+    /// what it says. What can be read of damaged rows counts, too: for the recorder, which has to go on from
+    /// there. Its default when there is no row. A year of hourly reconnects is half a megabyte.
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) fn last_row(text: R) -> io::Result<LedgerRow> {
-        // The header was checked when the file was opened, and may be spelled in another way.
-        let mut reader = Self { rows: RowReader::new(text), last_ms: 0 };
+    pub(crate) fn read(text: R, mut see: impl FnMut(&LedgerRow)) -> io::Result<(u64, LedgerRow)> {
+        let columns = LEDGER_HEADER.split(',').count();
+        // The header is checked when the file is opened, and may be spelled in another way.
+        let mut reader = Self { rows: RowReader::from_row(text, 0, columns), last_ms: 0 };
         let mut last = LedgerRow::default();
         while let Some(line) = reader.next_line()? {
+            if let LedgerLine::Row(row) = &line {
+                see(row);
+            }
             if let LedgerLine::Row(row) | LedgerLine::Damaged(Some(row)) = line {
                 last = LedgerRow { time_ms: row.time_ms.max(last.time_ms), ..row };
             }
         }
-        Ok(last)
+        Ok((reader.rows.position(), last))
     }
 }
 
@@ -294,7 +298,8 @@ mod tests {
             let read = reader.next_line().unwrap();
             assert!(matches!(read, Some(LedgerLine::Row(read)) if read == row), "{row:?}");
             assert!(reader.next_line().unwrap().is_none());
-            assert_eq!(LedgerReader::last_row(text.as_slice()).unwrap(), row);
+            let all = LedgerReader::read(text.as_slice(), |_| ()).unwrap();
+            assert_eq!(all, (text.len() as u64, row));
         }
         assert_eq!(Reason::from("power cut"), Reason::PowerCut);
         assert!(Reason::from("stopped: by hand").is_stop() && !Reason::Killed.is_stop());

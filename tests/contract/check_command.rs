@@ -244,6 +244,19 @@ fn files_that_cannot_be_used_are_reported_each_on_its_line() {
     assert_eq!(recorder.all_files(), [], "no file");
 }
 
+/// As a start would refuse it.
+#[test]
+fn a_ledger_of_the_other_market_cannot_be_that_of_standard_output() {
+    let port = ClosedPort::new();
+    let ledger = "time_ms,state,tickers,reason\n1,live,DEMO:BTC-USD,\n2,down,,stopped\n";
+    let run = check(&port.url()).arg("-o").arg("-").arg("--coverage").arg("hours.csv");
+    let (code, recorder) = run.file("hours.csv", ledger).run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    let lines = assert_marks(&recorder, "✓✓✗--✗✓✓");
+    let refused = ["DEMO:BTC-USD", "give another --coverage"];
+    assert!(refused.iter().all(|text| lines[5].contains(text)), "{}", lines[5]);
+}
+
 #[test]
 fn words_that_make_no_sense_are_an_error_line_as_for_a_recording() {
     for arguments in [["--columns", "prize"], ["--url", "http://x"], ["--tickers", "A,,B"]] {

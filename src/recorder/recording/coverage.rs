@@ -11,9 +11,10 @@ use super::external_changes::{Change, check_file};
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::disk::{Location, locate};
 use crate::recorder::error::{OpenError, failed};
+use crate::recorder::inspect::FoundFile;
 use crate::recorder::ledger::{self, Ledger};
 use crate::recorder::lock_file::LockFile;
-use crate::recorder::open::open_rows;
+use crate::recorder::open::open_found_rows;
 use crate::recorder::options::Fsync;
 use crate::recording::ledger::Reason;
 use crate::recording::lock_line::Heartbeat;
@@ -39,23 +40,32 @@ impl Coverage {
     /// Opens the ledger at `path` of rows that go to standard output. The lock is named after it.
     pub(in crate::recorder) fn open_alone(
         path: &Path,
+        found: Option<FoundFile>,
         fsync: Fsync,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
         let name = path::absolute(path).map_err(failed("find", path))?;
         let (lock, heartbeat) = LockFile::take(&behind_links(&name), fsync != Fsync::Never)?;
-        let mut coverage = Self::open(name, lock, now_ms)?;
+        let mut coverage = Self::open(name, found, lock, now_ms)?;
         coverage.end_last_process(&heartbeat.unwrap_or_default(), None, 0, now_ms);
         coverage.begin_heartbeat(None, now_ms);
         Ok(coverage)
     }
 
     /// Opens, locks and repairs the ledger of this name, or begins it.
-    pub(super) fn open(name: PathBuf, lock: LockFile, now_ms: i64) -> Result<Self, OpenError> {
+    pub(super) fn open(
+        name: PathBuf,
+        mut found: Option<FoundFile>,
+        lock: LockFile,
+        now_ms: i64,
+    ) -> Result<Self, OpenError> {
         let path = behind_links(&name);
         // `--out op1` and `--out op1.csv` are two recordings with one ledger: it has a lock, too.
-        let file = open_rows(&path, ledger::HEADER, 0, now_ms)?;
-        let ledger = Ledger::resume(file).map_err(failed("read", &path))?;
+        let file = open_found_rows(&path, ledger::HEADER, &mut found, 0, now_ms)?;
+        let ledger = match found {
+            Some(found) => Ledger::new(file, found.last),
+            None => Ledger::resume(file).map_err(failed("read", &path))?,
+        };
         Ok(Self { name, path, ledger, lock, checked_ms: now_ms, generation: 0 })
     }
 

@@ -13,7 +13,8 @@ use log::warn;
 
 use crate::recorder::append_file::{AppendFile, Doubt};
 use crate::recorder::disk::{DiskFile, Location, locate, sync_directory};
-use crate::recorder::error::is_full;
+use crate::recorder::error::{OpenError, is_full};
+use crate::recorder::header::{Head, check_header};
 use crate::recorder::lock_file::lock_data_file;
 use crate::recorder::open::{make_whole, open_rows};
 use crate::recorder::redo;
@@ -66,7 +67,12 @@ fn check_in_place(
     }
     let are_lost = is_other_handle && longer < 0 && file.has_lost_end()?;
     let (disk, known, ours) = (file.disk.try_clone()?, file.checked_length, file.own_rows()?);
-    let next = make_whole(path, disk, header, known, Some(ours), now_ms);
+    let head = match check_header(path, disk.file(), header) {
+        Err(OpenError::OtherColumns { .. }) => Ok(Head::Rows),
+        head => head,
+    };
+    let next =
+        head.and_then(|head| make_whole(path, disk, header, head, known, Some(ours), now_ms));
     let mut next = next.inspect_err(|_| file.doubt = file.doubt.max(Doubt::HalfMended))?;
     if file.needs_rewrite {
         // Before our rows nothing was written again.

@@ -19,9 +19,10 @@ use std::path::{self, Path, PathBuf};
 use log::{info, warn};
 
 use super::error::{OpenError, failed};
+use super::inspect::FoundFiles;
 use super::ledger;
 use super::lock_file::LockFile;
-use super::open::{last_received_ms, open_rows, remove_begun};
+use super::open::{last_received_ms, open_found_rows, remove_begun};
 use super::options::Fsync;
 use super::rotation::Rotate;
 use crate::recording::columns::Column;
@@ -47,13 +48,14 @@ pub(super) struct Recording {
 }
 
 impl Recording {
-    /// Opens the files at `out`, repairs what a crash left, closes the ledger of a process that was
-    /// killed and a file of an earlier period.
+    /// Opens the files at `out`, which may have been `found` before, repairs what a crash left, closes the
+    /// ledger of a process that was killed and a file of an earlier period.
     pub(super) fn open(
         out: &Path,
         columns: &[Column],
         rotate: Option<Rotate>,
         fsync: Fsync,
+        mut found: FoundFiles,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
         // The working directory may be removed and made anew.
@@ -65,12 +67,13 @@ impl Recording {
         let (lock, heartbeat) = LockFile::take(&out, fsync != Fsync::Never)?;
         let heartbeat = heartbeat.unwrap_or_default();
         let header = header(columns);
-        let rows = open_rows(&out, &header, heartbeat.synced_length, now_ms)?;
+        let known = heartbeat.synced_length;
+        let rows = open_found_rows(&out, &header, &mut found.csv, known, now_ms)?;
         let last_received_ms = last_received_ms(&rows, columns).map_err(failed("read", &out))?;
         remove_begun(&out, &header);
         remove_begun(&ledger, ledger::HEADER);
         let restored = cut_rotation::restore_ledger(&out, &ledger);
-        let mut coverage = Coverage::open(ledger_path(&out), lock, now_ms)?;
+        let mut coverage = Coverage::open(ledger_path(&out), found.ledger, lock, now_ms)?;
         coverage.end_last_process(&heartbeat, last_received_ms, rows.length(), now_ms);
         let csv = CsvFile::new(out, header, rows, last_received_ms.or(modified_ms));
         let in_period_ms = csv.last_row_ms.unwrap_or(now_ms);

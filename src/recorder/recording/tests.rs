@@ -6,6 +6,8 @@ use std::path::Path;
 
 use super::{Recording, Rotate};
 use crate::recorder::Fsync;
+use crate::recorder::error::OpenError;
+use crate::recorder::inspect::FoundFiles;
 use crate::recorder::lock_file::LockFile;
 use crate::recorder::tests::trace::{self, FAULTS, Faults, Operation};
 use crate::recording::columns::Column;
@@ -17,8 +19,12 @@ const HOUR: i64 = 3_600_000;
 const COLUMNS: [Column; 2] = [Column::Ticker, Column::ReceivedMs];
 const HEADER: &str = "ticker,received_ms\n";
 
+fn try_open(out: &Path, rotate: Option<Rotate>, now_ms: i64) -> Result<Recording, OpenError> {
+    Recording::open(out, &COLUMNS, rotate, Fsync::Never, FoundFiles::default(), now_ms)
+}
+
 fn open(directory: &Path, rotate: Option<Rotate>, now_ms: i64) -> Recording {
-    Recording::open(&directory.join("op1.csv"), &COLUMNS, rotate, Fsync::Never, now_ms).unwrap()
+    try_open(&directory.join("op1.csv"), rotate, now_ms).unwrap()
 }
 
 /// Every file but the lock, by name.
@@ -139,7 +145,7 @@ fn a_rotation_that_is_refused_is_a_warning_at_a_start_too() {
         fs::write(directory.path().join(format!("{name}.coverage.csv")), &before).unwrap();
         let now = HALF_PAST + HOUR;
         for _ in 0..3 {
-            let open = Recording::open(&out, &COLUMNS, Some(Rotate::Hourly), Fsync::Never, now);
+            let open = try_open(&out, Some(Rotate::Hourly), now);
             let mut recording = open.unwrap();
             assert!(!recording.rotation_is_due(now + 59_999));
             assert!(recording.rotation_is_due(now + 60_000));
@@ -303,7 +309,7 @@ fn the_next_file_is_locked_like_the_first() {
     recording.rotate(HALF_PAST + HOUR, i64::MAX);
     let out = directory.path().join("op1.csv");
     assert!(fs::File::open(&out).unwrap().try_lock().is_err());
-    assert!(Recording::open(&out, &COLUMNS, None, Fsync::Never, HALF_PAST).is_err());
+    assert!(try_open(&out, None, HALF_PAST).is_err());
 }
 
 #[test]

@@ -32,9 +32,9 @@ use log::info;
 
 use super::created_files::CreatedFiles;
 use super::error::{OpenError, failed};
+use super::inspect::before_start;
 use super::log_file::LogFile;
 use super::options::RecorderOptions;
-use super::preflight::try_start;
 use crate::channel::{Entry, EntryReceiver, EntrySender, SharedState};
 use crate::process::error::Error;
 use crate::process::threads::spawn;
@@ -66,7 +66,7 @@ impl Writer {
     ///
     /// # Errors
     /// When a file is none, is in use, has other columns or trades of the other market, or cannot be
-    /// opened, read, made, locked or repaired. What `preflight` finds is found before anything is made.
+    /// opened, read, made, locked or repaired. What `inspect` finds is found before anything is made.
     pub fn open(
         options: &RecorderOptions,
         shared: Arc<SharedState>,
@@ -75,9 +75,9 @@ impl Writer {
     ) -> Result<Self, OpenError> {
         let (now, now_ms) = (Instant::now(), now_ms());
         let RecorderOptions { out, log_file, .. } = options;
-        let new = try_start(options)?;
+        let (found, new) = before_start(options)?;
         let mut created_files = CreatedFiles::new(&new, log_file, out.file().as_deref());
-        let store = Store::open(options, &shared, now_ms)?;
+        let store = Store::open(options, found, &shared, now_ms)?;
         let log = LogFile::open(log_file).map_err(failed("open", log_file))?;
         created_files.lock_is_held();
         let rows = RowWriter {

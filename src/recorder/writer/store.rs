@@ -18,6 +18,7 @@ use crate::channel::{EntrySender, SharedState, SyncOutcome};
 use crate::process::error::Error;
 use crate::recorder::append_file::Doubt;
 use crate::recorder::error::{OpenError, failed};
+use crate::recorder::inspect::FoundFiles;
 use crate::recorder::ledger::Ledger;
 use crate::recorder::options::{Destination, RecorderOptions};
 use crate::recorder::output::{Output, Pipe};
@@ -42,19 +43,20 @@ pub(in crate::recorder) struct Store {
 }
 
 impl Store {
-    /// Opens the output.
+    /// Opens the output, whose files may have been `found` before.
     ///
     /// # Errors
     /// As [`super::Writer::open`].
     pub(super) fn open(
         options: &RecorderOptions,
+        found: FoundFiles,
         shared: &Arc<SharedState>,
         now_ms: i64,
     ) -> Result<Self, OpenError> {
         let output = match &options.out {
             Destination::File(path) => {
                 let RecorderOptions { columns, rotate, fsync, .. } = options;
-                let recording = Recording::open(path, columns, *rotate, *fsync, now_ms)?;
+                let recording = Recording::open(path, columns, *rotate, *fsync, found, now_ms)?;
                 Output::Files(Box::new(recording))
             }
             Destination::StandardOutput { coverage } => {
@@ -62,9 +64,9 @@ impl Store {
                 let pipe = pipe.map_err(failed("open", Path::new("standard output")))?;
                 let ledger = coverage.as_ref();
                 let ledger = ledger
-                    .map(|path| Coverage::open_alone(path, options.fsync, now_ms))
+                    .map(|path| Coverage::open_alone(path, found.ledger, options.fsync, now_ms))
                     .transpose()
-                    .map_err(OpenError::of_coverage)?;
+                    .map_err(|error| options.out.error(error))?;
                 Output::Pipe(pipe, ledger.map(Box::new))
             }
         };
