@@ -6,7 +6,6 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::days::Days;
@@ -120,20 +119,27 @@ impl Coverage {
     }
 }
 
-/// The state in which a ledger ends, since when (UNIX milliseconds), and why it is down; no reason when it
-/// is live.
+/// The state in which a ledger ends.
+#[derive(Serialize)]
+struct End<'l> {
+    /// `live` or `down`.
+    state: &'static str,
+    /// Since when, UNIX milliseconds.
+    since_ms: i64,
+    /// Why it is down; empty when live.
+    reason: &'l str,
+}
+
 #[expect(clippy::ref_option, reason = "serde hands over a reference to the field")]
-fn serialize_end<S: Serializer>(end: &Option<LedgerRow>, serializer: S) -> Result<S::Ok, S::Error> {
-    let Some(end) = end else { return serializer.serialize_none() };
-    let (state, reason) = match &end.state {
-        State::Live { .. } => ("live", ""),
-        State::Down { reason } => ("down", reason.text()),
-    };
-    let mut fields = serializer.serialize_struct("End", 3)?;
-    fields.serialize_field("state", state)?;
-    fields.serialize_field("since_ms", &end.time_ms)?;
-    fields.serialize_field("reason", reason)?;
-    fields.end()
+fn serialize_end<S: Serializer>(
+    last: &Option<LedgerRow>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let end = last.as_ref().map(|LedgerRow { time_ms, state }| match state {
+        State::Live { .. } => End { state: "live", since_ms: *time_ms, reason: "" },
+        State::Down { reason } => End { state: "down", since_ms: *time_ms, reason: reason.text() },
+    });
+    end.serialize(serializer)
 }
 
 #[cfg(test)]
@@ -179,7 +185,7 @@ mod tests {
             from_ms,
             to_ms,
             missing_ms: to_ms - from_ms,
-            reason: reason.into(),
+            reason: reason.to_owned(),
         };
         assert_eq!(coverage.spans.gaps, [gap(10, 30, "killed")]);
         assert_eq!(coverage.spans.stops, [gap(40, 140, "stopped")]);
@@ -192,12 +198,8 @@ mod tests {
             None,
             (15, 45, 0),
         );
-        let gaps: Vec<_> = coverage
-            .spans
-            .gaps
-            .iter()
-            .map(|gap| (gap.from_ms, gap.to_ms, gap.reason.text()))
-            .collect();
+        let gaps: Vec<_> =
+            coverage.spans.gaps.iter().map(|gap| (gap.from_ms, gap.to_ms, &*gap.reason)).collect();
         assert_eq!(gaps, [(10, 30, "x"), (30, 45, "y"), (50, 60, "z")]);
         assert_eq!(coverage.end.unwrap().time_ms, 50);
     }
@@ -212,7 +214,7 @@ mod tests {
             .collect();
         let rows = format!("0,live,A,\n{}", gaps.concat());
         let coverage = read(&rows, None);
-        let kept: Vec<_> = coverage.spans.gaps.iter().map(|gap| gap.reason.text()).collect();
+        let kept: Vec<_> = coverage.spans.gaps.iter().map(|gap| &*gap.reason).collect();
         assert_eq!(kept, ["r2", "r6", "r4", "r5", "r1"]);
         assert_eq!(coverage.spans.gap_count, 7);
         assert_eq!(coverage.spans.missing_ms, 36);
@@ -226,6 +228,6 @@ mod tests {
             (40, 0, 0),
         );
         assert_eq!(coverage.malformed, 2);
-        assert_eq!(coverage.spans.gaps[0].reason.text(), "x, \"y\"");
+        assert_eq!(coverage.spans.gaps[0].reason, "x, \"y\"");
     }
 }

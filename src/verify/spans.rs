@@ -41,7 +41,7 @@ pub(super) struct Gap {
     /// Its length in milliseconds.
     pub(super) missing_ms: i64,
     /// What the ledger says about it.
-    pub(super) reason: Reason,
+    pub(super) reason: String,
 }
 
 impl Spans {
@@ -49,7 +49,7 @@ impl Spans {
     pub(super) fn add(&mut self, from_ms: i64, to_ms: i64, reason: Option<&Reason>) {
         let span_ms = to_ms.saturating_sub(from_ms);
         let Some(reason) = reason else { return add(&mut self.covered_ms, span_ms) };
-        let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.clone() };
+        let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.text().to_owned() };
         if reason.is_stop() {
             add(&mut self.not_running_ms, span_ms);
             self.stop_count += 1;

@@ -129,7 +129,7 @@ fn missing(total: &Total) -> String {
 }
 
 fn kind(gap: &Gap) -> String {
-    escaped(gap.reason.text().split(':').next().unwrap_or_default())
+    escaped(gap.reason.split(':').next().unwrap_or_default())
 }
 
 /// A line for each day of a recording.
@@ -150,7 +150,7 @@ fn day_cells(day: &Day) -> [String; 6] {
     let worst = gaps.first().map(|gap| {
         let from = show_ms(gap.from_ms);
         let from = from.get(11..19).unwrap_or(&from);
-        format!("{} from {from}  {}", duration(gap.missing_ms), escaped(gap.reason.text()))
+        format!("{} from {from}  {}", duration(gap.missing_ms), escaped(&gap.reason))
     });
     [
         day.date.clone(),
@@ -259,7 +259,7 @@ impl Text {
         }
         let cells = |gap: &Gap| {
             let between = format!("{} to {}", show_ms(gap.from_ms), show_ms(gap.to_ms));
-            [between, duration(gap.missing_ms), escaped(gap.reason.text())]
+            [between, duration(gap.missing_ms), escaped(&gap.reason)]
         };
         let rows: Vec<_> = gaps.iter().map(cells).collect();
         self.table("    ", &rows, [false, true, false]);

@@ -117,7 +117,7 @@ impl Coverage {
         // Before anything that comes later can be on the disk. On a full one it waits like every
         // other row; that is no reason not to record.
         let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
-        warn!("the last recording ended without a stop; the ledger says {reason}");
+        warn!("the last recording ended without a stop; the ledger says {}", reason.text());
     }
 
     /// From here on the heartbeat is of this process, unless the ledger still needs the last one.
