@@ -14,10 +14,10 @@ use crate::channel::{self, Entry, EntryReceiver, EntrySender, SharedState};
 use crate::config::{NO_LOG_FILE, RecordArguments, Settings};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Change, Changed, Listener};
-#[cfg(feature = "dashboard")]
-use crate::feed::spelling_warnings;
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
 use crate::logging;
+#[cfg(feature = "dashboard")]
+use crate::market::spelling::spelling_warnings;
 use crate::on_event::OnEvent;
 use crate::process::error::{Error, cannot_go_on};
 use crate::recorder::{Destination, Writer, log_refusal};

@@ -9,13 +9,13 @@ use log::{info, warn};
 
 use crate::config::Settings;
 use crate::config::tickers_file::{self, Watcher};
-use crate::feed::{
-    Command, CommandSender, FREE_PLAN_SYMBOLS, check_count, check_symbol, spelling_warnings,
-    without_repeats,
+use crate::feed::{Command, CommandSender, FREE_PLAN_SYMBOLS};
+use crate::market::spelling::spelling_warnings;
+use crate::market::symbol::{
+    check_count, check_symbol, is_simulated, simulated_name, without_repeats,
 };
 use crate::process::error::Error;
 use crate::process::threads::{Repeating, spawn_every};
-use crate::protocol::trade::{is_simulated, simulated_name};
 use crate::text::{counted, printable};
 
 /// The one list of what is wanted.

@@ -11,7 +11,8 @@ use foldhash::fast::RandomState;
 use super::bar::Bar;
 use super::coverage::Coverage;
 use super::part::{Part, Rules};
-use crate::market::hours::{NewYorkDay, is_us_stock};
+use crate::market::hours::NewYorkDay;
+use crate::market::symbol::is_us_stock;
 use crate::recording::row::push_text;
 use crate::text::fnv1a;
 

@@ -14,9 +14,10 @@ use std::path::Path;
 use clap::Args;
 
 use crate::config::{self, FileArguments, NO_LOG_FILE, find_key, oddity_of, tickers_file, values};
-use crate::feed::{ApiKey, Endpoint, spelling_warnings};
+use crate::feed::{ApiKey, Endpoint};
+use crate::market::spelling::spelling_warnings;
+use crate::market::symbol::is_simulated;
 use crate::process::error::Error;
-use crate::protocol::trade::is_simulated;
 use crate::recorder::{self, Destination, Inspection};
 use crate::text::file_size;
 use network::{ALWAYS_TRADES, try_network};

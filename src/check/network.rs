@@ -10,7 +10,8 @@ use crate::feed::{
     ApiKey, Connection, ConnectionLost, DIAL_TIMEOUT, DialError, Endpoint, FREE_PLAN_SYMBOLS,
     Incoming, Wait, connect, resolve, start_tls, upgrade,
 };
-use crate::market::hours::{is_us_stock, us_market};
+use crate::market::hours::us_market;
+use crate::market::symbol::is_us_stock;
 use crate::protocol::message::{self, Decoder, Element, Message};
 use crate::recorder::Inspection;
 use crate::status::silence::about_market;

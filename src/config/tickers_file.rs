@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::feed::{check_count, check_symbol, without_repeats};
+use crate::market::symbol::{check_count, check_symbol, without_repeats};
 use crate::recording::paths::{NewFile, open_at_once, overwrite};
 use crate::text::in_words;
 

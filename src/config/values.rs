@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-use crate::feed::check_symbol;
+use crate::market::symbol::check_symbol;
 use crate::recorder::{Fsync, Rotate};
 use crate::recording::columns::Column;
 

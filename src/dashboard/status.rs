@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use crate::channel::SharedState;
-use crate::market::hours::{MarketState, is_us_stock, us_market};
+use crate::market::hours::{MarketState, us_market};
+use crate::market::symbol::is_us_stock;
 use crate::status::snapshot::{Snapshot, TickerSnapshot};
 
 /// Everything, or everything that has changed.

@@ -6,7 +6,6 @@ mod backpressure;
 mod commands;
 mod connection;
 mod session;
-mod spelling;
 mod subscriptions;
 mod watchdog;
 
@@ -19,7 +18,6 @@ pub(crate) use connection::{
 };
 pub use connection::{DialError, Endpoint};
 pub use session::Session;
-pub(crate) use spelling::spelling_warnings;
+pub(crate) use subscriptions::FREE_PLAN_SYMBOLS;
 pub use subscriptions::WatchList;
-pub(crate) use subscriptions::{FREE_PLAN_SYMBOLS, check_count, check_symbol, without_repeats};
 pub use watchdog::Timeouts;

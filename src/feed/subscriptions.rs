@@ -5,74 +5,11 @@
 
 use std::collections::HashSet;
 
-use crate::protocol::trade::DEMO_PREFIX;
-use crate::recording::rows::LONGEST_ROW;
-use crate::text::{grouped, is_hidden, printable};
+use crate::market::symbol::without_repeats;
 
 /// Symbols that the free plan delivers; more get a warning at the start.
 /// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
 pub(crate) const FREE_PLAN_SYMBOLS: usize = 50;
-
-/// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
-/// plan was seen to take. A file given by mistake or a fault of the page must not fill the memory.
-pub(super) const MOST_SYMBOLS: usize = 5_000;
-
-/// Bytes of a symbol; none is longer, and what is, is a file given in the wrong place. In bytes, because
-/// all symbols together are one row of the ledger, which must be read back.
-const LONGEST_SYMBOL: usize = 100;
-
-/// Every character may be a quote, which is written twice; a `;` follows, and the row has other fields.
-const LONGEST_LIST: usize = MOST_SYMBOLS * (DEMO_PREFIX.len() + 2 * LONGEST_SYMBOL + 1);
-const _: () = assert!(LONGEST_LIST + 100 < LONGEST_ROW);
-
-/// Characters that no symbol has, and that mean something else where lists of symbols are written:
-/// the command line, the ledger, the tickers file, and an address of the page.
-const RESERVED: [char; 4] = [',', ';', '#', '%'];
-
-/// Whether a symbol can be asked for at all; the server decides whether it exists.
-///
-/// # Errors
-/// When it is empty or too long, or has a character that no symbol has.
-pub(crate) fn check_symbol(symbol: &str) -> Result<(), String> {
-    if symbol.is_empty() {
-        return Err(
-            "a symbol is empty; give names like AAPL or BINANCE:BTCUSDT, separated by commas"
-                .to_owned(),
-        );
-    }
-    if let Some(wrong) = symbol.chars().find(|c| is_hidden(*c) || RESERVED.contains(c)) {
-        let what =
-            if is_hidden(wrong) { "a control character".to_owned() } else { format!("{wrong:?}") };
-        return Err(format!("the symbol \"{}\" contains {what}", printable(symbol, 200)));
-    }
-    if symbol.len() > LONGEST_SYMBOL {
-        return Err(format!(
-            "a symbol has more than {LONGEST_SYMBOL} bytes: {}",
-            printable(symbol, 20)
-        ));
-    }
-    Ok(())
-}
-
-/// Whether so many different symbols can be recorded at once.
-///
-/// # Errors
-/// When they are more than [`MOST_SYMBOLS`].
-pub(crate) fn check_count(count: usize) -> Result<(), String> {
-    if count > MOST_SYMBOLS {
-        let most = grouped(MOST_SYMBOLS as u64);
-        return Err(format!(
-            "more than {most} symbols, which is the most that can be recorded at once; take some out"
-        ));
-    }
-    Ok(())
-}
-
-/// Keeps the first of each.
-pub(crate) fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut seen = HashSet::new();
-    symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()
-}
 
 /// The state of the list on the present connection.
 #[derive(Debug, Clone, Default)]
@@ -127,27 +64,11 @@ impl WatchList {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{MOST_SYMBOLS, WatchList, check_count, check_symbol, is_hidden};
+    use super::WatchList;
+    use crate::market::symbol::{MOST_SYMBOLS, check_count};
 
     fn names(symbols: &[&str]) -> Vec<String> {
         symbols.iter().map(|symbol| (*symbol).to_owned()).collect()
-    }
-
-    #[test]
-    fn what_cannot_be_a_symbol_is_refused_and_shown_safely() {
-        for symbol in
-            ["AAPL", "IC MARKETS:1", "Q\"uote", "BRK.B", "^GSPC", "A/B", "\u{c6}:\u{20ac}"]
-        {
-            assert_eq!(check_symbol(symbol), Ok(()), "{symbol}");
-        }
-        let (longest, long, wide) = ("A".repeat(100), "A".repeat(101), "\u{20ac}".repeat(34));
-        assert_eq!(check_symbol(&longest), Ok(()));
-        for symbol in
-            ["", "A;B", "A,B", "#A", "%zz", "A%20B", "A\nB", "A\u{1b}", "A\u{200b}", &long, &wide]
-        {
-            let fault = check_symbol(symbol).expect_err(symbol);
-            assert!(!fault.contains(is_hidden), "{fault:?}");
-        }
     }
 
     #[test]

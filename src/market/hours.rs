@@ -138,24 +138,13 @@ impl NewYorkDay {
     fn of(time_ms: i64) -> Option<Self> {
         let date = Timestamp::from_millisecond(time_ms).ok()?.to_zoned(NEW_YORK.clone()?).date();
         let midnight = |date| unix_ms(date, Time::midnight());
-        let opens_ms = unix_ms(date, OPENING_BELL)?;
-        let closing_bell = if closes_early(date) { EARLY_CLOSE } else { CLOSING_BELL };
         let is_trading_day = closed_all_day(date).is_none();
-        let regular_end = if is_trading_day { unix_ms(date, closing_bell)? } else { opens_ms };
         Some(Self {
             day: midnight(date)?..midnight(date.tomorrow().ok()?)?,
-            session: opens_ms..unix_ms(date, CLOSING_BELL)?,
-            regular: opens_ms..regular_end,
+            session: unix_ms(date, OPENING_BELL)?..unix_ms(date, CLOSING_BELL)?,
+            regular: if is_trading_day { regular_session(date)? } else { Range::default() },
         })
     }
-}
-
-/// Whether `symbol` looks like a US stock, whose silence the market's hours can explain.
-///
-/// Finnhub writes those bare (`AAPL`, `BRK.B`) and everything else as `EXCHANGE:SYMBOL`. So does
-/// the simulated market (`DEMO:AAPL`), which trades always.
-pub fn is_us_stock(symbol: &str) -> bool {
-    !symbol.is_empty() && !symbol.contains(':')
 }
 
 /// `None` where the calendar ends.
@@ -180,9 +169,8 @@ fn state_by_calendar(now_ms: i64) -> Option<MarketState> {
         let early = closes_early(day);
         let closes_ms = unix_ms(day, if early { EARLY_CLOSE } else { CLOSING })?;
         if now_ms < closes_ms {
-            let rings_ms = unix_ms(day, OPENING_BELL)?;
-            let ends_ms = unix_ms(day, if early { EARLY_CLOSE } else { CLOSING_BELL })?;
-            let session_began_ms = (rings_ms..ends_ms).contains(&now_ms).then_some(rings_ms);
+            let session = regular_session(day)?;
+            let session_began_ms = session.contains(&now_ms).then_some(session.start);
             return Some(MarketState::Open { opened_ms: opens_ms, session_began_ms });
         }
         if early && now_ms < unix_ms(day, CLOSING)? {
@@ -190,6 +178,12 @@ fn state_by_calendar(now_ms: i64) -> Option<MarketState> {
         }
     }
     None
+}
+
+/// The regular session of a trading day, UNIX milliseconds.
+fn regular_session(day: Date) -> Option<Range<i64>> {
+    let end = if closes_early(day) { EARLY_CLOSE } else { CLOSING_BELL };
+    Some(unix_ms(day, OPENING_BELL)?..unix_ms(day, end)?)
 }
 
 /// The instant at which the clocks of New York show `time` on `day`. The changes to and from summer
@@ -343,21 +337,6 @@ mod tests {
                 _ => None,
             };
             assert_eq!(found, expected.map(at), "{utc}");
-        }
-    }
-
-    #[test]
-    fn a_us_stock_has_no_exchange_before_it() {
-        for (symbol, expected) in [
-            ("AAPL", true),
-            ("BRK.B", true),
-            ("BINANCE:BTCUSDT", false),
-            ("IC MARKETS:1", false),
-            ("DEMO:AAPL", false),
-            ("DEMO:", false),
-            ("", false),
-        ] {
-            assert_eq!(is_us_stock(symbol), expected, "{symbol}");
         }
     }
 }

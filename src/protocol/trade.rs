@@ -4,19 +4,6 @@
 
 use std::borrow::Cow;
 
-/// What simulated symbols begin with, so that their rows can never be taken for real ones.
-pub const DEMO_PREFIX: &str = "DEMO:";
-
-/// Whether a symbol is one of the simulated market.
-pub fn is_simulated(symbol: &str) -> bool {
-    symbol.starts_with(DEMO_PREFIX)
-}
-
-/// What the simulated market calls a symbol: its own name with the prefix, once.
-pub fn simulated_name(symbol: &str) -> Cow<'_, str> {
-    if is_simulated(symbol) { symbol.into() } else { format!("{DEMO_PREFIX}{symbol}").into() }
-}
-
 /// One trade. Every number is the very text that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trade<'a> {

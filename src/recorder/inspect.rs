@@ -17,7 +17,7 @@ use super::ledger;
 use super::lock_file::{lock_error, take_lock};
 use super::log_file::check_kind;
 use super::options::{Destination, RecorderOptions};
-use crate::protocol::trade::is_simulated;
+use crate::market::symbol::is_simulated;
 use crate::recording::columns::Column;
 use crate::recording::header::header;
 use crate::recording::ledger::{LedgerRow, State};

@@ -2,12 +2,9 @@
 //!
 //! Any thread. No I/O but reading. Times are the recording machine's clock, UNIX milliseconds.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-
-use serde::{Serialize, Serializer};
 
 use super::gzip::Uncompressed;
 use super::header::{LEDGER_HEADER, names};
@@ -15,9 +12,13 @@ use super::names::{compressed_name, ledger_path};
 use super::paths::{behind_links, without_gz};
 use super::row::push_text;
 use super::row_rules::shown;
-use super::rows::{Fields, Row, RowReader};
+use super::rows::{Fields, LONGEST_ROW, Row, RowReader};
 use super::source::Source;
+use crate::market::symbol::LONGEST_LIST;
 use crate::text::{in_words, parse_integer};
+
+// A row with the longest list, its time and its state must be read back.
+const _: () = assert!(LONGEST_LIST + 100 < LONGEST_ROW);
 
 /// One row. What it says holds until the next one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,18 +139,6 @@ impl From<&str> for Reason {
         let known = [Self::Stopped, Self::Killed, Self::PowerCut, Self::Rotated];
         let found = known.into_iter().find(|known| known.text() == text);
         found.unwrap_or_else(|| Self::Other(text.to_owned()))
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.text())
-    }
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.text())
     }
 }
 

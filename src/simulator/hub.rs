@@ -5,8 +5,8 @@
 use super::broadcast::Broadcast;
 use super::options::SimulatorOptions;
 use super::replay::Playback;
+use crate::market::symbol::simulated_name;
 use crate::process::error::Error;
-use crate::protocol::trade::simulated_name;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

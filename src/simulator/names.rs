@@ -2,7 +2,7 @@
 //!
 //! A rule: no I/O, no clock, no chance.
 
-use crate::protocol::trade::DEMO_PREFIX;
+use crate::market::symbol::DEMO_PREFIX;
 use crate::text::fnv1a;
 
 /// The tickers that people try first, and a price each that nobody finds strange.

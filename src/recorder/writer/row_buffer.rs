@@ -6,8 +6,8 @@
 use log::warn;
 
 use crate::channel::TradeBatch;
+use crate::market::symbol::is_simulated;
 use crate::protocol::message::{Decoder, Element, count_objects};
-use crate::protocol::trade::is_simulated;
 use crate::recorder::options::RecorderOptions;
 use crate::recording::columns::Column;
 use crate::recording::header::header;

@@ -8,7 +8,8 @@
 
 pub(crate) mod reporter;
 
-use crate::market::hours::{MarketState, is_us_stock, us_market};
+use crate::market::hours::{MarketState, us_market};
+use crate::market::symbol::is_us_stock;
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 use crate::text::clock::show_ms;
 use crate::text::{human_duration, printable};

@@ -11,7 +11,8 @@ use std::time::Duration;
 use log::{Level, log};
 
 use super::{MINUTE_MS, Silence, SilentSymbol, UsStocks, about_symbols, about_us_stocks, named};
-use crate::market::hours::{MarketState, is_us_stock, us_market};
+use crate::market::hours::{MarketState, us_market};
+use crate::market::symbol::is_us_stock;
 use crate::process::error::Error;
 use crate::process::threads::{Repeating, spawn_every};
 use crate::status::snapshot::Snapshot;

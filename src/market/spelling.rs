@@ -3,7 +3,7 @@
 //! Any thread. No I/O, no clock. Finnhub accepts every text and sends no trade for most of them, so
 //! that a wrong spelling is a warning wherever a list comes from, and never an error.
 
-use crate::protocol::trade::DEMO_PREFIX;
+use super::symbol::{DEMO_PREFIX, is_us_stock};
 
 /// Symbols that are named in a warning.
 const NAMED: usize = 5;
@@ -49,7 +49,7 @@ fn is_share_class(symbol: &str) -> bool {
 /// exchange in front, too: `IC MARKETS:1`.
 fn with_space(symbols: &[&str]) -> Option<String> {
     let is_odd =
-        |symbol: &&&str| symbol.contains(' ') && !symbol.contains(':') && !is_share_class(symbol);
+        |symbol: &&&str| symbol.contains(' ') && is_us_stock(symbol) && !is_share_class(symbol);
     let found = symbols.iter().find(is_odd)?;
     Some(format!(
         "\"{found}\" is read as one symbol; separate several by commas, in a file by lines"
