@@ -48,14 +48,13 @@
 //! | 7 | [`verify`] | reads recordings and says what is in them |
 //! | 7 | [`simulator`] | a server like Finnhub's, with a simulated market |
 //! | 6 | `terminal`, `dashboard`, `on_event` | views of a recording: standard error, the page, a command that is run |
-//! | 6 | `logging` | log records as lines |
 //! | 5 | [`recorder`] | the writer thread and the output files |
 //! | 5 | [`feed`] | Finnhub's side: one connection, and the policy around it |
 //! | 4 | [`channel`] | what is sent to the writer and to the terminal |
 //! | 3 | [`status`] | what is known of the market and of the feed, for people |
-//! | 2 | [`recording`] | what a recording is on disk: columns, header, rows, blocks of rows, rows of the ledger, the lock's line, names of files |
+//! | 2 | [`recording`] | what a recording is on disk: the format; columns, header, rows, blocks of rows, rows of the ledger, the lock's line, names of files |
 //! | 1 | [`protocol`] | Finnhub's JSON, and a trade |
-//! | 1 | [`market`] | hours and holidays of the US stock market; what the conditions of a trade mean; the prices of a bar |
+//! | 1 | [`market`] | what a symbol is; hours and holidays of the US stock market; what the conditions of a trade mean; the prices of a bar |
 //! | 1 | [`process`] | threads with names; child processes; the signals that ask for a stop; what ends the program, and with which exit code; waits that grow |
 //! | 0 | [`text`] | words, numbers and times as people and JSON write them; the clock |
 //!
@@ -92,7 +91,7 @@
 //! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `market/hours` |
 //! | how every row reaches an engine | [`ship`] |
 //! | where the key comes from | `config/key_source`, `config/dot_env` |
-//! | that the key is never logged | `feed/api_key`, `logging` |
+//! | that the key is never logged | `feed/api_key`, `app/logger` |
 
 mod app;
 pub mod bars;
@@ -104,7 +103,6 @@ mod config;
 pub mod dashboard;
 pub mod feed;
 mod generate;
-mod logging;
 pub mod market;
 mod on_event;
 pub mod process;

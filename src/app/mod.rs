@@ -1,6 +1,7 @@
 //! One recording from start to end: which threads there are, in which order they begin and end, and
 //! how the list of symbols is changed.
 
+mod logger;
 mod run;
 mod shutdown;
 // Without the page, only the tickers file changes the list.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use log::{LevelFilter, info, warn};
 
+use super::logger;
 use super::shutdown::{self, Deadline};
 use super::watch_list::{WatchListController, warn_of_many};
 use crate::channel::{self, Entry, EntryReceiver, EntrySender, SharedState};
@@ -15,7 +16,6 @@ use crate::config::{NO_LOG_FILE, RecordArguments, Settings};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Change, Changed, Listener};
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
-use crate::logging;
 #[cfg(feature = "dashboard")]
 use crate::market::spelling::spelling_warnings;
 use crate::on_event::OnEvent;
@@ -161,7 +161,7 @@ fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
     let level = if settings.views.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let terminal_level = if settings.views.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let (key, entries) = (settings.key.clone(), entries.clone());
-    logging::to_log_and_terminal(level, terminal_level, key, entries, screen.sender());
+    logger::to_log_and_terminal(level, terminal_level, key, entries, screen.sender());
 }
 
 /// Says what will be recorded where, and what is odd about it.

@@ -23,17 +23,16 @@ mod signals;
 mod source;
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, IsTerminal, Read};
+use std::io::{ErrorKind, Read};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use log::{info, warn};
 
-use crate::logging;
 use crate::process::backoff::ExponentialBackoff;
 use crate::process::error::{Error, cannot_go_on};
 use crate::recording::paths::names_beside;
-use crate::terminal::ERASE;
+use crate::terminal::plain_log;
 use crate::text::clock::now_ms;
 use crate::text::counted;
 use command::{Command, Outcome};
@@ -54,7 +53,7 @@ use signals::Signals;
 /// When a file is missing, in use, damaged or not what it was, or cannot be read or written; when CMD
 /// cannot be run. What was accepted until then is written down.
 pub fn run(options: &ShipOptions) -> Result<u8, Error> {
-    logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
+    plain_log::to_standard_error();
     ship(options).map_err(cannot_go_on)
 }
 

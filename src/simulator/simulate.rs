@@ -3,12 +3,10 @@
 //! Main thread, until a signal asks for the end.
 
 use super::{Simulator, SimulatorOptions};
-use crate::logging;
 use crate::process::error::{Error, cannot_go_on};
 use crate::process::signals;
-use crate::terminal::ERASE;
+use crate::terminal::plain_log;
 use log::{info, warn};
-use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
@@ -19,7 +17,7 @@ use std::sync::atomic::Ordering;
 /// fails.
 pub fn simulate(listen: SocketAddr, options: SimulatorOptions) -> Result<(), Error> {
     // A replay shows how far it has come below the log.
-    logging::to_standard_error(if io::stderr().is_terminal() { ERASE } else { "" });
+    plain_log::to_standard_error();
     let mut simulator = Simulator::start(listen, options)?;
     let stop = simulator.stop_flag();
     signals::listen(move || stop.store(true, Ordering::Relaxed))?;

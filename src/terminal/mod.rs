@@ -6,6 +6,7 @@
 
 mod live_line;
 mod log_lines;
+pub(crate) mod plain_log;
 mod progress_line;
 mod screen;
 

@@ -1,29 +1,26 @@
-//! Log records made into lines, on their way to the writer thread and to the terminal.
+//! The logger of a recording: log records made into lines, on their way to the writer thread and to the
+//! terminal.
 //!
-//! Called on any thread that logs. Never waits: lines for which there is no room are counted and left out.
-//! Only our own records get through: libraries log URLs, and ours holds the key.
+//! Any thread that logs. It never waits: lines for which there is no room are counted and left out.
 
-use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 
-use env_logger::{Builder, Logger};
+use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::channel::{Entry, EntrySender, Line};
 use crate::feed::ApiKey;
 use crate::recorder::log_line;
-use crate::text::clock::{local, now_ms};
+use crate::terminal::plain_log::{builder, is_ours};
+use crate::text::clock::now_ms;
 use crate::text::printable;
-
-/// What every record of ours has as the beginning of its target: the name of this crate.
-const OUR_TARGET: &str = "finnhub_stream";
 
 /// Log lines that are not in the log file yet. Ten thousand lines; a stuck or full disk needs far fewer
 /// to be understood.
 const WAITING_BYTES: usize = 2 << 20;
 
-/// The logger of a recording.
+/// Sends lines to the log file and to the terminal.
 struct RecordingLogger {
     filter: Logger,
     terminal_level: LevelFilter,
@@ -36,7 +33,7 @@ struct RecordingLogger {
 /// Makes the logger of a recording that of the process: lines go to the log file and, up to
 /// `terminal_level`, to the terminal. Should one hold the `key`, because the server has repeated it,
 /// the key is taken out. Another logger is there only in tests.
-pub(crate) fn to_log_and_terminal(
+pub(super) fn to_log_and_terminal(
     level: LevelFilter,
     terminal_level: LevelFilter,
     key: ApiKey,
@@ -47,16 +44,6 @@ pub(crate) fn to_log_and_terminal(
     log::set_max_level(filter.filter());
     let logger = RecordingLogger { filter, terminal_level, key, entries, terminal, left_out };
     let _ = log::set_boxed_logger(Box::new(logger));
-}
-
-/// The level is that of `RUST_LOG` or, without it, `level`.
-fn builder(level: LevelFilter) -> Builder {
-    let mut builder = Builder::new();
-    builder.filter_level(level);
-    if let Ok(wanted) = std::env::var("RUST_LOG") {
-        builder.parse_filters(&wanted);
-    }
-    builder
 }
 
 impl RecordingLogger {
@@ -76,26 +63,6 @@ impl RecordingLogger {
         }
         send(text);
     }
-}
-
-/// Makes a plain logger of the process, without a recording: our own lines go to standard error, each
-/// behind `before`. Those of libraries are left out: they show clients' keys.
-pub(crate) fn to_standard_error(before: &'static str) {
-    let mut builder = builder(LevelFilter::Info);
-    builder.format(move |out, record| {
-        if !is_ours(record.metadata()) {
-            return io::Result::Ok(());
-        }
-        let (_, clock) = local(now_ms());
-        writeln!(out, "{before}{clock} {:<5} {}", record.level(), record.args())
-    });
-    // Another logger is there only in tests.
-    let _ = builder.try_init();
-}
-
-/// Whether a record comes from this program, not from a library.
-fn is_ours(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with(OUR_TARGET)
 }
 
 impl Log for RecordingLogger {
