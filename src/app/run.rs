@@ -89,7 +89,7 @@ fn run(
         .views
         .on_event
         .clone()
-        .map(|command| OnEvent::start(command, &settings.recorder.out, shared))
+        .map(|command| OnEvent::start(command, settings.recorder.out.as_argument(), shared))
         .transpose()?;
     let deadline = Deadline {
         entries: entries.clone(),

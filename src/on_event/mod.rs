@@ -6,6 +6,7 @@
 mod runner;
 mod watch;
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,7 +16,6 @@ use std::time::{Duration, Instant};
 use crate::channel::SharedState;
 use crate::process::error::Error;
 use crate::process::threads::{join_until, spawn};
-use crate::recorder::Destination;
 use crate::text::clock::now_ms;
 use runner::Runner;
 use watch::{Event, EventWatch};
@@ -37,19 +37,15 @@ pub(crate) struct OnEvent {
 }
 
 impl OnEvent {
-    /// Starts the thread.
+    /// Starts the thread. `out` is what was given to `--out`, for the command.
     ///
     /// # Errors
     /// When the system has no thread to give.
     pub(crate) fn start(
         command: String,
-        out: &Destination,
+        out: OsString,
         shared: &Arc<SharedState>,
     ) -> Result<Self, Error> {
-        let out = match out {
-            Destination::File(path) => path.clone().into_os_string(),
-            Destination::StandardOutput { .. } => "-".into(),
-        };
         let runner = Runner::new(command, out);
         let shared = Arc::clone(shared);
         let (sender, end) = mpsc::channel();

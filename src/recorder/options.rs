@@ -2,6 +2,7 @@
 //!
 //! Made on the main thread.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,14 @@ impl Destination {
         match self {
             Self::File(_) => error,
             Self::StandardOutput { .. } => error.of_coverage(),
+        }
+    }
+
+    /// As it is given to `--out`.
+    pub(crate) fn as_argument(&self) -> OsString {
+        match self {
+            Self::File(path) => path.clone().into_os_string(),
+            Self::StandardOutput { .. } => "-".into(),
         }
     }
 
