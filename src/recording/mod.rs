@@ -45,7 +45,7 @@
 //!
 //! The header is `time_ms,state,tickers,reason`. Each row holds from its time until the next row. `live`:
 //! the tickers, joined with `;`, were subscribed and recorded. `down`: nothing was, and the reason says why;
-//! [`ledger::Reason`] has the fixed ones. Times are the recording machine's clock in UNIX milliseconds and
+//! `ledger::Reason` has the fixed ones. Times are the recording machine's clock in UNIX milliseconds and
 //! never run backwards; rows with the same time stand in their order. The ledger of a closed file ends with
 //! `down` and `rotated`, and the next one begins with `live` at the same time. A ledger that ends with
 //! `live` counts up to now while a recorder holds the lock, and otherwise up to the time in the lock's line.
