@@ -33,7 +33,7 @@
 //!
 //! # The folders
 //!
-//! A folder imports only from those with a smaller number; `tests/house.rs` checks it.
+//! A folder imports only from those with a smaller number; `tests/contract/house.rs` checks it.
 //!
 //! | | folder | what it is |
 //! |---|---|---|

@@ -11,8 +11,9 @@
 //!   runs
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_commands`, `ship_postgres`:
 //!   from the file to an engine
-//! * `archives`, `verify_command`, `bars_command`, `bars_follow`, `bars_follow_property`,
-//!   `bars_property`, `simulate_command`, `check_command`, `generate_command`, `answers`, `first_hour`: the
+//! * `archives`, `verify`, `verify_command`, `bars_command`, `bars_follow`, `bars_follow_property`,
+//!   `bars_property`, `simulator`, `simulate_command`, `check_command`, `generate_command`, `answers`,
+//!   `first_hour`: the
 //!   subcommands
 //! * `kill`, `power_cut`, `torn_files`, `full_disk`, `faulty_disks`, `moved_files`, `cut_files`, `emptied_files`, `mending`, `locks`, `links`, `ledger`,
 //!   `piped_ledger`, `rotation`, `refused_rotation`, `clock_steps`, `long_lists`,
@@ -24,6 +25,7 @@
 //! * `on_event`: somebody who does not look hears of it
 //! * `panics`: no panic of the writer goes unnoticed, and counts make none
 //! * `secrets`, `demo`: the key is nowhere; the built-in market
+//! * `house`: the rules of the source itself
 //!
 //! Longer runs of the same tests; the number behind each line is what it is without the variable:
 //!
@@ -82,6 +84,7 @@ mod first_hour;
 mod full_disk;
 mod generate_command;
 mod handshake_refusals;
+mod house;
 mod idle;
 #[cfg(target_os = "linux")]
 mod ignored_signals;
@@ -117,6 +120,7 @@ mod ship_postgres;
 mod ship_refusals;
 mod ship_removed;
 mod simulate_command;
+mod simulator;
 #[cfg(target_os = "linux")]
 mod soak;
 mod standard_output;
@@ -127,6 +131,7 @@ mod tls;
 mod torn_files;
 mod trades;
 mod users_files;
+mod verify;
 mod verify_command;
 #[cfg(target_os = "linux")]
 mod waiting_room;

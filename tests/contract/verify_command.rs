@@ -1,5 +1,5 @@
 //! `verify FILE…`: what it prints where, and its exit code. What it finds in files is tested in
-//! `tests/verify.rs`.
+//! `verify`.
 
 use std::io::Write;
 
