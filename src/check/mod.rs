@@ -1,8 +1,8 @@
 //! `check`: tries everything that a recording needs, and says what to do about what fails.
 //!
-//! Main thread. Records nothing, changes no file and leaves none behind. The files are looked at
-//! first although they are reported last: while another process records, connecting with the same
-//! key would interrupt it.
+//! Main thread. Records nothing, changes no file and leaves none behind. The files are tried first and
+//! reported last: while another process records to them, a connection with the same key would interrupt that
+//! process.
 
 mod network;
 mod steps;

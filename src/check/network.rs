@@ -24,12 +24,12 @@ pub(super) const ALWAYS_TRADES: &str = "BINANCE:BTCUSDT";
 /// How long a trade or a ping is waited for.
 const DATA_WITHIN: Duration = Duration::from_secs(10);
 
-/// After the first sign of life refusals of other symbols are waited for, should the server not answer
-/// our ping, whose answer comes behind them.
+/// How long refusals of other symbols are waited for after the first sign of life when the server does not
+/// answer our ping. The answer to a ping comes after all refusals.
 const REFUSALS: Duration = Duration::from_secs(1);
 
-/// How long the server's half of the closing handshake is waited for: a session that is not
-/// closed properly may still count when a recording starts right after.
+/// How long the server's half of the closing handshake is waited for: the server may still count a session
+/// that was not closed properly when a recording starts right after.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// Characters of a server's text that are shown.
@@ -100,7 +100,7 @@ pub(super) fn try_network(
     }
 }
 
-/// An error of the dial with what to do about it, where it does not say so itself.
+/// An error of the dial, and what to do about it where its own text does not say.
 fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
     let fix = match (error, key) {
         (DialError::Http(_, 401 | 403), Some(key)) => format!(
@@ -108,7 +108,7 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
             key.variable(),
             key.source()
         ),
-        // These say it themselves.
+        // Their own texts say it.
         (DialError::Http(_, 200..=399 | 429) | DialError::Name(..) | DialError::Tls(..), _) => {
             String::new()
         }
@@ -121,13 +121,13 @@ fn with_fix(error: &DialError, key: Option<&ApiKey>) -> String {
     format!("{error}{fix}")
 }
 
-/// What came while data was waited for.
+/// What the server sent while data was waited for.
 #[derive(Default)]
 struct Heard {
     pong: bool,
     /// The first trade or ping, as text, and how long it took.
     sign: Option<(String, Duration)>,
-    /// What the server refuses, as it says so.
+    /// The server's refusals, in its words.
     errors: Vec<String>,
 }
 
@@ -176,7 +176,7 @@ fn refusal(error: &str) -> String {
     }
 }
 
-/// Listens until there is a sign of life and nothing more can come of the requests.
+/// Listens until there is a sign of life and no more answers to the subscriptions can come.
 fn wait_for_data(
     connection: &mut Connection,
     symbols: &[String],
@@ -186,7 +186,7 @@ fn wait_for_data(
     for symbol in symbols {
         connection.send(&message::subscribe(symbol))?;
     }
-    // Its answer comes behind those to the requests.
+    // The answer to a ping comes after those to the subscriptions.
     connection.ping();
     let mut until = started + DATA_WITHIN;
     while Instant::now() < until && heard.errors.len() < symbols.len() {
@@ -224,7 +224,7 @@ impl Heard {
 
 fn first_symbol(text: &str) -> Option<String> {
     let mut symbol = None;
-    // A message that cannot be decoded has none.
+    // A message that cannot be decoded has no trades.
     let _ = Decoder::default().decode(text, |element| {
         if let (Element::Trade(trade), None) = (element, &symbol) {
             symbol = Some(printable(&trade.ticker, SHOWN_CHARACTERS));

@@ -7,10 +7,10 @@ use std::io::{self, Write};
 
 use crate::process::error::{Error, answer_not_written};
 
-/// Width of the steps' names, so that what is said of them begins in one column.
+/// Width of the steps' names, so that the texts after them begin in one column.
 const NAME_WIDTH: usize = 11;
 
-/// The lines said so far.
+/// The steps so far, and where their lines go.
 pub(super) struct Steps<'a> {
     out: &'a mut dyn Write,
     all_well: bool,
@@ -30,10 +30,10 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// Whether all is well. With nobody to read the lines, this still says it.
+    /// Whether all steps have passed; also when the reader of the lines has gone away.
     ///
     /// # Errors
-    /// When the lines could not be written, though somebody may want to read them.
+    /// When the lines could not be written for another reason.
     pub(super) fn end(self) -> Result<bool, Error> {
         self.not_written.map_or(Ok(()), |error| answer_not_written(&error))?;
         Ok(self.all_well)

@@ -12,14 +12,15 @@ use super::values;
 use crate::recorder::{Fsync, Rotate};
 use crate::recording::columns::Column;
 
-/// Where rows go without `--out`. Simulated ones never meet real ones.
+/// Where rows go without `--out`. Simulated and real rows have different defaults: they must never be in one
+/// file.
 const DEFAULT_OUT: &str = "op1.csv";
 const DEFAULT_DEMO_OUT: &str = "demo.csv";
 
 /// The log without `--log-file`.
 pub(crate) const DEFAULT_LOG_FILE: &str = "websocket_data.log";
 
-/// Takes every line and keeps none.
+/// Discards every line.
 pub(crate) const NO_LOG_FILE: &str = "/dev/null";
 
 const COLUMNS_HELP: &str = "\
@@ -28,7 +29,7 @@ ticker,price,volume,timestamp_ms,received_ms,conditions]; ticker,price,volume is
 original script's file";
 
 /// The options of a recording.
-// A type with its full path, such as `std::option::Option`, is a value to clap as it is.
+// clap takes a type with its full path, such as `std::option::Option`, as one value.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArguments {
     /// Comma-separated Finnhub symbols: AAPL, BINANCE:BTCUSDT, "IC MARKETS:1"
@@ -66,7 +67,7 @@ impl RecordArguments {
     }
 }
 
-/// How a recording is looked at while it runs.
+/// The views of a recording while it runs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ViewArguments {
     /// Live page in the browser [default address: 127.0.0.1:8787]
@@ -84,8 +85,8 @@ pub(crate) struct ViewArguments {
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin)]
     pub dashboard_origin: Vec<String>,
 
-    /// Run by sh at events that somebody should hear of: down, live, disk-full, disk-ok,
-    /// key-refused, silent, stopped
+    /// Command that sh runs at events that a person should know of: down, live, disk-full,
+    /// disk-ok, key-refused, silent, stopped
     #[arg(long, value_name = "COMMAND", value_parser = values::command)]
     pub on_event: Option<String>,
 
@@ -98,7 +99,7 @@ pub(crate) struct ViewArguments {
     pub verbose: bool,
 }
 
-/// What is read from and written to: the same options for a recording and for `check`.
+/// The files and the server: the same options for a recording and for `check`.
 #[derive(Debug, Args)]
 pub(crate) struct FileArguments {
     /// One symbol per line, # starts a comment; read again whenever it changes
@@ -122,7 +123,7 @@ pub(crate) struct FileArguments {
     columns: Option<std::vec::Vec<Column>>,
 
     /// Another Finnhub-compatible server; ws:// only on this machine
-    // Not checked by clap, which shows a wrong value: this one may hold a password.
+    // Not checked by clap, which would show a wrong value, and this one may hold a password.
     #[arg(long, value_name = "URL", default_value = "wss://ws.finnhub.io")]
     pub url: String,
 }
@@ -134,7 +135,7 @@ impl FileArguments {
         self.out.clone().unwrap_or_else(|| default.into())
     }
 
-    /// The log. Every line of it is on standard error, too, so that for `-` it needs no file.
+    /// The log file. Each line is on standard error, too, so that `-` needs no file.
     pub(crate) fn log_file(&self) -> &Path {
         if self.log_file.as_os_str() == "-" { Path::new(NO_LOG_FILE) } else { &self.log_file }
     }

@@ -1,7 +1,7 @@
 //! The nearest `.env` file: found, read once, and taken apart line by line.
 //!
-//! Main thread, before anything is started. A line that cannot be read costs that line alone. Faults
-//! name its number and never its text, which may be the key.
+//! Main thread, before anything is started. A line that cannot be read is left out, and no other.
+//! Messages name its number and never its text, which may be the key.
 
 use std::env;
 use std::fs::{self, File};
@@ -22,16 +22,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What begins UTF-16 text, of either order of bytes.
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// Settings are never longer; a pipe may never end.
+/// Settings are never longer than this, and a pipe may never end.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// How long it takes a person to unlock the password manager that writes into a pipe.
+/// How long a pipe is waited for: a person may have to unlock a password manager first.
 const PIPE_WAIT: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether there is something in a pipe.
+/// How often a pipe is tried.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// A value in quotes may go over so many lines: a long certificate.
+/// Lines of a value in quotes: a long certificate has fewer.
 const LONGEST_VALUE: usize = 200;
 
 /// The file, read.
@@ -43,8 +43,8 @@ pub(super) struct DotEnv {
 }
 
 impl DotEnv {
-    /// Reads the one here or in the nearest parent directory that has one. A folder of this name is
-    /// none; a pipe is one.
+    /// Reads the file in the working directory or in the nearest parent that has one. A pipe counts as a file,
+    /// a folder does not.
     pub(super) fn find() -> Option<Self> {
         let here = env::current_dir().ok()?;
         let mut paths = here.ancestors().map(|directory| directory.join(".env"));
@@ -85,7 +85,7 @@ impl DotEnv {
                 }
             }
         }
-        // All at once, because a value may name one before it.
+        // All lines at once, because a value may refer to an earlier one.
         self.values = dotenvy::from_read_iter(good.as_bytes()).flatten().collect();
     }
 }
@@ -95,8 +95,8 @@ pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
-/// What the first line says, and how many lines that takes: more than one when a value begins with a
-/// quote that a later line closes. A quote inside of a value begins nothing, as in `O'Brien`.
+/// The pair that the first line begins, and how many lines it takes: more than one when the value begins with
+/// a quote that a later line closes. A quote inside a value, as in `O'Brien`, has no meaning.
 fn entry(lines: &[&[u8]]) -> Result<(String, usize), &'static str> {
     let line = |line: &[u8]| str::from_utf8(line).map(|line| format!("{line}\n"));
     let mut text = line(lines[0]).map_err(|_| "not UTF-8 text (save the file as UTF-8)")?;
@@ -115,7 +115,7 @@ fn entry(lines: &[&[u8]]) -> Result<(String, usize), &'static str> {
     Err("not NAME=value")
 }
 
-/// Whether `text` is one pair, or a line that says nothing.
+/// Whether `text` is one pair, or a blank line or comment.
 fn is_whole(text: &str) -> bool {
     let mut found = dotenvy::from_read_iter(text.as_bytes());
     found.next().is_none_or(|pair| pair.is_ok()) && found.next().is_none()
@@ -137,7 +137,7 @@ fn content(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Reads what is written into a pipe until its writer closes it.
 fn read_pipe(path: &Path, wait: Duration) -> io::Result<Vec<u8>> {
-    // Opening it in another way would wait for a writer, for ever perhaps.
+    // Any other way of opening would wait for a writer, perhaps for ever.
     let mut pipe = open_at_once(path)?.take(LARGEST_FILE + 1);
     let (mut bytes, until) = (Vec::new(), Instant::now() + wait);
     while Instant::now() < until {

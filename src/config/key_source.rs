@@ -13,9 +13,9 @@ use crate::process::child::KEY_VARIABLES;
 /// Finds the key: each variable in the environment first, then in `.env`.
 ///
 /// # Errors
-/// When there is no key, or what is there cannot be one: what is wrong and how to go on, in a line.
+/// When there is no key, or its text cannot be a key: one line with the fault and what to do.
 pub(crate) fn find_key() -> Result<ApiKey, String> {
-    // Read only when it is needed: a password manager may ask before it shows it.
+    // Read only when it is needed: a password manager may ask the user first.
     let file = LazyCell::new(DotEnv::find);
     for variable in KEY_VARIABLES {
         let in_file = || {
@@ -44,8 +44,8 @@ pub(crate) fn find_key() -> Result<ApiKey, String> {
     Err(format!("no API key: {why}; {GET_A_KEY}"))
 }
 
-/// What is odd about the file that the key is in, if anything is: others can read it, or it is a pipe,
-/// which was read once.
+/// What to warn of about the file that the key is in: others can read it, or it is a pipe, which can be read
+/// only once.
 pub(crate) fn oddity_of(key: &ApiKey) -> Option<String> {
     let KeySource::DotEnv(path) = key.source() else { return None };
     let shown = path.display();

@@ -1,4 +1,4 @@
-//! What was asked for, checked once: the arguments of a recording, the settings made of them, where
+//! The settings of a run, checked once: the arguments of a recording, the settings made of them, where
 //! the API key comes from, and the tickers file.
 
 mod arguments;

@@ -1,4 +1,4 @@
-//! What was asked for, resolved and valid. The only type that travels from the command line to the
+//! The settings of a recording, resolved and valid: the only type that goes from the command line to the
 //! application.
 //!
 //! Main thread, before anything is started. Reads the tickers file, and looks where paths lead; it
@@ -74,7 +74,7 @@ impl Settings {
     }
 }
 
-/// What a demo records without `--tickers`: two shares, and something that trades in many digits.
+/// The symbols of a demo without `--tickers`: two shares, and a pair whose prices have many digits.
 const DEMO_TICKERS: [&str; 3] = ["AAPL", "MSFT", "BINANCE:BTCUSDT"];
 
 /// The symbols of `--tickers`, and `--tickers-file` with the symbols in it.
@@ -98,7 +98,7 @@ fn wanted(tickers: Vec<String>, file: Option<&Path>, demo: bool) -> Result<Wante
         Err(error) if tickers.is_empty() || tickers_file::is_no_file(path) => {
             return Err(usage(error));
         }
-        // It may come later; who looks at it says so.
+        // The file may appear later; its watcher reports it.
         Err(_) => Vec::new(),
     };
     Ok((tickers, Some((path.to_owned(), listed))))
@@ -144,7 +144,7 @@ fn are_simulated(symbols: &[&str]) -> Result<bool, Error> {
     Ok(first)
 }
 
-/// Whether the server can have these symbols.
+/// Whether the server can have such symbols.
 pub(crate) fn check_market(simulated: bool, server: &Endpoint) -> Result<(), Error> {
     if simulated && server.host.ends_with("finnhub.io") {
         return Err(usage(format!(
@@ -161,7 +161,7 @@ pub(crate) fn check_market(simulated: bool, server: &Endpoint) -> Result<(), Err
 /// `--coverage` is given for a file.
 pub(crate) fn destination(files: &FileArguments, demo: bool) -> Result<Destination, Error> {
     let (out, log_file) = (files.out(demo), files.log_file());
-    // Every reader, ours too, takes such a file for a compressed one that was closed.
+    // Every reader, ours too, takes a file of such a name for a closed, compressed one.
     if let Some(plain) = out.to_str().and_then(|name| name.strip_suffix(".gz")) {
         return Err(usage(format!(
             "--out {}: rows are compressed when their file is closed; give --out {plain} --rotate daily --compress",
@@ -244,7 +244,7 @@ fn check_apart(option: &str, path: &Path, out: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A path by which a file can be compared with others, and the one that it leads to if it is a link.
+/// The path in a form that can be compared with others, and where it leads if it is a link.
 fn spellings(path: &Path) -> [PathBuf; 2] {
     [path.to_owned(), behind_links(path)].map(|path| {
         let absolute = std::path::absolute(&path).unwrap_or(path);

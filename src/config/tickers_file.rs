@@ -1,8 +1,8 @@
 //! The tickers file: one symbol per line, read again whenever it changes, written back when the
 //! page changes the list.
 //!
-//! A thread of its own looks at it, because a file can wait on a disk. A file that is missing,
-//! empty or unreadable changes nothing but is reported, once per change of state.
+//! A thread of its own looks at the file, because reading can wait for a disk. A file that is missing,
+//! empty or unreadable leaves the list as it is, and is reported once.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -17,14 +17,14 @@ use crate::text::in_words;
 /// How often the file is looked at. A change is to be applied within two seconds.
 const LOOK_EVERY: Duration = Duration::from_millis(800);
 
-/// How soon a new content is looked at again: it counts when it is seen twice.
+/// How soon a new content is read again: it counts when it was the same twice.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
-/// A list of symbols is never larger; what is, is the wrong file.
+/// A list of symbols is never larger: a larger file is the wrong one.
 const LARGEST_FILE: u64 = 1 << 20;
 
-/// How a system says that the file may be written perhaps, but not replaced. The last is the answer to
-/// an owner that is unknown inside a container.
+/// Errors after which the file cannot be replaced, but perhaps written. The last one means an owner that is
+/// unknown inside a container.
 const REFUSED_TO_REPLACE: [ErrorKind; 5] = [
     ErrorKind::ResourceBusy,
     ErrorKind::PermissionDenied,
@@ -40,12 +40,12 @@ fn failed(action: &str, path: &Path, reason: impl Display) -> String {
 /// The symbols in the file, each once, in their order. `beside` are recorded as well.
 ///
 /// # Errors
-/// When it cannot be read, names no symbol, has a line that is none, or when they are too many.
+/// When the file cannot be read, names no symbol, has a line that is no symbol, or has too many.
 pub(crate) fn read(path: &Path, beside: &[String]) -> Result<Vec<String>, String> {
     parse(path, &content(path)?, beside)
 }
 
-/// Whether it is there and can be no list that is read again: a folder, a pipe, a device.
+/// Whether `path` is something that cannot be read again and again: a folder, a pipe, a device.
 pub(crate) fn is_no_file(path: &Path) -> bool {
     path.metadata().is_ok_and(|found| !found.is_file())
 }
@@ -125,8 +125,8 @@ pub(crate) fn change(
 }
 
 /// Puts a new file in the place of the old one, with the same owner, group and permissions. Where that
-/// cannot be done, it is written over: a file that is mounted by itself into a container, a folder
-/// that takes no new files, an owner that is not to be had. The new one stays beside it meanwhile.
+/// cannot be done, the old one is written over: a file that is mounted by itself into a container, a folder
+/// that takes no new files, an owner that we may not set. The new file stays beside it until then.
 fn write_back(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = None;
     let mut replace = || {
@@ -171,7 +171,7 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Begins with what is in the file now. `beside` are recorded as well.
     pub(crate) fn new(path: PathBuf, beside: Vec<String>) -> Self {
-        // That a file has become unreadable since the list was read is to be reported.
+        // A file that has become unreadable since the list was read is still to be reported.
         let seen = content(&path);
         Self { path, beside, seen, is_read: false }
     }

@@ -1,5 +1,5 @@
-//! The checks of single values on the command line. An error says what to give instead; which
-//! option and which value it was about is put before it.
+//! The checks of single values on the command line. An error says what to give instead; its
+//! caller puts the option and the value before it.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What ends the program, and with which exit code.
 //!
-//! Any thread. A message here is one line, whatever the name of a file in it: what failed, with which
+//! Any thread. A message is one line, also when the name of a file has a line end: what failed, with which
 //! value, what to do next.
 
 use std::io;
@@ -22,18 +22,18 @@ pub enum Error {
     /// The command line or the settings are wrong; nothing was started.
     #[error("{}", printable(.0, usize::MAX))]
     Usage(String),
-    /// Settings were fine, the world was not.
+    /// The settings are right, but something that the program needs has failed.
     #[error("{}", printable(.0, usize::MAX))]
     CannotGoOn(String),
 }
 
-/// Whatever went wrong in the world, as the one error for a person.
+/// Any failure as the error that ends the program.
 pub(crate) fn cannot_go_on(error: impl std::fmt::Display) -> Error {
     Error::CannotGoOn(in_words(&error))
 }
 
-/// What a failed write to standard output means for the program: nothing when its reader has gone away,
-/// for that may be done at any time (`--help | head -1`).
+/// What a failed write to standard output means for the program: nothing when the reader has gone away, which
+/// it may do at any time (`--help | head -1`).
 ///
 /// # Errors
 /// In every other case, such as a full disk.

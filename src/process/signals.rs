@@ -1,7 +1,6 @@
-//! A stop that is asked for by a signal: which signals these are, for all subcommands alike, and a
-//! thread that listens to them.
+//! The signals that ask for a stop, the same ones for all subcommands, and the thread that listens to them.
 //!
-//! The thread is one of its own. The first signal asks for the end, a second Ctrl-C leaves at once.
+//! A thread of its own. The first signal asks for the end, a second Ctrl-C ends the program at once.
 
 use std::ffi::c_int;
 use std::fs;
@@ -14,16 +13,16 @@ use signal_hook::iterator::Signals;
 use crate::process::error::{EXIT_INTERRUPTED, Error, cannot_go_on};
 use crate::process::threads::spawn;
 
-/// Two SIGINT within this are one: `timeout -s INT` sends it to the process and to its group.
+/// Two SIGINT within this time count as one: `timeout -s INT` sends it to the process and to its group.
 const ONE_CTRL_C: Duration = Duration::from_millis(50);
 
-/// Where the system says what a process ignores. Not on macOS, which tells it to unsafe code alone:
-/// there none of these signals counts as ignored.
+/// Where Linux lists the signals that a process ignores. macOS tells it to unsafe code only, so that there
+/// none counts as ignored.
 const STATUS: &str = "/proc/self/status";
 
-/// The signals that ask for the end. Who has SIGINT or SIGHUP ignored when the program starts, as
-/// `nohup` and a shell's background jobs in a script do, wants it to go on: they stay ignored. SIGTERM
-/// always asks for the end. To be called before any of them is listened to.
+/// The signals that ask for the end. SIGINT and SIGHUP stay ignored when they are ignored at the start, as
+/// with `nohup` and in background jobs of a script: there the program is meant to go on. SIGTERM always asks
+/// for the end. To be called before the program listens to any of them.
 pub(crate) fn stop_signals() -> Vec<c_int> {
     let status = fs::read_to_string(STATUS).unwrap_or_default();
     let counts = |signal: &c_int| *signal == SIGTERM || !is_ignored(*signal, &status);
@@ -38,8 +37,8 @@ fn is_ignored(signal: c_int, status: &str) -> bool {
     ignored.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Whether a signal, `since` the first one that asked for the end, is a person's second Ctrl-C. A
-/// closing terminal sends SIGHUP more than once.
+/// Whether a signal after the first one, which came at `since`, is a second Ctrl-C of a person. SIGHUP never
+/// is: a closing terminal sends it more than once.
 pub(crate) fn is_second_ctrl_c(signal: c_int, since: Instant) -> bool {
     signal == SIGINT && since.elapsed() > ONE_CTRL_C
 }
@@ -54,7 +53,7 @@ pub(crate) fn listen(stop: impl FnOnce() + Send + 'static) -> Result<(), Error> 
         let mut signals = signals.forever();
         signals.next();
         stop();
-        // Not before: what came meanwhile is looked at only now.
+        // Read after the wait, since the signal may have come during it.
         let stopped = Instant::now();
         if signals.any(|signal| is_second_ctrl_c(signal, stopped)) {
             exit(i32::from(EXIT_INTERRUPTED));

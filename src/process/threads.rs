@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::error::{Error, cannot_go_on};
 
-/// How often the end of a thread is looked for: nobody notices so short a time.
+/// How often the end of a thread is looked for: too short a time for a person to notice.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// Starts a thread with a name that debuggers and `top -H` show.
@@ -25,14 +25,13 @@ pub(crate) fn spawn<T: Send + 'static>(
         .map_err(|error| cannot_go_on(format_args!("cannot start the thread {name}: {error}")))
 }
 
-/// A thread that does the same again and again. It ends when this is dropped.
+/// A thread that repeats its work. It ends when this handle is dropped.
 #[derive(Debug)]
 pub(crate) struct Repeating {
     _stop: Sender<()>,
 }
 
-/// Starts a thread that calls `work` again and again: after a `pause`, and then after those that it
-/// gives back.
+/// Starts a thread that repeats `work`: the first time after `pause`, then after the pause that `work` returns.
 ///
 /// # Errors
 /// When the system has no thread to give.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-/// Gaps that are kept; then the shortest goes. Disconnects come about eight times a day.
+/// Gaps that are kept; beyond that the shortest one is dropped. Disconnects come about eight times a day.
 const MOST_GAPS: usize = 512;
 
 /// Characters of a gap's reason that are kept; it is a label.
@@ -23,7 +23,7 @@ pub enum FeedState {
     Connecting,
     /// Subscribed and recording.
     Live,
-    /// Waiting before the next try, or ended.
+    /// No connection: before the next try, or after the end.
     Down,
 }
 
@@ -38,7 +38,7 @@ impl FeedState {
     }
 }
 
-/// A span in which nothing was recorded, or only late. Times are this machine's UNIX milliseconds.
+/// A span in which nothing was recorded, or only later. Times are this machine's UNIX milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gap {
     /// When it began.
@@ -92,7 +92,8 @@ impl Feed {
         reason.clone_into(&mut self.reason);
     }
 
-    /// A span in which nothing was kept, while live. What is before that is missing for another reason.
+    /// Trades were dropped in this span. Only its part since the connection is live counts: the time before
+    /// has a gap of its own.
     pub fn lost(&mut self, from_ms: i64, to_ms: i64, reason: &str) {
         let from_ms = self.live_since_ms.map_or(from_ms, |since_ms| since_ms.max(from_ms));
         self.add_missing(from_ms, to_ms, reason);
@@ -103,8 +104,9 @@ impl Feed {
         self.add_gap(from_ms, to_ms, reason);
     }
 
-    /// The program stood still. Nothing is missing, but all of it was recorded at the end.
-    pub(super) fn held_up(&mut self, from_ms: i64, to_ms: i64) {
+    /// The program was paused (SIGSTOP, a suspend). Nothing is missing: what arrived in that time was recorded
+    /// after it.
+    pub(super) fn paused(&mut self, from_ms: i64, to_ms: i64) {
         let is_known = self.gaps.back().is_some_and(|gap| gap.to_ms > from_ms);
         if self.down_since_ms.is_none() && !is_known {
             self.add_gap(from_ms, to_ms, "held up, recorded late");

@@ -12,8 +12,8 @@ use serde::{Serialize, Serializer};
 pub use super::feed::{Feed, FeedState, Gap};
 use crate::text::counted;
 
-/// A symbol without a trade for this long counts as silent. Liquid shares trade every second; for
-/// a thin one five minutes are nothing, and the page says only "silent".
+/// A symbol without a trade for this long counts as silent. Liquid shares trade every second; five
+/// minutes mean little for a thin one, so that the page says only "silent".
 pub const SILENT_AFTER_MS: i64 = 5 * 60 * 1000;
 
 /// Elements of trade messages. Always: `received = written + rejected + dropped`.
@@ -67,8 +67,8 @@ pub struct TickerSnapshot {
     pub last_trade_ms: Option<i64>,
     /// This machine's clock when the last trade was received, UNIX milliseconds.
     pub last_received_ms: Option<i64>,
-    /// Since when it is on the watch list, this machine's clock, UNIX milliseconds; `None` when it
-    /// is not, and trades come all the same.
+    /// Since when it is on the watch list, this machine's clock, UNIX milliseconds; `None` for a symbol
+    /// whose trades arrive although it is not on the list.
     pub wanted_since_ms: Option<i64>,
 }
 
@@ -100,7 +100,7 @@ pub struct Snapshot {
     /// before the first connection.
     #[serde(skip)]
     pub down_since_ms: Option<i64>,
-    /// Why not; empty while live.
+    /// Why nothing is recorded; empty while live.
     pub reason: String,
     /// What is wrong with the disk, if anything.
     pub disk_trouble: Option<String>,
@@ -113,7 +113,7 @@ pub struct Snapshot {
     pub reconnects: u64,
     /// Milliseconds in which nothing was recorded, up to `published_ms`.
     pub missing_ms: i64,
-    /// The spans in which nothing was recorded, in their order; without one that goes on.
+    /// The spans in which nothing was recorded, in their order; an open one is not among them.
     #[serde(skip)]
     pub gaps: Arc<VecDeque<Gap>>,
     /// The file recorded to.
@@ -138,7 +138,7 @@ impl Snapshot {
         self.missing_ms += self.gap_now().map_or(0, |gap| gap.to_ms - gap.from_ms);
     }
 
-    /// The gap that goes on.
+    /// The open gap, if nothing is recorded now.
     pub fn gap_now(&self) -> Option<Gap> {
         let from_ms = self.down_since_ms?;
         let to_ms = self.published_ms.max(from_ms);
@@ -146,13 +146,13 @@ impl Snapshot {
     }
 }
 
-/// Without a new snapshot for this long, the program stood still: it makes one every two seconds at
-/// least.
-const HELD_UP_MS: i64 = 5_000;
+/// The program was paused when there was no new snapshot for this long: there is one every two seconds
+/// at least.
+const PAUSED_MS: i64 = 5_000;
 
-/// Where the writer puts the latest snapshot, and the session the state of the feed. Nobody waits
-/// for another: the lock is held just long enough to move a pointer or to put a few numbers in, and
-/// the writer skips a turn rather than wait.
+/// Where the writer puts the latest snapshot, and the session the state of the feed. No thread
+/// waits long: the lock is held only to move a pointer or to put a few numbers in, and the writer skips a
+/// turn when it is taken.
 #[derive(Debug, Default)]
 pub struct SnapshotSlot(Mutex<Slot>);
 
@@ -175,7 +175,7 @@ impl SnapshotSlot {
         Arc::make_mut(latest).show(feed);
     }
 
-    /// Replaces the snapshot, or not when somebody is just reading; the next one comes soon.
+    /// Replaces the snapshot. While a reader holds the lock, the old one stays: the next one comes soon.
     pub fn publish(&self, mut snapshot: Snapshot) {
         let mut slot = match self.0.try_lock() {
             Ok(slot) => slot,
@@ -183,8 +183,8 @@ impl SnapshotSlot {
             Err(TryLockError::WouldBlock) => return,
         };
         let (before_ms, now_ms) = (slot.latest.published_ms, snapshot.published_ms);
-        if before_ms > 0 && now_ms - before_ms > HELD_UP_MS {
-            slot.feed.held_up(before_ms, now_ms);
+        if before_ms > 0 && now_ms - before_ms > PAUSED_MS {
+            slot.feed.paused(before_ms, now_ms);
         }
         snapshot.show(&slot.feed);
         slot.latest = Arc::new(snapshot);
@@ -195,7 +195,7 @@ impl SnapshotSlot {
     }
 }
 
-/// As JSON, a text that is not known yet is `null`.
+/// An empty text is one that is not known yet: `null` in JSON.
 fn null_if_empty<S: Serializer>(text: &str, serializer: S) -> Result<S::Ok, S::Error> {
     Some(text).filter(|text| !text.is_empty()).serialize(serializer)
 }

@@ -11,15 +11,15 @@ use super::snapshot::{Counts, Snapshot, TickerSnapshot};
 use crate::protocol::trade::Trade;
 use crate::text::parse_integer;
 
-/// Symbols that nobody asked for and that are followed all the same. A server can send any number
-/// of them; further ones are recorded and counted like the rest, but not remembered.
+/// Symbols that are not on the list and have totals of their own all the same. A server can send any
+/// number of them; the trades of further ones are recorded and counted, but have no totals by symbol.
 const OTHER_SYMBOLS: usize = 1_000;
 
 /// Symbols taken off the list that are remembered: the longest list, twice.
 const GONE_SYMBOLS: usize = 10_000;
 
-/// A symbol, price or time with more bytes is recorded and counted, but not remembered: it is nothing
-/// that can be subscribed to, and the memory must have an end.
+/// A trade with a longer symbol, price or time is recorded and counted, but not remembered: no such symbol
+/// can be subscribed to, and memory must be bounded.
 const LONGEST_TEXT: usize = 400;
 
 /// The rate is taken over this span: long enough to be steady, short enough to follow a burst.

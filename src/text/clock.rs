@@ -1,6 +1,6 @@
-//! This machine's clock, the one way it is read and shown.
+//! This machine's clocks: how they are read, and how a time is shown.
 //!
-//! Any thread. What only decides never calls it: time comes to it as an argument.
+//! Any thread. Code that only decides does not read a clock: it takes the time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use rustix::time::ClockId;
 
 #[cfg(test)]
 thread_local! {
-    /// What this thread takes for the time, in tests that need hours.
+    /// The time that this thread sees, in tests of hours.
     pub(crate) static TEST_MS: std::cell::Cell<Option<i64>> = const { std::cell::Cell::new(None) };
 }
 
@@ -25,16 +25,16 @@ pub fn now_ms() -> i64 {
 /// Time since the machine was started, asleep or not. Nobody can set it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const BOOT_CLOCK: ClockId = ClockId::Boottime;
-/// The same; on other systems than macOS it may stand still in a suspend, which looks like a wall clock that
-/// was set forward. Nothing is recorded in that time.
+/// The same where the system has no such clock. Except on macOS it may stop in a suspend, which then looks
+/// like a wall clock that was set forward; nothing is recorded in that time anyway.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const BOOT_CLOCK: ClockId = ClockId::Monotonic;
 
-/// A wall clock that has gained so much on the other one was set: one that is corrected little by little
-/// gains milliseconds between two looks.
+/// When the wall clock has gained this much on the boot clock, it was set: a clock that is corrected little
+/// by little gains only milliseconds between two readings.
 const SET_FORWARD_MS: i64 = 2_000;
 
-/// A look at two clocks: that on the wall, which can be set, and the one that counts since the boot.
+/// Both clocks at one instant: the wall clock, which can be set, and the clock since the boot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clocks {
     /// As [`now_ms`].
@@ -43,18 +43,18 @@ pub(crate) struct Clocks {
 }
 
 impl Clocks {
-    /// Looks now.
+    /// Reads both clocks.
     pub(crate) fn now() -> Self {
         let boot = rustix::time::clock_gettime(BOOT_CLOCK);
         Self { wall_ms: now_ms(), boot_ms: boot.tv_sec * 1000 + boot.tv_nsec / 1_000_000 }
     }
 
-    /// How much the wall clock is ahead of the other one, in milliseconds. It changes when it is set.
+    /// How much the wall clock is ahead of the boot clock, in milliseconds. Only setting it changes this.
     pub(crate) fn ahead_ms(self) -> i64 {
         self.wall_ms.saturating_sub(self.boot_ms)
     }
 
-    /// Whether the wall clock was set forward since it was so much ahead: it shows more time than has gone by.
+    /// Whether the wall clock was set forward since it was `ahead_ms` ahead.
     pub(crate) fn was_set_forward_since(self, ahead_ms: i64) -> bool {
         self.ahead_ms().saturating_sub(ahead_ms) > SET_FORWARD_MS
     }

@@ -12,7 +12,7 @@ pub(crate) fn is_json_number(text: &[u8]) -> bool {
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NumberForm {
-    /// Digits, so many of them behind the dot.
+    /// Digits, `decimals` of them behind the dot.
     Plain { decimals: usize },
     /// With an exponent.
     Exponent,
@@ -31,7 +31,7 @@ pub(crate) fn number_form(text: &[u8]) -> Option<NumberForm> {
     {
         return Some(NumberForm::Plain { decimals });
     }
-    // No space before or behind it, which a reader of JSON would pass over.
+    // Checked first, because the JSON reader would accept spaces around the number.
     let is_number = matches!(text, [b'-' | b'0'..=b'9', ..])
         && text.last().is_some_and(u8::is_ascii_digit)
         && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
@@ -40,8 +40,8 @@ pub(crate) fn number_form(text: &[u8]) -> Option<NumberForm> {
     is_number.then_some(if has_exponent { NumberForm::Exponent } else { plain })
 }
 
-/// `-?(0|[1-9]\d*)` within 64 bits. Times are most of the digits of a recording, and the parser of the
-/// standard library looks for an overflow at each of them.
+/// `-?(0|[1-9]\d*)` within 64 bits. Most digits of a recording are in times; the parser of the standard
+/// library is slower because it checks for an overflow at each digit.
 pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     const SURELY_FIT: usize = 18;
     let digits = text.strip_prefix(b"-").unwrap_or(text);
@@ -62,8 +62,8 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     Some(if digits.len() < text.len() { -number } else { number })
 }
 
-/// The whole number at the front of `text`, without a sign or leading zeros, and how many digits it has,
-/// when it surely fits.
+/// The integer at the front of `text`, without a sign or leading zeros, and its number of digits; `None` when
+/// it might not fit.
 #[inline]
 pub(crate) fn leading_integer(text: &[u8]) -> Option<(i64, usize)> {
     const SURELY_FIT: usize = 18;
@@ -86,8 +86,8 @@ pub(crate) fn leading_integer(text: &[u8]) -> Option<(i64, usize)> {
     (at > 0 && !has_leading_zero).then_some((number, at))
 }
 
-/// The values of eight digits, the first in the lowest byte, and where there is no digit: the highest
-/// bit of such a byte.
+/// The values of eight digits, the first in the lowest byte; and a mask with the highest bit of each byte
+/// that is no digit.
 #[inline]
 pub(crate) fn digit_values(digits: [u8; 8]) -> (u64, u64) {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -97,7 +97,7 @@ pub(crate) fn digit_values(digits: [u8; 8]) -> (u64, u64) {
     (values, others)
 }
 
-/// The value of eight digits, all at once: twos, then fours, then the whole.
+/// The value of eight digits, computed in parallel: pairs, then fours, then all eight.
 fn eight_digits(digits: [u8; 8]) -> Option<i64> {
     let (values, others) = digit_values(digits);
     if others != 0 {

@@ -1,6 +1,6 @@
 //! How many lines about bad input go to the log: enough to see what comes, not enough to fill it.
 //!
-//! Any thread, each with its own; no clock: the time is an argument.
+//! Any thread, each with its own limit; no clock: the time is an argument.
 
 use log::warn;
 
@@ -39,7 +39,7 @@ impl LogLimit {
         hidden.is_some()
     }
 
-    /// Asks for a line at the time `now_ms`. `None` means no; else it is how many were left out before.
+    /// Asks for a line at the time `now_ms`. `None` when it must be left out; else how many were left out before.
     fn ask(&mut self, now_ms: i64) -> Option<u64> {
         let minute = now_ms.div_euclid(MINUTE_MS);
         if minute != self.minute {

@@ -11,8 +11,8 @@ pub(crate) fn grouped(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// Bytes in the largest unit that leaves a whole number: `12.3 MB`. The units are thousands, as
-/// `ls --si` and disk makers count.
+/// Bytes in the largest unit of which there is at least one: `12.3 MB`. The units are powers of 1,000, as
+/// with `ls --si` and on disks.
 pub(crate) fn file_size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] =
         [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
@@ -74,7 +74,7 @@ pub(crate) fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
-/// An error of the system in words, without the ` (os error 2)` that `Display` puts behind them.
+/// The words of a system's error, without the ` (os error 2)` behind them.
 pub(crate) fn in_words(error: &(impl Display + ?Sized)) -> String {
     let mut text = error.to_string();
     if text.ends_with(')')
@@ -85,8 +85,8 @@ pub(crate) fn in_words(error: &(impl Display + ?Sized)) -> String {
     text
 }
 
-/// Whether a character is not seen as such: control characters, and the invisible ones that reorder
-/// or hide text on a terminal.
+/// Whether a terminal does not show the character as it is: control characters, and invisible ones that
+/// reorder or hide text.
 pub(crate) fn is_hidden(character: char) -> bool {
     let invisible = matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}' | '\u{feff}');

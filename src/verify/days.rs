@@ -31,7 +31,7 @@ pub(super) struct RecordingDays {
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Days(#[serde(serialize_with = "values")] BTreeMap<i64, Day>);
 
-/// One UTC day. What the ledgers say nothing of is in neither of the times.
+/// One UTC day. Time without a ledger is neither covered nor missing.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Day {
     /// As in `2026-11-23`.
@@ -52,7 +52,7 @@ impl RecordingDays {
 }
 
 impl Days {
-    /// The days that something is known of, the first first.
+    /// The days with rows or a ledger, in order of time.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Day> {
         self.0.values()
     }

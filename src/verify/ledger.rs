@@ -81,7 +81,7 @@ impl Coverage {
     fn enter(&mut self, next: LedgerRow, days: &mut Days) {
         self.from_ms.get_or_insert(next.time_ms);
         self.to_ms = Some(next.time_ms);
-        // A new list of tickers, or the same fault said twice, goes on with what was.
+        // A new list of tickers, or the same reason again, continues the present state.
         let goes_on = self.end.as_ref().is_some_and(|end| match (&end.state, &next.state) {
             (State::Live { .. }, State::Live { .. }) => true,
             (State::Down { reason }, State::Down { reason: next }) => reason == next,
@@ -98,7 +98,7 @@ impl Coverage {
         let Some(end) = &self.end else { return };
         let reason = match &end.state {
             State::Live { .. } => None,
-            // A rotation that failed: the file went on at the same instant.
+            // The rotation failed, and the same file was continued at once.
             State::Down { reason: Reason::Rotated } if end.time_ms == to_ms => return,
             State::Down { reason } => Some(reason),
         };
@@ -111,7 +111,7 @@ impl Coverage {
         if end.is_live() {
             self.to_ms = self.to_ms.max(last_received_ms);
         }
-        // An open gap has no length yet, unless the ledger spoke of it twice.
+        // An open gap has no length yet, unless the ledger has several rows of it.
         let to_ms = self.to_ms.filter(|to_ms| end.is_live() || end.time_ms < *to_ms);
         if let Some(to_ms) = to_ms {
             self.close(to_ms, days);

@@ -1,8 +1,7 @@
-//! What other programs may take for something else when they guess: tickers, and how numbers are
-//! written.
+//! Tickers and numbers that other programs may misread when they guess types.
 //!
-//! Main thread, for `verify`. Rules only. None of it is a fault of the recording; the loaders of
-//! `generate` read all of it rightly.
+//! Main thread, for `verify`. Rules only. None of this is a fault of the recording; the loaders of
+//! `generate` read all of it right.
 
 /// Tickers, and what they are to programs that guess types, as seen with pandas 3.1, polars 2.1,
 /// DuckDB 2.0, ClickHouse 26.9, Spark 4.3 and R 4.2: `NA`, `NULL` and `None` always, the others when
@@ -17,7 +16,7 @@ const MISREAD: [(&[&str], &str); 7] = [
     (&["EPOCH"], "a date to DuckDB"),
 ];
 
-/// What some programs take `ticker` for, if it is not what it says.
+/// What some programs take `ticker` for; `None` when all read it right.
 pub(super) fn misread_as(ticker: &str) -> Option<&'static str> {
     let listed = MISREAD.iter().find(|(tickers, _)| tickers.contains(&ticker));
     // `0012` is 12 to them, `1E5` 100000 and `NAN` no number.

@@ -4,7 +4,7 @@
 //! reads: it must not write or repair anything, because the recorder may be at work on the
 //! same files.
 //!
-//! In reading order: `report` is what is found, `recording` reads one file row by row, `symbols` counts rows per symbol, `misread` knows what other
+//! In reading order: `report` has the results, `recording` reads one file row by row, `symbols` counts rows per symbol, `misread` knows what other
 //! programs guess wrongly, `ledger` reads the coverage beside a recording, `spans` and `days` have the
 //! sums, `text` is the report for people.
 
@@ -32,7 +32,7 @@ use report::{Report, Total};
 /// Verifies `files` and writes what it finds to `out`: text for people, or one JSON object when
 /// `json`. A file that cannot be read, or not to its end, gets a line in `errors` (standard error),
 /// and the others are read all the same. Answers whether every file could be read and every row is
-/// well-formed; when nobody reads on in the middle of it, that is not known, and it is not.
+/// well-formed; `false` when the reader of `out` goes away before the end.
 ///
 /// # Errors
 /// When `out` cannot be written to.
@@ -79,7 +79,7 @@ fn verify(
             if !json && is_readable {
                 write!(out, "{separator}{}", text::of_file(&file))?;
                 separator = "\n";
-                // The next file may take minutes; this one's answer is ready.
+                // The next file may take minutes, and the answer for this one is ready.
                 out.flush()?;
             }
             if let Some(error) = &file.error {

@@ -32,7 +32,7 @@ pub(super) fn verify_file(path: &Path, days: &mut Days, progress: &ProgressLine)
     report
 }
 
-/// Everything about a recording but its name and its ledger.
+/// Fills in everything but the name and the ledger.
 fn read_recording(
     path: &Path,
     report: &mut FileReport,
@@ -69,7 +69,7 @@ fn read_recording(
             )
         })?;
         let Some(row) = row else { break };
-        // A trade without conditions, where only these are recorded; else nothing.
+        // An empty line is a row only where the conditions are the one column.
         if row.text.is_empty() && columns != [Column::Conditions] {
             continue;
         }
@@ -94,8 +94,7 @@ fn read_recording(
     Ok(())
 }
 
-/// A recording that is there, when `path` is one without its ending, or with the ending that it had
-/// before or after compression.
+/// An existing recording whose name differs from `path` only in `.csv` or `.gz` at the end.
 fn similar(path: &Path) -> Option<PathBuf> {
     let name = path.as_os_str().to_string_lossy();
     let stem = name.trim_end_matches(".gz").trim_end_matches(".csv");
@@ -104,7 +103,7 @@ fn similar(path: &Path) -> Option<PathBuf> {
     endings.find(|name| missing && Path::new(name).is_file()).map(PathBuf::from)
 }
 
-/// What is known of the rows above.
+/// What is remembered of the rows so far.
 #[derive(Default)]
 struct Tally {
     /// The row above with a line end, if it was well-formed.

@@ -14,7 +14,7 @@ use super::ledger::Coverage;
 use super::spans::Spans;
 use super::symbols::Symbols;
 
-/// Malformed rows that are listed. Where there are more, their cause is one and the same.
+/// Malformed rows that are listed. When there are more, they have the same cause.
 const MALFORMED_LISTED: usize = 100;
 
 /// The whole answer: the one object of `--json`.
@@ -38,8 +38,8 @@ pub(super) struct Report {
 pub(super) struct FileReport {
     /// The file as it was named.
     pub(super) file: String,
-    /// Why it could not be read, or not to its end, and what to do; else `null`. The numbers speak
-    /// of what was read.
+    /// Why it could not be read, or not to its end, and what to do; else `null`. The numbers are
+    /// those of the part that was read.
     pub(super) error: Option<String>,
     /// Whether a process records to it: it was read up to its last whole row.
     pub(super) being_recorded: bool,
@@ -86,7 +86,7 @@ pub(super) struct MalformedRow {
 pub(super) struct RowCounts {
     /// Well-formed rows, without the header.
     pub(super) rows: u64,
-    /// Rows that are not.
+    /// Rows that are not well-formed.
     pub(super) malformed: u64,
     /// The earliest and latest by the exchange's clock; `null` without the column or rows.
     pub(super) first_timestamp_ms: Option<i64>,
@@ -102,7 +102,7 @@ pub(super) struct RowCounts {
     /// Rows whose `received_ms` is before that of the well-formed row above: the machine's clock
     /// was set back. No error.
     pub(super) received_ms_backwards: u64,
-    /// Rows that are the very row above. Finnhub's feed repeats trades; it is no error.
+    /// Rows that are equal to the row above. Finnhub's feed repeats trades; it is no error.
     pub(super) repeats: u64,
     /// Prices and volumes that are written with an exponent. No error.
     pub(super) numbers_with_exponent: u64,

@@ -22,16 +22,16 @@ pub(super) struct Spans {
     pub(super) not_running_ms: i64,
     /// How many times something is missing.
     pub(super) gap_count: u64,
-    /// The longest of them, the longest first.
+    /// The longest ones, in order of length.
     pub(super) gaps: Vec<Gap>,
     /// How many times the recorder was not running, after a stop on purpose.
     pub(super) stop_count: u64,
-    /// The longest of them, the longest first.
+    /// The longest ones, in order of length.
     #[serde(serialize_with = "as_stops")]
     pub(super) stops: Vec<Gap>,
 }
 
-/// One time without recording.
+/// A span without recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Gap {
     /// The last frame before it, UNIX milliseconds.

@@ -1,6 +1,6 @@
 //! Rows per symbol, in memory that a file cannot make grow without bound.
 //!
-//! Runs on the main thread, for `verify`. Counts only; whether it is a symbol is decided elsewhere.
+//! Runs on the main thread, for `verify`. Counts only; any text counts as a symbol here.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,11 +33,11 @@ pub(super) struct SymbolRows<'a> {
     pub(super) rows: u64,
 }
 
-/// A symbol that other programs may take for something else. No error.
+/// A symbol that other programs may misread. No error.
 #[derive(serde::Serialize)]
 pub(super) struct MisreadSymbol<'a> {
     pub(super) ticker: &'a str,
-    /// What it is to which programs.
+    /// What which programs take it for.
     pub(super) read_as: &'static str,
 }
 
@@ -72,7 +72,7 @@ impl Symbols {
         symbols
     }
 
-    /// Those that other programs may take for something else, by name.
+    /// The symbols that other programs may misread, by name.
     pub(super) fn misread(&self) -> Vec<MisreadSymbol<'_>> {
         let misread = self.counts.keys().filter_map(|name| {
             let ticker = std::str::from_utf8(name).ok()?;

@@ -18,10 +18,10 @@ const SYMBOLS_SHOWN: usize = 50;
 /// Malformed rows shown: enough to see what they have in common. `--json` lists more.
 const MALFORMED_SHOWN: usize = 20;
 
-/// Tickers shown that other programs misread: enough to see what it is about. `--json` lists all.
+/// Misread tickers shown: enough to see the problem. `--json` lists all.
 const MISREAD_SHOWN: usize = 3;
 
-/// Width of the names on the left, so that what they say begins in one column.
+/// Width of the names on the left, so that the values begin in one column.
 const NAME_WIDTH: usize = 22;
 
 /// The block of one file.
@@ -174,7 +174,7 @@ impl Text {
         self.push(format!("  {name:<NAME_WIDTH$}{}", value.as_ref()));
     }
 
-    /// What is left of `count` things of which so many are shown.
+    /// A line for the rest of `count` things when only `shown` are shown.
     fn more(&mut self, count: u64, shown: usize) {
         if count > shown as u64 {
             self.push(format!("    … and {} more", grouped(count - shown as u64)));
@@ -199,7 +199,7 @@ impl Text {
         self.line("malformed rows", grouped(counts.malformed));
     }
 
-    /// Counts that need no column, and those whose column is there.
+    /// The times and counts whose columns the recording has.
     fn times(&mut self, counts: &RowCounts, has: impl Fn(&'static str) -> bool) {
         self.span("exchange time", counts.first_timestamp_ms, counts.last_timestamp_ms);
         self.span("received", counts.first_received_ms, counts.last_received_ms);
@@ -227,7 +227,7 @@ impl Text {
         }
         self.span("ledger time", coverage.from_ms, coverage.to_ms);
         self.spans(&coverage.spans);
-        // One that ends `down` has a gap whose length is not known yet, unless the next file goes on.
+        // A ledger that ends `down` has a gap of unknown length, unless the next file continues it.
         if let Some(LedgerRow { time_ms, state: State::Down { reason } }) = &coverage.end {
             let since = show_ms(*time_ms);
             if *reason == Reason::Rotated {
@@ -279,7 +279,7 @@ impl Text {
         }
     }
 
-    /// One line, if other programs may read something else than what is there.
+    /// A line when other programs may misread something.
     fn misread(&mut self, counts: &RowCounts, symbols: &Symbols) {
         let misread = symbols.misread();
         let shown = misread.iter().take(MISREAD_SHOWN);
@@ -310,7 +310,7 @@ fn duration(ms: i64) -> String {
     if (1..1000).contains(&ms) { format!("{ms} ms") } else { human_duration(ms) }
 }
 
-/// Text from outside, of which nothing moves the cursor of a terminal.
+/// Text from a file, made safe for a terminal.
 fn escaped(text: &str) -> String {
     printable(text, usize::MAX)
 }

@@ -1,10 +1,10 @@
 //! "Closed or broken?": what is known about symbols for which no trades come.
 //!
 //! A pure rule: no I/O and no clock, times are arguments, all of them this machine's clock in UNIX
-//! milliseconds. [`Silence::of`] looks at a snapshot; `reporter` logs what is new of it.
+//! milliseconds. [`Silence::of`] looks at a snapshot; `reporter` logs each change.
 //!
 //! Silence is never a fault by itself. US stocks have hours and holidays (`market/hours`), which
-//! explain most of it; halts are not known here, and that is said.
+//! explain most of it. Halts are not known here, and the texts say so.
 
 pub(crate) mod reporter;
 
@@ -17,25 +17,26 @@ use crate::text::{human_duration, printable};
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 
-/// After the close the last prints of the day come a little late, and a night is quiet between its
-/// trades: without one for this long, the hours explain the silence.
+/// After the close, and in the night, silence is explained by the hours only after this time without a
+/// trade: the last trades of a day come a little late, and a night has a trade now and then.
 const LAST_PRINTS_MS: i64 = 2 * MINUTE_MS;
 
-/// With no trade seen yet: a moment for one to come at these hours after all.
+/// The same before the first trade: long enough for one to arrive if trades come at these hours.
 const FIRST_TRADE_MS: i64 = 10_000;
 
-/// Not one trade of any US stock for this long in the regular session: liquid ones trade every second,
-/// and hardly all of several are silent for so long. Before and after it thin ones are, on every day.
+/// US shares as a whole are reported when none has traded for this long in the regular session: liquid ones
+/// trade every second, and several are hardly ever silent together for so long. Outside the session thin
+/// shares are, every day.
 const NO_US_TRADES_AFTER_MS: i64 = 10 * MINUTE_MS;
 
-/// One symbol silent for this long while others trade gets a line. Thin symbols do it often,
-/// so it is not said sooner.
+/// A symbol is reported when it is silent for this long while others trade. Not sooner, because thin symbols
+/// often are.
 const SILENT_SYMBOL_AFTER_MS: i64 = 20 * MINUTE_MS;
 
 /// A snapshot older than this says nothing about the present: the writer is waiting for a disk.
 const STALE_AFTER_MS: i64 = 10_000;
 
-/// Symbols that are named; the others are counted.
+/// Symbols that a line names; the others are counted.
 const NAMED_SYMBOLS: usize = 2;
 
 /// What is known about the US stocks on the list as a whole.
@@ -107,7 +108,7 @@ impl<'a> Silence<'a> {
         Some(Self { us_stocks, symbols: stocks, at_ms: now_ms })
     }
 
-    /// The most important of it in one short line; `None` when all is well.
+    /// The most important part in one short line; `None` when all is well.
     pub fn notice(&self) -> Option<String> {
         about_us_stocks(self.us_stocks)
             .or_else(|| about_symbols(self.symbols.iter(), self.at_ms).next())
@@ -167,7 +168,7 @@ fn about_us_stocks(us_stocks: UsStocks) -> Option<String> {
     }
 }
 
-/// What explains that all US stocks are silent; `None` while the market is open, for then nothing does.
+/// How the hours explain that all US shares are silent; `None` while the market is open, when they do not.
 pub fn about_market(market: MarketState) -> Option<String> {
     match market {
         MarketState::Open { .. } => None,
@@ -180,8 +181,8 @@ pub fn about_market(market: MarketState) -> Option<String> {
     }
 }
 
-/// `no trades for AAPL, MSFT and 12 others for 20 m`, the shortest of their times, and `AAPL and
-/// MSFT never traded since 14:30 UTC`, the latest of their subscriptions: so that it is true of all.
+/// `no trades for AAPL, MSFT and 12 others for 20 m` and `AAPL and MSFT never traded since 14:30 UTC`. The
+/// time is the shortest silence, and the latest subscription, so that the line is true of all of them.
 fn about_symbols<'a>(
     symbols: impl Iterator<Item = &'a SilentSymbol<'a>>,
     now_ms: i64,
@@ -216,7 +217,7 @@ fn named<'a>(symbols: impl ExactSizeIterator<Item = &'a str>) -> String {
     }
 }
 
-/// Seconds would make a line that changes all the time and says no more.
+/// Without seconds, with which the line would change all the time.
 fn to_the_minute(ms: i64) -> String {
     human_duration((ms / MINUTE_MS).max(1) * MINUTE_MS)
 }

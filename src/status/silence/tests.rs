@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use super::reporter::{News, Reported};
+use super::reporter::{Notice, Notified};
 use super::{Silence, UsStocks};
 use crate::status::snapshot::{FeedState, Snapshot, TickerSnapshot};
 
@@ -196,16 +196,16 @@ fn silence_means_nothing_while_nothing_can_be_recorded() {
 
 /// What the log says of a day, minute by minute.
 struct Day {
-    reported: Reported,
+    reported: Notified,
     symbols: Vec<(&'static str, Option<i64>)>,
     live_since: i64,
-    log: Vec<(i64, News)>,
+    log: Vec<(i64, Notice)>,
 }
 
 impl Day {
     fn new(symbols: &[&'static str], live_since: i64) -> Self {
         let symbols = symbols.iter().map(|symbol| (*symbol, None)).collect();
-        Self { reported: Reported::default(), symbols, live_since, log: Vec::new() }
+        Self { reported: Notified::default(), symbols, live_since, log: Vec::new() }
     }
 
     /// Lets the time run; the symbols chosen by `trades` trade in that minute.
@@ -217,17 +217,17 @@ impl Day {
                 }
             }
             let snapshot = snapshot(now, self.live_since, &self.symbols);
-            let news = self.reported.news(&snapshot, now);
+            let news = self.reported.notices(&snapshot, now);
             self.log.extend(news.into_iter().map(|line| (now, line)));
         }
     }
 
-    fn check(&self, expected: &[(i64, News)]) {
+    fn check(&self, expected: &[(i64, Notice)]) {
         assert_eq!(self.log, expected);
     }
 }
 
-fn note(text: &str) -> News {
+fn note(text: &str) -> Notice {
     (Level::Info, text.to_owned())
 }
 
@@ -341,11 +341,14 @@ fn a_symbol_that_falls_silent_often_is_reported_once_in_two_hours() {
 
 #[test]
 fn a_clock_that_is_set_back_does_not_end_the_reports() {
-    let mut reported = Reported::default();
+    let mut reported = Notified::default();
     let at =
         |now: i64, last: i64| snapshot(now, now - 2 * HOUR, &[("A", Some(now)), ("B", Some(last))]);
     let first = OPENING + 6 * HOUR;
-    assert_eq!(reported.news(&at(first, first - HOUR), first), [note("no trades for B for 1 h")]);
+    assert_eq!(
+        reported.notices(&at(first, first - HOUR), first),
+        [note("no trades for B for 1 h")]
+    );
     let back = first - 3 * HOUR;
     let mut both = at(back, back - HOUR);
     both.tickers[0].last_received_ms = Some(back - 30 * MINUTE);
@@ -355,5 +358,5 @@ fn a_clock_that_is_set_back_does_not_end_the_reports() {
         wanted_since_ms: Some(0),
         ..TickerSnapshot::default()
     });
-    assert_eq!(reported.news(&both, back), [note("no trades for A for 30 m")]);
+    assert_eq!(reported.notices(&both, back), [note("no trades for A for 30 m")]);
 }
