@@ -16,8 +16,8 @@ use crate::terminal::plain_log::{builder, is_ours};
 use crate::text::clock::now_ms;
 use crate::text::printable;
 
-/// Log lines that are not in the log file yet. Ten thousand lines; a stuck or full disk needs far fewer
-/// to be understood.
+/// Bytes of log lines that may wait for the log file: ten thousand lines. Far fewer are enough to understand a
+/// stuck or full disk.
 const WAITING_BYTES: usize = 2 << 20;
 
 /// Sends lines to the log file and to the terminal.
@@ -30,9 +30,9 @@ struct RecordingLogger {
     left_out: AtomicU64,
 }
 
-/// Makes the logger of a recording that of the process: lines go to the log file and, up to
-/// `terminal_level`, to the terminal. Should one hold the `key`, because the server has repeated it,
-/// the key is taken out. Another logger is there only in tests.
+/// Makes the logger of a recording the logger of the process: lines go to the log file and, up to
+/// `terminal_level`, to the terminal. The `key` is taken out of a line, should the server have repeated it.
+/// Only in tests there is another logger.
 pub(super) fn to_log_and_terminal(
     level: LevelFilter,
     terminal_level: LevelFilter,

@@ -1,8 +1,7 @@
-//! The command line: its words, its help, its errors on one line, and who does what is asked for.
+//! The command line: its options, its help, its errors on one line, and the call of what it asks for.
 //!
-//! Main thread. Standard output belongs to the answers of `verify`, `check`, `--help` and
-//! `generate`; who reads them may go away at any time, and that is no error worth a line, but a full
-//! disk is one.
+//! Main thread. Standard output is for the answers of `verify`, `check`, `--help` and `generate`. Their reader
+//! may go away at any time, which is no error; a full disk is one.
 
 mod subcommands;
 mod usage_errors;
@@ -53,7 +52,7 @@ struct CommandLine {
     instead: Option<Subcommands>,
 }
 
-/// Does what the command line asks for; gives the exit code when nothing more needs to be said.
+/// Runs what the command line asks for; gives the exit code when there is no error to print.
 ///
 /// # Errors
 /// [`Error::Usage`] when the command line or a setting is wrong; [`Error::CannotGoOn`] when what it
@@ -66,7 +65,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     match CommandLine::try_parse_from(&words) {
         Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(CommandLine::command()),
         Ok(CommandLine { record, instead: None }) => app::record(record).map(|()| EXIT_OK),
-        // Help and version are errors to clap.
+        // clap reports help and version as errors.
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
             print(error.to_string().as_bytes())
         }

@@ -1,4 +1,4 @@
-//! What can be asked for instead of recording: `verify`, `check`, `bars`, `ship`, `simulate` and
+//! The subcommands: `verify`, `check`, `bars`, `ship`, `simulate` and
 //! `generate`.
 //!
 //! Main thread.
@@ -113,7 +113,7 @@ pub(super) enum Subcommands {
 }
 
 impl Subcommands {
-    /// Does it; gives the exit code. `definition` is that of the whole command line.
+    /// Runs it; gives the exit code. `definition` is that of the whole command line.
     ///
     /// # Errors
     /// That of the subcommand; for `generate`, a text or a file that cannot be written.
@@ -136,7 +136,7 @@ impl Subcommands {
     }
 }
 
-/// What is wrong has been written by then.
+/// The faults have been printed by then.
 fn exit_code(all_well: bool) -> u8 {
     if all_well { EXIT_OK } else { EXIT_CANNOT_GO_ON }
 }
@@ -144,7 +144,7 @@ fn exit_code(all_well: bool) -> u8 {
 /// Writes `text` to standard output.
 ///
 /// # Errors
-/// When it cannot be written there, though its reader is there.
+/// When it cannot be written, unless the reader has gone away.
 pub(super) fn print(text: &[u8]) -> Result<u8, Error> {
     let mut out = io::stdout();
     let written = out.write_all(text).and_then(|()| out.flush());

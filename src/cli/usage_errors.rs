@@ -1,6 +1,6 @@
-//! What is wrong with a command line, on one line and in our own words.
+//! Errors of the command line, each on one line.
 //!
-//! Main thread. clap explains over several lines, and has no hint about symbols.
+//! Main thread. clap takes several lines for an error, and has no hints about symbols.
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -17,14 +17,14 @@ use crate::text::printable;
 /// Characters of a word that are shown.
 const SHOWN: usize = 200;
 
-/// One line about what is wrong with `words`, the whole command line.
+/// One line about the error in `words`, the whole command line.
 pub(super) fn one_line(error: &clap::Error, words: &[OsString], definition: &Command) -> String {
     let fault = in_our_words(error, words, definition).unwrap_or_else(|| in_claps_words(error));
     format!("{fault}; see --help")
 }
 
-/// What is wrong with a long option behind one dash: `-tickers` is `-t` with the symbol `ickers` to
-/// clap, and `-out` writes to a file `ut`.
+/// The error of a long option with one dash: clap takes `-tickers` for `-t` with the symbol `ickers`, and
+/// `-out` for `-o` with the file `ut`.
 pub(super) fn one_dash(words: &[OsString], definition: &Command) -> Option<String> {
     let commands = || iter::once(definition).chain(definition.get_subcommands());
     let options: Vec<&str> = commands()
@@ -37,7 +37,7 @@ pub(super) fn one_dash(words: &[OsString], definition: &Command) -> Option<Strin
     Some(format!("there is no option -{name}; long options have two dashes: --{name}; see --help"))
 }
 
-/// Hints that clap does not have; `None` where its own words serve.
+/// Hints that clap does not have; `None` where its own words are good.
 fn in_our_words(error: &clap::Error, words: &[OsString], definition: &Command) -> Option<String> {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -69,7 +69,7 @@ fn in_our_words(error: &clap::Error, words: &[OsString], definition: &Command) -
     )
 }
 
-/// Why a value is refused. The standard library's errors about numbers do not say what to give.
+/// Why a value is refused. The errors of the standard library about numbers do not say what to give instead.
 fn refusal(error: &clap::Error) -> Option<String> {
     let why = error.source()?;
     if why.is::<ParseFloatError>() || why.is::<ParseIntError>() {
@@ -110,7 +110,7 @@ fn address_of_dashboard(word: &str, words: &[OsString]) -> Option<SocketAddr> {
     address(word).ok().filter(|_| follows)
 }
 
-/// The symbols that somebody has given without commas, or without `--tickers`, with commas.
+/// The symbols that were given without commas, or without `--tickers`, joined with commas.
 fn symbols_around(word: &str, words: &[OsString]) -> String {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     let Some(at) = words.iter().position(|other| *other == word) else { return word.to_owned() };
@@ -130,7 +130,7 @@ fn name(option: &str) -> &str {
     option.split([' ', '[']).next().unwrap_or_default()
 }
 
-/// Its first lines say all, the rest is the usage.
+/// The first lines of the error; the rest is the usage.
 fn in_claps_words(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));

@@ -1,7 +1,7 @@
-//! What reads a recording rightly in other tools: types given, no half row, no false gap.
+//! Loaders that read a recording right in other tools: with types, without a half row or a false gap.
 //!
-//! Main thread. The texts are files of their own in `loaders/`, and each says there which trap its
-//! odd lines are for. `files.py` is the end of all three in Python.
+//! Main thread. The texts are files in `loaders/`, with comments on the traps that they avoid. `files.py` is
+//! the end of all three in Python.
 
 use clap::Subcommand;
 
@@ -25,7 +25,7 @@ pub(crate) enum Loader {
 }
 
 impl Loader {
-    /// Its text, ready to be run.
+    /// The text of its loader, ready to be run.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::DuckDb => include_str!("loaders/duckdb.sql"),

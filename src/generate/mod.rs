@@ -1,8 +1,8 @@
-//! `generate`: what goes with this binary and is made by it: completions, the man page, the React
-//! package, loaders for other tools.
+//! `generate`: texts that go with this version of the program: completions, the man page, the React package,
+//! loaders for other tools.
 //!
-//! Main thread. It gives texts; who asked for them prints them. Only the React package is written to
-//! files, by `dashboard::react_package`.
+//! Main thread. The caller prints the texts. Only the React package is written to files, by
+//! `dashboard::react_package`.
 
 mod command_line;
 mod loaders;

@@ -1,6 +1,6 @@
 //! The trades on their way to the clients: made once for all of them, taken by each at its own pace.
 //!
-//! Any client's thread calls it, under the hub's lock; who has taken everything makes the next
+//! The clients' threads call it, under the hub's lock; a client that has taken everything makes the next
 //! trades that are due. Nothing waits here, and time is an argument.
 
 use super::encode::Trade;
@@ -12,13 +12,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often the trades made since the last time are sent, as the real server gathers them too.
+/// How often the new trades are sent, together, as the real server does.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The same at rates above [`FAST_RATE`], where a tenth of a second's trades would come in bursts.
+/// The same at rates above [`FAST_RATE`], where the trades of 100 ms would be a burst.
 const FAST_TICK: Duration = Duration::from_millis(10);
 
-/// Trades a second for each symbol from which on the fast tick is used: ten a tick, a full message.
+/// From this rate on, in trades a second for each symbol, the fast tick is used: with the slow one a message
+/// would be full.
 const FAST_RATE: f64 = 100.0;
 
 /// How much may wait for clients that do not read, beside what the system's socket buffers hold:
@@ -29,21 +30,21 @@ const MOST_WAITING_BYTES: usize = 16 * 1024 * 1024;
 /// A recording is played in portions, so that a fast replay leaves time for requests.
 const REPLAY_ROWS_PER_BATCH: usize = 200;
 
-/// How long after the first subscription a replay begins: subscriptions come one by one, and the
-/// first rows are for the last of them too.
+/// How long after the first subscription a replay begins: subscriptions come one by one, and the last one
+/// must not miss the first rows.
 const REPLAY_DELAY: Duration = Duration::from_millis(250);
 
-/// What was made and somebody has not taken yet, and where more comes from.
+/// The trades that some client has not taken yet, and where more of them come from.
 pub(super) struct Broadcast {
     pub(super) market: Market,
     /// Played instead of the market.
     playback: Option<Playback>,
-    /// When the replay begins, after the start; known when the first client has subscribed.
+    /// When the replay begins, counted from the start; known when the first client has subscribed.
     replay_begins: Option<Duration>,
     tick: Duration,
     next_tick: Duration,
     batches: VecDeque<Arc<Vec<Trade>>>,
-    /// The number of the first of them.
+    /// The number of the first batch.
     first: usize,
     /// The number of the batch that each client takes next.
     positions: HashMap<u64, usize>,
@@ -75,17 +76,16 @@ impl Broadcast {
         self.positions.remove(&client);
     }
 
-    /// One client more wants `symbol` from `now` (since the start) on, which is from the batch of
-    /// this number on.
+    /// One more client wants `symbol` from `now` on, counted from the start. Gives the number of the first
+    /// batch for it.
     pub(super) fn subscribe(&mut self, symbol: &str, now: Duration) -> usize {
         self.market.subscribe(symbol, now);
         self.replay_begins.get_or_insert(now + REPLAY_DELAY);
         self.end()
     }
 
-    /// The number of the next batch for `client` and its trades, whatever symbols it wants; empty
-    /// when none are due, and nothing at all when it has fallen so far behind that it is to be
-    /// dropped.
+    /// The number of the next batch for `client` and the trades in it, of all symbols; an empty batch when
+    /// none are due. `None` when the client has fallen so far behind that it is to be dropped.
     pub(super) fn next(&mut self, client: u64, now: Duration) -> Option<(usize, Arc<Vec<Trade>>)> {
         let slowest = self.positions.values().min().copied().unwrap_or(self.end());
         self.batches.drain(..slowest - self.first);

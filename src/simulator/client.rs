@@ -1,7 +1,7 @@
 //! One client of the simulated server, from its connection to its end.
 //!
-//! Each has a thread of its own, which may wait for its socket: for what it sends a bounded time,
-//! for what it reads not at all.
+//! Each client has a thread of its own. It waits a bounded time for what it sends, and never for what it
+//! reads.
 
 use super::encode::{PING, TOO_MANY_SYMBOLS, Trade, invalid_symbol, trade_message};
 use super::faults::FaultPlan;
@@ -25,7 +25,7 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// The same when the simulator stops.
 const CLOSE_DEADLINE_AT_STOP: Duration = Duration::from_millis(100);
 
-/// Requests are taken in portions, so that trades go out also while they flood in.
+/// Requests are taken in portions, so that trades go out also when requests come in a flood.
 const REQUESTS_PER_PASS: usize = 256;
 
 /// No captured message holds more trades.
@@ -59,7 +59,7 @@ struct Client<'hub> {
     hub: &'hub Hub,
     number: u64,
     socket: WebSocket<TcpStream>,
-    /// What it is subscribed to, and since which batch of trades.
+    /// Its subscriptions, each with the number of the first batch for it.
     symbols: HashMap<String, usize>,
     /// Subscriptions asked for so far, refused ones included.
     asked: u64,
@@ -70,7 +70,7 @@ struct Client<'hub> {
 }
 
 impl Client<'_> {
-    /// Serves to the end and says why it came.
+    /// Serves the client to its end; gives the reason of the end.
     fn run(&mut self) -> Result<&'static str, Error> {
         while !self.hub.is_stopping() {
             let (mut broadcast, now) = self.hub.broadcast();
@@ -96,7 +96,7 @@ impl Client<'_> {
         self.close(Some(CloseFrame { code: CloseCode::Away, reason }), CLOSE_DEADLINE_AT_STOP)
     }
 
-    /// Takes what has come. WebSocket pings are answered on the way.
+    /// Takes the requests that have arrived. WebSocket pings are answered meanwhile.
     fn take_requests(&mut self) -> Result<(), Error> {
         for _ in 0..REQUESTS_PER_PASS {
             match self.read()? {
@@ -108,7 +108,7 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Reads without waiting, so that a client that sends byte by byte holds nothing up.
+    /// Reads without waiting, so that a client that sends byte by byte delays nothing.
     fn read(&mut self) -> Result<Option<Message>, Error> {
         self.socket.get_ref().set_nonblocking(true)?;
         let result = self.socket.read();
@@ -156,7 +156,7 @@ impl Client<'_> {
         Ok(())
     }
 
-    /// Sends those of a batch's trades that this client wants.
+    /// Sends the trades of a batch that this client wants.
     fn send_trades(&mut self, batch: usize, trades: &[Trade]) -> Result<(), Error> {
         let is_wanted =
             |trade: &&Trade| self.symbols.get(&*trade.symbol).is_some_and(|from| *from <= batch);
@@ -181,7 +181,7 @@ impl Client<'_> {
         self.socket.write(Message::text(text.into()))
     }
 
-    /// Comes to the end that was drawn for this connection.
+    /// Ends the connection by the fault that was drawn for it.
     fn end(&mut self, fault: Fault) -> Result<&'static str, Error> {
         self.hub.broadcast().0.leave(self.number);
         let stream = self.socket.get_mut();
@@ -191,7 +191,7 @@ impl Client<'_> {
             Fault::Reset => SockRef::from(&*stream).set_linger(Some(Duration::ZERO))?,
             Fault::Stall => {
                 while !self.hub.is_stopping() {
-                    // What comes is thrown away, so that the end of the connection is noticed.
+                    // What arrives is read and dropped, to notice the end of the connection.
                     match stream.read(&mut [0; 4096]) {
                         Ok(0) => return Ok("it left a stalled connection"),
                         Err(error) if !is_quiet(&error) => return Err(error.into()),
@@ -219,7 +219,7 @@ impl Client<'_> {
         let until = Instant::now() + deadline;
         self.socket.close(frame)?;
         while Instant::now() < until {
-            // An error is the end that was waited for.
+            // An error is the awaited end of the connection.
             if self.read()?.is_none() {
                 sleep(REST);
             }
@@ -233,7 +233,7 @@ fn is_quiet(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// What a client may ask for; anything else is passed over in silence.
+/// What a client may ask for; other messages are ignored.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Request {

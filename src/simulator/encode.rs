@@ -1,7 +1,7 @@
 //! How the simulator spells what it sends: JSON by hand, and decimal digits without a float.
 //!
-//! Deliberately independent of the program's own reader, so that a mistake in the one cannot
-//! hide behind the same mistake in the other. Pure text, any thread, no clock and no I/O.
+//! Deliberately independent of the program's own reader: a mistake in one of them cannot hide behind the
+//! same mistake in the other. Pure text, any thread, no clock and no I/O.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(super) struct Trade {
     pub(super) symbol: Arc<str>,
     /// The trade as it is in a message.
     pub(super) element: String,
-    /// When it arrived, UNIX milliseconds: trades that share it may go out in one message.
+    /// When it arrived, UNIX milliseconds: trades with the same time may go out in one message.
     pub(super) instant_ms: i64,
 }
 

@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::time::Duration;
 use tungstenite::http::StatusCode;
 
-/// How long after its first subscription `kick` closes a connection. A second session with the
-/// same key was seen to be thrown out after about this time.
+/// How long after its first subscription `kick` closes a connection. The real server closed a second session
+/// with the same key after about this time.
 const KICK_AFTER: Duration = Duration::from_secs(1);
 
 /// How long `slow` leaves a client waiting for its upgrade: noticeable, and well within the 30 s
@@ -19,10 +19,10 @@ pub const SLOW_UPGRADE: Duration = Duration::from_secs(5);
 /// Which subscriptions of a connection `refuse` turns down: every third, so that most go on.
 const REFUSE_EVERY: u64 = 3;
 
-/// Out of a hundred trade messages so many are damaged (or preceded by nonsense) by `garbage`.
+/// Of a hundred trade messages, the number that `garbage` damages, or puts nonsense before.
 const GARBAGE_PER_CENT: u8 = 20;
 
-/// What the faults in force mean for one connection.
+/// What the chosen faults do to one connection.
 #[derive(Debug)]
 pub(super) struct FaultPlan<'hub> {
     options: &'hub SimulatorOptions,
@@ -32,7 +32,7 @@ pub(super) struct FaultPlan<'hub> {
 impl<'hub> FaultPlan<'hub> {
     /// The plan for the connection of this number; each has its own chances.
     pub(super) fn new(options: &'hub SimulatorOptions, connection: u64) -> Self {
-        // Mixed, so that neighbouring seeds and connections do not draw alike at first.
+        // Hashed, so that neighbouring seeds and connections do not begin with similar numbers.
         let seed = options.seed ^ hash(&format!("connection {connection}"));
         Self { options, rng: fastrand::Rng::with_seed(seed) }
     }
@@ -67,8 +67,8 @@ impl<'hub> FaultPlan<'hub> {
         Some((after, ending))
     }
 
-    /// Does to a message's elements what `garbage` does now and then: gives nonsense to send
-    /// before them, or puts an element that is no trade among them.
+    /// Damages a message now and then, as `garbage` asks for: puts an element that is no trade among the
+    /// others, or gives nonsense to be sent before the message.
     pub(super) fn spoil(&mut self, elements: &mut Vec<&str>) -> Option<&'static str> {
         if !self.has(Fault::Garbage) || self.rng.u8(0..100) >= GARBAGE_PER_CENT {
             return None;
@@ -82,8 +82,8 @@ impl<'hub> FaultPlan<'hub> {
     }
 }
 
-/// No JSON, or JSON of no known shape. Control characters and escapes are there to see that they
-/// do not reach a terminal.
+/// No JSON, or JSON of no known shape. Some have control characters and escapes, which must not reach a
+/// terminal.
 const WHOLE_MESSAGES: &[&str] = &[
     "",
     "<html><body>502 Bad Gateway</body></html>",

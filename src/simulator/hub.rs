@@ -1,6 +1,6 @@
-//! What the threads of a simulated server share: its options, the trades, and the sign to stop.
+//! What the threads of a simulated server share: its options, the trades, and the flag to stop.
 //!
-//! Any of them calls it.
+//! Any of these threads.
 
 use super::broadcast::Broadcast;
 use super::options::SimulatorOptions;
@@ -12,11 +12,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a thread rests between two looks: far below what a person or a test notices, and
-/// 200 wake-ups a second cost next to nothing.
+/// How long a thread sleeps between two polls: too short for a person or a test to notice, and 200 wake-ups
+/// a second cost next to nothing.
 pub(super) const REST: Duration = Duration::from_millis(5);
 
-/// A ping interval of zero would send nothing else.
+/// With a ping interval of zero nothing but pings would be sent.
 const SHORTEST_PING_INTERVAL: Duration = Duration::from_millis(10);
 
 /// More trades a second and symbol than this are not made.
@@ -48,7 +48,7 @@ impl Hub {
         Ok(Self { options, started: Instant::now(), stop, broadcast })
     }
 
-    /// What a symbol is called in the trades: its own name has a mark, unless it is played back.
+    /// What a symbol is called in the trades: with the prefix `DEMO:`, unless it is replayed.
     pub(super) fn listed<'s>(&self, symbol: &'s str) -> Cow<'s, str> {
         let is_plain = self.options.plain_symbols || self.options.replay.is_some();
         if is_plain { symbol.into() } else { simulated_name(symbol) }

@@ -18,8 +18,8 @@ const STEP_PER_ROOT_SECOND: f64 = 0.0005;
 /// No deviation goes beyond this (natural logarithm), whatever the random numbers say.
 const WIDEST_DEVIATION: f64 = 0.25;
 
-/// How far the exchange's time lies behind ours, in milliseconds: what a feed on the same coast
-/// takes. It also keeps every time behind the receiver's clock.
+/// How far the exchange's time is behind ours, in milliseconds: the delay of a feed on the same coast. So no
+/// time is ever ahead of the receiver's clock.
 pub(super) const EXCHANGE_LAG_MS: i64 = 25;
 
 /// In the captures about one trade in fifty repeats the one before it, legitimately.
@@ -28,7 +28,7 @@ const REPEATS_PER_CENT: u8 = 2;
 /// In the captures about one trade in fifty is timed before the one before it.
 const BACKWARD_TIMES_PER_CENT: u8 = 2;
 
-/// How far such a time runs back, in milliseconds, at most.
+/// How far such a time runs back at most, in milliseconds.
 const FURTHEST_BACK_MS: i64 = 9;
 
 /// One symbol's walk, its arrivals and its way of spelling trades.
@@ -40,7 +40,7 @@ pub(super) struct Instrument {
     /// Natural logarithm of price over start price.
     deviation: f64,
     rng: fastrand::Rng,
-    /// How many clients want it.
+    /// How many clients are subscribed to it.
     pub(super) subscribers: usize,
     /// Seconds since the market's start.
     pub(super) next_arrival: f64,
@@ -128,7 +128,7 @@ impl Instrument {
     /// An Ornstein-Uhlenbeck step: a random walk that is pulled back to its start.
     fn walk(&mut self, elapsed_seconds: f64) {
         let elapsed = elapsed_seconds.max(0.0);
-        // The sum of four uniform numbers, scaled to variance 1, is near enough to a normal one.
+        // The sum of four uniform numbers, scaled to variance 1, is close enough to a normal one.
         let sum: f64 = (0..4).map(|_| self.rng.f64()).sum();
         let normal = (sum - 2.0) * 3.0_f64.sqrt();
         let kept = (-REVERSION_PER_SECOND * elapsed).exp();
@@ -170,7 +170,7 @@ impl Instrument {
         }
     }
 
-    /// Shares: odd lots and round lots in about equal parts, now and then a mere price update.
+    /// Shares: odd and round lots about equally often, and now and then a price update without a trade.
     fn stock_volume(&mut self) -> u64 {
         match self.rng.u8(0..100) {
             0 => 0,

@@ -1,6 +1,6 @@
-//! The simulated market: when trades happen, for every symbol that somebody is subscribed to.
+//! The simulated market: when trades happen, for every symbol with a subscription.
 //!
-//! A rule: no I/O and no clock. The server says what time it is and gets the trades since then.
+//! A rule: no I/O and no clock. The server passes the time and gets the trades up to then.
 
 use super::encode::Trade;
 use super::instrument::Instrument;
@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many symbols' prices are remembered after nobody wants them any more, so that a client
-/// that reconnects sees no jump. Beyond it they are forgotten: clients can name any symbol.
+/// How many prices are remembered of symbols without a subscription, so that a client that reconnects sees
+/// no jump. Bounded, because clients can name any symbol.
 const REMEMBERED_SYMBOLS: usize = 4096;
 
 /// After a pause (a suspended machine) only this much of the missed time is made up for.

@@ -4,16 +4,16 @@
 //! drive the recorder with it, faults included. A [`Simulator`] is a thread that listens, and a
 //! thread for each of up to 64 clients.
 //!
-//! It must not use the recorder's own reading of Finnhub's messages (`protocol::message`): what it
-//! sends is spelled by hand in `encode`, so that a shared mistake cannot hide.
+//! It must not use the recorder's reader of Finnhub's messages (`protocol::message`): `encode` spells the
+//! messages by hand, so that a mistake in the reader cannot hide.
 //!
 //! - `simulate`: the subcommand
-//! - `options`: what it can be asked to do
+//! - `options`: the options of `simulate`
 //! - `server`: the listening thread; `hub`: what it shares with those of its clients
-//! - `upgrade`, `client`: one connection: who is let in, requests, bounded sending, end
+//! - `upgrade`, `client`: one connection: its handshake, requests, bounded sending, end
 //! - `faults`: what goes wrong on purpose, and when
 //! - `broadcast`: the trades on their way to the clients
-//! - `market`, `instrument`, `names`: when trades happen and what they are
+//! - `market`, `instrument`, `names`: when trades happen, at which prices
 //! - `replay`: trades from a recording instead
 
 mod broadcast;
@@ -46,7 +46,7 @@ use crate::process::threads::spawn;
 use crate::text::in_words;
 use hub::Hub;
 
-/// A running simulated server. Dropped, it ends.
+/// A running simulated server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Simulator {
     address: SocketAddr,
@@ -76,7 +76,7 @@ impl Simulator {
         Ok(Self { address, stop, thread: Some(thread) })
     }
 
-    /// The market of `--demo`: another one each time, for this process alone.
+    /// The market of `--demo`: different each time, for this process only.
     ///
     /// # Errors
     /// When no port of 127.0.0.1 can be listened on, or the system gives no thread.
@@ -90,7 +90,7 @@ impl Simulator {
         self.address
     }
 
-    /// What ends it when it is set, such as by a signal.
+    /// The flag that ends the server when it is set, for example by a signal.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }

@@ -5,7 +5,7 @@
 use crate::market::symbol::DEMO_PREFIX;
 use crate::text::fnv1a;
 
-/// The tickers that people try first, and a price each that nobody finds strange.
+/// The tickers that people try first, each with a plausible price.
 const START_PRICES: [(&str, f64); 12] = [
     ("AAPL", 232.50),
     ("GOOGL", 170.20),
@@ -81,7 +81,7 @@ pub(super) fn price_decimals(kind: Kind, price: f64) -> u32 {
     }
 }
 
-/// The same on every machine and in every version, with the high bits mixed in.
+/// A hash that is the same on every machine and in every version; its high bits are mixed in.
 pub(super) fn hash(text: &str) -> u64 {
     let folded = fnv1a(text.as_bytes());
     (folded ^ (folded >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)

@@ -1,4 +1,4 @@
-//! What the simulated server can be asked to do; the options of `simulate`.
+//! The options of `simulate`.
 //!
 //! Main thread, at the start.
 
@@ -9,12 +9,11 @@ use std::time::Duration;
 use clap::builder::StyledStr;
 use clap::{Args, ValueEnum};
 
-/// A ping interval longer than this would not be one.
+/// The longest ping interval that makes sense: a day.
 const LONGEST_PING_SECONDS: f64 = 86_400.0;
 
-/// How long after its first subscription a connection comes to its end by `reset`, `stall` or
-/// `cut`: long enough to see trades flow and short enough to watch a reconnect. The same again on
-/// every new connection.
+/// How long after its first subscription a connection ends by `reset`, `stall` or `cut`, each one anew: long
+/// enough to see trades, and short enough to wait for a reconnect.
 pub(super) const ENDING_AFTER: Range<Duration> = Duration::from_secs(5)..Duration::from_secs(15);
 
 /// What the simulated server does.

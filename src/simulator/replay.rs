@@ -1,9 +1,9 @@
 //! Playing a recording back: rows of a CSV that this program wrote, compressed or not, at their own
 //! pace.
 //!
-//! Runs on the simulator's thread and reads the file row by row, never the whole of it. A row that
-//! is damaged costs itself alone, as in `verify`. It has no clock: the server says how much time
-//! has passed since the replay began.
+//! Runs on the simulator's thread and reads the file row by row, never the whole of it. A
+//! damaged row is left out, and no other, as in `verify`. It has no clock: the server passes the time since
+//! the beginning of the replay.
 
 use super::encode::{Trade, json_string, trade_element};
 use super::options::Replay;
@@ -55,7 +55,7 @@ impl Playback {
         let file = File::open(&path).map_err(|error| failed(&error))?;
         let bytes = file.metadata().map_err(|error| failed(&error))?.len();
         let text = Uncompressed::new(file).map_err(|error| failed(&error))?;
-        // How long a compressed text is, is seen only at its end.
+        // The length of a compressed text is known only at its end.
         let bytes = if matches!(text, Uncompressed::Plain(_)) { bytes } else { 0 };
         let mut rows = RowReader::new(text);
         let header = rows.next_row().map_err(|error| failed(&error))?;
@@ -149,12 +149,12 @@ impl Columns {
         Ok(columns)
     }
 
-    /// The row as a trade; `None` when it is torn or says something that no message can say.
+    /// The row as a trade; `None` when it is torn, or has a value that no message can have.
     fn trade(&self, row: &Fields<'_>) -> Option<Trade> {
         if row.count() != self.0.len() {
             return None;
         }
-        // Nothing where there is no such column.
+        // An empty text where there is no such column.
         let field = |name: &str| {
             let at = self.0.get(name.as_bytes());
             at.map(|at| String::from_utf8(row.get(*at).into_owned())).transpose().ok()

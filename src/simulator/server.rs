@@ -11,7 +11,7 @@ use std::thread;
 /// A demo has one client and a test a few; each costs a thread.
 const MOST_CLIENTS: usize = 64;
 
-/// A listening socket that fails so often in a row (5 s, at one try every 5 ms) will not recover.
+/// A listening socket that fails this often in a row (for 5 s, at one try every 5 ms) will not recover.
 const MOST_ACCEPT_FAILURES: u32 = 1000;
 
 /// Serves until it is asked to stop and every client has got its Close frame.
@@ -41,7 +41,7 @@ pub(super) fn serve(hub: &Hub, listener: &TcpListener) -> io::Result<()> {
                         }
                     }
                 }
-                // No client, one that is gone again, or no free descriptor: each may pass.
+                // No client yet, a client that has gone again, or no free descriptor: all may pass.
                 Err(error) => {
                     let nobody = error.kind() == io::ErrorKind::WouldBlock;
                     failures = if nobody { 0 } else { failures + 1 };

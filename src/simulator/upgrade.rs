@@ -1,7 +1,7 @@
-//! The upgrade of a connection to a WebSocket: granted to who has a token, or refused by a fault.
+//! The upgrade of a connection to a WebSocket: granted to a client with a token, or refused by a fault.
 //!
-//! Runs on the client's thread, for a bounded time. It must not log or keep the request's URL: it
-//! holds a client's token, which may be somebody's real key.
+//! Runs on the client's thread, for a bounded time. It must not log or keep the request's URL, which has the
+//! client's token: it may be a real key.
 
 use super::faults::{FaultPlan, SLOW_UPGRADE};
 use super::hub::{Hub, REST};
@@ -15,10 +15,10 @@ use tungstenite::http::{StatusCode, Uri};
 use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{HandshakeError, WebSocket, accept_hdr_with_config};
 
-/// Who has not finished the upgrade by then is not a WebSocket client; its place is needed.
+/// A client that has not finished the upgrade by then is no WebSocket client, and its place is needed.
 const UPGRADE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Who takes nothing for so long, with all buffers full, is dropped.
+/// A client that takes nothing for this long, with all buffers full, is dropped.
 const WRITE_DEADLINE: Duration = Duration::from_secs(1);
 
 /// A subscription takes some 60 bytes; nothing longer than this makes sense from a client.
@@ -51,7 +51,7 @@ pub(super) fn upgrade(
         .max_message_size(Some(LONGEST_REQUEST_BYTES))
         .max_frame_size(Some(LONGEST_REQUEST_BYTES));
     let refusal = plan.handshake_refusal();
-    // Let in is who the real server would let in: anyone with a token.
+    // As the real server does: every client with a token is accepted.
     #[expect(clippy::result_large_err, reason = "the library's own callback")]
     let gate = move |request: &Request, response: Response| {
         let missing = (!has_token(request.uri())).then_some(StatusCode::UNAUTHORIZED);
@@ -68,7 +68,7 @@ pub(super) fn upgrade(
             Err(HandshakeError::Interrupted(handshake)) if !is_late() => {
                 result = handshake.handshake();
             }
-            // The error's own text could hold the URL, and with it a key.
+            // The text of the error could have the URL in it, and so a key.
             Err(_) => return Err("not upgraded to a WebSocket"),
         }
     }

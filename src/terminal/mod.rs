@@ -1,8 +1,8 @@
 //! What is shown on standard error: log lines, the live line under them, and the summary.
 //!
 //! A thread of its own, which `screen` starts: a terminal that is stopped (Ctrl-S), slow or gone costs
-//! lines, never time. It reads snapshots and never makes anybody wait. `progress_line` is for the
-//! commands that record nothing.
+//! lines, never time. It reads snapshots, and no thread ever waits for it. `progress_line` and
+//! `plain_log` are for the commands that record nothing.
 
 mod live_line;
 mod log_lines;

@@ -1,5 +1,4 @@
-//! Which log records are ours and which of them are wanted, and a plain logger for all subcommands but the
-//! recording.
+//! The filter for log records, and a plain logger for the subcommands.
 //!
 //! Any thread that logs. Only our own records get through: libraries log URLs, and ours holds the key.
 
@@ -11,11 +10,11 @@ use log::{LevelFilter, Metadata};
 use super::live_line::ERASE;
 use crate::text::clock::{local, now_ms};
 
-/// What every record of ours has as the beginning of its target: the name of this crate.
+/// The beginning of the target of all our records: the name of this crate.
 const OUR_TARGET: &str = "finnhub_stream";
 
 /// Makes a plain logger of the process, without a recording: our own lines go to standard error, on a
-/// terminal in the place of a progress line. Those of libraries are left out: they show clients' keys.
+/// terminal in the place of a progress line. Lines of libraries are left out: they show clients' keys.
 pub(crate) fn to_standard_error() {
     let mut builder = builder(LevelFilter::Info);
     let erase = if io::stderr().is_terminal() { ERASE } else { "" };

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 /// A task that ends before this shows nothing.
 const SHOWN_AFTER: Duration = Duration::from_secs(2);
 
-/// Often enough to see that it moves.
+/// Often enough to look alive.
 const DRAWS_A_SECOND: u8 = 4;
 
 /// Some 40 columns: pieces of a longer line would stay when the terminal becomes narrower.
@@ -25,8 +25,8 @@ pub(crate) struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// For a `task` of so many bytes; of 0, which is no file's size or not known, nothing is shown.
-    /// Its time begins with its first byte.
+    /// For a `task` of `bytes` bytes; 0 when that is not known, and then nothing is shown. The time of the task
+    /// begins with its first byte.
     pub(crate) fn new(task: &'static str, bytes: u64) -> Self {
         let style = ProgressStyle::with_template(TEMPLATE);
         let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::hidden());
@@ -34,7 +34,7 @@ impl ProgressLine {
         Self { bar: bar.with_prefix(task), shown: Once::new() }
     }
 
-    /// So many bytes are done.
+    /// `bytes` bytes are done.
     pub(crate) fn advance_to(&self, bytes: u64) {
         if self.bar.position() == 0 {
             self.bar.reset();
@@ -51,7 +51,7 @@ impl ProgressLine {
         self.bar.finish_and_clear();
     }
 
-    /// Lets `write` write to the terminal, without the line in its way.
+    /// Takes the line away while `write` writes to the terminal.
     pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }
