@@ -14,7 +14,7 @@ use crate::market::hours::NewYorkDay;
 use crate::market::symbol::is_us_stock;
 use crate::recording::columns::Column;
 use crate::recording::row_rules::{Values, check_row};
-use crate::recording::rows::{Places, Row, front_row};
+use crate::recording::rows::{FieldSpans, Row, front_row};
 use crate::text::leading_integer;
 
 /// After the end of a bar trades are waited for so long, by the receiving clock: Finnhub has been up to
@@ -104,7 +104,7 @@ pub(super) struct PartMaker<'r> {
     by_bar: HashMap<(usize, i64), usize, RandomState>,
     clock_ms: i64,
     day: NewYorkDay,
-    places: Places,
+    spans: FieldSpans,
 }
 
 struct KnownSymbol {
@@ -126,7 +126,7 @@ impl<'r> PartMaker<'r> {
             by_bar: HashMap::default(),
             clock_ms,
             day: NewYorkDay::default(),
-            places: Places::default(),
+            spans: FieldSpans::default(),
         }
     }
 
@@ -151,15 +151,15 @@ impl<'r> PartMaker<'r> {
 
     /// Adds the row at the front of `rows`; gives its length.
     fn add_other(&mut self, rows: &[u8]) -> usize {
-        let mut places = std::mem::take(&mut self.places);
-        let length = match front_row(rows, 0, &mut places) {
+        let mut spans = std::mem::take(&mut self.spans);
+        let length = match front_row(rows, 0, &mut spans) {
             Some((row, length)) => {
                 self.add_row(&row, self.part.lines);
                 length
             }
             None => rows.len(),
         };
-        self.places = places;
+        self.spans = spans;
         length
     }
 

@@ -1,4 +1,4 @@
-//! The Finnhub API key: checked once, shown never.
+//! The Finnhub API key: checked once, never shown.
 //!
 //! Any thread. The key travels in the URL of the handshake and nowhere else, so this type has no
 //! `Display`, its `Debug` is redacted, and only `reveal_to_server` gives the text.
@@ -12,7 +12,7 @@ use crate::process::child::KEY_VARIABLES;
 pub(crate) const GET_A_KEY: &str =
     "get a free key at https://finnhub.io/register, or try --demo, which needs none";
 
-/// Plain quotes, and those that text programs make of them.
+/// Plain quotes, and the typographic ones that word processors write.
 const QUOTES: [char; 6] = ['"', '\'', '“', '”', '‘', '’'];
 
 /// Where the key was found, for messages about it.
@@ -85,9 +85,9 @@ impl ApiKey {
         &self.source
     }
 
-    /// `text` from a server without the key in it: one that repeats the request must not bring
-    /// the key into a log. The demo's key is no secret, and one too short to be a key would be found in
-    /// any word.
+    /// `text` of a server without the key: a server that repeats the request must not bring the key into a
+    /// log. Nothing is taken out for the demo's key, which is no secret, nor for a text that is too short
+    /// for a key and would be found in ordinary words.
     pub fn redact(&self, text: &str) -> String {
         const SHORTEST_KEY: usize = 4;
         if self.source == KeySource::Demo || self.secret.len() < SHORTEST_KEY {
@@ -117,7 +117,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// `your_finnhub_api_key` and what people's own examples write in its place.
+/// `your_finnhub_api_key` and other placeholders of examples.
 fn is_placeholder(secret: &str) -> bool {
     let lower = secret.to_ascii_lowercase();
     lower.starts_with("your") && lower.contains("key") || lower.starts_with('<')

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use crate::process::backoff::{ExponentialBackoff, LONGEST_WAIT, SHORTEST_WAIT};
 
-/// So many connections in a row that end at once mean that somebody else is using the key.
+/// After this many connections in a row that end at once, another process is probably using the key.
 const SHORT_CONNECTIONS: u32 = 3;
 
-/// The lengths of the waits, and what a connection's length says. The defaults are the promised
-/// ones; tests have no time for them.
+/// The lengths of the waits, and what the length of a connection means. The defaults are the promised values;
+/// tests use shorter ones.
 #[derive(Debug, Clone, Copy)]
 pub struct BackoffConfig {
     /// The shortest wait.
@@ -23,11 +23,11 @@ pub struct BackoffConfig {
     pub good_connection: Duration,
     /// A connection that ended within this was closed on purpose rather than lost.
     pub kicked_within: Duration,
-    /// After HTTP 429, at first …
+    /// The wait after HTTP 429, at first.
     pub throttled_first: Duration,
-    /// … and in the end.
+    /// The longest wait after HTTP 429.
     pub throttled_longest: Duration,
-    /// After a refusal of a key that worked before.
+    /// The wait after a refusal of a key that worked before.
     pub unauthorized_again: Duration,
 }
 
@@ -41,7 +41,7 @@ impl Default for BackoffConfig {
             // Projects that use Finnhub found that a minute is enough at first.
             throttled_first: Duration::from_secs(60),
             throttled_longest: Duration::from_secs(300),
-            // Perhaps it comes back.
+            // The key may work again.
             unauthorized_again: Duration::from_secs(300),
         }
     }
@@ -63,7 +63,7 @@ pub enum Outcome {
     },
 }
 
-/// What is remembered from one attempt to the next.
+/// The state between two attempts.
 #[derive(Debug)]
 pub struct Backoff {
     config: BackoffConfig,

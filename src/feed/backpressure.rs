@@ -1,6 +1,6 @@
 //! Sends trades to the writer, no faster than it writes and no more than a bounded queue takes.
 //!
-//! Main thread. What is not read from the socket is not lost: while the queue is full, nothing is read.
+//! Main thread. Trades that stay in the socket are not lost: while the queue is full, nothing is read.
 //! A trade is dropped only when the disk reports an error, or takes nothing for half a minute: the newest
 //! first, and then everything until there is room again, so that a loss is one span of time.
 
@@ -17,31 +17,30 @@ use crate::protocol::message::Decoder;
 /// read of the socket may come on top.
 const QUEUE_BYTES: usize = 64 << 20;
 
-/// After dropping, trades are taken in again below this: a queue that may empty a little first
-/// makes one gap of what would otherwise be hundreds.
+/// After dropping, trades are taken again only below this: so a loss is one gap and not hundreds.
 const RESUME_BYTES: usize = QUEUE_BYTES / 4 * 3;
 
-/// A full queue is waited for so long, if the disk reports no error and takes nothing all the time.
-/// No longer: a server that cannot send closes the connection.
+/// How long a full queue is waited for while the disk reports no error and takes nothing. No longer, because a
+/// server that cannot send closes the connection.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// From then on somebody who looks should know why nothing is read.
+/// After this time it is logged why nothing is read.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
 /// Above this the socket is read no faster than the disk takes rows: the server's own buffers are the
 /// better place for a burst than ours.
 const PACE_BYTES: usize = 512 << 10;
 
-/// The first pause for a busy disk; a fast one writes a fifth of [`PACE_BYTES`] in it. Each
-/// further one is twice as long …
+/// The first pause for a busy disk; a fast disk writes a fifth of [`PACE_BYTES`] in it. Each further pause is
+/// twice as long.
 const PACE_STEP: Duration = Duration::from_micros(200);
-/// … and together they end here: the server, a stop and a changed watch list come first.
+/// All pauses together are no longer than this: the server, a stop and a changed watch list come first.
 const LONGEST_PACE: Duration = Duration::from_millis(50);
 
-/// While trades are dropped, their number is logged this soon; and then after pauses, each twice as
-/// long as the one before …
+/// While trades are dropped, their number is logged after this time, and then after pauses that are each twice
+/// as long as the one before.
 const FIRST_REPORT: Duration = Duration::from_millis(500);
-/// … up to this one.
+/// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Sends trades to the writer.
@@ -51,13 +50,13 @@ pub(super) struct TradeSender {
     decoder: Decoder,
     /// When the last trades that were sent had been received, UNIX milliseconds of this machine.
     last_sent_ms: i64,
-    /// For how long the queue has been full, and nothing was read for it.
+    /// How long nothing was read because the queue was full.
     waited: Duration,
-    /// Whether that was logged.
+    /// Whether the wait was logged.
     said_waiting: bool,
-    /// How many bytes waited at the last look.
+    /// How many bytes waited at the last check.
     last_waiting: usize,
-    /// What was dropped since the last trades were sent, while trades are.
+    /// The loss since the last trades were sent, while trades are dropped.
     loss: Option<Loss>,
 }
 
@@ -66,7 +65,7 @@ struct Loss {
     trades: u64,
     /// Whether the disk had reported an error.
     disk_failed: bool,
-    /// How many of them have been logged.
+    /// How many of these have been logged.
     said: u64,
     say_again: Instant,
     pause: Duration,
@@ -85,8 +84,8 @@ impl TradeSender {
         }
     }
 
-    /// Whether the socket may be read now: there is room for what it gives, or it was waited for long
-    /// enough, or waiting is of no use.
+    /// Whether the socket may be read now: there is room, or the longest wait is over, or waiting does not
+    /// help.
     pub(super) fn may_read(&mut self) -> bool {
         let waiting = self.waiting_bytes();
         if waiting < self.limit() || waiting < self.last_waiting {
@@ -97,7 +96,7 @@ impl TradeSender {
         waiting < self.limit() || self.has_no_patience()
     }
 
-    /// Notes that nothing was read for so long, because [`Self::may_read`] said so.
+    /// Adds `time` in which nothing was read because [`Self::may_read`] gave `false`.
     pub(super) fn has_waited(&mut self, time: Duration) {
         self.waited += time;
         if self.waited >= SAID_AFTER && !self.said_waiting {
@@ -160,7 +159,7 @@ impl TradeSender {
     fn drop_trades(&mut self, batch: &TradeBatch) {
         let mut trades = 0;
         for message in batch.messages() {
-            // What is unreadable holds no trades.
+            // An unreadable message has no trades.
             let _ = self.decoder.decode(message, |_| trades += 1);
         }
         let shared = self.entries.shared();
@@ -173,7 +172,7 @@ impl TradeSender {
         self.entries.shared().waiting_bytes.load(Ordering::Relaxed)
     }
 
-    /// So many bytes may wait.
+    /// Bytes that may wait.
     fn limit(&self) -> usize {
         if self.is_dropping() { RESUME_BYTES } else { QUEUE_BYTES }
     }
@@ -204,7 +203,7 @@ impl Loss {
         Self { trades: 0, disk_failed, said: 0, say_again, pause: 2 * FIRST_REPORT }
     }
 
-    /// Logs how many there are, if that is new and the last time is long enough ago.
+    /// Logs the number of dropped trades, if it is new and the last line is long enough ago.
     fn say(&mut self, now: Instant) {
         if self.trades > self.said && now >= self.say_again {
             error!(

@@ -1,7 +1,7 @@
-//! Which symbols are wanted, sent and refused, and what must be asked of the server for it.
+//! The watch list: which symbols are wanted, subscribed and refused.
 //!
-//! Main thread; no I/O and no clock. Subscriptions end with their connection, so everything that
-//! is wanted is asked for again each time, refused symbols too.
+//! Main thread; no I/O and no clock. Subscriptions end with their connection, so all wanted symbols are asked
+//! for again on each one, refused symbols too.
 
 use std::collections::HashSet;
 
@@ -11,11 +11,11 @@ use crate::market::symbol::without_repeats;
 /// <https://finnhub.io/pricing>; the error came at the 52nd in 2026.
 pub(crate) const FREE_PLAN_SYMBOLS: usize = 50;
 
-/// The state of the list on the present connection.
+/// The list, and its state on the present connection.
 #[derive(Debug, Clone, Default)]
 pub struct WatchList {
     wanted: Vec<String>,
-    /// The same, to be found quickly.
+    /// The same symbols, for a quick look-up.
     known: HashSet<String>,
     refused: HashSet<String>,
 }
@@ -32,12 +32,12 @@ impl WatchList {
         &self.wanted
     }
 
-    /// What is being delivered as far as is known, and what is refused on this connection.
+    /// The symbols that are subscribed, and those that are refused on this connection.
     pub(super) fn live_and_refused(&self) -> (Vec<String>, Vec<String>) {
         self.wanted.iter().cloned().partition(|symbol| !self.refused.contains(symbol))
     }
 
-    /// A new connection is open: everything that is wanted is to be asked for, and none is refused yet.
+    /// A new connection is open: gives the symbols to ask for, which are all, and none is refused yet.
     pub(super) fn connected(&mut self) -> &[String] {
         self.refused.clear();
         &self.wanted
@@ -48,7 +48,7 @@ impl WatchList {
         self.known.contains(symbol) && self.refused.insert(symbol.to_owned())
     }
 
-    /// Takes a new list; gives what is gone from it and what is new in it.
+    /// Takes a new list; gives the symbols that are gone and the new ones.
     pub(super) fn replace(&mut self, symbols: Vec<String>) -> (Vec<String>, Vec<String>) {
         let next = without_repeats(symbols);
         let known: HashSet<String> = next.iter().cloned().collect();

@@ -6,7 +6,7 @@
 //! that is not in the table moves everything: 1 regular, 8 intermarket sweep, 41 trade-through exempt
 //! and their like.
 
-/// What a trade does not move.
+/// What a trade does not change in a bar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limits(u8);
 
@@ -24,7 +24,7 @@ impl Limits {
 
     const NOTHING: Self = Self::NO_PRICES.and(Self::NO_VOLUME);
 
-    /// Both limits: the strictest counts.
+    /// Both limits together.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
@@ -90,7 +90,7 @@ const TABLE: [(u8, Limits); 20] = [
     (39, Limits::NOTHING),        // corrected consolidated close: its volume is always zero
 ];
 
-/// The same by code, for one look a trade.
+/// The same table by code.
 const BY_CODE: [Limits; 64] = {
     let mut limits = [Limits::NONE; 64];
     let mut at = 0;

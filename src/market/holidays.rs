@@ -1,8 +1,8 @@
 //! The days on which the New York exchanges do not trade, or only until 13:00, by rule.
 //!
-//! NYSE Rule 7.2 and its published calendars; Nasdaq keeps the same days. What the exchanges decide
-//! at short notice (a day of mourning such as 9 January 2025, a hurricane) no rule can know: such a
-//! day counts as open here.
+//! NYSE Rule 7.2 and its published calendars; Nasdaq keeps the same days. No rule
+//! knows what the exchanges decide at short notice (a day of mourning such as 9 January 2025, a hurricane):
+//! such a day counts as open here.
 //!
 //! Pure, like its parent.
 

@@ -38,7 +38,7 @@ const NIGHT_BEGINS: Time = time(21, 0, 0, 0);
 const OPENING_BELL: Time = time(9, 30, 0, 0);
 const CLOSING_BELL: Time = time(16, 0, 0, 0);
 
-/// Both on a day with an early close.
+/// After-hours trading and the regular session end at this hour on a day with an early close.
 const EARLY_CLOSE: Time = time(13, 0, 0, 0);
 
 /// From the evening before a holiday that makes a weekend longer, the next opening is four days
@@ -49,7 +49,7 @@ const DAYS_TO_SEARCH: usize = 6;
 static NEW_YORK: LazyLock<Option<TimeZone>> =
     LazyLock::new(|| TimeZoneDatabase::bundled().get("America/New_York").ok());
 
-/// What the hours say of the US stock market.
+/// The state of the US stock market by its hours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarketState {
     /// Trades are expected.
@@ -59,7 +59,7 @@ pub enum MarketState {
         /// When the regular session began, UNIX milliseconds; `None` outside of it.
         session_began_ms: Option<i64>,
     },
-    /// Trades are possible, and so is silence.
+    /// Trades and silence are both normal.
     Night {
         /// Since this time, UNIX milliseconds.
         began_ms: i64,
@@ -70,8 +70,8 @@ pub enum MarketState {
     Closed {
         /// Milliseconds until the next pre-market trading starts.
         opens_in_ms: i64,
-        /// `evening`, `weekend`, `early close at 13:00`, or the holiday's name: what is the reason
-        /// now or, after a day's trading, of the days to come.
+        /// `evening`, `weekend`, `early close at 13:00`, or the name of a holiday: the reason for now or,
+        /// after the close of a day, for the days to come.
         why: &'static str,
     },
 }
@@ -96,7 +96,7 @@ pub fn us_market(now_ms: i64) -> MarketState {
     state_by_calendar(now_ms).unwrap_or(unknown)
 }
 
-/// One day in New York, for many looks at times that lie close together.
+/// One day in New York, to classify many times that are close together.
 #[derive(Debug, Default)]
 pub(crate) struct NewYorkDay {
     /// From midnight to midnight, UNIX milliseconds.
@@ -108,7 +108,7 @@ pub(crate) struct NewYorkDay {
 }
 
 impl NewYorkDay {
-    /// Whether clocks show 09:30 to 16:00 at `time_ms`, on whatever day.
+    /// Whether clocks show 09:30 to 16:00 at `time_ms`, on any day, a holiday too.
     pub(crate) fn is_in_session_hours(&mut self, time_ms: i64) -> bool {
         self.look_at(time_ms);
         self.session.contains(&time_ms)
@@ -134,7 +134,7 @@ impl NewYorkDay {
         }
     }
 
-    /// `None` where the calendar ends.
+    /// `None` beyond the end of the calendar.
     fn of(time_ms: i64) -> Option<Self> {
         let date = Timestamp::from_millisecond(time_ms).ok()?.to_zoned(NEW_YORK.clone()?).date();
         let midnight = |date| unix_ms(date, Time::midnight());
@@ -147,7 +147,7 @@ impl NewYorkDay {
     }
 }
 
-/// `None` where the calendar ends.
+/// `None` beyond the end of the calendar.
 fn state_by_calendar(now_ms: i64) -> Option<MarketState> {
     let today = Timestamp::from_millisecond(now_ms).ok()?.to_zoned(NEW_YORK.clone()?).date();
     let mut why = None;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::text::{grouped, is_hidden, printable};
 
-/// What simulated symbols begin with, so that their rows can never be taken for real ones.
+/// The prefix of simulated symbols, so that their rows can never be taken for real ones.
 pub(crate) const DEMO_PREFIX: &str = "DEMO:";
 
 /// Whether a symbol is one of the simulated market.
@@ -15,25 +15,25 @@ pub(crate) fn is_simulated(symbol: &str) -> bool {
     symbol.starts_with(DEMO_PREFIX)
 }
 
-/// What the simulated market calls a symbol: its own name with the prefix, once.
+/// The name of a symbol in the simulated market: with the prefix, which is never added twice.
 pub(crate) fn simulated_name(symbol: &str) -> Cow<'_, str> {
     if is_simulated(symbol) { symbol.into() } else { format!("{DEMO_PREFIX}{symbol}").into() }
 }
 
 /// Whether `symbol` looks like a US share, whose silence the market's hours can explain.
 ///
-/// Finnhub writes those bare (`AAPL`, `BRK.B`) and everything else as `EXCHANGE:SYMBOL`. So does
-/// the simulated market (`DEMO:AAPL`), which trades always.
+/// In Finnhub's names only US shares have no exchange in front: `AAPL`, `BRK.B`, but `BINANCE:BTCUSDT`. The
+/// simulated market, `DEMO:AAPL`, trades always.
 pub(crate) fn is_us_stock(symbol: &str) -> bool {
     !symbol.is_empty() && !symbol.contains(':')
 }
 
-/// Symbols that can be recorded at once, wherever the list comes from: twenty times what the largest
-/// plan was seen to take. A file given by mistake or a fault of the page must not fill the memory.
+/// Symbols that can be recorded at once, wherever the list comes from: twenty times as many as the largest
+/// plan has taken. A wrong file or a fault of the page must not fill the memory.
 pub(crate) const MOST_SYMBOLS: usize = 5_000;
 
-/// Bytes of a symbol; none is longer, and what is, is a file given in the wrong place. In bytes, because
-/// all symbols together are one row of the ledger, which must be read back.
+/// Bytes of a symbol. Real ones are shorter; a longer text comes from a wrong file. In bytes, because all
+/// symbols together are one row of the ledger, which must be read back.
 const LONGEST_SYMBOL: usize = 100;
 
 /// Bytes of all symbols together in a row of the ledger: each character may be a quote, which is written
@@ -69,10 +69,10 @@ pub(crate) fn check_symbol(symbol: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether so many different symbols can be recorded at once.
+/// Whether `count` symbols can be recorded at once.
 ///
 /// # Errors
-/// When they are more than [`MOST_SYMBOLS`].
+/// When `count` is more than [`MOST_SYMBOLS`].
 pub(crate) fn check_count(count: usize) -> Result<(), String> {
     if count > MOST_SYMBOLS {
         let most = grouped(MOST_SYMBOLS as u64);
@@ -83,7 +83,7 @@ pub(crate) fn check_count(count: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Keeps the first of each.
+/// Keeps the first of equal symbols.
 pub(crate) fn without_repeats(symbols: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut seen = HashSet::new();
     symbols.into_iter().filter(|symbol| seen.insert(symbol.clone())).collect()

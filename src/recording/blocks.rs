@@ -1,8 +1,8 @@
 //! A recording in blocks of whole rows, so that several threads can read it at once.
 //!
-//! Any thread. A block is taken at its line ends; that is right as long as no quote is near, since only
-//! inside quotes a line end is none of a row. From the first quote on, or the first line without
-//! an end, the rest must be read row by row ([`super::rows::RowReader`]).
+//! Any thread. A block ends at a line end, which is the end of a row unless it is inside quotes. So from the
+//! first quote on, or the first line without an end, the rest must be read row by row
+//! ([`super::rows::RowReader`]).
 
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
@@ -18,17 +18,17 @@ use super::rows::LONGEST_ROW;
 /// cache.
 const BLOCK_BYTES: usize = 512 << 10;
 
-/// Blocks under way for each thread: one in work, one that waits for it.
+/// Blocks under way for each thread: one in work, one waiting.
 const BLOCKS_A_THREAD: usize = 2;
 
-/// What a file gives next.
+/// The next piece of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Whole rows without a quote, each with its line end.
     Rows(Vec<u8>),
     /// The rest must be read row by row: see [`Blocks::into_rest`].
     Irregular,
-    /// Nothing more, but for so many bytes behind the last line end.
+    /// The end of the file. The number is that of the bytes behind the last line end.
     End(u64),
 }
 
@@ -36,9 +36,9 @@ pub(crate) enum Piece {
 #[derive(Debug)]
 pub(crate) struct Blocks<R> {
     source: R,
-    /// What was read and not given.
+    /// What was read and not given out yet.
     unread: Vec<u8>,
-    /// Why nothing more can be read; the rows before are given first.
+    /// Why nothing more can be read; the rows before are given out first.
     failure: Option<io::Error>,
 }
 
@@ -158,7 +158,7 @@ fn work_off<T>(waiting: &Mutex<Receiver<Job<T>>>, work: impl Fn(Vec<u8>) -> T) {
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((block, result)) = job else { return };
-        // Nobody waits for it after a failure.
+        // After a failure nobody receives the result.
         let _ = result.send(work(block));
     }
 }

@@ -12,13 +12,13 @@ use super::names::{closed_label, closed_path};
 use super::paths::{behind_links, names_beside, without_gz};
 
 /// What distinguishes a closed file from the others: `2026-11-23T14-2` for `op1-2026-11-23T14-2.csv.gz`.
-/// Older ones are less.
+/// The label of an older file is the smaller one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub(crate) struct Label {
     day: String,
-    /// `whole day` comes behind all hours: a change from hourly to daily closes that file at
-    /// midnight; the other way there is none.
+    /// `whole day` for the file of a day, which is larger than all hours: after a change from hourly to daily
+    /// the file of the day is closed at midnight. A change to hourly leaves no file of that day.
     hour: String,
     number: u64,
     text: String,
@@ -65,7 +65,7 @@ impl TryFrom<String> for Label {
 pub(crate) fn closed_files(out: &Path) -> io::Result<BTreeSet<Label>> {
     let out = &behind_links(out);
     let mut found = look(out)?;
-    // While a file gets its other name, a reading of the folder may see neither.
+    // A file that is renamed meanwhile may be seen under neither name.
     loop {
         let again = look(out)?;
         if again == found {

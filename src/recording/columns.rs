@@ -1,4 +1,4 @@
-//! The columns of a recording and how their names are spelled: the one place for it.
+//! The columns of a recording and the spelling of their names.
 //!
 //! Any thread may use it; it does no I/O.
 
@@ -53,7 +53,7 @@ impl fmt::Display for Column {
 }
 
 impl FromStr for Column {
-    /// Lists the names that there are.
+    /// A message that lists the known names.
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {

@@ -1,4 +1,4 @@
-//! The text of a file that may be compressed with gzip. Any other format is called by its name.
+//! The text of a file that may be compressed with gzip. Files in other formats are refused by their names.
 //!
 //! Any thread. Reads only, and forward only.
 
@@ -16,11 +16,11 @@ pub(crate) const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 /// Compressed bytes are fetched in pieces of this size: few system calls, little memory.
 const COMPRESSED_PIECE: usize = 64 * 1024;
 
-/// The first bytes, which were looked at, and all others. Put back by chaining, not by seeking, which
-/// a pipe cannot do.
+/// The first bytes, which were read to find the format, and the rest. Chained, because a pipe cannot seek
+/// back.
 type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
 
-/// Gives the uncompressed text of what `R` reads.
+/// The uncompressed text of a source.
 #[derive(Debug)]
 pub(crate) enum Uncompressed<R> {
     /// It is not compressed.
@@ -30,8 +30,7 @@ pub(crate) enum Uncompressed<R> {
 }
 
 impl<R: Read> Uncompressed<R> {
-    /// Whether it is compressed is seen from its first bytes, not from a name: a renamed file reads as
-    /// well.
+    /// The first bytes tell whether it is compressed, not its name, so that a renamed file can be read.
     ///
     /// # Errors
     /// When the first bytes cannot be read; as [`io::ErrorKind::Unsupported`], saying what to do, when
@@ -61,11 +60,11 @@ impl<R: Read> Read for Uncompressed<R> {
     }
 }
 
-/// The text of one or more gzip files end to end. Zeros behind them are nothing: tapes, and disks that
-/// are copied block by block, fill their last block with them.
+/// The text of one or more gzip files end to end. Zeros behind them are ignored: tapes and copies of whole
+/// disk blocks fill the last block with them.
 #[derive(Debug)]
 pub(crate) struct GzipText<R> {
-    /// `None` only if making the next one has failed in between.
+    /// `None` only after a failure to begin the next gzip file.
     gzip: Option<GzDecoder<R>>,
     /// Whether the end of this one has been read.
     at_end: bool,
@@ -98,7 +97,7 @@ impl<R: BufRead> Read for GzipText<R> {
     }
 }
 
-/// Whether nothing but zeros follows, which are passed over.
+/// Whether only zeros follow; skips them.
 fn is_at_end(compressed: &mut impl BufRead) -> io::Result<bool> {
     let mut has_zeros = false;
     loop {
@@ -119,10 +118,10 @@ fn is_at_end(compressed: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-/// So many bytes at the beginning tell every format.
+/// Bytes at the beginning of a file that are enough to tell its format.
 pub(crate) const FORMAT_BYTES: usize = 10;
 
-/// How a format that is not read begins, and what the names of its files end with.
+/// The formats that are not read: how they begin, and the endings of their files.
 const OTHERS: [(OtherFormat, &[u8], &str); 5] = [
     (OtherFormat { name: "zstd", command: "zstd -d" }, b"\x28\xb5\x2f\xfd", ".zst"),
     (OtherFormat { name: "xz", command: "xz -d" }, b"\xfd7zXZ\0", ".xz"),
@@ -131,7 +130,7 @@ const OTHERS: [(OtherFormat, &[u8], &str); 5] = [
     (OtherFormat { name: "zip", command: "unzip" }, b"PK\x03\x04", ".zip"),
 ];
 
-/// How a file is compressed that cannot be read.
+/// A format of compression that is not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OtherFormat {
     name: &'static str,
@@ -143,7 +142,7 @@ impl OtherFormat {
     /// compressed.
     pub(crate) fn of(front: &[u8]) -> Option<Self> {
         let begins = |start: &[u8]| {
-            // The fourth byte of bzip2 says how large its blocks are.
+            // The fourth byte of bzip2 is the size of its blocks.
             let is_any = |at: usize| at == 3 && start.starts_with(b"BZh");
             let same = |(at, (ours, theirs)): (usize, (&u8, &u8))| ours == theirs || is_any(at);
             front.len() >= start.len() && front.iter().zip(start).enumerate().all(same)
@@ -151,8 +150,7 @@ impl OtherFormat {
         OTHERS.into_iter().find(|(_, start, _)| begins(start)).map(|(format, ..)| format)
     }
 
-    /// Whether somebody has put a file in the place of the one at `path` that is compressed in such a
-    /// way, and which.
+    /// The file that has taken the place of the one at `path`, compressed in such a format, if there is one.
     pub(crate) fn in_place_of(path: &Path) -> Option<(PathBuf, Self)> {
         let files = OTHERS.into_iter().map(|(format, _, end)| (with_suffix(path, end), format));
         files.into_iter().find(|(path, _)| path.is_file())

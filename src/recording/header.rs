@@ -27,7 +27,7 @@ pub(crate) fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
     let wrong = |why: String| format!("its header is {}: {why}", shown(row.text));
     let fields = row.fields.map_err(|broken| wrong(broken.to_string()))?;
     let mut columns = Vec::with_capacity(Column::ALL.len());
-    // A column that is there twice ends this before it runs out of remembered fields.
+    // The reader remembers more fields than there are columns, and a repeated column ends this loop.
     for index in 0..fields.count() {
         let name = fields.get(index);
         let column: Column = String::from_utf8_lossy(&name).parse().map_err(wrong)?;
@@ -39,7 +39,7 @@ pub(crate) fn columns_of(row: &Row<'_>) -> Result<Vec<Column>, String> {
     Ok(columns)
 }
 
-/// The fields of a line, whether quoted well or not.
+/// The fields of a line, read leniently: quotes may be wrong.
 pub(crate) fn names(line: &[u8]) -> Vec<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
     let record = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();

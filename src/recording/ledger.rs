@@ -45,13 +45,13 @@ pub(crate) enum State {
 pub(crate) enum Reason {
     /// The recorder was asked to stop.
     Stopped,
-    /// The recorder ended without a stop; the next start has found out.
+    /// The recorder ended without a stop; the next start writes this.
     Killed,
     /// The same, and the machine has been started again since.
     PowerCut,
     /// The file was closed, and the next file goes on from there.
     Rotated,
-    /// Anything else, in the words of the one that noticed.
+    /// Any other reason, in words.
     Other(String),
 }
 
@@ -82,7 +82,7 @@ impl LedgerRow {
         text
     }
 
-    /// A row that is as the recorder writes it.
+    /// Reads a row as a recorder writes it.
     fn parse(fields: &Fields<'_>) -> Option<Self> {
         let time_ms = parse_integer(&fields.get(0)).filter(|_| fields.count() == 4)?;
         let text = |index| String::from_utf8(fields.get(index).into_owned()).ok();
@@ -93,7 +93,7 @@ impl LedgerRow {
         }
     }
 
-    /// What can be read of a row that somebody has damaged, if its time can be.
+    /// What can be read of a damaged row, if its time can be.
     fn salvage(row: &Row<'_>) -> Option<Self> {
         let damaged = if row.fields.is_err() { names(row.text) } else { Vec::new() };
         let text = |index| match &row.fields {
@@ -128,7 +128,7 @@ impl Reason {
         }
     }
 
-    /// Whether somebody wanted it. The words may go on after a colon.
+    /// Whether the recorder was stopped on purpose. The words may go on after a colon.
     pub(crate) fn is_stop(&self) -> bool {
         self.text().split(':').next() == Some(Self::Stopped.text())
     }
@@ -147,7 +147,7 @@ impl From<&str> for Reason {
 pub(crate) enum LedgerError {
     #[error("cannot read it: {}", in_words(.0))]
     Unreadable(#[from] io::Error),
-    /// Its recorder has just made it, or a kill came then.
+    /// The recorder has just made the file, or was killed then.
     #[error("it has no whole header line yet")]
     NoHeader,
     #[error("its header is {found}, not \"{}\": it is no ledger", LEDGER_HEADER.trim_end())]
@@ -161,10 +161,10 @@ pub(crate) struct LedgerReader<R> {
     last_ms: i64,
 }
 
-/// What a line of a ledger says.
+/// A line of a ledger.
 pub(crate) enum LedgerLine {
     Row(LedgerRow),
-    /// It is not as a recorder writes it. What can be read of it, if anything, may be wrong.
+    /// A line that no recorder writes. What can be read of it, if anything, may be wrong.
     Damaged(Option<LedgerRow>),
 }
 

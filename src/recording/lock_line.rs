@@ -23,25 +23,26 @@ use std::path::Path;
 use super::names::lock_path;
 use super::paths::behind_links;
 
-/// In the place of what is not known.
+/// Stands for an unknown value.
 const UNKNOWN: &str = "-";
 
-/// More than the line has.
+/// Longer than the line.
 const MOST_BYTES: usize = 256;
 
-/// Two looks at a line that is being renewed every second differ once, not so often.
+/// How often the line is read until two readings agree. It is renewed once a second, so that two readings
+/// hardly ever differ twice.
 const MOST_LOOKS: usize = 8;
 
-/// What the holder writes for the next one, and for processes that read the recording.
+/// What the recorder writes for the next start, and for processes that read the recording.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Heartbeat {
     /// Everything received by then is in the file.
     pub(crate) time_ms: i64,
     /// Bytes of whole rows that are known to be on the disk.
     pub(crate) synced_length: u64,
-    /// The holder.
+    /// The number of the recorder's process.
     pub(crate) process: u32,
-    /// Which start of the machine it was, if the system has a number for it.
+    /// The id of the machine's boot, if the system has one.
     pub(crate) boot: Option<String>,
     /// Bytes of whole rows in the file.
     pub(crate) written_length: u64,
@@ -53,7 +54,7 @@ pub(crate) struct Heartbeat {
     pub(crate) syncs: bool,
 }
 
-/// How much of a recording a power cut cannot take, as its recorder says.
+/// How much of a recording is safe from a power cut, as its recorder says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Synced {
     /// Bytes of whole rows of the live file that are on the disk, and stay in it: rows that came
@@ -73,8 +74,8 @@ pub struct Synced {
 /// # Errors
 /// When the lock file or the size of `live` cannot be read.
 pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
-    // In this order: a recorder that begins a new file says so before the first row goes there, so
-    // that what an old heartbeat says too much is not in the file yet.
+    // The length first: a recorder that begins a new file renews its heartbeat before the first row goes
+    // there. So the lengths of an old heartbeat are cut to a file without rows.
     let length = live.metadata()?.len();
     let heartbeat = match File::open(lock_path(&behind_links(out))) {
         Ok(file) => read(&file),
@@ -88,19 +89,19 @@ pub fn read_synced(out: &Path, live: &File) -> io::Result<Option<Synced>> {
     }))
 }
 
-/// Until when everything received is in the recording `out`, as its lock says: UNIX milliseconds of the
-/// recording machine. `None` when there is no lock.
+/// Everything received by this time is in the recording `out`, as its lock says: UNIX milliseconds of the
+/// recording machine. `None` when there is no lock file.
 pub(crate) fn heartbeat_ms(out: &Path) -> Option<i64> {
     Some(read(&File::open(lock_path(out)).ok()?)?.time_ms)
 }
 
-/// Reads what the holder, or the last one, has left; `None` when it is nonsense.
+/// Reads the line of the present or the last recorder; `None` when it is damaged.
 pub(crate) fn read(file: &File) -> Option<Heartbeat> {
     let look = || {
         let mut line = [0; MOST_BYTES];
         file.read_at(&mut line, 0).ok().map(|length| line[..length].to_vec())
     };
-    // The holder may be renewing it: not every system keeps a read and a write apart.
+    // The recorder may be renewing it: not on every system a read sees a write as a whole.
     let mut last = look()?;
     for _ in 0..MOST_LOOKS {
         let line = look()?;

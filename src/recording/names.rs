@@ -24,20 +24,20 @@ pub(crate) fn ledger_of(out: &Path) -> PathBuf {
     behind_links(&ledger_path(&behind_links(out)))
 }
 
-/// What the `ledger` of a recording is called when that is `closed`.
+/// The name of the `ledger` after a rotation that has renamed the recording to `closed`.
 pub(crate) fn closed_ledger(ledger: &Path, closed: &Path) -> PathBuf {
     let beside = ledger_path(closed);
     beside.file_name().map_or_else(|| beside.clone(), |name| ledger.with_file_name(name))
 }
 
-/// The recording beside which the ledger at `path` is, if there is one.
+/// The recording that belongs to the ledger at `path`, if there is one.
 pub(crate) fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?.strip_suffix(LEDGER_ENDING)?;
     let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
     beside.into_iter().find(|path| path.is_file())
 }
 
-/// A recording's name without its `.csv`, and that, if it ends so. Names need not be UTF-8.
+/// A recording's name without `.csv` at its end, and `.csv` or nothing. Names need not be UTF-8.
 pub(crate) fn split_name(out: &Path) -> (&OsStr, &'static str) {
     if out.extension().is_some_and(|ending| ending == "csv") {
         (out.file_stem().unwrap_or_default(), ".csv")
@@ -46,8 +46,8 @@ pub(crate) fn split_name(out: &Path) -> (&OsStr, &'static str) {
     }
 }
 
-/// What the name of a recording or of its ledger is followed by in those of other files beside it: a
-/// lock, a file begun for a rotation, the new end of one, torn rows, and positions of followers.
+/// What follows the name of a recording or of its ledger in the names of other files: the lock, a file that
+/// was begun for a rotation, the new end of a file, torn rows, and positions of `ship`.
 const BESIDE: [&str; 5] = [".lock", ".next", ".redo", ".torn-", ".ship-"];
 
 /// Whether `path` is the recording `out`, or one of the files that belong to it.
@@ -62,8 +62,8 @@ pub(crate) fn belongs_to_recording(path: &Path, out: &Path) -> bool {
     })
 }
 
-/// `op1.csv.lock` for `op1.csv`, which is no symbolic link: under whatever name a recording is known, it
-/// has one lock.
+/// `op1.csv.lock` for `op1.csv`, which must be no symbolic link: a recording has one lock, whatever links lead
+/// to it.
 pub(crate) fn lock_path(out: &Path) -> PathBuf {
     with_suffix(out, ".lock")
 }
@@ -73,12 +73,12 @@ pub(crate) fn compressed_name(path: &Path) -> PathBuf {
     with_suffix(path, ".gz")
 }
 
-/// Whether there is such a file, compressed or not.
+/// Whether there is a file at `path`, compressed or not.
 pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok() || compressed_name(path).symlink_metadata().is_ok()
 }
 
-/// Where the closed file of `out` with this label is as long as it is not compressed.
+/// The closed file of `out` with this label, before it is compressed.
 pub(crate) fn closed_path(out: &Path, label: &str) -> PathBuf {
     let (stem, ending) = split_name(out);
     let mut name = stem.to_owned();
@@ -86,8 +86,8 @@ pub(crate) fn closed_path(out: &Path, label: &str) -> PathBuf {
     out.with_file_name(name)
 }
 
-/// What distinguishes the closed file `name` of `out`, not compressed, from the others: its period, and its
-/// number where it has one, as in `2026-11-23T14-2`. `None` when it is no closed file of `out`.
+/// The label of `name`, if that is a closed, uncompressed file of `out`: its period, and its number where it has
+/// one, as in `2026-11-23T14-2`.
 pub(crate) fn closed_label<'n>(out: &Path, name: &'n OsStr) -> Option<&'n str> {
     let (stem, ending) = split_name(out);
     let label = name.as_encoded_bytes().strip_prefix(stem.as_encoded_bytes())?;

@@ -1,4 +1,4 @@
-//! Names of files that are beside others, and reading and replacing files that are not the recorder's.
+//! Paths, symbolic links and folders, and replacing files that are not the recorder's.
 //!
 //! Any thread. For the tickers file and the positions of `ship`; the recorder has its own operations.
 
@@ -34,11 +34,10 @@ pub(crate) fn names_beside(path: &Path) -> io::Result<Vec<OsString>> {
     fs::read_dir(folder_of(path))?.map(|entry| Ok(entry?.file_name())).collect()
 }
 
-/// Links that are followed one after the other, as Linux does.
+/// Links that are followed one after the other; Linux follows as many.
 const MOST_LINKS: usize = 40;
 
-/// Where a name leads when it is a symbolic link, or a chain of them; the end need not be there. Any
-/// other name as it is.
+/// Where a symbolic link, or a chain of them, leads; the end need not exist. Any other path as it is.
 pub(crate) fn behind_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -54,21 +53,21 @@ pub(crate) fn without_gz(path: &Path) -> PathBuf {
     if is_compressed { path.with_extension("") } else { path.to_owned() }
 }
 
-/// So many names are tried for a new file.
+/// Names that are tried for a new file.
 const MOST_NAMES: usize = 1000;
 
-/// Opens a file to be read. A pipe is opened at once as well, and read as far as it is filled,
-/// whether somebody writes to it or not.
+/// Opens a file for reading, without waiting: also a pipe that nobody writes to. Reading a pipe gives only what
+/// is in it.
 ///
 /// # Errors
-/// When there is none, or it may not be read.
+/// When there is no such file, or it may not be read.
 pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     File::options().read(true).custom_flags(flags).open(path)
 }
 
-/// Forces the names in the directory of `path` to the disk: a power cut takes a new file as a whole
-/// and undoes a renaming unless this is done. Where the file system cannot do it, that is said once.
+/// Forces the names in the directory of `path` to the disk: without this a power cut may take a new file as a
+/// whole, or undo a renaming. When the file system cannot do it, that is logged once.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     static SAID: Once = Once::new();
     let folder = folder_of(path);
@@ -86,15 +85,15 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a directory can never be forced to the disk, rather than not now: old network shares and
-/// some FUSE file systems do not know it, and a folder may be one to write to only.
+/// Whether the error means that this directory can never be forced to the disk: old network shares and some
+/// FUSE file systems cannot do it, and a folder may be writable without being readable.
 fn is_unsupported(error: &io::Error) -> bool {
     let kinds = [ErrorKind::InvalidInput, ErrorKind::Unsupported, ErrorKind::PermissionDenied];
     kinds.contains(&error.kind())
 }
 
-/// Puts a file with this `text` in the place of the one at `path`: who reads it, also after a crash,
-/// finds the old one or the new one. Its permissions stay, and a link stays a link.
+/// Puts a file with this `text` in the place of the one at `path`: a reader, also after a crash, finds the old
+/// one or the new one. The permissions stay, and a link stays a link.
 ///
 /// # Errors
 /// When the new file cannot be written, forced to the disk or renamed; then the old one is as it was.
@@ -104,9 +103,9 @@ pub(crate) fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     new.take_place()
 }
 
-/// A file that is to take the place of another one. It is removed again when it does not.
+/// A file that is to take the place of another one. It is removed if it does not.
 pub(crate) struct NewFile {
-    /// The other one, which need not be there.
+    /// The other file, which need not exist.
     place: PathBuf,
     path: PathBuf,
     file: File,
@@ -114,8 +113,8 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    /// Makes an empty one beside the file that `path` leads to, with the permissions of that. Its name
-    /// was free: `tickers.txt.new`, unless that is a file of somebody's.
+    /// Makes an empty file beside the one that `path` leads to, with the same permissions. Its name is
+    /// `tickers.txt.new`, or another one if the user has a file of that name.
     ///
     /// # Errors
     /// When the folder takes no new file.
@@ -137,10 +136,10 @@ impl NewFile {
         Err(ErrorKind::AlreadyExists.into())
     }
 
-    /// Gives it the owner and the group of the other one.
+    /// Gives it the owner and the group of the other file.
     ///
     /// # Errors
-    /// [`ErrorKind::PermissionDenied`] when these are others than ours, and we may not.
+    /// [`ErrorKind::PermissionDenied`] when these are not ours and we may not set them.
     pub(crate) fn keep_owner(&self) -> io::Result<()> {
         let Ok(old) = fs::metadata(&self.place) else { return Ok(()) };
         let new = self.file.metadata()?;
@@ -149,7 +148,7 @@ impl NewFile {
         if owner.or(group).is_some() { fchown(&self.file, owner, group) } else { Ok(()) }
     }
 
-    /// Writes all that it holds, and forces it to the disk.
+    /// Writes its whole content, and forces it to the disk.
     ///
     /// # Errors
     /// When the disk does not take it.
@@ -158,10 +157,10 @@ impl NewFile {
         self.file.sync_all()
     }
 
-    /// Takes the place of the other one.
+    /// Takes the place of the other file.
     ///
     /// # Errors
-    /// When that cannot be replaced; it is as it was then.
+    /// When the other file cannot be replaced; it is unchanged then.
     pub(crate) fn take_place(&mut self) -> io::Result<()> {
         fs::rename(&self.path, &self.place)?;
         self.is_in_place = true;
@@ -189,10 +188,10 @@ fn end_of_links(path: &Path) -> PathBuf {
     end
 }
 
-/// Writes `text` over all that the file at `path` holds. A crash in the middle may leave a part of each.
+/// Writes `text` over the content of the file at `path`. A crash in the middle may leave a mixture of both.
 ///
 /// # Errors
-/// When it cannot be opened or written; it holds what it held then, if the disk takes at least that.
+/// When it cannot be opened or written; it has its old content then, if the disk takes that.
 pub(crate) fn overwrite(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::options().read(true).write(true).open(path)?;
     let mut old = Vec::new();

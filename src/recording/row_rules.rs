@@ -10,13 +10,13 @@ use crate::recording::columns::Column;
 use crate::recording::rows::Row;
 use crate::text::{NumberForm, number_form, parse_integer, printable};
 
-/// A number may have so many decimals: ClickHouse's and Spark's `Decimal(38, 12)` holds no more.
+/// Decimals that a number may have: ClickHouse's and Spark's `Decimal(38, 12)` holds no more.
 pub(crate) const MOST_DECIMALS: usize = 12;
 
 /// How much of a wrong value is shown, in characters: enough to recognise it in one line.
 const SHOWN: usize = 60;
 
-/// What a well-formed row says; what its file has no column for is `None`.
+/// The values of a well-formed row; `None` for columns that its file does not have.
 #[derive(Debug, Default)]
 pub(crate) struct Values<'a> {
     pub(crate) ticker: Option<Cow<'a, [u8]>>,
@@ -77,7 +77,7 @@ pub(crate) fn check_row<'a>(
 }
 
 impl Values<'_> {
-    /// What is wrong with a number written like this.
+    /// The fault of a number of this form, if it is one.
     fn note_number(&mut self, form: Option<NumberForm>) -> Option<&'static str> {
         match form {
             None => return Some("is not a number"),
@@ -90,10 +90,10 @@ impl Values<'_> {
     }
 }
 
-/// What is wrong with free text. It may be any UTF-8 without NUL, which no program after us
-/// expects. A carriage return is text inside quotes, and a line end to many readers outside them.
+/// The fault of a text, if it has one. It may be any UTF-8 without NUL, which no reader expects. A carriage
+/// return is allowed inside quotes only: outside it is a line end to many readers.
 fn text_fault(value: &[u8], quoted: bool) -> Option<&'static str> {
-    // Nearly every symbol and condition is plain ASCII, which needs one short look only.
+    // Nearly all symbols and conditions are plain ASCII, which is checked quickly.
     if value.iter().all(|byte| (b' '..=b'~').contains(byte)) {
         None
     } else if std::str::from_utf8(value).is_err() {
@@ -112,7 +112,7 @@ fn read_time(value: &[u8], time: &mut Option<i64>) -> Option<&'static str> {
     time.is_none().then_some("is not a whole number of milliseconds")
 }
 
-/// Bytes of a file shown on a terminal: in quotes, shortened, nothing in it that moves the cursor.
+/// Bytes of a file for a terminal: in quotes, shortened, control characters escaped.
 pub(crate) fn shown(text: &[u8]) -> String {
     format!("\"{}\"", printable(&String::from_utf8_lossy(text), SHOWN))
 }

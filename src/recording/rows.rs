@@ -1,10 +1,9 @@
-//! Where the rows and fields of a recording begin and end: one idea of it for the repair after a
-//! crash, for `verify` and for the replay.
+//! Where the rows and fields of a recording begin and end: one rule for the repair after a crash and for all
+//! readers.
 //!
-//! Any thread. Reads RFC 4180 strictly, where the `csv` crate is lenient. A row ends at the first
-//! line end outside quotes, and without one it is not whole. A quote that cannot be right costs
-//! its own line and no other. It must not check what the fields say, nor hold more than
-//! one buffer of the file.
+//! Any thread. Reads RFC 4180 strictly, where the `csv` crate is lenient. A row ends at the first line end
+//! outside quotes, and without one it is not whole. A wrong quote costs its own line and no other. This file
+//! must not check what the fields say, nor hold more than one buffer of the file.
 
 use std::{
     borrow::Cow,
@@ -13,22 +12,22 @@ use std::{
 
 use memchr::{memchr, memchr2, memrchr};
 
-/// The longest row that is looked at, in bytes, and the largest buffer. No symbol or list of
-/// conditions comes near it; without a bound one lost quote would draw the whole file into memory.
+/// The longest row in bytes, and the largest buffer. Real rows are far shorter; without a bound one lost quote
+/// would bring the whole file into memory.
 pub(crate) const LONGEST_ROW: usize = 1 << 20;
 
-/// How much is asked of the file at once: little enough to stay in the processor's cache while it
-/// is looked at, much enough that the calls do not count.
+/// Bytes that one read of the file asks for: few enough for the processor's cache, and so many that the calls
+/// cost little.
 const READ_AT_ONCE: usize = 256 * 1024;
 
-/// And at first: a recording's start reads only the end of its files, and what it takes from the
-/// allocator for that stays with the process for weeks.
+/// The same for the first read: the start of a recording reads only the end of its files, and the memory for
+/// it stays with the process for weeks.
 const READ_AT_FIRST: usize = 16 * 1024;
 
-/// Fields whose place is remembered: more than any header has. Those beyond are only counted.
+/// Fields whose bounds are remembered: more than any header has. Further ones are only counted.
 const FIELDS_REMEMBERED: usize = 16;
 
-/// What some programs put before UTF-8 text.
+/// Bytes that some programs put before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a row cannot be cut into fields.
@@ -57,50 +56,50 @@ pub(crate) struct Row<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     text: &'a [u8],
-    places: &'a Places,
+    spans: &'a FieldSpans,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn count(&self) -> usize {
-        self.places.count
+        self.spans.count
     }
 
     /// The field at `index` without its quotes; empty when there is none.
     pub(crate) fn get(&self, index: usize) -> Cow<'a, [u8]> {
-        let place = self.place(index);
-        let text = &self.text[place.start..place.end];
-        if place.has_doubled_quotes { Cow::Owned(undouble(text)) } else { Cow::Borrowed(text) }
+        let span = self.span(index);
+        let text = &self.text[span.start..span.end];
+        if span.has_doubled_quotes { Cow::Owned(undouble(text)) } else { Cow::Borrowed(text) }
     }
 
     /// Whether the field at `index` is in quotes.
     pub(crate) fn is_quoted(&self, index: usize) -> bool {
         // A bare field follows a comma or begins the row.
-        self.place(index).start.checked_sub(1).is_some_and(|before| self.text[before] == b'"')
+        self.span(index).start.checked_sub(1).is_some_and(|before| self.text[before] == b'"')
     }
 
-    fn place(&self, index: usize) -> Span {
-        self.places.spans.get(index).filter(|_| index < self.count()).copied().unwrap_or_default()
+    fn span(&self, index: usize) -> FieldSpan {
+        self.spans.fields.get(index).filter(|_| index < self.count()).copied().unwrap_or_default()
     }
 }
 
-/// Where the fields of a row lie in it.
+/// The bounds of the fields of a row.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
-    spans: [Span; FIELDS_REMEMBERED],
+pub(crate) struct FieldSpans {
+    fields: [FieldSpan; FIELDS_REMEMBERED],
     count: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+struct FieldSpan {
     start: usize,
     end: usize,
     has_doubled_quotes: bool,
 }
 
-impl Places {
-    fn push(&mut self, span: Span) {
-        if let Some(place) = self.spans.get_mut(self.count) {
-            *place = span;
+impl FieldSpans {
+    fn push(&mut self, span: FieldSpan) {
+        if let Some(field) = self.fields.get_mut(self.count) {
+            *field = span;
         }
         self.count += 1;
     }
@@ -111,18 +110,18 @@ impl Places {
 pub(crate) struct RowReader<R> {
     source: R,
     buffer: Vec<u8>,
-    /// The part of the buffer that has been read and not yet given.
+    /// The part of the buffer that was read and not given out yet.
     start: usize,
     filled: usize,
     at_end: bool,
     /// The line on which the next row begins.
     line: u64,
-    /// Where in the file the buffer begins, and the next row.
+    /// Where in the file the buffer begins, and where the next row does.
     buffer_position: u64,
     position: u64,
     /// Fields of an ordinary row; 0 until the first one is known.
     columns: usize,
-    places: Places,
+    spans: FieldSpans,
 }
 
 impl<R: Read> RowReader<R> {
@@ -132,7 +131,7 @@ impl<R: Read> RowReader<R> {
         Self::from_row(source, 0, 0)
     }
 
-    /// Reads from the beginning of a row on, `position` bytes into a file of so many columns.
+    /// Reads from the beginning of a row on, `position` bytes into a file with this number of columns.
     pub(crate) fn from_row(source: R, position: u64, columns: usize) -> Self {
         Self {
             source,
@@ -144,26 +143,27 @@ impl<R: Read> RowReader<R> {
             buffer_position: position,
             position,
             columns,
-            places: Places::default(),
+            spans: FieldSpans::default(),
         }
     }
 
-    /// The next whole row, or `None` when no whole row is left. An empty line is one only where rows
+    /// The next whole row, or `None` when no whole row is left. An empty line is a row only where rows
     /// have one field.
     ///
     /// # Errors
-    /// When the source cannot be read; the whole rows before that are given first.
+    /// When the source cannot be read; the whole rows before that are given out first.
     pub(crate) fn next_row(&mut self) -> io::Result<Option<Row<'_>>> {
-        let found = loop {
+        let row_end = loop {
             if self.position == 0 && self.unread().starts_with(BYTE_ORDER_MARK) {
                 self.start = BYTE_ORDER_MARK.len();
                 self.position = BYTE_ORDER_MARK.len() as u64;
             }
-            if let Some(found) = find_row(&self.buffer[self.start..self.filled], &mut self.places) {
-                if found.text_length > 0 || self.columns < 2 {
-                    break found;
+            if let Some(row_end) = find_row(&self.buffer[self.start..self.filled], &mut self.spans)
+            {
+                if row_end.text_length > 0 || self.columns < 2 {
+                    break row_end;
                 }
-                self.pass(&found);
+                self.pass(&row_end);
                 continue;
             }
             if self.at_end && !self.hides_a_row() {
@@ -171,17 +171,17 @@ impl<R: Read> RowReader<R> {
             }
             if self.at_end || self.unread().len() == LONGEST_ROW {
                 match self.give_up_row()? {
-                    Some(found) => break found,
+                    Some(row_end) => break row_end,
                     None => return Ok(None),
                 }
             }
             self.refill()?;
         };
         let (line, start) = (self.line, self.start);
-        self.pass(&found);
-        let text = &self.buffer[start..start + found.text_length];
-        let fields = match found.broken {
-            None => Ok(Fields { text, places: &self.places }),
+        self.pass(&row_end);
+        let text = &self.buffer[start..start + row_end.text_length];
+        let fields = match row_end.broken {
+            None => Ok(Fields { text, spans: &self.spans }),
             Some(broken) => Err(broken),
         };
         if self.columns == 0 {
@@ -190,14 +190,13 @@ impl<R: Read> RowReader<R> {
         Ok(Some(Row { line, text, fields }))
     }
 
-    fn pass(&mut self, found: &Found) {
-        self.start += found.length;
-        self.line += found.lines;
+    fn pass(&mut self, row_end: &RowEnd) {
+        self.start += row_end.length;
+        self.line += row_end.lines;
         self.position = self.buffer_position + self.start as u64;
     }
 
-    /// Passes over rows without looking at each, as far as no quote makes that doubtful. Lines are
-    /// not counted from here on.
+    /// Skips rows quickly, up to the first quote in the buffer. Lines are not counted from here on.
     pub(crate) fn skip_plain_rows(&mut self) {
         if memchr(b'"', self.unread()).is_none()
             && let Some(last) = memrchr(b'\n', self.unread())
@@ -207,12 +206,12 @@ impl<R: Read> RowReader<R> {
         }
     }
 
-    /// Where in the file the last row ended that was given or passed over.
+    /// Where in the file the last row that was given out or skipped ends.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Once there is no whole row any more: how many bytes follow the last one.
+    /// How many bytes follow the last whole row. To be called when no whole row is left.
     pub(crate) fn unfinished_bytes(&self) -> u64 {
         self.buffer_position + self.filled as u64 - self.position
     }
@@ -226,7 +225,7 @@ impl<R: Read> RowReader<R> {
         &self.buffer[self.start..self.filled]
     }
 
-    /// Reads once more, behind what is still unread.
+    /// Reads once more into the buffer.
     fn refill(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.filled, 0);
         self.buffer_position += self.start as u64;
@@ -248,26 +247,27 @@ impl<R: Read> RowReader<R> {
         Ok(())
     }
 
-    /// Whether the unfinished end of a file, which can only have several lines by a quote that was
-    /// opened and not closed, has whole rows on the later ones. Then it is no torn row: the quote
-    /// is wrong, and must not hide the rows after it.
+    /// Whether there are whole rows in the unfinished end of a file. The end has several lines only because of
+    /// a quote that was opened and not closed. With whole rows on the later lines it is no torn row: the
+    /// quote is wrong, and must not hide them.
     fn hides_a_row(&mut self) -> bool {
         let mut lines = self.buffer[self.start..self.filled].split_inclusive(|&byte| byte == b'\n');
         lines.next();
         lines.any(|line| {
-            let found = find_row(line, &mut self.places);
-            found.is_some_and(|found| found.broken.is_none()) && self.places.count == self.columns
+            let row_end = find_row(line, &mut self.spans);
+            row_end.is_some_and(|row_end| row_end.broken.is_none())
+                && self.spans.count == self.columns
         })
     }
 
-    /// What is unread holds no whole row and never will. With a line end in it, a quote was opened
-    /// and never closed: that line alone is lost. Without one, the row is passed over up to its
-    /// line end; `None` if the file ends first.
-    fn give_up_row(&mut self) -> io::Result<Option<Found>> {
+    /// Skips a row when the unread bytes hold no whole row and never will. With a line end among them, a quote
+    /// was opened and never closed: only that line is lost. Without one, the row is skipped up to its line
+    /// end; `None` if the file ends first.
+    fn give_up_row(&mut self) -> io::Result<Option<RowEnd>> {
         let mut broken = Broken::OpenQuote;
         loop {
             if let Some(end) = memchr(b'\n', self.unread()) {
-                return Ok(Some(Found::broken(broken, &self.unread()[..=end])));
+                return Ok(Some(RowEnd::broken(broken, &self.unread()[..=end])));
             }
             if self.at_end {
                 return Ok(None);
@@ -279,117 +279,119 @@ impl<R: Read> RowReader<R> {
     }
 }
 
-/// The row at the front of `bytes`, on this `line` of its file, and how long it is with its line end;
-/// `None` when that is not among them.
+/// The row at the front of `bytes`, on this `line` of its file, and its length with its line end; `None` when
+/// `bytes` end before the row does.
 pub(crate) fn front_row<'a>(
     bytes: &'a [u8],
     line: u64,
-    places: &'a mut Places,
+    spans: &'a mut FieldSpans,
 ) -> Option<(Row<'a>, usize)> {
-    let found = find_row(bytes, places)?;
-    let text = &bytes[..found.text_length];
-    let fields = match found.broken {
-        None => Ok(Fields { text, places }),
+    let row_end = find_row(bytes, spans)?;
+    let text = &bytes[..row_end.text_length];
+    let fields = match row_end.broken {
+        None => Ok(Fields { text, spans }),
         Some(broken) => Err(broken),
     };
-    Some((Row { line, text, fields }, found.length))
+    Some((Row { line, text, fields }, row_end.length))
 }
 
-/// How long the row at the front of `bytes` is, with its line end; `None` when that is not among
-/// them.
+/// The length of the row at the front of `bytes`, with its line end; `None` when `bytes` end before the row
+/// does.
 pub(crate) fn row_length(bytes: &[u8]) -> Option<usize> {
-    find_row(bytes, &mut Places::default()).map(|found| found.length)
+    find_row(bytes, &mut FieldSpans::default()).map(|row_end| row_end.length)
 }
 
 /// Where a row ends.
-struct Found {
-    /// With its line end.
+struct RowEnd {
+    /// Length of the row with its line end.
     length: usize,
-    /// Without it.
+    /// Length without the line end.
     text_length: usize,
-    /// Line ends in it, its own included.
+    /// Line ends in the row, its own included.
     lines: u64,
     broken: Option<Broken>,
 }
 
-impl Found {
-    /// A row that is given up at the end of its first line, so that a damaged quote costs one row
-    /// and not those after it. `line` ends with its newline.
+impl RowEnd {
+    /// A row that is given up at the end of its first line, so that a damaged quote costs one row and no later
+    /// one. `line` ends with its newline.
     fn broken(broken: Broken, line: &[u8]) -> Self {
         let text_length = without_line_end(line).len();
         Self { length: line.len(), text_length, lines: 1, broken: Some(broken) }
     }
 }
 
-/// The row at the front of `bytes`, or `None` if its end is not among them.
-fn find_row(bytes: &[u8], places: &mut Places) -> Option<Found> {
+/// The row at the front of `bytes`, or `None` if `bytes` end before the row does.
+fn find_row(bytes: &[u8], spans: &mut FieldSpans) -> Option<RowEnd> {
     let at = memchr2(b'"', b'\n', bytes)?;
-    places.count = 0;
+    spans.count = 0;
     if bytes[at] == b'"' {
-        return find_row_with_quotes(bytes, places);
+        return find_row_with_quotes(bytes, spans);
     }
     let text = without_line_end(&bytes[..=at]);
     let mut start = 0;
     for (at, _) in text.iter().enumerate().filter(|&(_, &byte)| byte == b',') {
-        places.push(Span { start, end: at, has_doubled_quotes: false });
+        spans.push(FieldSpan { start, end: at, has_doubled_quotes: false });
         start = at + 1;
     }
-    places.push(Span { start, end: text.len(), has_doubled_quotes: false });
-    Some(Found { length: at + 1, text_length: text.len(), lines: 1, broken: None })
+    spans.push(FieldSpan { start, end: text.len(), has_doubled_quotes: false });
+    Some(RowEnd { length: at + 1, text_length: text.len(), lines: 1, broken: None })
 }
 
-/// Where in a field a byte is.
+/// Where in a field the next byte is.
 #[derive(Clone, Copy)]
-enum Place {
+enum FieldState {
     First,
     Bare,
     Quoted,
-    /// Behind a quote inside quotes: it ends the field, or is the first of two.
+    /// After a quote inside quotes, which ends the field or is the first of two.
     BehindQuote,
 }
 
 /// The slow way, for a row with a quote somewhere in it.
-fn find_row_with_quotes(bytes: &[u8], places: &mut Places) -> Option<Found> {
-    let broken = |broken| Some(Found::broken(broken, &bytes[..=memchr(b'\n', bytes)?]));
-    let mut place = Place::First;
-    let mut span = Span::default();
+fn find_row_with_quotes(bytes: &[u8], spans: &mut FieldSpans) -> Option<RowEnd> {
+    let broken = |broken| Some(RowEnd::broken(broken, &bytes[..=memchr(b'\n', bytes)?]));
+    let mut state = FieldState::First;
+    let mut span = FieldSpan::default();
     let mut lines = 1;
     for (at, &byte) in bytes.iter().enumerate() {
-        place = match (place, byte) {
-            (Place::First, b'"') => {
+        state = match (state, byte) {
+            (FieldState::First, b'"') => {
                 span.start = at + 1;
-                Place::Quoted
+                FieldState::Quoted
             }
-            (Place::Quoted, b'"') => {
+            (FieldState::Quoted, b'"') => {
                 span.end = at;
-                Place::BehindQuote
+                FieldState::BehindQuote
             }
-            (Place::Quoted, _) => {
+            (FieldState::Quoted, _) => {
                 lines += u64::from(byte == b'\n');
-                Place::Quoted
+                FieldState::Quoted
             }
-            (Place::BehindQuote, b'"') => {
+            (FieldState::BehindQuote, b'"') => {
                 span.has_doubled_quotes = true;
-                Place::Quoted
+                FieldState::Quoted
             }
-            (Place::BehindQuote, b'\r') if *bytes.get(at + 1)? == b'\n' => Place::BehindQuote,
-            (Place::First | Place::Bare, b',' | b'\n') => {
+            (FieldState::BehindQuote, b'\r') if *bytes.get(at + 1)? == b'\n' => {
+                FieldState::BehindQuote
+            }
+            (FieldState::First | FieldState::Bare, b',' | b'\n') => {
                 span.end = at;
-                Place::First
+                FieldState::First
             }
-            (Place::BehindQuote, b',' | b'\n') => Place::First,
-            (Place::BehindQuote, _) => return broken(Broken::TextAfterQuote),
-            (Place::Bare, b'"') => return broken(Broken::StrayQuote),
-            (Place::First | Place::Bare, _) => Place::Bare,
+            (FieldState::BehindQuote, b',' | b'\n') => FieldState::First,
+            (FieldState::BehindQuote, _) => return broken(Broken::TextAfterQuote),
+            (FieldState::Bare, b'"') => return broken(Broken::StrayQuote),
+            (FieldState::First | FieldState::Bare, _) => FieldState::Bare,
         };
-        if matches!(place, Place::First) {
+        if matches!(state, FieldState::First) {
             let text_length =
                 if byte == b'\n' { without_line_end(&bytes[..=at]).len() } else { at };
             span.end = span.end.min(text_length);
-            places.push(span);
-            span = Span { start: at + 1, ..Span::default() };
+            spans.push(span);
+            span = FieldSpan { start: at + 1, ..FieldSpan::default() };
             if byte == b'\n' {
-                return Some(Found { length: at + 1, text_length, lines, broken: None });
+                return Some(RowEnd { length: at + 1, text_length, lines, broken: None });
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Opens a file of a recording, compressed or not, and says whether somebody records to it.
+//! Opens a file of a recording, compressed or not, and tells whether it is being recorded.
 //!
 //! Any thread. Reads only: the recorder may be at work on the same file.
 
@@ -15,7 +15,7 @@ pub(crate) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// Opens the file at `path`; its bytes are read by what `wrap` makes of it.
+    /// Opens the file at `path`; its bytes are read through the reader that `wrap` makes.
     ///
     /// # Errors
     /// When the file cannot be opened or read; as [`io::ErrorKind::Unsupported`], saying what to do,
@@ -26,18 +26,18 @@ impl<R: Read> Source<R> {
         Ok(Self { file, text })
     }
 
-    /// Whether a recorder holds its lock.
+    /// Whether a recorder holds the lock of the file.
     pub(crate) fn is_being_recorded(&self) -> bool {
         is_locked(&self.file)
     }
 }
 
-/// Whether a recorder, or the compressor, holds `file`. To find out, the lock is shared for an
-/// instant, which a recorder that starts just then waits out.
+/// Whether a recorder, or the compressor, holds the lock of `file`. To find out, the lock is shared for an
+/// instant; a recorder that starts just then waits for that.
 pub(crate) fn is_locked(file: &File) -> bool {
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => true,
-        // Closing the file would free it too, but only after hours of reading.
+        // Closing the file would release the lock as well, but perhaps after hours of reading.
         Ok(()) => file.unlock().is_err(),
         // On a file system without locks this cannot be found out.
         Err(TryLockError::Error(_)) => false,

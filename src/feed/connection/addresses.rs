@@ -35,8 +35,8 @@ fn resolver_reason(error: &io::Error) -> String {
     text.rsplit(": ").next().unwrap_or(&text).to_owned()
 }
 
-/// Begins with the first one, and changes between the families as long as there are both: where a
-/// whole family is dead, the second address is a living one (RFC 8305, 4).
+/// Alternates between IPv6 and IPv4, beginning with the family of the first address: when one family does not
+/// work at all, the second address does (RFC 8305, 4).
 fn in_turn(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_family = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let of = |first| addresses.iter().filter(move |it| (it.is_ipv6() == first_family) == first);
@@ -48,20 +48,20 @@ fn in_turn(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
 /// What is remembered of a host's addresses from one dial to the next.
 #[derive(Debug, Default)]
 pub(crate) struct KnownAddresses {
-    /// The server answered here the last time.
+    /// The address at which the server answered last time.
     good: Option<SocketAddr>,
-    /// Somebody took the connection here the last time, and no server answered.
+    /// The address that accepted a TCP connection last time without an answer of the server.
     bad: Option<SocketAddr>,
 }
 
 impl KnownAddresses {
-    /// Puts the good one first and the bad one last.
+    /// Puts the good address first and the bad one last.
     pub(super) fn sort(&self, addresses: &mut [SocketAddr]) {
         let bad = |address: SocketAddr| self.bad == Some(address);
         addresses.sort_by_key(|&address| (bad(address), self.good != Some(address)));
     }
 
-    /// Remembers how it went on after the TCP connection with `address`.
+    /// Remembers the result of TLS and upgrade with `address`.
     pub(super) fn note<T>(&mut self, address: SocketAddr, opened: &Result<T, DialError>) {
         let is_answered = matches!(opened, Ok(_) | Err(DialError::Http(..)));
         let (this, other) = if is_answered {

@@ -18,8 +18,8 @@ use crate::feed::api_key::ApiKey;
 /// For TCP, TLS and upgrade together; a healthy server takes one second.
 pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Opens a connection within [`DIAL_TIMEOUT`], name resolution not counted. Once `stopping` is set
-/// no answer is waited for any longer. Begins with the address that worked before.
+/// Opens a connection within [`DIAL_TIMEOUT`], name resolution not counted. Ends soon
+/// after `stopping` is set. Begins with the address that worked before.
 ///
 /// # Errors
 /// [`DialError`]: the step that failed, and why.

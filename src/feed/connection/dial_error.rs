@@ -25,7 +25,7 @@ pub enum DialError {
     Upgrade(String, String),
 }
 
-/// What to do about an HTTP status that says it only in numbers.
+/// What to do about an HTTP status.
 fn advice(status: u16) -> &'static str {
     match status {
         429 => {

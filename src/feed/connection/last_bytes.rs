@@ -1,7 +1,7 @@
-//! The last bytes that the server has sent: the Close frame among them, as it came.
+//! The last bytes that the server has sent, to read its Close frame as it came.
 //!
-//! Main thread. The library replaces a close code that a server must not send (RFC 6455, 7.4) by 1002,
-//! but a person looks for the one that was sent.
+//! Main thread. The library replaces a close code that a server must not send (RFC 6455, 7.4) by 1002; a
+//! person needs the code that was sent.
 
 use std::io::{self, Read, Write};
 

@@ -39,21 +39,20 @@ use crate::feed::api_key::ApiKey;
 use crate::feed::commands::Commands;
 use crate::text::{in_words, printable};
 
-/// What may wait for a server that does not read: the longest watch list, asked for once, has less.
+/// Bytes that may wait for a server that does not read: more than all subscriptions of the longest watch list.
 const MAX_UNSENT_BYTES: usize = 4 << 20;
 
-/// The largest message taken. 5,000 trades are about 0.4 MiB; what is forty times that is no trade
-/// feed.
+/// The largest message that is accepted. 5,000 trades are about 0.4 MiB; no trade feed sends forty times that.
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
-/// What one read of the socket takes at most: some two hundred trade messages. More would make
-/// the library clear more memory before each read, for nothing on a quiet feed.
+/// Bytes of one read of the socket: some two hundred trade messages. With more the library would clear more
+/// memory before each read, for nothing on a quiet feed.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
-/// The end of a connection, as the server wants it.
+/// A connection that the server has closed.
 const CLOSED: &str = "closed by the server";
 
-/// The end of a stream that was only cut off, whichever library notices it.
+/// A connection that ended without a Close frame, whichever library notices it.
 const NO_CLOSE_FRAME: &str = "closed by the server without a Close frame";
 
 /// How long [`Connection::read`] may wait.
@@ -61,7 +60,7 @@ const NO_CLOSE_FRAME: &str = "closed by the server without a Close frame";
 pub(crate) enum Wait {
     /// Up to a [`TICK`].
     Tick,
-    /// Not at all: only what has been read from the socket already.
+    /// Not at all: only bytes that were read from the socket before.
     Buffered,
 }
 
@@ -80,13 +79,13 @@ pub(crate) enum Incoming {
     Control,
 }
 
-/// Why a connection is of no more use. Printable: the key is not in it.
+/// Why a connection has ended. Printable: the key is not in it.
 pub(crate) type ConnectionLost = String;
 
 /// An open connection.
 pub(crate) struct Connection {
     websocket: WebSocket<LastBytes<MaybeTlsStream<Socket>>>,
-    /// To be taken out of what the server says.
+    /// To be taken out of texts of the server.
     key: ApiKey,
 }
 
@@ -110,13 +109,13 @@ impl Connection {
             Ok(Message::Pong(_)) => Ok(Some(Incoming::Pong)),
             Ok(Message::Ping(_) | Message::Frame(_)) => Ok(Some(Incoming::Control)),
             Ok(Message::Close(frame)) => {
-                // Sends the answer to it; that the connection is gone is known already.
+                // Sends the answer to the Close frame. An error does not matter: the connection has ended.
                 let _ = self.websocket.flush();
                 Err(self.closed_by_server(frame, CLOSED))
             }
             Err(Error::Utf8(_)) => Ok(Some(Incoming::NotUtf8)),
             Err(Error::Io(error)) if nothing_yet(&error) => Ok(None),
-            // To the library a Close frame whose reason is no text is none.
+            // The library does not count a Close frame whose reason is not UTF-8.
             Err(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
                 Err(self.closed_by_server(None, NO_CLOSE_FRAME))
             }
@@ -124,8 +123,8 @@ impl Connection {
         }
     }
 
-    /// With which code the server has closed the connection: the one it has sent, where the library
-    /// has another one, or none.
+    /// The end of the connection with the code that the server has sent, also where the library gives another
+    /// one, or none.
     fn closed_by_server(&self, frame: Option<CloseFrame>, without_any: &str) -> ConnectionLost {
         let read = || frame.map(|it| (it.code.into(), it.reason.to_string()));
         match self.websocket.get_ref().close_frame().or_else(read) {
@@ -138,8 +137,8 @@ impl Connection {
         }
     }
 
-    /// Waits until the server has sent something, a command has come, or it is `until`. While something
-    /// waits to be sent this does not wait, for it does not notice when the server takes more.
+    /// Waits until the server has sent something, a command has come, or it is `until`. It does not wait while
+    /// there is something to be sent, because it would not notice when the server takes more.
     pub(crate) fn wait(&mut self, until: Instant, commands: &Commands) {
         let left = until.saturating_duration_since(Instant::now());
         if self.unsent_since().is_some() {
@@ -148,17 +147,17 @@ impl Connection {
         let mut both =
             [PollFd::new(self.socket(), PollFlags::IN), PollFd::new(commands, PollFlags::IN)];
         let timeout = Timespec::try_from(left).ok();
-        // When a signal interrupts it, the caller looks for what is not there, and waits again.
+        // After an interruption by a signal the caller finds nothing, and waits again.
         if poll(&mut both, timeout.as_ref()).is_ok() && !both[1].revents().is_empty() {
             commands.note_woken();
         }
     }
 
-    /// Sends one text message. Never waits: what the system does not take at once goes out with the
+    /// Sends one text message. Never waits: the part that the system does not take at once goes out with the
     /// next reads.
     ///
     /// # Errors
-    /// When too much is waiting already. That a connection has ended is found out by reading it.
+    /// When too much is waiting already. The end of a connection is found by reading.
     pub(crate) fn send(&mut self, text: &str) -> Result<(), ConnectionLost> {
         match self.websocket.send(Message::text(text)) {
             Err(Error::WriteBufferFull(_)) => {
@@ -168,8 +167,8 @@ impl Connection {
         }
     }
 
-    /// Tries again to send what the system did not take before; never waits. To be called now and then
-    /// while nothing is read.
+    /// Tries again to send the rest that the system did not take before; never waits. To be called now and
+    /// then while nothing is read.
     pub(crate) fn send_unsent(&mut self) {
         if self.unsent_since().is_some() {
             // Should it fail, reading gives the reason.
@@ -177,8 +176,7 @@ impl Connection {
         }
     }
 
-    /// Sends a WebSocket ping, and answers to the server's that are still waiting. One that finds no
-    /// room is left out.
+    /// Sends a WebSocket ping, and the waiting answers to the server's pings. A ping without room is left out.
     pub(crate) fn ping(&mut self) {
         let _ = self.websocket.send(Message::Ping(Bytes::new()));
     }
@@ -189,8 +187,7 @@ impl Connection {
         let _ = self.websocket.close(Some(frame));
     }
 
-    /// Since when something is waiting for a server that takes none of it; `None` when all has gone
-    /// out.
+    /// Since when the server has taken nothing of what is to be sent; `None` when all is sent.
     pub(crate) fn unsent_since(&mut self) -> Option<Instant> {
         self.socket().unsent_since()
     }
@@ -204,7 +201,7 @@ impl Connection {
     }
 }
 
-/// What the library's error says, without its texts that may hold the URL.
+/// The words of an error of the library, without the texts that may hold the URL.
 fn lost(error: &Error) -> ConnectionLost {
     match error {
         Error::ConnectionClosed | Error::AlreadyClosed => CLOSED.to_owned(),

@@ -1,7 +1,7 @@
 //! A TCP connection to the first of several addresses that answers.
 //!
-//! Main thread, and the subcommand `check`. RFC 8305 ("Happy Eyeballs"): an address that swallows
-//! everything, as IPv6 does on many networks, must not hold up the others.
+//! Main thread, and the subcommand `check`. RFC 8305 ("Happy Eyeballs"): an address that
+//! never answers, as IPv6 on many networks, must not delay the others.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -17,19 +17,19 @@ use super::dial_error::DialError;
 use super::socket::{Socket, TICK, timed_out};
 use super::{Endpoint, io_reason};
 
-/// An address that has not answered for so long gets company of the next one. A way round the world
-/// and back takes about this; RFC 8305 recommends 250 ms.
+/// When an address has not answered for this long, the next one is tried as well. A packet needs about this
+/// time around the world and back; RFC 8305 recommends 250 ms.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(300);
 
-/// A TCP connection on which nothing was said yet.
+/// A TCP connection on which nothing was sent yet.
 pub(crate) struct TcpConnection {
     pub(super) socket: Socket,
-    /// With which of the host's addresses.
+    /// The address of the host that answered.
     pub(crate) address: SocketAddr,
 }
 
-/// Connects to the first of `addresses` that answers; this, TLS and the upgrade must be over at
-/// `deadline`, or when `stopping` is set.
+/// Connects to the first of `addresses` that answers. This, TLS and the upgrade end at `deadline`, or when
+/// `stopping` is set.
 ///
 /// # Errors
 /// [`DialError::Tcp`].
@@ -47,11 +47,11 @@ pub(crate) fn connect(
     connection.map_err(|error| DialError::Tcp(endpoint.to_string(), io_reason(&error)))
 }
 
-/// Tries the addresses in this order, each a moment after the one before it; all that were begun go on
-/// until one of them has succeeded, and the others are closed. There are no more than fit into the time.
+/// Tries the addresses in this order, each one a moment after the one before. All attempts go on until one has
+/// succeeded; then the others are closed. There are no more addresses than fit into the time.
 ///
 /// # Errors
-/// When none has answered in time, or all have failed: then what the last one said.
+/// When none has answered in time; when all have failed, with the error of the last one.
 fn first_to_answer(
     addresses: &[SocketAddr],
     deadline: Instant,
@@ -66,7 +66,7 @@ fn first_to_answer(
             next_at = Instant::now() + NEXT_ADDRESS_AFTER;
             match untried.next().map(|address| Attempt::begin(*address)) {
                 Some(Ok(attempt)) => attempts.push(attempt),
-                // This machine has no way to it. What another address says is of more use.
+                // This machine has no route to the address. The error of another address is more useful.
                 Some(Err(error)) => {
                     failure.get_or_insert(error);
                     next_at = Instant::now();
@@ -92,13 +92,12 @@ fn first_to_answer(
     Err(timed_out())
 }
 
-/// Waits until one of them has come to its end, or it is `until`; no longer than a [`TICK`], after
-/// which a stop is looked for.
+/// Waits until an attempt has ended, or it is `until`; no longer than a [`TICK`], so that a stop is noticed.
 fn wait_for_any(attempts: &[Attempt], until: Instant) {
     let left = until.saturating_duration_since(Instant::now()).min(TICK);
     let mut sockets: Vec<PollFd<'_>> =
         attempts.iter().map(|it| PollFd::new(&it.socket, PollFlags::OUT)).collect();
-    // Interrupted is as good as woken.
+    // An interruption by a signal is the same as an event.
     let _ = poll(&mut sockets, Timespec::try_from(left).ok().as_ref());
 }
 
@@ -113,7 +112,7 @@ impl Attempt {
         let socket =
             socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        // Interrupted, it goes on all the same.
+        // The attempt goes on after an interruption by a signal.
         let goes_on = |error: &io::Error| {
             matches!(Errno::from_io_error(error), Some(Errno::INPROGRESS | Errno::INTR))
         };
@@ -123,7 +122,7 @@ impl Attempt {
         }
     }
 
-    /// How it has ended; `None` as long as it has not.
+    /// The result of the attempt; `None` before its end.
     fn outcome(&self) -> Option<io::Result<()>> {
         match self.socket.take_error() {
             Ok(None) => self.socket.peer_addr().is_ok().then_some(Ok(())),

@@ -1,9 +1,8 @@
-//! The short way through a trade message that is spelled as Finnhub spells it.
+//! A fast parser for trade messages that are spelled as Finnhub spells them.
 //!
-//! Every capture has the same spelling: no blanks, keys in alphabetical order, no escapes. Reading
-//! just that costs a quarter of what a general parser costs, and most of the recorder's time would
-//! go there. Whatever looks different in any way is left to serde: this file never decides that a
-//! message is bad, only that it is not for it.
+//! All captures have the same spelling: no blanks, keys in alphabetical order, no escapes. A parser for just
+//! this costs a quarter of a general one, in which the recorder would spend most of its time. Any other
+//! spelling is left to serde: this file never decides that a message is bad, only that it cannot read it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -61,18 +60,18 @@ pub(super) fn scan(text: &str, spans: &mut Vec<Spans>) -> bool {
 
 struct Cursor<'a> {
     rest: &'a [u8],
-    /// Of the whole message.
+    /// Length of the whole message.
     length: usize,
 }
 
 impl Cursor<'_> {
-    /// How many bytes of the message lie behind; `scan` has checked that this fits.
+    /// How many bytes of the message were read; `scan` has checked that the number fits.
     #[allow(clippy::cast_possible_truncation)]
     fn at(&self) -> u32 {
         (self.length - self.rest.len()) as u32
     }
 
-    /// Of a known length, so that the comparison is a few instructions and no call.
+    /// The length is known to the compiler, so that the comparison is a few instructions and no call.
     #[inline]
     fn skip<const LENGTH: usize>(&mut self, expected: &[u8; LENGTH]) -> bool {
         match self.rest.split_first_chunk() {
@@ -84,12 +83,12 @@ impl Cursor<'_> {
         }
     }
 
-    /// Skips digits and gives their number, eight bytes at a time: a loop over single bytes ends
-    /// where the processor cannot foresee it, several times a trade.
+    /// Skips digits, eight bytes at a time, and gives their number: the processor could not predict the end of
+    /// a loop over single bytes, several times a trade.
     #[inline]
     fn skip_digits(&mut self) -> usize {
         let mut count = 0;
-        // A message cut off within its last eight bytes is nothing for this file anyway.
+        // A message that ends within its last eight bytes is not for this parser anyway.
         while let Some((eight, rest)) = self.rest.split_first_chunk() {
             let (_, others) = digit_values(*eight);
             if others != 0 {
@@ -155,7 +154,7 @@ impl Cursor<'_> {
         (self.at() > start).then(|| start..self.at())
     }
 
-    /// A positive integer that surely fits 64 bits.
+    /// A positive integer with too few digits to overflow 64 bits.
     #[inline]
     fn timestamp(&mut self) -> Option<Range<u32>> {
         let start = self.at();
@@ -186,7 +185,7 @@ const TICKER: u8 = 1;
 /// A byte of a plain condition code.
 const CODE: u8 = 2;
 
-/// What each byte may be part of.
+/// The kinds of text that each byte may be part of.
 const PLAIN: [u8; 256] = {
     let mut kinds = [0; 256];
     let mut byte: u8 = 0;

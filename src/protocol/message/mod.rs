@@ -1,4 +1,4 @@
-//! Finnhub's JSON, taken apart.
+//! Decodes Finnhub's JSON.
 //!
 //! Any thread; no I/O, no clock. Messages as in <https://finnhub.io/docs/api/websocket-trades>.
 //! A trade message is decoded by `fast_path` when it is spelled the way Finnhub spells it, and
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::protocol::trade::{Conditions, Trade};
 
-/// What a text message is, as far as the session has to distinguish.
+/// The kind of a text message, as far as the session needs to know it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Trades; [`Decoder::decode`] takes them out.
@@ -28,9 +28,9 @@ pub enum Message<'a> {
     Unreadable,
 }
 
-/// Finds out what `text` is, with no more work than that takes.
+/// Finds out the kind of `text` without decoding its trades.
 pub fn classify(text: &str) -> Message<'_> {
-    // All but a few messages a minute are spelled exactly so, and the decoder checks them whole.
+    // All but a few messages a minute begin and end like this; the decoder checks the rest of them.
     let bytes = text.as_bytes();
     if bytes.starts_with(fast_path::OPENING) && bytes.ends_with(fast_path::CLOSING) {
         return Message::Trades;
@@ -49,7 +49,7 @@ pub fn classify(text: &str) -> Message<'_> {
     }
 }
 
-/// A string's text, or whatever is in its place.
+/// The text of a JSON string; the JSON itself if it is no string.
 fn text_of(value: &RawValue) -> Cow<'_, str> {
     serde_json::from_str(value.get()).map_or(Cow::Borrowed(value.get()), Cow::Owned)
 }
@@ -60,7 +60,7 @@ pub fn refused_symbol(error: &str) -> Option<&str> {
     (!symbol.is_empty()).then_some(symbol)
 }
 
-/// Whether an error message says that the plan's number of symbols is used up. It names none.
+/// Whether an error message says that the plan allows no more symbols. Such a message names no symbol.
 pub fn is_too_many_symbols(error: &str) -> bool {
     error.to_ascii_lowercase().contains("too many symbols")
 }
@@ -84,7 +84,7 @@ fn request(kind: &str, symbol: &str) -> String {
 pub enum Element<'a> {
     /// A trade.
     Trade(Trade<'a>),
-    /// Something else, which costs itself alone.
+    /// An element that is no trade. The others of its message are not affected.
     Malformed {
         /// Its text as received: escape it before showing it.
         text: &'a str,
@@ -93,7 +93,7 @@ pub enum Element<'a> {
     },
 }
 
-/// Trades in one message, above which the memory for them is given back at once.
+/// After a message with more trades than this, their memory is given back at once.
 const ORDINARY_TRADES: usize = 10_000;
 
 /// Takes trades out of messages, reusing its memory from one to the next.
@@ -142,8 +142,8 @@ impl Decoder {
     }
 }
 
-/// How many elements a trade message has, ten times as fast as by decoding it: its objects are counted.
-/// An element that is no object is left out; a brace inside of one counts as another.
+/// The number of elements in a trade message, ten times as fast as decoding it: counts its objects. An element
+/// that is no object is not counted, and a brace inside an object counts as one more.
 pub(crate) fn count_objects(text: &str) -> u64 {
     let braces = memchr::memchr_iter(b'{', text.as_bytes()).count();
     braces.saturating_sub(1) as u64
