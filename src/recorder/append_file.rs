@@ -1,11 +1,11 @@
-//! A file that only ever grows by whole rows: a failed write is cut back, never repeated behind
-//! its own beginning.
+//! A file that only grows by whole rows: a write that fails half-way is cut back, and never repeated behind its
+//! first half.
 //!
 //! Writer thread. Used for the recording and for its ledger.
 //!
-//! The rows since the last check stay in memory, a quarter of a megabyte or so. When another program
-//! has cut the file meanwhile, they tell which part of it is ours; when it has removed the file, they
-//! are taken out of it and written to the next one.
+//! The rows since the last check stay in memory, about a quarter of a megabyte. When another program has cut the
+//! file, they tell which part of it we have written since. When it has removed the file, they are taken out of
+//! that file and written to the next one.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -14,40 +14,40 @@ use super::disk::DiskFile;
 use super::error::is_full;
 use crate::recording::rows::row_length;
 
-/// With so many bytes of rows since the last check it is time for another one: a few writes of a burst,
-/// so that they cost little memory and a check costs little time beside them.
+/// After this many bytes of rows the file is checked again: a few writes of a burst, so that the rows cost
+/// little memory, and the checks little time.
 const RECENT_BYTES: usize = 256 << 10;
 
-/// What errors have left behind; the larger holds as well as the smaller.
+/// What the next check must put right after errors. A larger value includes the smaller ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doubt {
     None,
-    /// The putting right of the end was cut short.
+    /// A mending of the end was interrupted.
     HalfMended,
-    /// An error has come that is perhaps one of this handle alone: a disk that was away for a moment, a
-    /// share that was mounted again.
+    /// An error that perhaps only this handle has: the disk was away for a moment, or a share was mounted
+    /// again.
     Handle,
 }
 
-/// A file of whole rows, its length known.
+/// A file of whole rows with a known length.
 #[derive(Debug)]
 pub(super) struct AppendFile {
     pub(super) disk: DiskFile,
-    /// Up to here every byte is part of a whole row.
+    /// Length of the whole rows.
     whole: u64,
-    /// Up to here every byte is known to be on the disk.
+    /// Length that is known to be on the disk.
     pub(super) synced_length: u64,
     /// Bytes behind the whole rows that a failed write has left.
     torn: u64,
     /// Whether the last sync failed, so that only [`AppendFile::sync`] may be used now.
     pub(super) needs_rewrite: bool,
-    /// What the next check must put right first.
+    /// To be put right first by the next check.
     pub(super) doubt: Doubt,
-    /// How long the file was when it was last checked.
+    /// Length of the file at the last check.
     pub(super) checked_length: u64,
-    /// The rows since then.
+    /// The rows since the last check.
     recent: Vec<u8>,
-    /// Whether these were in a file that was removed, and are not in this one yet.
+    /// Whether `recent` was in a file that was removed, and is not in this one yet.
     recent_is_lost: bool,
 }
 
@@ -87,14 +87,14 @@ impl AppendFile {
         Ok(())
     }
 
-    /// Notes an error, which may be one of this handle alone.
+    /// Notes an error that perhaps only this handle has.
     pub(super) fn note(&mut self, error: &io::Error) {
         if !is_full(error) {
             self.doubt = Doubt::Handle;
         }
     }
 
-    /// Goes on with another handle of the same file, of which the disk may have lost the end.
+    /// Goes on with another handle of the same file. The disk may have lost the end of it.
     ///
     /// # Errors
     /// When its length cannot be read.
@@ -117,7 +117,7 @@ impl AppendFile {
                 Ok(written) => rest = &rest[written..],
                 Err(error) => {
                     self.torn = (rows.len() - rest.len()) as u64;
-                    // If this fails too, it is done before the next append.
+                    // If this fails too, the next append does it first.
                     let _ = self.cut_back();
                     return Err(error);
                 }
@@ -129,7 +129,7 @@ impl AppendFile {
 
     fn cut_back(&mut self) -> io::Result<()> {
         if self.torn > 0 {
-            // From the end rather than to the length remembered: somebody else may have emptied
+            // By the torn bytes at the end, not to the remembered length: somebody else may have emptied
             // the file, and cutting must never make it longer.
             let whole = self.disk.length()?.saturating_sub(self.torn);
             self.disk.set_len(whole)?;
@@ -140,13 +140,12 @@ impl AppendFile {
         Ok(())
     }
 
-    /// Whether so much was appended that the file should be checked.
+    /// Whether enough was appended for another check.
     pub(super) fn wants_check(&self) -> bool {
         self.recent.len() >= RECENT_BYTES
     }
 
-    /// Ends a check: the file is whole and has its name. Rows of a removed one are written
-    /// to it.
+    /// Ends a check: the file is whole and has its name. The rows of a removed file are written to it.
     ///
     /// # Errors
     /// When the disk does not take these rows; then none of them is in it, and the check is to be repeated.
@@ -164,7 +163,7 @@ impl AppendFile {
         Ok(())
     }
 
-    /// By how many bytes somebody else has made the file longer since the last check; below zero,
+    /// By how many bytes somebody else has made the file longer since the last check; negative when it is
     /// shorter.
     ///
     /// # Errors
@@ -180,8 +179,8 @@ impl AppendFile {
         if self.recent_is_lost { &[] } else { &self.recent }
     }
 
-    /// Where the rows begin now that were appended since somebody else has changed the file. When
-    /// the change left no torn row in front of them, it may be an earlier place where a row begins.
+    /// Where our rows since the change by somebody else begin in the file. When the change has left no torn row
+    /// before them, this may be the beginning of an earlier row.
     ///
     /// # Errors
     /// When the end of the file cannot be read.
@@ -191,13 +190,13 @@ impl AppendFile {
         let same = recent.iter().rev().zip(end.iter().rev()).take_while(|(a, b)| a == b).count();
         let start = row_starts(recent).find(|start| *start >= recent.len() - same);
         let own = recent.len() - start.unwrap_or(recent.len());
-        // It may be cut just now.
+        // The file may be cut again just now.
         Ok(self.disk.length()?.saturating_sub(own as u64))
     }
 
-    /// Whether the disk has lost the end of this file, which is shorter than what was written to it. If
-    /// somebody has emptied or cut the file instead, it lacks what was forced to the disk, or it ends with
-    /// the rows that were appended last.
+    /// Whether the disk has lost the end of this file, which is shorter than what was written to it. When
+    /// somebody has emptied or cut the file instead, rows are missing that were forced to the disk, or the
+    /// file ends with the rows that were appended last.
     ///
     /// # Errors
     /// When the end of the file cannot be read.
@@ -208,11 +207,12 @@ impl AppendFile {
         Ok(self.disk.length()? >= self.synced_length && !has_newest)
     }
 
-    /// How many bytes of these rows, which were written at `place`, are not to be written again: those
-    /// that this file ends with. All of them if it ends with the newest: somebody has taken out the others.
+    /// How many bytes of these rows, which were written at `place`, are not to be written again: those that
+    /// are at the end of this file. All of them if the newest ones are, because somebody has taken out the
+    /// others.
     fn already_holds(&self, rows: &[u8], place: u64) -> io::Result<usize> {
         let end = self.last_bytes(rows.len())?;
-        // Rows may be alike: those count that are where they were.
+        // Rows may be equal, so that a row counts only at its own place.
         let in_place = self.disk.length()?.checked_sub(place);
         let oldest = row_starts(rows).filter(|it| end.ends_with(&rows[..*it]));
         let oldest = oldest.max_by_key(|it| (Some(*it as u64) == in_place, *it)).unwrap_or(0);
@@ -222,13 +222,13 @@ impl AppendFile {
         Ok(if is_newest { rows.len() } else { oldest })
     }
 
-    /// Takes the recent rows out of the file, which was removed: they go to the next one. Who has this
-    /// one open still reads it, as `ship` does, and must not find a row in both.
+    /// Takes the recent rows out of the file, which was removed: they go to the next one. A program that still
+    /// has this one open, such as `ship`, must not find a row in both.
     pub(super) fn take_back(&mut self) {
         if !std::mem::replace(&mut self.recent_is_lost, true) {
-            // Never longer: somebody may have cut it as well.
+            // Never made longer: somebody may have cut the file as well.
             let left = self.disk.length().map(|length| length.min(self.checked_length));
-            // A disk that refuses is none that `ship` could read from. The rows are in memory.
+            // If the disk refuses this, `ship` cannot read from it either. The rows are in memory.
             let _ = left.and_then(|left| self.disk.set_len(left));
         }
     }
@@ -242,8 +242,8 @@ impl AppendFile {
         Ok(bytes)
     }
 
-    /// Goes on in `next`. If nobody can find the recent rows any more, `next` will get them, but for
-    /// those it holds already: it may be a copy that somebody has made, or the same file again.
+    /// Goes on in `next`. When the recent rows `are_lost`, they will be written to `next`, except those that are
+    /// in it already: it may be a copy, or the same file again.
     pub(super) fn continue_in(&mut self, mut next: Self, are_lost: bool) {
         if are_lost || self.recent_is_lost {
             let mut recent = std::mem::take(&mut self.recent);
@@ -253,13 +253,13 @@ impl AppendFile {
         *self = next;
     }
 
-    /// Whether rows that were appended are in no file that has a name.
+    /// Whether rows that were appended are in no file with a name.
     pub(super) fn has_lost_rows(&self) -> bool {
         let is_removed = self.disk.file().metadata().map_or(true, |found| found.nlink() == 0);
         (self.recent_is_lost || is_removed) && !self.recent.is_empty()
     }
 
-    /// Notes what forcing the first `length` bytes to the disk elsewhere has come to.
+    /// Notes the result of an fsync of the first `length` bytes on another thread.
     pub(super) fn synced_elsewhere(&mut self, length: u64, succeeded: bool) {
         if succeeded {
             self.synced_length = self.synced_length.max(length.min(self.whole));
@@ -268,20 +268,20 @@ impl AppendFile {
         }
     }
 
-    /// Ends it with a whole row and forces it to the disk, if that can be done at all.
+    /// Ends the file with a whole row and forces it to the disk, if that is possible.
     ///
     /// # Errors
-    /// When the disk refuses also what is written to it again.
+    /// When the disk refuses it, also when the tail is written again.
     pub(super) fn settle(&mut self) -> io::Result<()> {
         self.cut_back()?;
         self.sync().or_else(|_| self.sync())
     }
 
-    /// Forces to the disk what is not known to be there.
+    /// Forces the bytes to the disk that are not known to be there.
     ///
     /// # Errors
     /// When the disk refuses. After that the file must be considered damaged between
-    /// [`AppendFile::synced_length`] and its end; the next call looks at it anew.
+    /// [`AppendFile::synced_length`] and its end; the next call checks it anew.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         let result = if self.needs_rewrite {
             self.disk.rewrite(self.synced_length)

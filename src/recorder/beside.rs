@@ -1,5 +1,5 @@
-//! Files that are beside a recording while something is being done to it: made under names that nobody
-//! else has, and found again after a kill. A user's file of a like name is not touched.
+//! Files beside a recording while work on it is in progress: made under free names, and found again after a
+//! kill. A user's file of a similar name is not touched.
 //!
 //! Any of the recorder's threads; only the holder of the lock.
 
@@ -20,13 +20,13 @@ pub(super) const NEXT: &str = ".next-";
 /// A compressed file before it is whole: `op1-2026-11-23.csv.gz.part-<time>`.
 pub(super) const PART: &str = ".part-";
 
-/// The new end of a file, until that has it: `op1.csv.redo-<time>`.
+/// The new end of a file, until it is written there: `op1.csv.redo-<time>`.
 pub(super) const REDO: &str = ".redo-";
 
-/// What was no whole row: `op1.csv.torn-<time>`.
+/// Bytes that were no whole row: `op1.csv.torn-<time>`.
 pub(super) const TORN: &str = ".torn-";
 
-/// Creates a file beside `path` with a name that nobody else has: `op1.csv.next-<time>` for
+/// Creates a file beside `path` with a free name: `op1.csv.next-<time>` for
 /// `op1.csv` and `.next-`.
 pub(super) fn create_beside(
     path: &Path,
@@ -38,14 +38,14 @@ pub(super) fn create_beside(
         let name = with_suffix(path, &format!("{suffix}{stamp}"));
         match DiskFile::create_new(&name) {
             Ok(file) => return Ok((name, file)),
-            // Two within a millisecond; the name only has to be free.
+            // Two in one millisecond. Any free name will do.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => stamp += 1,
             Err(error) => return Err(error),
         }
     }
 }
 
-/// Gives the file called `name` another name beside `path`, as [`create_beside`] does; gives that.
+/// Renames the file `name` to a free name beside `path`, as [`create_beside`] makes it; gives the new name.
 pub(super) fn rename_beside(
     name: &Path,
     path: &Path,
@@ -63,7 +63,7 @@ pub(super) fn rename_beside(
 }
 
 /// Files beside `path` that [`create_beside`] has made with this `suffix` and a kill has left, the
-/// oldest first. Whoever makes them writes `beginning` first: what begins otherwise is a user's.
+/// oldest first. Such a file begins with `beginning`; one that begins otherwise is a user's.
 pub(super) fn left_beside(path: &Path, suffix: &str, beginning: &[u8]) -> io::Result<Vec<PathBuf>> {
     let mut left = Vec::new();
     for entry in fs::read_dir(folder_of(path))? {
@@ -78,7 +78,7 @@ pub(super) fn left_beside(path: &Path, suffix: &str, beginning: &[u8]) -> io::Re
     Ok(left)
 }
 
-/// The name of the file beside which [`create_beside`] has made one called `name`, if it has.
+/// The name of the file for which [`create_beside`] has made the file `name`, if it has.
 pub(super) fn made_beside<'n>(name: &'n OsStr, suffix: &str) -> Option<&'n OsStr> {
     let name = name.as_bytes();
     let stamp = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -86,18 +86,18 @@ pub(super) fn made_beside<'n>(name: &'n OsStr, suffix: &str) -> Option<&'n OsStr
     (stamp > 0).then_some(OsStr::from_bytes(before))
 }
 
-/// Whether the file begins with these bytes, or a crash has left no more than a part of them.
+/// Whether the file begins with these bytes, or is a part of them that a crash has left.
 pub(super) fn is_left(path: &Path, beginning: &[u8]) -> bool {
     let read = || {
         let mut found = Vec::new();
         File::open(path)?.take(beginning.len() as u64).read_to_end(&mut found)?;
         io::Result::Ok(found)
     };
-    // Not followed: a link is nothing that we have made.
+    // Links are not followed: we have made none.
     let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
     is_file
         && read().is_ok_and(|mut found| {
-            // A power cut leaves zeros where nothing was written yet.
+            // A power cut leaves zeros at places that were not written yet.
             found.truncate(memchr(0, &found).unwrap_or(found.len()));
             beginning.starts_with(&found)
         })

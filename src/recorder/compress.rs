@@ -1,4 +1,4 @@
-//! Closed files made small, off the writer's way.
+//! Compresses closed files.
 //!
 //! A thread of its own. The compressed file appears whole or not at all, and only then is the
 //! plain one removed: after a kill at any instant at least one of them is there.
@@ -28,8 +28,8 @@ use crate::text::clock::now_ms;
 use crate::text::{counted, in_words};
 
 /// Starts the thread that compresses closed files of `out`, beginning with what a kill has left. The
-/// lock must be held: only then are those files ours. The thread ends when the sender is dropped,
-/// and nobody waits for it: the next start goes on.
+/// lock must be held: only then these files are ours. The thread ends when the sender is dropped, without being
+/// waited for: the next start does the rest.
 ///
 /// # Errors
 /// When the system has no thread to give.
@@ -40,7 +40,7 @@ pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
     });
     let (sender, closed) = mpsc::channel();
     if !left.is_empty() {
-        // The live line is on the terminal meanwhile: no progress is drawn, a line says it.
+        // A log line, and no progress line, because the live line is on the terminal.
         info!(
             "compressing {} that earlier runs have left",
             counted(left.len() as u64, "closed file")
@@ -53,7 +53,7 @@ pub(super) fn start(out: &Path) -> Result<Sender<PathBuf>, Error> {
 /// Compresses one file after the other.
 pub(super) fn compress_all(closed: impl Iterator<Item = PathBuf>) {
     for path in closed {
-        // A file closed at the start is also found among those that a kill has left.
+        // A file that was closed at the start is in the list of earlier files, too.
         if !path.exists() {
             continue;
         }
@@ -72,18 +72,18 @@ pub(super) fn compress_all(closed: impl Iterator<Item = PathBuf>) {
 
 fn compress(path: &Path) -> io::Result<PathBuf> {
     let small = compressed_name(path);
-    // A file with such a name may be another process's recording; and none may begin to record to
-    // it until the plain file is gone.
+    // Another process may be recording to a file of this name, and none may begin to until the plain file
+    // is removed.
     let locked = File::open(path)?;
-    // `verify` and `ship` lock a file for an instant, to see who records to it.
+    // `verify` and `ship` lock a file for an instant, to see whether it is being recorded.
     take_lock(path, || locked.try_lock(), || OpenError::InUse(path.to_owned(), None))
         .map_err(|_| io::Error::other("another process uses it"))?;
     if small.exists() {
-        // Left by a kill just before the plain file went; or somebody else's, and then both stay.
+        // Left by a kill just before the plain file was removed; or a file of somebody else, and then both stay.
         if !same_content(path, &small)? {
             return Err(io::Error::other(format!("{} exists", small.display())));
         }
-        // Its name may be in the system's memory only.
+        // The name of the compressed file may not be on the disk yet.
         sync_directory(&small)?;
         return disk::remove(path).map(|()| small);
     }

@@ -1,4 +1,4 @@
-//! Files that a start has made: they go again when it is refused, by the server or by a disk.
+//! The files that a start has made. They are removed again when the server or a disk refuses the start.
 //!
 //! Main thread until the writer runs, then the writer thread.
 
@@ -10,13 +10,13 @@ use memchr::memchr_iter;
 use super::disk;
 use crate::recording::names::lock_path;
 
-/// A file of more bytes is none that has only begun.
+/// A file with more bytes than this is not a new one.
 const MOST_BYTES: u64 = 64 << 10;
 
 /// Removed when it is dropped, unless the recording has begun by then.
 #[derive(Debug)]
 pub(super) struct CreatedFiles {
-    /// Those that were not there before the start, the lock last.
+    /// The files that did not exist before the start, the lock last.
     paths: Vec<PathBuf>,
     log_file: PathBuf,
     /// The lock, if it is not held yet.
@@ -25,9 +25,9 @@ pub(super) struct CreatedFiles {
 }
 
 impl CreatedFiles {
-    /// The files of a recording to `out`, if there is one, that are not there yet.
+    /// The files of a recording to `out`, if it has files, that do not exist yet.
     pub(super) fn new(paths: &[PathBuf], log_file: &Path, out: Option<&Path>) -> Self {
-        // Somebody may change the working directory.
+        // The working directory may be changed.
         let absolute = |path: &Path| path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self {
             paths: paths.iter().map(|path| absolute(path)).collect(),
@@ -47,8 +47,8 @@ impl CreatedFiles {
         self.are_kept = true;
     }
 
-    /// Removes them, unless somebody has written to them: no more than their first line, and what has
-    /// come into the log from here.
+    /// Removes the files that have only their first line, and in the log only our own lines: nobody else has
+    /// written to them.
     pub(super) fn remove(&self, log_written: u64) {
         let lock = self.lock.as_deref().and_then(|path| File::open(path).ok());
         if lock.is_some_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))) {

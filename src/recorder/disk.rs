@@ -1,8 +1,7 @@
-//! Every operation of the recorder that changes the disk, so that a test can take the whole trace
-//! of a run and build from it what a power cut may leave.
+//! All operations of the recorder that change the disk, so that a test can trace a whole run and build the
+//! states that a power cut may leave.
 //!
-//! Any of the recorder's threads. Reading goes past this file, and so does the log, which promises
-//! nothing.
+//! Any of the recorder's threads. Not for reading, nor for the log, which promises nothing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +15,7 @@ use rustix::io::Errno;
 use super::tests::trace;
 use crate::recording::paths;
 
-/// Bytes copied at a time when the tail is written again.
+/// Bytes of one copy when the tail is written again.
 const REWRITE_BYTES: usize = 1 << 20;
 
 /// An open file of the recorder's.
@@ -24,12 +23,12 @@ const REWRITE_BYTES: usize = 1 << 20;
 pub(super) struct DiskFile(File);
 
 impl DiskFile {
-    /// Opens or creates a file that grows at its end, wherever that is.
+    /// Opens or creates a file for appending.
     pub(super) fn append_to(path: &Path) -> io::Result<Self> {
         Self::open(path, OpenOptions::new().read(true).append(true).create(true))
     }
 
-    /// Opens such a file, which must be there.
+    /// Opens an existing file for appending.
     pub(super) fn append_to_existing(path: &Path) -> io::Result<Self> {
         Self::open(path, OpenOptions::new().read(true).append(true))
     }
@@ -39,7 +38,7 @@ impl DiskFile {
         Self::open(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))
     }
 
-    /// Creates a file that grows at its end, under a name that must be free.
+    /// Creates a file for appending, under a name that must be free.
     pub(super) fn create_new(path: &Path) -> io::Result<Self> {
         Self::open(path, OpenOptions::new().read(true).append(true).create_new(true))
     }
@@ -106,7 +105,7 @@ impl DiskFile {
         self.without_appending(|file| file.write_at(bytes, offset))
     }
 
-    /// For this moment the file does not append, so that bytes go to the places that are named.
+    /// Turns appending off during `work`, so that bytes can be written at any offset.
     fn without_appending(&self, work: impl FnOnce(&Self) -> io::Result<()>) -> io::Result<()> {
         let flags = fcntl_getfl(&self.0)?;
         fcntl_setfl(&self.0, flags - OFlags::APPEND)?;
@@ -141,13 +140,13 @@ impl Write for DiskFile {
     }
 }
 
-/// Gives a file a name that must be free: not even a file made a moment before is overwritten.
+/// Renames a file to a name that must be free: also a file made a moment before is not overwritten.
 pub(super) fn rename_no_replace(from: &Path, to: &Path) -> io::Result<()> {
     let taken = || io::Error::new(ErrorKind::AlreadyExists, format!("{} exists", to.display()));
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::EXIST) => return Err(taken()),
-        // An old system, or a file system without such a rename, such as NFS: looking first
-        // is all that can be done there.
+        // An old system, or a file system such as NFS that has no such rename: there the name can only be
+        // looked at first.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             if to.symlink_metadata().is_ok() {
                 return Err(taken());
@@ -189,7 +188,7 @@ pub(super) enum Location {
     InPlace,
     /// It has another name now, or its directory has.
     Moved,
-    /// It was removed: nobody will find what is in it.
+    /// It was removed: no name leads to its content.
     Removed,
 }
 
@@ -199,7 +198,7 @@ pub(super) fn locate(path: &Path, file: &File) -> io::Result<Location> {
     let found = fs::metadata(path);
     let is_here = match &found {
         Ok(found) => (found.dev(), found.ino()) == (ours.dev(), ours.ino()),
-        // A directory above that may not be searched any more: it need not have moved.
+        // A parent directory may have become unreadable; the file need not have moved.
         Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
     };
     Ok(match ours.nlink() {

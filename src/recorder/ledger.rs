@@ -1,10 +1,8 @@
-//! The coverage ledger: since when trades are recorded, since when not, and why.
+//! The coverage ledger while it is being written; `recording/ledger` has its rows.
 //!
-//! Writer thread. `op1.coverage.csv` beside `op1.csv`, columns `time_ms,state,tickers,reason`,
-//! append-only. The last row at or before an instant says whether trades were being recorded then.
-//! A row waits until the trades before it are on the disk, and trades behind a `down` wait
-//! until that is: whatever a power cut takes, the ledger calls nothing recorded that is gone.
-//! Times are this machine's clock in UNIX milliseconds and never run backwards.
+//! Writer thread. A row waits until the trades before it are on the disk, and trades behind a `down` wait until
+//! that is: whatever a power cut takes, the ledger never calls anything recorded that is gone. Times are this
+//! machine's clock in UNIX milliseconds and never run backwards.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,33 +17,33 @@ use crate::text::in_words;
 
 pub(crate) use crate::recording::header::LEDGER_HEADER as HEADER;
 
-/// Rows that may wait in memory, in bytes: those of weeks, or some of the longest lists. Beyond that only
-/// the newest is kept, and an outage in the place of the others.
+/// Bytes of rows that may wait in memory: those of weeks, or some of the longest lists. Beyond that only the
+/// newest row is kept, and one outage in the place of the others.
 const PENDING_BYTES: usize = 4 << 20;
 
-/// What a row takes beside its text.
+/// Memory of a waiting row without its text.
 const PENDING_ROW_BYTES: usize = size_of::<PendingRow>() + 16;
 
-/// Why nothing is known of the time in which rows could not be kept.
+/// The reason for the time whose rows could not be kept.
 const TOO_MANY_ROWS: &str = "too many changes while the ledger could not be written";
 
 /// The ledger while it is being written. Rows that may not go to the disk yet wait in memory.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    /// With the rows that are written.
+    /// The file, with the rows that are written.
     pub(super) file: AppendFile,
-    /// What the last row says.
+    /// The last row, written or waiting.
     pub(super) last: LedgerRow,
     pending: VecDeque<PendingRow>,
-    /// Rows so far, with the pending ones: to be [released](Ledger::release) when what is before them is
-    /// on the disk.
+    /// Number of rows so far, with the pending ones. They are [released](Ledger::release) when the trades before
+    /// them are on the disk.
     pub(super) rows: u64,
-    /// The row of this number, and those before it, may be written to the file.
+    /// Rows up to this number may be written to the file.
     released: u64,
     /// Whether a `down` is not known to be on the disk.
     has_unsynced_outage: bool,
-    /// Whether the file cannot be written, or found under its name: its rows wait until it can, and
-    /// nothing waits for them.
+    /// Whether the file cannot be written, or is not found under its name. Then its rows wait, and nothing waits
+    /// for them.
     pub(super) is_unavailable: bool,
 }
 
@@ -88,7 +86,7 @@ impl Ledger {
         self.push(LedgerRow::down(at_ms, reason.into()));
     }
 
-    /// Adds a row; its time is that of the last row at least.
+    /// Adds a row; its time becomes that of the last row when it is earlier.
     pub(super) fn push(&mut self, row: LedgerRow) {
         let row = LedgerRow { time_ms: row.time_ms.max(self.last.time_ms), ..row };
         self.rows += 1;
@@ -101,20 +99,20 @@ impl Ledger {
         }
     }
 
-    /// Replaces all waiting rows but the newest by one that says `down`, from the first of them on: nothing
-    /// is called recorded that was not.
+    /// Replaces all waiting rows but the newest by one `down` at the time of the first: nothing is called
+    /// recorded that was not.
     fn keep_newest_row(&mut self) {
         let Some(newest) = self.pending.pop_back() else { return };
         if let (Some(first), Some(last)) = (self.pending.front(), self.pending.back()) {
             let outage = LedgerRow::down(first.time_ms, TOO_MANY_ROWS.into());
-            // It may be written when all of them may.
+            // It may be written when all of the replaced rows may.
             self.pending = VecDeque::from([pending(&outage, last.number)]);
             self.has_unsynced_outage = true;
         }
         self.pending.push_back(newest);
     }
 
-    /// Says from now on what `row` says, unless the last row does.
+    /// Adds `row` again, at the time of the last row, unless the last row is the same.
     pub(super) fn repeat(&mut self, row: &LedgerRow) {
         let row = LedgerRow { time_ms: self.last.time_ms, ..row.clone() };
         if row != self.last {
@@ -122,8 +120,8 @@ impl Ledger {
         }
     }
 
-    /// Takes back the last row, which was added just now after `before`. If it is in the file already, what
-    /// held before it is said again.
+    /// Takes back the last row, which was added just now after `before`. If it is in the file already, `before`
+    /// is added again instead.
     pub(super) fn take_back(&mut self, before: &LedgerRow) {
         if self.last == *before {
             return;
@@ -137,15 +135,15 @@ impl Ledger {
         }
     }
 
-    /// The file that was `moved` away is another one now. It ends at `at_ms`, and what holds goes on from
-    /// there in this one, unless somebody has put a copy here.
+    /// Goes on in this file after the old one was `moved` away. The old one ends at `at_ms`, and this one begins
+    /// there with the present state, unless it is a copy of the old one.
     ///
     /// # Errors
     /// When this file cannot be read.
     pub(super) fn go_on_after(&mut self, mut moved: AppendFile, at_ms: i64) -> io::Result<()> {
         let said = match last_row(moved.disk.file()) {
             Ok(said) => said,
-            // A disk that was taken away may have the old one. What waits says the rest.
+            // The old file may be on a disk that was taken away. The waiting rows say the rest.
             Err(_) if self.has_pending() => return Ok(()),
             Err(_) => self.last.clone(),
         };
@@ -166,15 +164,15 @@ impl Ledger {
             }
         }
         if !is_copy {
-            // Its number says that it waits for nothing.
+            // With the number 0 it waits for nothing.
             self.pending.push_front(pending(&holds, 0));
             self.last.time_ms = self.last.time_ms.max(holds.time_ms);
         }
         Ok(())
     }
 
-    /// Says again what holds, should the file not end with it any more: from `at_ms` on, or from when it
-    /// began if that is later.
+    /// Adds the last row again when the file does not end with it any more, at `at_ms` or at its own time if
+    /// that is later.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -191,7 +189,7 @@ impl Ledger {
         !self.pending.is_empty()
     }
 
-    /// The trades before the first `rows` rows are on the disk: these may follow.
+    /// The trades before the first `rows` rows are on the disk: these rows may be written.
     pub(super) fn release(&mut self, rows: u64) {
         self.released = self.released.max(rows);
     }
@@ -214,8 +212,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes all waiting rows to the file. To be called when nothing that comes before them is still
-    /// to be written.
+    /// Writes all waiting rows to the file. To be called when all trades before them are
+    /// written.
     ///
     /// # Errors
     /// When the file cannot be written; the rows go on waiting.
@@ -224,7 +222,7 @@ impl Ledger {
         self.flush()
     }
 
-    /// Whether every row is known to be on the disk, or none can be brought there.
+    /// Whether all rows are known to be on the disk, or the file is unavailable.
     pub(super) fn is_synced(&self) -> bool {
         self.is_unavailable || (self.pending.is_empty() && !self.file.is_dirty())
     }
@@ -237,7 +235,7 @@ impl Ledger {
     }
 }
 
-/// A `row` that waits under this number.
+/// The `row` with this number, to be written later.
 fn pending(row: &LedgerRow, number: u64) -> PendingRow {
     PendingRow { number, time_ms: row.time_ms, text: row.to_csv() }
 }

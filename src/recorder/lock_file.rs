@@ -1,7 +1,7 @@
 //! The lock that keeps a second process off the recording, and the heartbeat inside it.
 //!
-//! Writer thread; other processes may read it. The system frees the lock however the process
-//! ends; the file stays. `recording/lock_line` has what stands in it.
+//! Writer thread; other processes may read the file. The system releases the lock however the process ends;
+//! the file stays. `recording/lock_line` has its content.
 
 use std::fs::{self, TryLockError};
 use std::io;
@@ -17,24 +17,24 @@ use crate::recording::lock_line::{Heartbeat, read};
 use crate::recording::names::lock_path;
 use crate::text::in_words;
 
-/// Changes with each start of the machine. Linux only.
+/// The boot id, which changes with each boot of the machine. Linux only.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// `verify`, `check` and a start hold a lock for an instant to see whether somebody records; on a
-/// busy machine that instant may be some milliseconds.
+/// `verify`, `check` and a start hold a lock for an instant to see whether a recorder runs; on a busy machine
+/// that instant may be some milliseconds.
 pub(super) const LOCK_MOMENT: Duration = Duration::from_millis(30);
 
 /// The held lock.
 #[derive(Debug)]
 pub(super) struct LockFile {
     pub(super) file: DiskFile,
-    /// What it says of this process.
+    /// The heartbeat that was written last.
     pub(super) last: Heartbeat,
-    /// Whether it could not be written the last time.
+    /// Whether the last write has failed.
     is_suspect: bool,
 }
 
-/// Which start of the machine this is, if the system has a number for it.
+/// The id of this boot of the machine, if the system has one.
 fn boot_id() -> Option<String> {
     let id = fs::read_to_string(BOOT_ID).ok()?;
     Some(id.trim().to_owned()).filter(|id| id.len() == 36 && id.is_ascii())
@@ -49,19 +49,19 @@ impl LockFile {
         let holder = || read(file.file()).map(|heartbeat| heartbeat.process);
         let in_use = || OpenError::InUse(out.to_owned(), holder());
         take_lock(&path, || file.file().try_lock(), in_use)?;
-        // Only now: until then its holder could renew it.
+        // Read only now: before, its holder could still renew it.
         let left = read(file.file());
         let (process, boot) = (std::process::id(), boot_id());
         let last = Heartbeat { process, boot, syncs, ..Heartbeat::default() };
         Ok((Self { file, last, is_suspect: false }, left))
     }
 
-    /// Takes it anew where it is gone, or is no longer written. Where there can be no new lock, that of
-    /// the recording itself still keeps others away.
+    /// Takes the lock anew when its file is gone or can no longer be written. If that fails, the lock of the
+    /// recording itself still keeps others away.
     pub(super) fn renew(&mut self, out: &Path) {
         let path = lock_path(out);
         if self.is_suspect || !matches!(locate(&path, self.file.file()), Ok(Location::InPlace)) {
-            // It may be the same file, of which there cannot be two locks.
+            // It may be the same file, which cannot be locked twice.
             let _ = self.file.file().unlock();
             match Self::take(out, self.last.syncs) {
                 Ok((lock, _)) => (self.file, self.is_suspect) = (lock.file, false),
@@ -81,14 +81,13 @@ impl LockFile {
     }
 }
 
-/// Locks the file itself: a recording may have other names than ours (links), each with a lock file
-/// of its own.
+/// Locks the file itself: a recording may have several names (hard links), each with a lock file of its own.
 pub(super) fn lock_data_file(path: &Path, disk: &DiskFile) -> Result<(), OpenError> {
     take_lock(path, || disk.file().try_lock(), || OpenError::InUse(path.to_owned(), None))
 }
 
-/// Takes the lock of the file at `path`. It is `in_use` when it is clear that its holder does more
-/// than to look.
+/// Takes the lock of the file at `path`. Fails with `in_use` when the lock is held longer
+/// than a reader holds it.
 pub(super) fn take_lock(
     path: &Path,
     mut try_lock: impl FnMut() -> Result<(), TryLockError>,
@@ -105,7 +104,7 @@ pub(super) fn take_lock(
     }
 }
 
-/// The error of a lock that cannot be had; a file system without locks is called so.
+/// The error of a failed lock. A file system without locks is named as the cause.
 pub(super) fn lock_error(error: io::Error) -> io::Error {
     let without_locks = [Errno::NOLCK, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP, Errno::INVAL];
     if without_locks.into_iter().all(|it| Some(it.raw_os_error()) != error.raw_os_error()) {

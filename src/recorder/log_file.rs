@@ -1,4 +1,4 @@
-//! The log file: whole lines, appended. A disk that does not take them costs lines, never trades.
+//! The log file: whole lines, appended. A disk that takes no lines costs lines, never trades.
 //!
 //! Writer thread.
 
@@ -14,10 +14,10 @@ use super::disk::{Location, locate};
 use crate::text::clock::{now_ms, show_ms};
 use crate::text::in_words;
 
-/// The last line of a log is looked for in so many bytes at its end. Longer lines are rare.
+/// The last line of a log is looked for in this many bytes at its end. Longer lines are rare.
 const LAST_LINE_BYTES: u64 = 4 << 10;
 
-/// A line of the log file: when, by this machine's clock, how grave, and what.
+/// A line of the log file: the time by this machine's clock, the level, the text.
 pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
     format!("{} {level:<5} {text}\n", show_ms(at_ms))
 }
@@ -57,27 +57,27 @@ fn ends_like_a_log(path: &Path) -> io::Result<bool> {
 pub(super) struct LogFile {
     pub(super) path: PathBuf,
     file: File,
-    /// Lines that the disk has not taken yet; the logger bounds them.
+    /// Lines that the disk has not taken yet; the logger bounds their size.
     waiting: Vec<u8>,
-    /// Bytes that are in the file.
+    /// Bytes that we have written to the file.
     pub(super) written: u64,
-    /// Whether it does not take the next ones, which was said.
+    /// Whether the file takes no more lines, which was reported.
     refused: bool,
 }
 
 impl LogFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = open(path)?;
-        // The working directory may be removed and made anew.
+        // Absolute, because the working directory may be removed and made anew.
         let path = path::absolute(path)?;
         Ok(Self { path, file, waiting: Vec::new(), written: 0, refused: false })
     }
 
-    /// Goes on in a new file when somebody has moved the old one away or removed it, or it takes no
-    /// lines any more: another handle of it may.
+    /// Goes on in a new file when the old one was moved or removed; and with a new handle when the file takes no
+    /// more lines.
     pub(super) fn reopen_if_moved(&mut self) {
         let is_there = matches!(locate(&self.path, &self.file), Ok(Location::InPlace));
-        // One that cannot be opened is tried again.
+        // If it cannot be opened, the next call tries again.
         if (self.refused || !is_there)
             && let Ok(file) = open(&self.path)
         {
@@ -90,8 +90,8 @@ impl LogFile {
         self.waiting.extend_from_slice(line.as_bytes());
     }
 
-    /// Writes the waiting lines to the file, as many as it takes. Says so on the terminal, once, when
-    /// it takes none, and when it does again.
+    /// Writes the waiting lines to the file, as many as it takes. When it takes none, and when it takes lines
+    /// again, that is reported once on the terminal.
     pub(super) fn flush(&mut self) {
         while !self.waiting.is_empty() {
             match self.file.write(&self.waiting) {
@@ -103,7 +103,7 @@ impl LogFile {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // The next turn tries again.
+                // The next call tries again.
                 Ok(_) => return self.say_refused(&io::ErrorKind::WriteZero.into()),
                 Err(error) => return self.say_refused(&error),
             }

@@ -1,26 +1,25 @@
-//! Putting the end of a file right in its place, at the cost of that end: what is to be there is first
-//! written to a file beside it, so that a kill, a power cut or a full disk at any instant loses none
-//! of it and doubles none.
+//! Replaces the end of a file in place, at a cost that depends on that end only. The new end is first written to
+//! a file beside it, so that a kill, a power cut or a full disk at any instant loses and doubles nothing.
 //!
 //! Main thread at the start, writer thread later; only the holder of the lock.
 //!
-//! `op1.csv.redo-<time>` is a line and the bytes that the file ends with when all is done:
+//! `op1.csv.redo-<time>` has one line, and then the bytes of the new end:
 //!
 //! ```text
 //! finnhub-stream redo 1 OFFSET OLD-LENGTH BYTES BEFORE BEHIND CHECK
 //! ```
 //!
-//! OFFSET says where they begin, OLD-LENGTH how long the file was. BEFORE and BEHIND are hashes of what
-//! does not change meanwhile, by which the file is known again: up to 4 KiB before the offset, and the
-//! last of what is to be cut off. CHECK is a hash of everything else.
+//! OFFSET is where the new end begins, OLD-LENGTH the old length of the file, BYTES the number of bytes. BEFORE and
+//! BEHIND are hashes of parts that do not change meanwhile, to recognise the file: up to 4 KiB before the offset,
+//! and the last bytes of the part that is to be cut off. CHECK is a hash of everything else.
 //!
-//! 1. The file itself is forced to the disk, and this one, and its name.
-//! 2. The bytes are written over what is at the offset, which needs no room on the disk, and the file
-//!    is cut behind them and forced to the disk.
-//! 3. This file is removed, and that is forced to the disk before another row is appended.
+//! 1. The recording is forced to the disk, and so are the redo file and its name.
+//! 2. The new end is written over the bytes at the offset, which needs no room on the disk; the recording is
+//!    cut behind it and forced to the disk.
+//! 3. The redo file is removed, and that is forced to the disk before another row is appended.
 //!
-//! Before the end of step 1 nothing has been changed. From there on step 2 is done again, as a whole,
-//! by the next look at the file, or by the next start.
+//! Before the end of step 1 the recording is unchanged. After it, the next check of the file or the next start
+//! does step 2 again as a whole.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -35,16 +34,16 @@ use super::beside::{REDO, TORN, create_beside, left_beside, rename_beside};
 use super::disk::{self, DiskFile, sync_directory};
 use crate::text::fnv1a;
 
-/// How it begins. The number changes when an older program must not read it.
+/// The beginning of a redo file. The number changes when an older program must not read it.
 const FORMAT: &str = "finnhub-stream redo 1 ";
 
-/// The bytes by which the file is known again.
+/// Bytes of a part by which the recording is recognised.
 const KNOWN_BY: u64 = 4 << 10;
 
-/// The new end of a file, from the end of step 1 on.
+/// A redo file, from the end of step 1 on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Redo {
-    /// The file that holds this.
+    /// Its path.
     name: PathBuf,
     offset: u64,
     old_length: u64,
@@ -53,10 +52,10 @@ pub(super) struct Redo {
     bytes: Vec<u8>,
 }
 
-/// Step 1: the file at `path` is to have these bytes at `offset`, and nothing behind them.
+/// Step 1: the file at `path` is to have `bytes` at `offset`, and nothing behind them.
 ///
 /// # Errors
-/// When the disk refuses something; then nothing is left of it.
+/// When the disk refuses something; then no redo file is left.
 pub(super) fn begin(
     path: &Path,
     disk: &mut DiskFile,
@@ -76,23 +75,24 @@ pub(super) fn begin(
         sync_directory(path)?;
         Ok(redo)
     };
-    // A full disk would get another one at each try.
+    // Else a full disk would get another file at each try.
     write().inspect_err(|_| drop(disk::remove(&name)))
 }
 
-/// Ends what a kill, a power cut or an error has cut short in the file at `path`, if there is anything.
+/// Finishes the replacement that a kill, a power cut or an error has interrupted in the file at `path`, if there
+/// is one.
 ///
 /// # Errors
-/// When the disk refuses something; then it is to be tried again before a row is appended.
+/// When the disk refuses something; then this must be called again before a row is appended.
 pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Result<()> {
     let left = match left_beside(path, REDO, FORMAT.as_bytes()) {
-        // A folder that is only written to.
+        // The folder is writable, but not readable.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
         left => left?,
     };
     for name in left {
         match Redo::parse(&name, &fs::read(&name)?) {
-            // It was never whole, so that nothing has been changed.
+            // The redo file was never whole, so that the recording is unchanged.
             None => disk::remove(&name)?,
             Some(redo) if redo.fits(disk)? => {
                 redo.apply(disk)?;
@@ -123,10 +123,10 @@ impl Redo {
         self.new_length().max(self.old_length.saturating_sub(KNOWN_BY))..self.old_length
     }
 
-    /// Whether the file is one that this was made for, at any instant of step 2.
+    /// Whether the file is the one that this was made for, at any instant of step 2.
     fn fits(&self, disk: &DiskFile) -> io::Result<bool> {
         let (length, new) = (disk.length()?, self.new_length());
-        // Cut already, or still growing; or nothing of what is behind has changed yet.
+        // Cut already or still growing; or the part to be cut off is unchanged.
         let is_there = (length <= new && length >= new.min(self.old_length))
             || (length == self.old_length && self.behind == hash(disk, self.part_behind())?);
         Ok(is_there && self.before == hash(disk, self.part_before())?)
@@ -135,7 +135,7 @@ impl Redo {
     /// Steps 2 and 3.
     ///
     /// # Errors
-    /// When the disk refuses something; then [`finish`] will end it.
+    /// When the disk refuses something; then [`finish`] does the rest.
     pub(super) fn apply(&self, disk: &mut DiskFile) -> io::Result<()> {
         disk.overwrite(&self.bytes, self.offset)?;
         disk.set_len(self.new_length())?;
@@ -156,7 +156,7 @@ impl Redo {
         all
     }
 
-    /// Reads it back from the file called `name`; `None` when it is not what was written.
+    /// Reads the content of the redo file `name`; `None` when it is not whole.
     fn parse(name: &Path, all: &[u8]) -> Option<Self> {
         let end = memchr(b'\n', all)?;
         let line = str::from_utf8(&all[..end]).ok()?;
@@ -175,7 +175,7 @@ impl Redo {
     }
 }
 
-/// The hash of a part of a file, or of as much of it as is there.
+/// The hash of a part of a file, as far as the file reaches.
 fn hash(disk: &DiskFile, part: Range<u64>) -> io::Result<u64> {
     let length = part.end.min(disk.length()?).saturating_sub(part.start);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];

@@ -1,5 +1,5 @@
-//! What is no whole row in a file, after a crash or because somebody has cut it: found, moved aside,
-//! never thrown away.
+//! Finds the bytes of a file that are no whole row, after a crash or a change by somebody else, and moves them
+//! aside: nothing is thrown away.
 //!
 //! Main thread at the start, writer thread later; only the holder of the lock. A row counts as whole
 //! only with its line end: `…,1` without one may have been `…,1;12`.
@@ -19,18 +19,17 @@ use super::disk::{self, DiskFile, sync_directory};
 use super::redo;
 use crate::recording::rows::{LONGEST_ROW, RowReader};
 
-/// No crash of ours leaves more than one row, and a power cut no more than the system had in
-/// memory. A larger remainder is nothing that we left, and for a person to look at.
+/// Bytes that a crash may leave torn: a kill leaves less than a row, and a power cut no more than the system had
+/// in memory. A larger part is not ours, and a person must look at it.
 const LARGEST_REMAINDER: u64 = 256 << 20;
 
-/// Bytes at the end of a file in which the last row begins, and a few before it.
+/// The last row, and a few before it, begin within this many bytes of the end.
 const NEAR_END: usize = 2 * LONGEST_ROW;
 
 /// Where the last whole row in a part of a file ends; the part must begin where a row does. An
 /// ordinary row has as many fields as `header`.
 ///
-/// A NUL is never written to a recording; where one is found, blocks were lost in a power cut, and
-/// nothing behind it counts.
+/// A recording has no NUL: where there is one, a power cut has lost blocks, and nothing behind it counts.
 pub(super) fn end_of_rows(mut file: &File, part: Range<u64>, header: &str) -> io::Result<u64> {
     file.seek(SeekFrom::Start(part.start))?;
     let text = UntilNul::new(file, part.end.saturating_sub(part.start));
@@ -67,8 +66,8 @@ impl Read for UntilNul<'_> {
     }
 }
 
-/// Where a row begins that is near the end of this `part`, which begins with one: little is to be read
-/// from there on, however long the part is.
+/// Where a row begins near the end of this `part`, so that little is to be read from there on. The part begins
+/// with a row.
 pub(super) fn row_near_end(file: &File, part: Range<u64>) -> io::Result<u64> {
     let from = part.end.saturating_sub(NEAR_END as u64);
     if from <= part.start {
@@ -76,22 +75,22 @@ pub(super) fn row_near_end(file: &File, part: Range<u64>) -> io::Result<u64> {
     }
     let mut near = vec![0; NEAR_END];
     file.read_exact_at(&mut near, from)?;
-    // This may be a line end inside quotes: then the reader finds its way within a row or two.
+    // This may be a line end inside quotes; then the reader is right again after a row or two.
     Ok(memchr(b'\n', &near).map_or(part.start, |end| from + end as u64 + 1))
 }
 
-/// What is to be done to a file, so that it ends with a whole row.
+/// The changes after which a file ends with a whole row.
 #[derive(Debug)]
 pub(super) struct Mending {
-    /// No whole row: moved aside.
+    /// The torn part, to be moved aside.
     pub(super) torn: Range<u64>,
-    /// From here on the file is to hold other bytes, and nothing behind them.
+    /// From here on the file is to have `bytes`, and nothing behind them.
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Does it; gives the path of the file with the torn part, which is beside `path`, or `None` when there
-/// is nothing torn. A crash in between leaves these bytes in both places, or the next start ends it.
+/// Makes the changes; gives the path of the new file with the torn part, or `None` when nothing is torn. After a
+/// crash in between, the torn part is in both files, or the next start does the rest.
 ///
 /// # Errors
 /// When the disk refuses something: see [`redo`].
@@ -102,7 +101,7 @@ pub(super) fn mend(
     now_ms: i64,
 ) -> io::Result<Option<PathBuf>> {
     let aside = copy_aside(path, disk, torn, now_ms)?;
-    // One more copy at each try would be of no use.
+    // Else there would be one more copy at each try.
     let drop_copy = |_: &io::Error| drop(aside.as_deref().map(disk::remove));
     if bytes.is_empty() {
         if disk.length()? > offset {
@@ -116,7 +115,7 @@ pub(super) fn mend(
     Ok(aside)
 }
 
-/// Fails when so much is torn that a crash cannot have left it.
+/// Fails when more is torn than a crash can leave.
 pub(super) fn check_torn(file: &File, torn: Range<u64>) -> io::Result<()> {
     let bytes: u64 = data_in(file, torn.clone()).map(|data| data.end - data.start).sum();
     if bytes <= LARGEST_REMAINDER {
@@ -143,12 +142,12 @@ fn copy_aside(
     let copied = copy_part(disk.file(), part, &mut copy)
         .and_then(|()| copy.sync())
         .and_then(|()| sync_directory(path));
-    // Half a copy is of no use, and a full disk would get another one at each try.
+    // Half a copy is useless, and a full disk would get another one at each try.
     copied.inspect_err(|_| drop(disk::remove(&aside)))?;
     Ok(Some(aside))
 }
 
-/// Copies a part of a file into an empty one. Holes stay holes: they cost no room and no time.
+/// Copies a part of a file into an empty one. Holes stay holes, which cost no room and no time.
 fn copy_part(mut file: &File, part: Range<u64>, copy: &mut DiskFile) -> io::Result<()> {
     let lengthen = |copy: &mut DiskFile, length| {
         if copy.length()? < length { copy.set_len(length) } else { Ok(()) }
@@ -161,13 +160,13 @@ fn copy_part(mut file: &File, part: Range<u64>, copy: &mut DiskFile) -> io::Resu
     lengthen(copy, part.end - part.start)
 }
 
-/// The parts of a part of a file that are no holes.
+/// The pieces of a part of a file that are not holes.
 fn data_in(file: &File, part: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let mut at = part.start;
     std::iter::from_fn(move || {
         let start = match seek(file, fs::SeekFrom::Data(at)) {
             Err(Errno::NXIO) => part.end,
-            // Where the system cannot tell, all of it is data.
+            // Where the system cannot tell holes, all is data.
             found => found.unwrap_or(at),
         };
         let end = seek(file, fs::SeekFrom::Hole(start)).map_or(part.end, |end| end.min(part.end));

@@ -1,7 +1,7 @@
-//! When a file is closed and what it is called then.
+//! When a file is closed, and the name that it gets.
 //!
-//! Writer thread. Periods are UTC hours or days of `received_ms`. A closed file is never put over
-//! an existing one: a number is added, the same for the recording and its ledger.
+//! Writer thread. Periods are UTC hours or days of `received_ms`. A closed file never takes
+//! the place of an existing one: a number is added to its name, and to that of its ledger.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -17,7 +17,7 @@ use crate::recording::paths::folder_of;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Archives of one period: more means that something starts the program in a loop.
+/// Closed files of one period. There are more only when something starts the program in a loop.
 const MOST_NUMBERS: u32 = 10_000;
 
 /// How often a new file is begun.
@@ -55,8 +55,8 @@ impl Rotate {
     }
 }
 
-/// A name for the closed file of a recording whose last row was received at `time_ms`; it is free,
-/// and that of its ledger.
+/// A free name for the closed file of a recording whose last row was received at `time_ms`; the name of its
+/// ledger is free as well.
 pub(super) fn free_name(
     out: &Path,
     ledger: &Path,
@@ -80,7 +80,7 @@ pub(super) fn closed_files(out: &Path) -> io::Result<Vec<PathBuf>> {
     closed_in(folder_of(out), out, |name| Some(name.to_owned()))
 }
 
-/// The closed files of `out`, there or not, whose ledgers are in the folder of `ledger`; by name.
+/// The closed files of `out` that have a ledger in the folder of `ledger`, whether they exist or not; by name.
 ///
 /// # Errors
 /// When the folder cannot be read.
