@@ -136,7 +136,9 @@ fn run(
     drop(simulator);
     #[cfg(feature = "dashboard")]
     drop(dashboard);
-    screen.sum_up(summary.as_ref().ok());
+    if let Ok(summary) = &summary {
+        screen.sum_up(summary.counts);
+    }
     let result =
         ended.and_then(|()| summary?.failure.map_or(Ok(()), |failure| Err(cannot_go_on(failure))));
     let reason =

@@ -15,7 +15,7 @@ use super::log_lines::LogLines;
 use crate::channel::{Line, SharedState};
 use crate::process::error::Error;
 use crate::process::threads::{join_until, spawn};
-use crate::recorder::Summary;
+use crate::status::snapshot::Counts;
 use crate::text::clock::now_ms;
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
@@ -59,11 +59,9 @@ impl Screen {
         self.sender.clone()
     }
 
-    /// Shows the summary; waits a little for a slow terminal.
-    pub(crate) fn sum_up(&self, summary: Option<&Summary>) {
-        if let Some(summary) = summary {
-            self.send_until(Instant::now() + SUMMARY, Line::Plain(summary.counts.to_string()));
-        }
+    /// Shows the sums; waits a little for a slow terminal.
+    pub(crate) fn sum_up(&self, counts: Counts) {
+        self.send_until(Instant::now() + SUMMARY, Line::Plain(counts.to_string()));
     }
 
     /// Waits for the last lines to be shown, for a bounded time.
