@@ -119,7 +119,7 @@ impl NewFile {
     /// # Errors
     /// When the folder takes no new file.
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
-        let place = end_of_links(path);
+        let place = behind_links(path);
         for number in 1..=MOST_NAMES {
             let suffix = if number == 1 { ".new".to_owned() } else { format!(".new-{number}") };
             let path = with_suffix(&place, &suffix);
@@ -174,18 +174,6 @@ impl Drop for NewFile {
             let _ = fs::remove_file(&self.path);
         }
     }
-}
-
-/// Where a link leads, also when nothing is there; any other path as it is.
-fn end_of_links(path: &Path) -> PathBuf {
-    // As many as Linux follows.
-    const MOST_LINKS: usize = 40;
-    let mut end = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        let Ok(target) = fs::read_link(&end) else { break };
-        end = folder_of(&end).join(target);
-    }
-    end
 }
 
 /// Writes `text` over the content of the file at `path`. A crash in the middle may leave a mixture of both.
