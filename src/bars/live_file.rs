@@ -16,7 +16,7 @@ use crate::recording::gzip::GZIP_MARK;
 use crate::recording::names::compressed_name;
 use crate::recording::paths::open_at_once;
 use crate::recording::rows::row_length;
-use crate::recording::source::{Source, is_locked};
+use crate::recording::source::{RecordingFile, is_locked};
 use crate::terminal::{CountedRead, ProgressLine};
 
 /// Which file it is, for as long as the machine runs: device and inode.
@@ -236,7 +236,9 @@ impl LiveFile {
             return true;
         }
         // With times in them, two files that begin alike are one.
-        let Ok(closed) = Source::open(&compressed_name(path), |file| file) else { return false };
+        let Ok(closed) = RecordingFile::open(&compressed_name(path), |file| file) else {
+            return false;
+        };
         let mut front = Vec::new();
         let read = closed.text.take(FRONT_BYTES).read_to_end(&mut front);
         read.is_ok() && self.bytes(0..FRONT_BYTES).is_ok_and(|own| own == front)

@@ -13,7 +13,7 @@ use crate::recording::blocks::{Blocks, Piece, in_order};
 use crate::recording::columns::Column;
 use crate::recording::header::columns_of;
 use crate::recording::rows::RowReader;
-use crate::recording::source::Source;
+use crate::recording::source::RecordingFile;
 use crate::terminal::{CountedRead, ProgressLine};
 use crate::text::in_words;
 
@@ -83,7 +83,7 @@ impl<'r> Reader<'r> {
         collector: &mut Collector,
         print: impl FnMut(&mut Collector) -> io::Result<()>,
     ) -> Result<Vec<String>, Failure> {
-        let mut source = Source::open(path, |source| CountedRead { source, progress })
+        let mut source = RecordingFile::open(path, |source| CountedRead { source, progress })
             .map_err(|error| Failure::cannot_open(&error))?;
         let mut front = Vec::new();
         (&mut source.text).take(FRONT_BYTES).read_to_end(&mut front)?;

@@ -13,7 +13,7 @@ use super::paths::{behind_links, without_gz};
 use super::row::push_text;
 use super::row_rules::shown;
 use super::rows::{Fields, LONGEST_ROW, Row, RowReader};
-use super::source::Source;
+use super::source::RecordingFile;
 use crate::market::symbol::LONGEST_LIST;
 use crate::text::{in_words, parse_integer};
 
@@ -231,7 +231,7 @@ pub(crate) type Found<R> = (PathBuf, Result<LedgerReader<Uncompressed<R>>, Ledge
 /// by what `wrap` makes of the file.
 pub(crate) fn open_beside<R: Read>(recording: &Path, wrap: impl Fn(File) -> R) -> Option<Found<R>> {
     paths_beside(recording).find_map(|path| {
-        let opened = match Source::open(&path, &wrap) {
+        let opened = match RecordingFile::open(&path, &wrap) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             opened => opened.map_err(LedgerError::from),
         };

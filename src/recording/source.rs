@@ -8,13 +8,13 @@ use std::path::Path;
 
 use crate::recording::gzip::Uncompressed;
 
-/// An open file and its text.
-pub(crate) struct Source<R> {
+/// An open recording or ledger, and its text.
+pub(crate) struct RecordingFile<R> {
     file: File,
     pub(crate) text: Uncompressed<R>,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> RecordingFile<R> {
     /// Opens the file at `path`; its bytes are read through the reader that `wrap` makes.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::recording::columns::Column;
 use crate::recording::header::columns_of;
 use crate::recording::row_rules::{Values, check_row};
 use crate::recording::rows::RowReader;
-use crate::recording::source::Source;
+use crate::recording::source::RecordingFile;
 use crate::terminal::{CountedRead, ProgressLine};
 use crate::text::in_words;
 
@@ -40,7 +40,7 @@ fn read_recording(
     progress: &ProgressLine,
 ) -> Result<(), String> {
     let mut source =
-        Source::open(path, |source| CountedRead { source, progress }).map_err(|error| {
+        RecordingFile::open(path, |source| CountedRead { source, progress }).map_err(|error| {
             if error.kind() == io::ErrorKind::Unsupported {
                 return error.to_string();
             }

@@ -15,7 +15,7 @@ const GAPS_LISTED: usize = 5;
 pub(super) struct Spans {
     /// Trades were being recorded.
     pub(super) covered_ms: i64,
-    /// They were not, between the first row of a ledger and its last, although the recorder had not
+    /// Trades were not being recorded, between the first row of a ledger and its last, and the recorder had not
     /// been stopped on purpose.
     pub(super) missing_ms: i64,
     /// The recorder was not running, after a stop on purpose.
@@ -23,17 +23,17 @@ pub(super) struct Spans {
     /// How many times something is missing.
     pub(super) gap_count: u64,
     /// The longest ones, in order of length.
-    pub(super) gaps: Vec<Gap>,
+    pub(super) gaps: Vec<LedgerGap>,
     /// How many times the recorder was not running, after a stop on purpose.
     pub(super) stop_count: u64,
     /// The longest ones, in order of length.
     #[serde(serialize_with = "as_stops")]
-    pub(super) stops: Vec<Gap>,
+    pub(super) stops: Vec<LedgerGap>,
 }
 
 /// A span without recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Gap {
+pub(super) struct LedgerGap {
     /// The last frame before it, UNIX milliseconds.
     pub(super) from_ms: i64,
     /// The first moment recorded again, UNIX milliseconds.
@@ -49,7 +49,8 @@ impl Spans {
     pub(super) fn add(&mut self, from_ms: i64, to_ms: i64, reason: Option<&Reason>) {
         let span_ms = to_ms.saturating_sub(from_ms);
         let Some(reason) = reason else { return add(&mut self.covered_ms, span_ms) };
-        let gap = Gap { from_ms, to_ms, missing_ms: span_ms, reason: reason.text().to_owned() };
+        let gap =
+            LedgerGap { from_ms, to_ms, missing_ms: span_ms, reason: reason.text().to_owned() };
         if reason.is_stop() {
             add(&mut self.not_running_ms, span_ms);
             self.stop_count += 1;
@@ -74,9 +75,9 @@ impl Spans {
 }
 
 /// In JSON the length of a stop is no `missing_ms`.
-fn as_stops<S: Serializer>(stops: &[Gap], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_stops<S: Serializer>(stops: &[LedgerGap], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(stops.iter().map(|stop| {
-        let Gap { from_ms, to_ms, missing_ms, reason } = stop;
+        let LedgerGap { from_ms, to_ms, missing_ms, reason } = stop;
         json!({ "from_ms": from_ms, "to_ms": to_ms, "not_running_ms": missing_ms, "reason": reason })
     }))
 }
@@ -87,7 +88,7 @@ fn add(sum: &mut i64, span_ms: i64) {
 }
 
 /// Keeps the longest gaps, the longest first and the earlier where equal.
-fn keep_longest(longest: &mut Vec<Gap>, gap: Gap) {
+fn keep_longest(longest: &mut Vec<LedgerGap>, gap: LedgerGap) {
     let place = longest.partition_point(|kept| kept.missing_ms >= gap.missing_ms);
     longest.insert(place, gap);
     longest.truncate(GAPS_LISTED);

@@ -5,7 +5,7 @@
 use super::days::{Day, RecordingDays};
 use super::ledger::Coverage;
 use super::report::{FileReport, RowCounts, Total};
-use super::spans::{Gap, Spans};
+use super::spans::{LedgerGap, Spans};
 use super::symbols::Symbols;
 use crate::recording::ledger::{LedgerRow, Reason, State};
 use crate::recording::row_rules::MOST_DECIMALS;
@@ -128,7 +128,7 @@ fn missing(total: &Total) -> String {
     }
 }
 
-fn kind(gap: &Gap) -> String {
+fn kind(gap: &LedgerGap) -> String {
     escaped(gap.reason.split(':').next().unwrap_or_default())
 }
 
@@ -252,12 +252,12 @@ impl Text {
         self.longest("times not running", spans.stop_count, &spans.stops);
     }
 
-    fn longest(&mut self, name: &str, count: u64, gaps: &[Gap]) {
+    fn longest(&mut self, name: &str, count: u64, gaps: &[LedgerGap]) {
         if count > 0 {
             let only = if count > gaps.len() as u64 { ", the longest" } else { "" };
             self.line(name, grouped(count) + only);
         }
-        let cells = |gap: &Gap| {
+        let cells = |gap: &LedgerGap| {
             let between = format!("{} to {}", show_ms(gap.from_ms), show_ms(gap.to_ms));
             [between, duration(gap.missing_ms), escaped(&gap.reason)]
         };

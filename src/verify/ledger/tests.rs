@@ -1,6 +1,6 @@
 //! Ledgers as text, and the covered and missing time in them.
 
-use super::super::spans::Gap;
+use super::super::spans::LedgerGap;
 use super::*;
 
 fn read(rows: &str, last_received_ms: Option<i64>) -> Coverage {
@@ -37,7 +37,7 @@ fn stops_and_faults_are_listed_apart() {
         None,
         (20, 20, 100),
     );
-    let gap = |from_ms, to_ms, reason: &str| Gap {
+    let gap = |from_ms, to_ms, reason: &str| LedgerGap {
         from_ms,
         to_ms,
         missing_ms: to_ms - from_ms,
