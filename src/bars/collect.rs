@@ -1,4 +1,4 @@
-//! The bars that are not done yet, and the rows that are printed of them.
+//! The bars that are not done yet, and their printing.
 //!
 //! Main thread. Takes the parts in the order of their blocks. No clock; the printing is the only I/O.
 
@@ -16,7 +16,7 @@ use crate::market::symbol::is_us_stock;
 use crate::recording::row::push_text;
 use crate::text::fnv1a;
 
-/// A bar that may still change, and what was printed of it.
+/// A bar that may still change, and the row that was printed of it.
 #[derive(Debug, Default)]
 struct OpenBar {
     bar: Bar,
@@ -24,7 +24,7 @@ struct OpenBar {
     printed: Option<u64>,
 }
 
-/// All that is not done.
+/// All bars that are not done.
 #[derive(Debug)]
 pub(super) struct Collector {
     rules: Rules,
@@ -61,8 +61,8 @@ impl Collector {
         }
     }
 
-    /// The clock of the rows before, from which a part goes on that was made without them; `None` when
-    /// that makes no difference. If it does, some of its trades may have come too late.
+    /// The clock of the rows before a part that was made without them; `None` when it makes no difference. When it
+    /// does, some trades of the part may have come too late.
     pub(super) fn clock_before(&self, part: &Part) -> Option<i64> {
         let (first_ms, _) = part.clock_ms?;
         (first_ms < self.clock_ms).then_some(self.clock_ms)
@@ -73,7 +73,7 @@ impl Collector {
         self.clock_ms
     }
 
-    /// Takes over what a part has.
+    /// Adds the bars of a part.
     pub(super) fn add(&mut self, part: Part) {
         let symbols: Vec<usize> =
             part.symbols.into_iter().map(|symbol| self.place_of(symbol)).collect();
@@ -141,7 +141,7 @@ impl Collector {
         out: &mut impl Write,
     ) -> io::Result<()> {
         self.print_before(self.rules.ended_until(now_ms), false, coverage, out)?;
-        // No row tells the receiving clock while nothing trades.
+        // While nothing trades, no row tells the receiving clock.
         let old_ms = self.rules.done_until(now_ms);
         for bars in self.open.range_mut(..old_ms).map(|(_, bars)| bars) {
             bars.retain(|_, open| !open.bar.is_empty());
@@ -155,13 +155,13 @@ impl Collector {
         self.changed.first().is_some_and(|bar_ms| *bar_ms < time_ms)
     }
 
-    /// No bar that begins before is looked at again.
+    /// Bars that begin before this time are not looked at again.
     pub(super) fn oldest_ms(&self, now_ms: i64) -> i64 {
         let old_ms = self.rules.done_until(now_ms);
         self.open.keys().next().map_or(old_ms, |bar_ms| old_ms.min(*bar_ms))
     }
 
-    /// Another look is to be taken at all bars that are not forgotten: the ledger has changed.
+    /// Checks all bars that are not forgotten again, because the ledger has changed.
     pub(super) fn look_again(&mut self, now_ms: i64) {
         self.changed.extend(self.open.keys());
         let from_ms = self.rules.done_until(now_ms).max(self.forgotten_ms);

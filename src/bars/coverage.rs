@@ -22,11 +22,11 @@ struct Span {
     symbols: Symbols,
 }
 
-/// What ledgers say.
+/// The spans of a ledger.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Ledger {
     spans: Vec<Span>,
-    /// Where it ends `live`: since when, and with which symbols.
+    /// When the ledger ends `live`: since when, and with which symbols.
     live: Option<(i64, Symbols)>,
 }
 
@@ -38,7 +38,7 @@ impl Ledger {
     pub(super) fn beside(recording: &Path) -> Result<Option<(PathBuf, Self)>, LedgerError> {
         match open_beside(recording, |file| file) {
             None => Ok(None),
-            // Its recorder has just made it.
+            // The recorder has just made the file.
             Some((path, Err(LedgerError::NoHeader))) => Ok(Some((path, Self::default()))),
             Some((path, reader)) => Ok(Some((path, Self::read(reader?)?))),
         }
@@ -80,7 +80,7 @@ impl Ledger {
     }
 
     fn push(&mut self, span: Span) {
-        // The same list said again makes no longer list of spans.
+        // The same list again extends the last span.
         match self.spans.last_mut() {
             _ if span.time.is_empty() => {}
             Some(last) if last.time.end == span.time.start && last.symbols == span.symbols => {

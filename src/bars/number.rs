@@ -9,7 +9,7 @@ use std::fmt;
 
 use bigdecimal::{BigDecimal, Zero};
 
-/// Digits that a mantissa surely holds.
+/// Digits that always fit into a mantissa.
 const MOST_DIGITS: usize = 18;
 
 /// The longest text and the largest exponent that are computed with. No price comes near them, and

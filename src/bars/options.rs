@@ -1,4 +1,4 @@
-//! What `bars` is asked for.
+//! The options of `bars`.
 //!
 //! Main thread, at the start.
 
@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::config::values;
 
-/// What is asked for.
+/// The options.
 #[derive(Debug, Clone, Args)]
 pub struct BarsOptions {
     /// Recordings in the order in which they were made, such as op1-*.csv.gz op1.csv

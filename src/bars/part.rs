@@ -1,4 +1,4 @@
-//! The bars of one block of rows: what the threads work out beside each other.
+//! The bars of one block of rows, which the threads make in parallel.
 //!
 //! Any thread. No I/O, no clock. An ordinary row is read in one pass over its bytes; any other as
 //! `verify` reads it, by the same rules.
@@ -17,11 +17,11 @@ use crate::recording::row_rules::{Values, check_row};
 use crate::recording::rows::{FieldSpans, Row, front_row};
 use crate::text::leading_integer;
 
-/// After the end of a bar trades are waited for so long, by the receiving clock: Finnhub has been up to
-/// 40 minutes late.
+/// How long trades are waited for after the end of a bar, by the receiving clock: Finnhub has been up to 40 minutes
+/// late.
 const LATE_MS: i64 = 2 * 60 * 60 * 1000;
 
-/// What is asked for, and how a file is laid out.
+/// Which bars are asked for.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     /// The length of a bar.
@@ -67,7 +67,7 @@ impl Rules {
     }
 }
 
-/// What a row says, as far as bars are concerned.
+/// The values of a row that bars need.
 struct Traded<'a> {
     ticker: &'a [u8],
     price: Number,
@@ -165,7 +165,7 @@ impl<'r> PartMaker<'r> {
 
     /// Adds a row that begins on this `line`.
     pub(super) fn add_row(&mut self, row: &Row<'_>, line: u64) {
-        // A lone line end is nothing.
+        // An empty line is no row.
         if row.text.is_empty() {
             return;
         }

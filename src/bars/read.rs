@@ -17,7 +17,7 @@ use crate::recording::source::RecordingFile;
 use crate::terminal::{CountedRead, ProgressLine};
 use crate::text::in_words;
 
-/// Malformed rows of a file that are told one by one.
+/// Malformed rows of a file that are reported one by one.
 pub(super) const MALFORMED_SHOWN: u64 = 5;
 
 /// Rows that are read one by one make a part together.
@@ -28,7 +28,7 @@ pub(super) const FRONT_BYTES: u64 = 64 << 10;
 
 /// Why a file was not read to its end.
 pub(super) enum Failure {
-    /// What is wrong with it, and what to do.
+    /// The fault of the file, and what to do.
     File(String),
     /// The bars cannot be written.
     Output(io::Error),
@@ -54,7 +54,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Reads the rows of a file, and counts what is wrong with them.
+/// Reads the rows of a file, and counts the malformed ones.
 pub(super) struct Reader<'r> {
     pub(super) rules: &'r Rules,
     has_no_ledger: bool,
@@ -62,7 +62,7 @@ pub(super) struct Reader<'r> {
     line: u64,
     /// Rows that are not well-formed.
     pub(super) malformed: u64,
-    /// The first of them, with their lines, until somebody takes them.
+    /// The first of them with their lines, until they are reported.
     pub(super) shown: Vec<(u64, String)>,
 }
 
@@ -192,7 +192,7 @@ impl<'r> Reader<'r> {
         self.line += memchr_iter(b'\n', rows).count() as u64;
     }
 
-    /// The file ends with so many bytes that are no whole row, and nobody will finish it.
+    /// The file ends with `bytes` bytes that are no whole row, and nobody will complete it.
     pub(super) fn note_torn(&mut self, bytes: u64) {
         let torn = "a torn row: the file ends in the middle of it";
         self.note_malformed(self.line, format!("{torn} ({bytes} bytes)"));
@@ -206,7 +206,7 @@ impl<'r> Reader<'r> {
     }
 }
 
-/// How long these files are together, as they are on the disk.
+/// The size of these files together, as they are on the disk.
 pub(super) fn bytes_of(files: &[PathBuf]) -> u64 {
     files.iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum()
 }

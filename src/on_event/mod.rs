@@ -1,4 +1,4 @@
-//! `--on-event`: a command that is run at events, for somebody who is not watching.
+//! `--on-event`: runs a command at events, for a person who is not watching.
 //!
 //! One thread looks for events in the snapshots (`watch`) and runs the command for each (`runner`).
 //! Recording and stopping never wait for it.
@@ -20,7 +20,7 @@ use crate::text::clock::now_ms;
 use runner::Runner;
 use watch::{Event, EventWatch};
 
-/// How often it looks; [`EventWatch`] counts on it.
+/// How often a snapshot is looked at; [`EventWatch`] depends on this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Starting the last command takes this long at most, on a busy machine.
@@ -29,7 +29,7 @@ const STARTING: Duration = Duration::from_millis(200);
 /// Why the recording has ended, and until when the last command is waited for.
 type End = (String, Instant);
 
-/// The thread, for the one that ends the program.
+/// The thread, for the thread that ends the program.
 #[derive(Clone)]
 pub(crate) struct OnEvent {
     sender: Sender<End>,

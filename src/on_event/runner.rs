@@ -1,4 +1,4 @@
-//! Runs the command, one event at a time, each with an end.
+//! Runs the command for one event at a time, each with a time limit.
 //!
 //! The events' thread. The texts of an event may quote a server, so they are in the environment of
 //! the command and never in its words. It does not get the API key, nor our standard output.
@@ -20,8 +20,8 @@ use crate::text::{in_words, printable};
 /// A command that takes longer is killed: a message is sent within seconds, or not at all.
 const TIME: Duration = Duration::from_secs(30);
 
-/// Events that may wait while a command takes its time. With more the oldest are left out: what
-/// came last is how things are.
+/// Events that may wait while a command runs. With more the oldest are left out: the newest ones tell the present
+/// state.
 const WAITING_EVENTS: usize = 16;
 
 /// How often the end of a command is looked for when the program is about to end.
@@ -30,7 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Characters of a reason that the command gets.
 const REASON_CHARACTERS: usize = 300;
 
-/// What `sh` says of a command that it does not find.
+/// The exit code of `sh` for a command that it does not find.
 const NOT_FOUND: i32 = 127;
 
 /// The command, the events that it is still to be run for, and its process if it is running.
@@ -55,8 +55,8 @@ impl Runner {
         Self { command, out, time: TIME, waiting: VecDeque::new(), running: None }
     }
 
-    /// Warns when the command's first word is plainly no command. What only the shell can
-    /// understand is left to its first failure.
+    /// Warns when the first word of the command is clearly no command. Words that only the shell understands are
+    /// not checked.
     pub(super) fn warn_if_unknown(&self) {
         let Some(word) = self.command.split_whitespace().next() else { return };
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
@@ -65,7 +65,7 @@ impl Runner {
         } else if word.contains('/') {
             Path::new(word).exists()
         } else {
-            // A shell that cannot be started says so at the first event.
+            // A shell that cannot be started is reported at the first event.
             shell().args(["command -v \"$0\"", word]).status().is_ok_and(|status| status.success())
         };
         if !known {
@@ -83,8 +83,7 @@ impl Runner {
         self.waiting.push_back(event);
     }
 
-    /// Looks at the running command: kills it when its time is over, and starts the next one when it has
-    /// ended. Never waits.
+    /// Kills the running command when its time is over, and starts the next one when it has ended. Never waits.
     pub(super) fn run(&mut self) {
         if let Some(Running { child, kind }) = &mut self.running {
             let fault = match child.look() {
@@ -108,8 +107,8 @@ impl Runner {
         }
     }
 
-    /// Runs the command for the last event. At `until` what runs for an earlier one is killed and what waits is
-    /// left out; the command for the last one is left to end by itself.
+    /// Runs the command for the last event. At `until` a command for an earlier event is killed and waiting events
+    /// are left out; the command for the last event may go on by itself.
     pub(super) fn finish(mut self, last: Event, until: Instant) {
         self.add(last);
         loop {
@@ -148,7 +147,7 @@ fn shell() -> Command {
     shell
 }
 
-/// What is wrong with how a command has ended; empty when nothing is.
+/// The fault of a command that has ended; empty when it has none.
 fn fault_of(status: ExitStatus) -> String {
     match status.code() {
         Some(0) => String::new(),

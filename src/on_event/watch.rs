@@ -1,7 +1,7 @@
 //! Finds the events in the snapshots, each once.
 //!
-//! A pure rule: no I/O and no clock. `now_ms` is this machine's clock; spans are taken from `now`,
-//! which neither a clock that is set nor a machine that sleeps moves on.
+//! A pure rule: no I/O and no clock. `now_ms` is this machine's clock; spans are measured with `now`, which does
+//! not change when the clock is set or the machine sleeps.
 
 use std::time::{Duration, Instant};
 
@@ -12,25 +12,25 @@ use crate::text::human_duration;
 /// A shorter outage is routine: the server closes connections every day.
 const OUTAGE: Duration = Duration::from_secs(60);
 
-/// A connection that ends within this was no end of the outage: that is what a key used twice looks
-/// like (as in `backoff`).
+/// A connection that ends within this time does not end the outage: with a key that is used twice, connections
+/// end like that (see `backoff`).
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// So many looks at the same snapshot mean that the writer waits for the disk: a minute, at one a
-/// second. Looks are counted, because a process that was stopped has looked at nothing.
+/// After this many looks at the same snapshot, one a second, the writer is waiting for the disk. Looks are
+/// counted, and no time, because a stopped process does not look.
 const STUCK_LOOKS: u32 = 60;
 
-/// Silence is reported at most this often: thin stocks come and go.
+/// Silence is reported at most this often: thin shares fall silent again and again.
 const SILENT_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// Something that happened, for the command's environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Event {
-    /// What, in one word; the README lists them.
+    /// The event in one word; the README lists them.
     pub(super) kind: &'static str,
     /// When, this machine's clock, UNIX milliseconds.
     pub(super) at_ms: i64,
-    /// Why, as one line.
+    /// The reason as one line.
     pub(super) reason: String,
 }
 
@@ -40,7 +40,7 @@ impl Event {
     }
 }
 
-/// Remembers what has been reported.
+/// What has been reported so far.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is about an event of its own")]
 pub(super) struct EventWatch {
@@ -56,7 +56,7 @@ pub(super) struct EventWatch {
 }
 
 impl EventWatch {
-    /// What is new. To be asked once a second.
+    /// The new events. To be called once a second.
     pub(super) fn look(
         &mut self,
         snapshot: &Snapshot,

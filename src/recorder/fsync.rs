@@ -1,5 +1,5 @@
-//! The thread that forces files to the disk. On a busy disk an fsync takes a tenth of a second or more,
-//! and new rows must become visible in that time.
+//! The thread that forces files to the disk. On a busy disk an fsync takes a tenth of a second or more, and new
+//! rows must become visible meanwhile.
 
 use std::sync::mpsc::{self, Sender};
 

@@ -13,21 +13,21 @@ use crate::recording::columns::Column;
 use crate::recording::header::names;
 use crate::text::printable;
 
-/// A header line is never longer; what is longer is no recording.
+/// A header line is never longer: a file with a longer first line is no recording.
 const LONGEST_HEADER: u64 = 64 << 10;
 
-/// What a file begins with.
+/// The beginning of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
-    /// Nothing, or only the beginning of its header.
+    /// The file is empty, or has only the beginning of its header.
     Nothing,
     /// Its header.
     Header,
-    /// Rows that fit the header: somebody has emptied the file while it was being recorded.
+    /// Rows that fit the header, without it: the file was emptied while it was being recorded.
     Rows,
 }
 
-/// Looks whether the file begins as one with this `header` should.
+/// Compares the beginning of the file with `header`.
 pub(super) fn check_header(path: &Path, mut file: &File, header: &str) -> Result<Head, OpenError> {
     file.rewind().map_err(failed("read", path))?;
     let mut front = Vec::new();
@@ -53,8 +53,8 @@ pub(super) fn check_header(path: &Path, mut file: &File, header: &str) -> Result
     Err(other_columns(path, &String::from_utf8_lossy(found)))
 }
 
-/// Whether these lines, at least one, can only be rows with these columns: each field is what its
-/// column asks for, and one of them is a number.
+/// Whether these lines, at least one, can only be rows with these columns: each field is of the kind of its
+/// column, and one of them is a number.
 fn are_rows(lines: &[u8], columns: &[String]) -> bool {
     let is_number = |field: &[u8]| serde_json::from_slice::<f64>(field).is_ok();
     let is_time = |field: &[u8]| serde_json::from_slice::<i64>(field).is_ok();

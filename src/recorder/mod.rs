@@ -1,4 +1,4 @@
-//! The disk's side: the writer thread and the output files.
+//! Writes recordings: the writer thread and the output files.
 
 mod append_file;
 mod beside;

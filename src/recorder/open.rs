@@ -1,7 +1,7 @@
 //! Opening a file of rows: locked, with its header, and whole.
 //!
-//! Main thread at the start, before any connection, so that whatever is wrong with the files is said
-//! while somebody is still looking; writer thread later, for files that others have changed.
+//! Main thread at the start, before any connection, so that faults of the files are reported while a person is
+//! still looking; writer thread later, for files that others have changed.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -24,11 +24,11 @@ use crate::recording::columns::Column;
 use crate::recording::header::names;
 use crate::text::clock;
 
-/// Bytes at the end that surely hold the last row of an ordinary recording.
+/// Bytes at the end that have the last row of an ordinary recording.
 const LAST_ROW_BYTES: u64 = 4 << 10;
 
-/// A file that was emptied holds what came until that was noticed: some hundred kilobytes. In front of
-/// so much a header can be put at no cost; in front of a file of gigabytes it cannot.
+/// Bytes before which a missing header is put. A file that was emptied has the rows until that was noticed, some
+/// hundred kilobytes; a file of gigabytes would have to be copied.
 const MOST_BEHIND_A_HEADER: u64 = 4 << 20;
 
 /// Opens, locks and repairs what is at `path`, or begins it. Up to `known` there were whole rows once, so
@@ -60,7 +60,7 @@ pub(super) fn open_found_rows(
         None => (check_header(path, disk.file(), header)?, known),
     };
     let mut rows = make_whole(path, disk, header, head, known, None, now_ms)?;
-    // What a kill has left in the system's memory is not on the disk yet. From here on it is.
+    // Rows that a kill has left in the system's memory are forced to the disk here.
     rows.sync().map_err(failed("sync", path))?;
     Ok(rows)
 }
@@ -80,9 +80,9 @@ pub(super) fn begin_beside(path: &Path, header: &str) -> io::Result<(PathBuf, Ap
     Ok((name, rows))
 }
 
-/// Removes what a kill has left of files that were begun beside `path`.
+/// Removes files that were begun beside `path` and left by a kill.
 pub(super) fn remove_begun(path: &Path, header: &str) {
-    // What cannot be found or removed is in nobody's way: the next one has another name.
+    // A file that cannot be found or removed does no harm: the next one has another name.
     for left in left_beside(path, NEXT, header.as_bytes()).unwrap_or_default() {
         let _ = disk::remove(&left);
     }
@@ -134,8 +134,7 @@ pub(super) fn make_whole(
     Ok(rows)
 }
 
-/// What is no whole row at the end of the file, or in front of `ours`. All up to `known` were whole rows
-/// once.
+/// The torn part at the end of the file, or in front of `ours`. There were only whole rows up to `known` once.
 fn torn_part(
     file: &File,
     header: &str,
@@ -157,8 +156,8 @@ fn torn_part(
     Ok(end_of_rows(file, from..end, header)?..end)
 }
 
-/// How the file gets whole: without its torn part, and with a `header` if it is to get one. What is
-/// behind the torn part stays.
+/// The changes that make the file whole: without its torn part, and with a `header` if it is to get one. Bytes
+/// behind the torn part stay.
 fn plan(file: &File, header: Option<&str>, torn: Range<u64>, length: u64) -> io::Result<Mending> {
     let mut mending = Mending { torn: torn.clone(), offset: length, bytes: Vec::new() };
     if let Some(header) = header {

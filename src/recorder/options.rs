@@ -1,4 +1,4 @@
-//! What the writer is asked for.
+//! The options of the writer.
 //!
 //! Made on the main thread.
 
@@ -60,7 +60,7 @@ impl Destination {
         }
     }
 
-    /// What its ledger is called, for people.
+    /// The name of its ledger, for people.
     pub(super) fn ledger(&self) -> String {
         let path = match self {
             Self::File(path) => Some(ledger_of(path)),

@@ -1,6 +1,6 @@
 //! Where rows go: files, or standard output.
 //!
-//! Writer thread. Standard output cannot be cut back: what was written is remembered instead, and the
+//! Writer thread. Standard output cannot be cut back: the number of bytes written is remembered instead, and the
 //! rest follows.
 
 use std::fs::File;
@@ -18,14 +18,14 @@ use crate::channel::SharedState;
 use crate::process::standard_output::reader_is_gone;
 use crate::text::file_size;
 
-/// A reader that takes nothing for this long is stuck; one that works on what it has read is not.
+/// A reader that takes nothing for this long is stuck.
 const READER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One that is not has this long for the rows at hand: the writer has more to do, a heartbeat every two
-/// seconds first of all.
+/// A reader that takes something has this long for the rows at hand: the writer has other work, most of all a
+/// heartbeat every two seconds.
 const ROWS_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often it is looked whether a stop was asked for while a reader takes nothing.
+/// How often a stop is looked for while a reader takes nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The place for rows.
@@ -41,24 +41,24 @@ pub(super) enum Output {
 #[derive(Debug)]
 pub(super) struct Pipe {
     file: File,
-    /// Bytes of the rows at hand that are through already.
+    /// Bytes of the rows at hand that are written already.
     sent: usize,
     length: u64,
     /// Whether the reader took nothing at the last try.
     stuck: bool,
-    /// After a stop, says until when a slow reader gets rows.
+    /// Has the time until which a slow reader gets rows after a stop.
     shared: Arc<SharedState>,
 }
 
 impl Pipe {
-    /// Takes standard output. Nothing is written yet: a reader may be slow, or gone already, and
-    /// the writer deals with that then.
+    /// Opens standard output. Nothing is written yet: the writer deals with a reader that is slow, or gone
+    /// already.
     pub(super) fn open(shared: Arc<SharedState>) -> io::Result<Self> {
         let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Self { file, sent: 0, length: 0, stuck: false, shared })
     }
 
-    /// Whether nobody reads any more.
+    /// Whether the reader has gone away.
     fn reader_is_gone(&self) -> bool {
         reader_is_gone(&self.file)
     }
@@ -102,7 +102,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Waits for room until then; after a stop, no longer than there is time for rows.
+    /// Waits for room until `until`; after a stop no longer than there is time for rows.
     fn has_room(&self, until: Instant) -> bool {
         while !self.shared.is_out_of_time() {
             let left = until.saturating_duration_since(Instant::now());
@@ -123,7 +123,7 @@ fn no_room() -> io::Error {
     io::Error::new(io::ErrorKind::WouldBlock, text)
 }
 
-/// The reader has taken so many bytes in [`ROWS_TIMEOUT`], and there are more.
+/// The error when the reader has taken only `taken` bytes in [`ROWS_TIMEOUT`].
 fn too_slow(taken: usize) -> io::Error {
     let (taken, seconds) = (file_size(taken as u64), ROWS_TIMEOUT.as_secs());
     io::Error::new(io::ErrorKind::TimedOut, format!("it takes only {taken} in {seconds} s"))
@@ -138,7 +138,7 @@ impl Output {
         }
     }
 
-    /// How many of the rows at hand, whose append failed, are through all the same.
+    /// How many of these rows are written although their append has failed.
     pub(super) fn rows_written(&self, rows: &[u8]) -> u64 {
         match self {
             Self::Files(_) => 0,
@@ -146,7 +146,7 @@ impl Output {
         }
     }
 
-    /// Whether nobody reads standard output any more.
+    /// Whether the reader of standard output has gone away.
     pub(super) fn reader_is_gone(&self) -> bool {
         matches!(self, Self::Pipe(pipe, _) if pipe.reader_is_gone())
     }
@@ -167,7 +167,7 @@ impl Output {
         }
     }
 
-    /// The ledger, if there is one, and the rows that it is about, if these are in a file.
+    /// The ledger, if there is one, and the file of its rows, if there is one.
     pub(super) fn files(&mut self) -> Option<Files<'_>> {
         match self {
             Self::Files(recording) => Some(recording.files()),

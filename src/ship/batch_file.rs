@@ -31,13 +31,13 @@ impl BatchFile {
             file.write_all(part)?;
         }
         file.rewind()?;
-        // Any reading makes it younger.
+        // Any read sets a later time.
         file.set_times(FileTimes::new().set_accessed(SystemTime::UNIX_EPOCH))?;
         let length = parts.iter().map(|part| part.len() as u64).sum();
         Ok(Self { file, length })
     }
 
-    /// For CMD; its place in the file is ours, too.
+    /// A handle for CMD, which shares its position in the file with ours.
     ///
     /// # Errors
     /// When too many files are open.
@@ -45,10 +45,9 @@ impl BatchFile {
         self.file.try_clone().map(Stdio::from)
     }
 
-    /// Bytes that CMD has not read. Its place in the file says so, unless CMD has opened
-    /// `/dev/stdin` by name, mapped it, or read it by position: the place is still at the beginning
-    /// then. That CMD has read at all is known by the time of access, and how far is left to its exit
-    /// code.
+    /// Bytes that CMD has not read, by its position in the file. The position stays at the beginning when CMD has
+    /// opened `/dev/stdin` by name, mapped the file, or read it by offset. Then the access time tells that CMD
+    /// has read, and its exit code must tell that it has read all.
     ///
     /// # Errors
     /// When the system does not tell.

@@ -22,10 +22,10 @@ use super::signals::Signals;
 use crate::process::child::{self, Child, State};
 use crate::text::in_words;
 
-/// What CMD still gets after a stop was asked for: with the time to kill it below the promised 5 s.
+/// How long CMD may go on after a stop was asked for: with the time to kill it below the promised 5 s.
 const TIME_AFTER_STOP: Duration = Duration::from_secs(3);
 
-/// What CMD gets.
+/// A batch as CMD gets it.
 pub(super) struct Batch<'b> {
     /// `FINNHUB_STREAM_BATCH`.
     pub(super) id: String,
@@ -41,7 +41,7 @@ pub(super) struct Batch<'b> {
     pub(super) bytes: &'b [u8],
 }
 
-/// What has become of a batch.
+/// The result of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// Exit code 0, and everything was read.
@@ -86,7 +86,7 @@ pub(super) struct Command<'o> {
 }
 
 impl<'o> Command<'o> {
-    /// None is started yet.
+    /// No CMD is started yet.
     ///
     /// # Errors
     /// When the system gives no pipe for what CMD says.
@@ -169,7 +169,7 @@ impl<'o> Command<'o> {
         }
     }
 
-    /// What CMD's end means.
+    /// The outcome by the end of CMD.
     fn judge(&mut self, status: ExitStatus, input: &BatchFile) -> Outcome {
         let last_line = self.said.last_line();
         let mut why = match (status.code(), status.signal()) {
@@ -188,7 +188,7 @@ impl<'o> Command<'o> {
     }
 }
 
-/// No memory, too many processes, a program that is just being replaced.
+/// Whether an error may pass: no memory, too many processes, a program that is just being replaced.
 fn may_pass(error: &io::Error) -> bool {
     use ErrorKind::{ExecutableFileBusy, Interrupted, OutOfMemory, WouldBlock};
     matches!(error.kind(), OutOfMemory | WouldBlock | ExecutableFileBusy | Interrupted)

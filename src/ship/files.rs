@@ -1,7 +1,7 @@
-//! Which file of the recording comes next, and in which one we are after a restart.
+//! Finds the file of the recording that comes next, and the current one after a restart.
 //!
-//! Main thread. A file is known by what is in it: its name changes when it is closed, compressed or
-//! copied. None is passed over: one that is missing is an error, unless that was allowed.
+//! Main thread. A file is recognised by its content: its name changes when it is closed, compressed or copied. No
+//! file is skipped: a missing one is an error, unless that was allowed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,21 +17,21 @@ use crate::recording::closed::{self, Label};
 use crate::recording::names::compressed_name;
 use crate::recording::paths::behind_links;
 
-/// A file, and its name if that is the one of a closed file.
+/// A file, and its label if it is a closed one.
 type Found<'o> = (Option<Label>, Source<'o>);
 
-/// The files that are there.
+/// The files of the recording.
 pub(super) struct Files<'o> {
     options: &'o ShipOptions,
     signals: &'o Signals,
-    /// Closed files that were seen since we run: they are waiting, current or done.
+    /// Closed files that were seen since the start: they are waiting, current or done.
     pub(super) known: BTreeSet<Label>,
-    /// What had the recording's name at the last look at the folder.
+    /// The file with the recording's name when the folder was last read.
     live: Option<FileId>,
 }
 
 impl<'o> Files<'o> {
-    /// Looks for the first time.
+    /// Reads the folder for the first time.
     ///
     /// # Errors
     /// When there is no file of such a recording, or the folder cannot be read.
@@ -75,7 +75,7 @@ impl<'o> Files<'o> {
                 Err(error @ ShipError::Shorter { .. }) => Some(error),
                 Err(error) => return Err(error),
             };
-            // A file that was closed meanwhile may be the one.
+            // It may be a file that was closed meanwhile.
             if closed == closed_files(out)? {
                 return shorter.map_or_else(|| self.allow_missing(position), Err);
             }
@@ -119,7 +119,7 @@ impl<'o> Files<'o> {
         }
     }
 
-    /// The file that `position` is in is nowhere.
+    /// Handles that the file of `position` was not found.
     fn allow_missing(&self, position: &mut Position) -> Result<Option<Source<'o>>, ShipError> {
         let out = &self.options.file;
         let file = position.file.as_ref().map_or_else(|| out.clone(), |label| label.path(out));

@@ -1,8 +1,8 @@
 //! `ship`: brings a recording, batch by batch, to a command of the user's, and loses nothing.
 //!
 //! Main thread alone, until everything is shipped or a signal comes. The recording is only read;
-//! the files written are the position and two locks. In reading order: `options` is what is asked
-//! for, `follow` finds the next rows (`files`: in which file; `source`: one file, and how far it may
+//! the files written are the position and two locks. In reading order: `options` are the options,
+//! `follow` finds the next rows (`files`: in which file; `source`: one file, and how far it may
 //! be read; `rows`: cut into batches), `position` remembers (`old_position`: as it was written before),
 //! `locks` keep others off, `command` runs CMD (`batch_file`: its standard input; `said`: its standard
 //! error), `signals` waits, `progress` reports.
@@ -75,7 +75,7 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     let command = Command::new(options, signals, command_lock)?;
     let follower = match Follower::resume(options, files, position) {
         Err(error) if error.is_stop() => {
-            // A place that was found by half is not kept.
+            // A position that is only half found is not kept.
             progress.end(0);
             return Ok(signals.exit_code());
         }
@@ -86,7 +86,7 @@ fn ship(options: &ShipOptions) -> Result<u8, ShipError> {
     let (file, name) = (options.file.display(), &options.name);
     info!("shipping {file} as {name}; {} accepted before", counted(before, "row"));
     let ended = shipping.go_on().or_else(|error| error.is_stop().then_some(()).ok_or(error));
-    // Both ways: what was accepted stays accepted.
+    // In both cases: accepted rows stay accepted.
     let ended = ended.and(shipping.follower.save());
     shipping.progress.end(shipping.follower.rows.count);
     ended.map(|()| signals.exit_code())
@@ -101,7 +101,7 @@ fn remove_unfinished(options: &ShipOptions) {
         let length = ours.len() as u64;
         let read = File::open(&path).and_then(|it| it.take(length).read_to_end(&mut begin));
         if read.is_ok() && ours.as_bytes().starts_with(&begin) {
-            // Else the next one gets another name.
+            // If this fails, the next file gets another name.
             let _ = fs::remove_file(&path);
         }
     }
@@ -147,10 +147,10 @@ fn damaged_position(options: &ShipOptions) -> Option<PathBuf> {
     Some(options.file.with_file_name(found))
 }
 
-/// After so many tries that took too long the next ones will, too.
+/// After this many tries that took too long, the advice is given: the next ones will take too long as well.
 const TIMEOUTS_BEFORE_ADVICE: u32 = 2;
 
-/// Everything at work.
+/// A running `ship`.
 struct Shipping<'o> {
     options: &'o ShipOptions,
     follower: Follower<'o>,
@@ -166,7 +166,7 @@ impl Shipping<'_> {
                 Look::Batch => self.ship_batch()?,
                 Look::End => break,
                 Look::Nothing(next_look) => {
-                    // Only now: while there is more to ship, the next bounds are written with it.
+                    // Only when nothing is left to ship: else the position is written with the next batch.
                     self.save();
                     self.show();
                     self.signals.wait(next_look.min(self.progress.show()), None);
@@ -208,8 +208,7 @@ impl Shipping<'_> {
         Ok(())
     }
 
-    /// Writes the position down, also when the disk is full for a while; `false` when it could not
-    /// be written before a stop.
+    /// Writes the position, and tries again while the disk is full; `false` when a stop came before.
     fn save(&mut self) -> bool {
         let mut backoff = ExponentialBackoff::default();
         while let Err(error) = self.follower.save() {

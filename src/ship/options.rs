@@ -1,4 +1,4 @@
-//! What `ship` is asked for, and the names of the files that it keeps beside the recording.
+//! The options of `ship`, and the names of its files beside the recording.
 //!
 //! Main thread, at the start.
 
@@ -14,7 +14,7 @@ use crate::recording::paths::with_suffix;
 /// Part of the name of a position that was moved aside; the time follows.
 pub(super) const DAMAGED: &str = ".damaged-";
 
-/// More rows or bytes in a batch would not be one.
+/// The largest limits of a batch that make sense.
 const MOST_ROWS: u64 = 10_000_000;
 const MOST_BYTES: usize = 1 << 30;
 
@@ -42,7 +42,7 @@ pub enum From {
     Now,
 }
 
-/// What is asked for.
+/// The options.
 #[derive(Debug, Clone, Args)]
 pub struct ShipOptions {
     /// The recording, as its --out names it

@@ -19,7 +19,7 @@ const FORMAT: &str = "finnhub-stream ship";
 /// The number changes when an older program must not read it.
 const VERSION: u32 = 2;
 
-/// A mark looks at so many bytes at the beginning of the file, and before the place.
+/// Bytes at the beginning of the file, and before the offset, that a mark has fingerprints of.
 pub(super) const MARK_BYTES: usize = 4096;
 
 /// Closed files that are remembered over a restart, the next ones first: six weeks of hours. It
@@ -51,7 +51,7 @@ impl TryFrom<String> for Hash {
     }
 }
 
-/// Bytes known by their number and their hash (FNV-1a, 64 bits: the same in every version).
+/// The number of bytes and their hash (FNV-1a, 64 bits: the same in every version).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fingerprint {
     pub(super) length: usize,
@@ -70,10 +70,10 @@ impl Default for Fingerprint {
     }
 }
 
-/// A place in a file, and how to find the file again: by its first bytes and those before the place.
+/// An offset in a file, and how to find the file again: by its first bytes and those before the offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Mark {
-    /// Everything before it has been accepted.
+    /// All bytes before it have been accepted.
     pub(super) offset: u64,
     pub(super) head: Fingerprint,
     pub(super) tail: Fingerprint,
@@ -86,10 +86,10 @@ pub(super) struct UnderWay {
     pub(super) rows: u64,
 }
 
-/// Everything that must survive.
+/// The state that must survive a crash.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Position {
-    /// 128 random bits, made once: no two shippings have the same, on whatever machine.
+    /// 128 random bits, made once, so that no two shippings on any machine have the same.
     pub(super) shipping: String,
     /// Rows accepted since the first start.
     pub(super) accepted: u64,
@@ -99,7 +99,7 @@ pub(super) struct Position {
     pub(super) file_number: u64,
     /// The closed file that is being shipped; `None` for the live one.
     pub(super) file: Option<Label>,
-    /// Of the closed files up to this one, none waits that is not in `waiting`.
+    /// Closed files up to this one are shipped, unless they are in `waiting`.
     pub(super) passed: Option<Label>,
     pub(super) mark: Mark,
     pub(super) batch: Option<UnderWay>,
@@ -121,7 +121,7 @@ struct Stored {
 /// What a file holds instead of a position.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// Something else, or it has changed since it was written.
+    /// The text is no position, or was changed after it was written.
     Damaged,
     /// A position that a newer program has written.
     Newer,
@@ -130,13 +130,13 @@ pub(super) enum Unreadable {
 impl Position {
     /// A new one, before the first file.
     pub(super) fn begin() -> Self {
-        // Its keys are 128 random bits of the system.
+        // The keys of a `RandomState` are 128 random bits of the system.
         let random = RandomState::new();
         let [high, low] = [0, 1].map(|half| random.hash_one(half));
         Self { shipping: format!("{high:016x}{low:016x}"), ..Self::default() }
     }
 
-    /// How to find the current file again: the bytes of a batch under way count, too.
+    /// The mark by which the current file is found again; with a batch under way, the mark at its end.
     pub(super) fn known_by(&self) -> Mark {
         self.batch.map_or(self.mark, |batch| batch.end)
     }
@@ -147,14 +147,14 @@ impl Position {
         format!("{}-{}-{from}-{to}", self.shipping, self.file_number)
     }
 
-    /// From now on, `file` is the name of the current one.
+    /// Gives the current file another name: `file`.
     pub(super) fn enter(&mut self, file: Option<Label>) {
         self.waiting.retain(|label| Some(label) != file.as_ref());
         self.passed = self.passed.take().max(file.clone());
         self.file = file;
     }
 
-    /// From now on, `file` is the current one, and nothing of it has been shipped.
+    /// Begins `file`, of which nothing has been shipped.
     pub(super) fn begin_file(&mut self, file: Option<Label>) {
         self.enter(file);
         self.file_number += 1;
@@ -176,7 +176,7 @@ impl Position {
     /// Reads it back.
     ///
     /// # Errors
-    /// When it is not what was written, or was written by a newer program.
+    /// When it was changed after it was written, or was written by a newer program.
     pub(super) fn parse(text: &str) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
         struct Begin {

@@ -1,4 +1,4 @@
-//! What a person sees: a log line at each change of state, the live line, the sums.
+//! Output for people: a log line at each change of state, the live line, the sums.
 //!
 //! Main thread. Counts only what was accepted.
 
@@ -18,7 +18,7 @@ const DRAW_EVERY: Duration = Duration::from_millis(500);
 /// How often a failure that lasts is told.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// Without a terminal nothing is drawn; a wait has other ends.
+/// Without a terminal nothing is drawn, and only other events end a wait.
 const NEVER: Duration = Duration::from_secs(3600);
 
 /// Characters of a reason in the live line.
@@ -34,7 +34,7 @@ pub(super) struct Lag {
     pub(super) since_ms: Option<i64>,
 }
 
-/// A state that lasts: why batches are not accepted, or the position not written.
+/// A lasting failure: why batches are not accepted, or the position is not written.
 #[derive(Debug)]
 struct Failure {
     what: &'static str,
@@ -46,7 +46,7 @@ struct Failure {
 }
 
 impl Lag {
-    /// How much waits, for a person.
+    /// The waiting rows and files as text.
     fn waiting(&self) -> String {
         let rows = counted(self.rows, "row");
         match self.files {
@@ -77,7 +77,7 @@ pub(super) struct Progress {
     accepted: u64,
     pub(super) lag: Lag,
     failure: Option<Failure>,
-    /// Whether anybody looks at the line.
+    /// Whether there is a terminal for the live line.
     pub(super) draws: bool,
     next_draw: Instant,
 }
@@ -101,7 +101,7 @@ impl Progress {
         self.works_again();
     }
 
-    /// What failed before works again.
+    /// A failure is over.
     pub(super) fn works_again(&mut self) {
         if let Some(Failure { since, tries, .. }) = self.failure.take() {
             let lasted = human_duration(milliseconds(since.elapsed()));
@@ -109,7 +109,7 @@ impl Progress {
         }
     }
 
-    /// Whether somebody wants to know how much is still to be shipped.
+    /// Whether the rest that is to be shipped will be shown.
     pub(super) fn needs_lag(&self) -> bool {
         self.draws || self.failure.is_some()
     }
@@ -145,7 +145,7 @@ impl Progress {
         if self.draws {
             if now >= self.next_draw {
                 self.next_draw = now + DRAW_EVERY;
-                // A terminal that is gone is no reason to stop.
+                // `ship` goes on without a terminal.
                 let _ = io::stderr().write_all(one_line(&fit(&self.line(now_ms()))).as_bytes());
             }
             next = next.min(self.next_draw);

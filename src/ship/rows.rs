@@ -8,7 +8,7 @@ use memchr::{memchr, memchr2};
 use super::options::Limits;
 use crate::recording::rows::{LONGEST_ROW, row_length};
 
-/// Without a line end in so many bytes it is no recording, and would draw a whole file into memory.
+/// A longer line is no row; it would bring the whole file into memory.
 pub(super) const LONGEST_LINE: usize = 4 * LONGEST_ROW;
 
 /// Bytes from one file, from the position on.
@@ -27,7 +27,7 @@ impl Rows {
         Self { limits, bytes: Vec::new(), count: 0, end: 0, full: false }
     }
 
-    /// The rows of the next batch: as many as are there, up to the limits.
+    /// The rows of the next batch, up to the limits.
     pub(super) fn batch(&self) -> &[u8] {
         &self.bytes[..self.end]
     }
@@ -37,8 +37,7 @@ impl Rows {
         self.bytes.len()
     }
 
-    /// Adds what was read behind the bytes that are here. When it is the `last`, a quote without its
-    /// end is an odd one.
+    /// Adds the bytes that were read next. After the `last` ones, a quote without its end is a wrong one.
     pub(super) fn push(&mut self, more: &[u8], last: bool) {
         self.bytes.extend_from_slice(more);
         self.scan(last);
@@ -50,7 +49,7 @@ impl Rows {
             let length = match memchr2(b'"', b'\n', rest) {
                 Some(at) if rest[at] == b'\n' => Some(at + 1),
                 Some(_) => row_length(rest).or_else(|| {
-                    // The line alone is the row, as for everybody who reads recordings.
+                    // Then the line alone is the row, as for all readers of recordings.
                     let odd = last || rest.len() > LONGEST_ROW;
                     odd.then(|| memchr(b'\n', rest)).flatten().map(|end| end + 1)
                 }),
@@ -66,7 +65,7 @@ impl Rows {
         }
     }
 
-    /// Takes these bytes as a whole batch of so many rows: the one that was begun before a restart.
+    /// Takes these bytes as a whole batch of `count` rows: the batch that was begun before a restart.
     pub(super) fn set_batch(&mut self, bytes: Vec<u8>, count: u64) {
         *self = Self { limits: self.limits, count, end: bytes.len(), full: true, bytes };
     }
@@ -78,12 +77,12 @@ impl Rows {
         self.scan(false);
     }
 
-    /// Keeps the batch only: what is behind it may still change.
+    /// Keeps only the batch: the bytes behind it may still change.
     pub(super) fn drop_rest(&mut self) {
         self.bytes.truncate(self.end);
     }
 
-    /// Forgets everything: another file, or one that has changed.
+    /// Removes all bytes, for another file or one that has changed.
     pub(super) fn clear(&mut self) {
         *self = Self::new(self.limits);
     }

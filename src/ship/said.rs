@@ -1,6 +1,6 @@
-//! What CMD says on its standard error: some lines go to ours, and the last one is known.
+//! The standard error of CMD: some lines go to ours, and the last one is remembered.
 //!
-//! Main thread. One pipe for all CMDs, whose other end stays open: what a CMD has left running may
+//! Main thread. One pipe for all runs of CMD, whose other end stays open: processes that CMD has left running may
 //! still write.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
@@ -24,10 +24,10 @@ const LINE_CHARACTERS: usize = 500;
 /// Bytes of a line without its end that are kept.
 const LINE_BYTES: usize = 4 << 10;
 
-/// So much is read at a time: a CMD that says more and more must not keep us from its end.
+/// Bytes of one read: a CMD that writes without end must not keep us from noticing its end.
 const PIECE: usize = 64 << 10;
 
-/// The pipe, and what came through it.
+/// The pipe, and the lines from it.
 pub(super) struct Said {
     read_end: PipeReader,
     write_end: PipeWriter,
@@ -48,7 +48,7 @@ impl Said {
         Ok(Self { read_end, write_end, piece, rest: Vec::new(), last_line: String::new(), limit })
     }
 
-    /// For the next CMD, of which nothing is known yet.
+    /// A handle for the next CMD; forgets the last line.
     ///
     /// # Errors
     /// When too many files are open.
@@ -57,15 +57,15 @@ impl Said {
         self.write_end.try_clone().map(Stdio::from)
     }
 
-    /// What to wait for.
+    /// The end of the pipe to wait for.
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.read_end.as_fd()
     }
 
-    /// Passes on what has come. Never waits.
+    /// Passes on the lines that have come. Never waits.
     pub(super) fn pass_on(&mut self) {
         let mut piece = std::mem::take(&mut self.piece);
-        // An error is that nothing has come.
+        // An error means that nothing has come.
         let count = self.read_end.read(&mut piece).unwrap_or(0);
         let mut more = &piece[..count];
         while let Some(end) = memchr(b'\n', more) {

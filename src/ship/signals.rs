@@ -1,7 +1,7 @@
 //! Every wait of `ship`, and the signals that end it.
 //!
-//! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or says
-//! something, and when a person wants to stop; so nothing here polls, and nothing holds up a stop.
+//! Main thread, the only one of `ship`. A wait ends at its deadline, when CMD has ended or has
+//! written something, and when a stop is asked for; so nothing here polls, and nothing delays a stop.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, ErrorKind};
@@ -60,7 +60,7 @@ impl Signals {
         self.stopped_at().is_some()
     }
 
-    /// Ends what reads or searches when a stop was asked for.
+    /// To be called in long reads and searches, which end when a stop was asked for.
     ///
     /// # Errors
     /// [`ErrorKind::Interrupted`] when a stop was asked for.
@@ -68,7 +68,7 @@ impl Signals {
         if self.stopping() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
-    /// What the process ends with.
+    /// The exit code of the process.
     pub(super) fn exit_code(&self) -> u8 {
         if self.leaves_at_once.get() { EXIT_INTERRUPTED } else { EXIT_OK }
     }
@@ -82,7 +82,7 @@ impl Signals {
         let delivery = self.delivery.borrow();
         let mut watched = vec![PollFd::new(delivery.get_read(), PollFlags::IN)];
         watched.extend(pipe.map(|pipe| PollFd::from_borrowed_fd(pipe, PollFlags::IN)));
-        // Interrupted is as good as woken.
+        // An interruption by a signal is the same as an event.
         let _ = poll(&mut watched, timeout.as_ref());
     }
 }

@@ -1,9 +1,8 @@
-//! One file of the recording, compressed or not: read from any place of its content, as far as it
-//! may be read.
+//! One file of the recording, compressed or not: read at any offset of its content, as far as it may be read.
 //!
 //! Main thread. Positions are those of the uncompressed content. The file stays open: it is read to
-//! its end also when it is renamed, compressed or removed meanwhile. While a recorder runs, only what
-//! that has forced to the disk may be read; locks are looked at for an instant each.
+//! its end also when it is renamed, compressed or removed meanwhile. While a recorder runs, only rows
+//! that it has forced to the disk may be read; a lock is held for an instant to see whether it runs.
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek};
@@ -29,10 +28,10 @@ pub(super) const PIECE: usize = 256 << 10;
 /// No header is longer.
 const FRONT_BYTES: usize = 64 << 10;
 
-/// Which file it is, for as long as the machine runs: device and inode.
+/// Device and inode, which identify a file for as long as the machine runs.
 pub(super) type FileId = (u64, u64);
 
-/// The file that has a name now.
+/// The file that has the name `path` now.
 pub(super) fn id_at(path: &Path) -> Option<FileId> {
     path.metadata().ok().map(|it| (it.dev(), it.ino()))
 }
@@ -40,18 +39,18 @@ pub(super) fn id_at(path: &Path) -> Option<FileId> {
 /// How far a file may be read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reach {
-    /// Up to here.
+    /// Up to this offset.
     pub(super) limit: u64,
-    /// So much is there; [`u64::MAX`] when only reading to the end would show it.
+    /// Length of the content; [`u64::MAX`] when only reading to the end would show it.
     pub(super) length: u64,
-    /// Nobody appends to it any more.
+    /// Whether it is complete: nobody appends to it any more.
     pub(super) closed: bool,
 }
 
 /// The content of a compressed file; it can only be read forward.
 struct Gzip {
     content: GzipText<BufReader<File>>,
-    /// So much of it was read.
+    /// Bytes of it that were read.
     at: u64,
 }
 
@@ -65,9 +64,9 @@ pub(super) struct Source<'s> {
     gzip: Option<Gzip>,
     /// The first bytes of a compressed file.
     front: Vec<u8>,
-    /// With its line end; empty as long as it is not there.
+    /// The header line with its line end; empty before it is there.
     pub(super) header: Vec<u8>,
-    /// So much was forced to the disk by us, because nobody else did.
+    /// Length that we have forced to the disk, because no recorder runs.
     forced: u64,
 }
 
@@ -119,8 +118,8 @@ impl<'s> Source<'s> {
         }
         let live = id_at(out);
         let named = live == Some(self.id);
-        // Who records the live file does not write here any more. Our file is not touched then: the
-        // compressor wants its lock.
+        // A recorder that holds the live file does not write to this one any more. This one is not locked then,
+        // because the compressor needs its lock.
         let left = !named && open_at_once(out).is_ok_and(|live| is_locked(&live));
         let recorded = !left && is_locked(&self.file);
         let closed = !named && !recorded && (live.is_some() || has_label);
@@ -130,11 +129,11 @@ impl<'s> Source<'s> {
             _ if closed => length,
             Some(synced) if recorded && synced.goes_on => synced.bytes,
             Some(synced) if recorded => synced.written,
-            // A recorder that has not said yet how far it has come.
+            // A recorder that has not written a heartbeat yet.
             None if recorded => 0,
             _ => {
                 if !recorded && length > self.forced {
-                    // Nobody else does it, and a power cut must not take what was shipped.
+                    // No recorder does it, and a power cut must not take shipped rows.
                     let failed = ShipError::io("force to the disk", &self.path);
                     self.file.sync_data().map_err(failed)?;
                     self.forced = length;
@@ -145,7 +144,7 @@ impl<'s> Source<'s> {
         Ok(Reach { limit, length, closed })
     }
 
-    /// So much is there now; `None` when only reading to the end would show it.
+    /// The present length; `None` when only reading to the end would show it.
     pub(super) fn length(&self) -> Option<u64> {
         if self.gzip.is_some() { None } else { self.file.metadata().ok().map(|it| it.len()) }
     }
@@ -223,7 +222,7 @@ impl<'s> Source<'s> {
         }
     }
 
-    /// Whether this is the file that `mark` was made in, by what is in it.
+    /// Whether `mark` was made in this file, by its content.
     ///
     /// # Errors
     /// [`ShipError::Shorter`] when it begins as that file did and ends before the mark; when it
@@ -267,7 +266,7 @@ impl<'s> Source<'s> {
         Err(ShipError::Changed { file: self.path.clone(), offset: mark.offset })
     }
 
-    /// It is only so long, although so much was shipped of it.
+    /// The error of a file with only `length` bytes when `offset` bytes were shipped.
     pub(super) fn shorter(&self, length: u64, offset: u64) -> ShipError {
         ShipError::Shorter { file: self.path.clone(), length, offset }
     }
@@ -294,7 +293,7 @@ impl<'s> Source<'s> {
 }
 
 fn unpack(file: &File) -> io::Result<Gzip> {
-    // The path may be another file by now. Nobody else uses the place in this one.
+    // Not by path, which may be another file by now. Nobody else uses the position of this handle.
     let mut compressed = file.try_clone()?;
     compressed.rewind()?;
     let content = GzipText::new(BufReader::with_capacity(PIECE / 4, compressed));

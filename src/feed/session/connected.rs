@@ -16,8 +16,7 @@ use crate::feed::watchdog::Timeouts;
 use crate::protocol::message;
 use crate::text::{counted, grouped, printable};
 
-/// After our Close frame the server may still send what was on its way, for this long; and for no
-/// longer is read what lies in the socket of a connection that is given up.
+/// How long messages are still read after our Close frame, and from the socket of a connection that is given up.
 const CLOSING: Duration = Duration::from_secs(1);
 
 /// A server that has paused is waited for until it sends something, a command comes, or the watchdog
@@ -25,7 +24,7 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// clock that was set is to be noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// While trades are dropped: how soon it is noticed that there is room again.
+/// The same while trades are dropped, to notice soon that there is room again.
 const LONGEST_WAIT_IN_LOSS: Duration = Duration::from_millis(500);
 
 /// New symbols that are named in one line of the log.
@@ -33,9 +32,9 @@ const NAMED: usize = 5;
 
 /// How a connection has ended.
 pub(super) enum End {
-    /// As asked for.
+    /// A stop was asked for.
     Stopped,
-    /// Otherwise, after this time.
+    /// The connection was lost after this time.
     Lost { lasted: Duration },
 }
 
@@ -152,7 +151,7 @@ impl Connected {
             return Ok(());
         }
         let connection = &mut self.reader.connection;
-        // First what is gone, because that makes room.
+        // Symbols that are gone first, because that makes room for new ones.
         for symbol in &gone {
             connection.send(&message::unsubscribe(symbol))?;
         }
@@ -167,8 +166,8 @@ impl Connected {
         Ok(())
     }
 
-    /// Sends the Close frame and takes what was on its way. A server that does not answer is left
-    /// alone after [`CLOSING`].
+    /// Sends the Close frame and reads the messages that were on their way. A server that does not answer is
+    /// given up after [`CLOSING`].
     fn close(&mut self, reports: &mut Reports, commands: &Commands) {
         let until = Instant::now() + CLOSING;
         self.reader.connection.close();

@@ -1,4 +1,4 @@
-//! What comes from the server: trades to the writer, everything else to where it belongs.
+//! Messages of the server: sends trades to the writer, and handles all others.
 //!
 //! Main thread.
 
@@ -12,21 +12,21 @@ use crate::feed::connection::{Connection, ConnectionLost, Incoming, Wait};
 use crate::feed::watchdog::{Timeouts, Watchdog};
 use crate::protocol::message::{self, Message};
 
-/// How often it is looked whether there is room again: the writer has enough to do in that time.
+/// How often it is checked whether there is room again: the writer has enough work for that time.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(10);
 
-/// What one look at the socket gave.
+/// The result of one read of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Burst {
     /// At least one message or frame.
     Something,
-    /// Nothing has come.
+    /// No message or frame.
     Nothing,
-    /// It was not looked at: too much waits for the disk.
+    /// The socket was not read: too much waits for the disk.
     NoRoom,
 }
 
-/// The connection, and when something came last.
+/// The connection, and the time of the last frame.
 pub(super) struct Reader {
     pub(super) connection: Connection,
     pub(super) watchdog: Watchdog,
@@ -43,8 +43,7 @@ impl Reader {
         Self { connection, watchdog, last_frame: now, last_frame_ms: now_ms }
     }
 
-    /// Reads what one look at the socket gives, and sends its trades together; if there is room for
-    /// them.
+    /// Reads the socket once, if there is room, and sends the trades of this read together.
     pub(super) fn read_burst(
         &mut self,
         reports: &mut Reports,
@@ -79,18 +78,18 @@ impl Reader {
         result
     }
 
-    /// Reads nothing for a moment, or until a command comes. What is to be sent goes out.
+    /// Reads nothing for a moment, or until a command comes. Waiting output is sent.
     fn wait_for_room(&mut self, reports: &mut Reports, commands: &Commands) {
         let began = Instant::now();
         commands.wait(LOOK_FOR_ROOM);
         reports.look_at_clock();
         self.connection.send_unsent();
         self.watchdog.not_reading(Instant::now());
-        // When all of the program was stopped meanwhile, the writer was, too.
+        // When the program was stopped meanwhile, the writer was stopped as well.
         reports.trades.has_waited(began.elapsed().min(2 * LOOK_FOR_ROOM));
     }
 
-    /// Puts what must be recorded into the batch, and deals with the rest.
+    /// Puts trade messages into the batch, and handles all others.
     fn dispatch(&mut self, reports: &mut Reports, batch: &mut TradeBatch, incoming: Incoming) {
         match incoming {
             Incoming::Text(text) => {

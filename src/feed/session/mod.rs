@@ -1,8 +1,9 @@
-//! The session: connect, subscribe, read, send on; and when the connection is lost, again.
+//! The session: connects, subscribes, reads, sends trades to the writer; and begins again when the connection is
+//! lost.
 //!
-//! Main thread. Has nothing to do with CSV, files, HTTP or threads: what it finds out goes over the
-//! channel to the writer. `connected` is one connection, `incoming` what comes from it, `reports` what goes
-//! to the ledger, `server_log` what the server says.
+//! Main thread. No CSV, files, HTTP or other threads: everything goes over the channel to the writer. `connected`
+//! is one connection, `incoming` its messages, `reports` the entries for the ledger, `server_log` the texts of the
+//! server.
 
 mod connected;
 mod incoming;
@@ -28,7 +29,7 @@ use crate::text::clock::now_ms;
 use connected::{Connected, End};
 use reports::Reports;
 
-/// Everything the session needs from one connection to the next.
+/// The state that stays from one connection to the next.
 pub struct Session {
     endpoint: Endpoint,
     addresses: KnownAddresses,
@@ -36,12 +37,12 @@ pub struct Session {
     timeouts: Timeouts,
     commands: Commands,
     backoff: Backoff,
-    /// What became of the attempt before.
+    /// The outcome of the attempt before.
     last_outcome: Option<Outcome>,
     reports: Reports,
 }
 
-/// What the session is doing.
+/// The state of the session.
 enum State {
     /// It asks the server for a connection.
     Connecting,
@@ -49,7 +50,7 @@ enum State {
     Live(Box<Connected>),
     /// There is no connection, and there will be no try before this time.
     Waiting {
-        /// When the next one is made.
+        /// When the next try begins.
         until: Instant,
     },
     /// A stop was asked for.
@@ -123,7 +124,7 @@ impl Session {
         State::Stopped
     }
 
-    /// Serves the commands that wait; whether the end was asked for.
+    /// Handles the waiting commands; gives whether a stop was asked for.
     fn is_asked_to_stop(&mut self) -> bool {
         while let Some(command) = self.commands.next() {
             match command {
@@ -131,7 +132,7 @@ impl Session {
                 Command::Watch(symbols) => self.want(symbols),
             }
         }
-        // It is known before the command is here.
+        // The flag is set before the command arrives.
         self.reports.shared().stopping.load(Ordering::Relaxed)
     }
 
@@ -175,7 +176,7 @@ impl Session {
         if self.is_asked_to_stop() {
             return self.stop();
         }
-        // Of an outage of a night the beginning and the end are logged.
+        // Of a long outage only the beginning and the end are logged.
         let again = self.last_outcome.replace(outcome) == Some(outcome);
         let level = if again { Level::Debug } else { Level::Info };
         log::log!(level, "connecting again in {:.1} s", delay.as_secs_f64());

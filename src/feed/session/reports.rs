@@ -1,5 +1,5 @@
-//! What the session reports: trades and their times to the writer, the state of the feed to the ledger,
-//! the terminal and the page.
+//! The reports of the session: trades and their times to the writer, the state of the feed to the ledger, the
+//! terminal and the page.
 //!
 //! Main thread.
 
@@ -23,16 +23,16 @@ const TOGETHER: Duration = Duration::from_secs(1);
 /// The reason in the ledger for time that the clock has skipped.
 const CLOCK_SET_FORWARD: &str = "clock set forward";
 
-/// What the ledger does not have yet of the watch list.
+/// The part of the watch list that the ledger does not have yet.
 #[derive(Clone, Copy)]
 enum Unreported {
-    /// What is asked for, because it has not gone out.
+    /// The subscriptions, which have not all been sent.
     Subscriptions,
     /// Refusals since then, because more may come.
     Refusals(Instant),
 }
 
-/// The way to the writer, and what it has been told.
+/// The channel to the writer, and what was reported over it.
 pub(super) struct Reports {
     entries: EntrySender,
     pub(super) watch_list: WatchList,
@@ -64,12 +64,12 @@ impl Reports {
         self.entries.shared()
     }
 
-    /// What others are shown of the connection.
+    /// Changes the state of the feed that the terminal and the page show.
     pub(super) fn change_feed(&self, change: impl FnOnce(&mut Feed)) {
         self.shared().slot.change_feed(change);
     }
 
-    /// What is asked for, while there is no connection.
+    /// Reports the watch list while there is no connection.
     pub(super) fn wanted(&self) {
         let tickers = self.watch_list.wanted().to_vec();
         self.entries.send(Entry::Wanted { at_ms: now_ms(), tickers });
@@ -85,7 +85,7 @@ impl Reports {
     /// From `at_ms` on nothing is recorded.
     pub(super) fn down(&mut self, at_ms: i64, reason: &str) {
         self.started_ms = None;
-        // It may quote the server, and the server has the key.
+        // The reason may quote the server, and the server has the key.
         let reason = self.server_log.redact(reason);
         self.change_feed(|feed| feed.down(at_ms, &reason));
         self.entries.send(Entry::Down { at_ms, reason });
@@ -115,7 +115,7 @@ impl Reports {
         if now.was_set_forward_since(before.ahead_ms()) {
             self.clock_set_forward(before.wall_ms, now.wall_ms);
         }
-        // Only now: until then nothing may be called recorded by the new time.
+        // Only after the report: before it nothing may be called recorded by the new time.
         self.shared().clock_ahead_ms.store(now.ahead_ms(), Ordering::Relaxed);
         now.wall_ms
     }
@@ -129,7 +129,7 @@ impl Reports {
         }
         let reason = CLOCK_SET_FORWARD.to_owned();
         self.entries.send(Entry::Down { at_ms: before_ms, reason });
-        // What is not reported yet will be.
+        // Subscriptions that are not reported yet will be.
         if !matches!(self.unreported, Some(Unreported::Subscriptions)) {
             self.change_feed(|feed| feed.lost(before_ms, now_ms, CLOCK_SET_FORWARD));
             self.entries.send(live(&self.watch_list, now_ms));

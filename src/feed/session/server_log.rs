@@ -1,4 +1,4 @@
-//! What the server says, in the log: its errors, and messages of types that are not recorded.
+//! Texts of the server in the log: errors, and messages of types that are not recorded.
 //!
 //! Main thread.
 
@@ -19,7 +19,7 @@ pub(super) const SHOWN_CHARACTERS: usize = 200;
 /// Unknown message types that are logged, each once; Finnhub has two.
 const LOGGED_TYPES: usize = 32;
 
-/// What was logged, so that nothing fills the log.
+/// Remembers what was logged, so that nothing fills the log.
 pub(super) struct ServerLog {
     key: ApiKey,
     types: HashSet<String>,
@@ -57,7 +57,8 @@ impl ServerLog {
         }
     }
 
-    /// A server's text, fit to be shown. The key goes first: half of it would not be found.
+    /// A text of the server for the log. The key is taken out before the text is shortened, because a part of the
+    /// key would not be found.
     fn shown(&self, text: &str) -> String {
         printable(&self.redact(text), SHOWN_CHARACTERS)
     }

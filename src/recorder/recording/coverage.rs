@@ -26,13 +26,13 @@ use crate::text::clock::show_ms;
 pub(in crate::recorder) struct Coverage {
     /// The ledger's name; it may be a symbolic link.
     pub(super) name: PathBuf,
-    /// Where that led when the files were checked last.
+    /// Where the name led at the last check.
     pub(super) path: PathBuf,
     pub(in crate::recorder) ledger: Ledger,
     pub(super) lock: LockFile,
     /// When the ledger was checked last.
     checked_ms: i64,
-    /// Counts the files: an fsync that was asked for before may be of other ones.
+    /// Changes with each new file, so that the answer to an fsync of older files is recognised.
     pub(super) generation: u64,
 }
 
@@ -114,8 +114,8 @@ impl Coverage {
         }
         // Not before the ledger's last row, if nothing else is known.
         self.ledger.down(last_ms.unwrap_or_default(), reason.clone());
-        // Before anything that comes later can be on the disk. On a full one it waits like every
-        // other row; that is no reason not to record.
+        // Before any later row can be on the disk. On a full disk the row waits like all others, and
+        // recording goes on.
         let _ = self.ledger.flush_all().and_then(|()| self.ledger.file.sync());
         warn!("the last recording ended without a stop; the ledger says {}", reason.text());
     }
@@ -138,8 +138,8 @@ impl Coverage {
         received_until_ms: Option<i64>,
     ) -> io::Result<()> {
         let mut heartbeat = self.lock.last.clone();
-        // What came since the last check is taken back when the file turns out to be removed, and
-        // another file has none of what the last one had: who reads along must not be ahead of that.
+        // Rows since the last check are taken back when the file turns out to be removed, and a new file has
+        // none of the old rows: a program that reads along must not be further than that.
         let stays = rows.map_or(0, |rows| rows.checked_length);
         heartbeat.synced_length = rows.map_or(0, |rows| rows.synced_length.min(stays));
         heartbeat.written_length = heartbeat.written_length.min(stays);

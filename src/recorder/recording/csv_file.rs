@@ -14,13 +14,13 @@ use crate::recording::ledger::LedgerRow;
 /// The open, locked file.
 #[derive(Debug)]
 pub(in crate::recorder) struct CsvFile {
-    /// Where it is: where its name led when the files were checked last.
+    /// Its path: where its name led at the last check.
     pub(super) path: PathBuf,
     pub(super) header: String,
     pub(in crate::recorder) rows: AppendFile,
     /// When the last row was received, as far as that is known; `None` without rows.
     pub(super) last_row_ms: Option<i64>,
-    /// When the file was last found whole: what was received before is in it, or waits.
+    /// When the file was last found whole: trades received before are in it, or wait.
     checked_ms: i64,
 }
 
@@ -68,7 +68,7 @@ impl CsvFile {
         if !matches!(change, Ok(Change::Nothing)) {
             coverage.generation += 1;
         }
-        // Before the first row: who reads along must not take it for the old file.
+        // Before the first row: a program that reads along must not take the new file for the old one.
         let said = match change {
             Ok(Change::Nothing) => Ok(()),
             _ => coverage.write_heartbeat(Some(&self.rows), None).or_else(|_| {
@@ -90,8 +90,8 @@ impl CsvFile {
         Ok(())
     }
 
-    /// Says in the ledger that rows received before the last check may be lost, with the disk that they
-    /// were on; but not those received by `synced_ms`, which were forced to it.
+    /// Adds to the ledger that rows received before the last check may be lost with their disk; but not those
+    /// received by `synced_ms`, which were forced to it.
     fn record_loss(&self, coverage: &mut Coverage, synced_ms: i64) -> io::Result<()> {
         let columns = open::columns(&self.header);
         let from_ms = last_received_ms(&self.rows, &columns)?.max(Some(synced_ms));

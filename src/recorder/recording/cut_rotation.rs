@@ -1,6 +1,6 @@
 //! Rotations that a kill or a power cut has ended between two of their steps (`rotate` has these).
 //!
-//! Main thread, at the start. What is undone or finished is found by what each step leaves behind.
+//! Main thread, at the start. The files that each step leaves behind tell what to undo or to finish.
 
 use std::fs::{self, File};
 use std::io;

@@ -20,7 +20,7 @@ use crate::recorder::open::{make_whole, open_rows};
 use crate::recorder::redo;
 use crate::text::in_words;
 
-/// What has become of a file since the last check.
+/// The change of a file since the last check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::recorder) enum Change {
     Nothing,
@@ -45,7 +45,7 @@ pub(in crate::recorder) fn check_file(
     checked.inspect_err(|error| file.note(error))
 }
 
-/// The same for one that is there, as far as its handle says.
+/// The same for a file that its handle still finds under its name.
 fn check_in_place(
     path: &Path,
     header: &str,
@@ -119,14 +119,14 @@ fn begin_again(
             file.take_back();
             return Ok(());
         }
-        // What it holds is not ours to lose, wherever it is now.
+        // The content of the old file must not be lost, wherever it is.
         if file.doubt > Doubt::None {
             redo::finish(path, &mut file.disk, now_ms)?;
         }
         file.settle()
     });
     let forced = match forced {
-        // It will be forced to the disk when there is room.
+        // The next try forces it to the disk, when there is room.
         Err(error) if is_full(&error) => return Err(error),
         forced => forced,
     };
@@ -135,7 +135,7 @@ fn begin_again(
         let _ = file.disk.file().unlock();
     }
     let is_dirty = file.is_dirty();
-    // Whatever is there is as long as somebody has made it: only its end is looked at.
+    // A file of somebody else may be long: only its end is read.
     let next = open_rows(path, header, u64::MAX, now_ms).map_err(|error| {
         let text = format!(
             "it was moved or removed, and a new one cannot be made: {}",

@@ -157,8 +157,8 @@ impl Recording {
     }
 }
 
-/// Says where everything is when the recording is behind a symbolic link, and that a ledger beside the link
-/// is none of it.
+/// Logs where the files are when the recording is behind a symbolic link, and warns of a ledger beside the link,
+/// which does not belong to it.
 fn say_where_link_leads(given: &Path, out: &Path, ledger: &Path) {
     if given != out {
         info!("{} is a link; all files are beside {}", given.display(), out.display());
@@ -171,7 +171,7 @@ fn say_where_link_leads(given: &Path, out: &Path, ledger: &Path) {
     }
 }
 
-/// When the file was last written: the best guess for rows without `received_ms`.
+/// When the file was last changed: the best guess for rows without `received_ms`.
 fn modified_ms(path: &Path) -> Option<i64> {
     let modified = fs::metadata(path).ok()?.modified().ok()?;
     let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

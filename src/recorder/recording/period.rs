@@ -7,8 +7,8 @@ use crate::recorder::rotation::Rotate;
 /// After a rotation that failed, rows go on into the old file for this long before another try.
 const ROTATE_AGAIN_MS: i64 = 60_000;
 
-/// A time that is so much before the period of the file is of a clock that was set back, by more than the
-/// usual corrections.
+/// When the time is this much before the period of the file, the clock was set back, by more than the usual
+/// corrections.
 const SET_BACK_MS: i64 = 60_000;
 
 /// The period of the present file.

@@ -1,8 +1,8 @@
 //! Entries that wait until the disk can be written, in their order.
 //!
 //! Writer thread. `feed/backpressure` bounds the trades among them. Lists of symbols come with each
-//! connection and each change of the watch list, for days if need be: beyond a bound only the newest
-//! is kept, and the ledger will say that nothing was recorded from the first of the others on.
+//! connection and each change of the watch list, perhaps for days: beyond a bound only the newest list is kept,
+//! and the ledger says that nothing was recorded in the time of the others.
 
 use std::collections::VecDeque;
 
@@ -11,14 +11,14 @@ use crate::channel::Entry;
 /// Lists of symbols that may wait: hundreds of connections with thousands of symbols.
 const LISTS_BYTES: usize = 8 << 20;
 
-/// Why the ledger knows of nothing that was recorded in that time.
+/// The reason in the ledger for the time of the lists that were dropped.
 const TOO_MANY_LISTS: &str = "too many changes of the list while nothing could be written";
 
 /// Entries in their order.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
     entries: VecDeque<Entry>,
-    /// Memory of the lists in them.
+    /// Memory of the lists in these entries.
     lists_bytes: usize,
 }
 
@@ -32,7 +32,7 @@ impl Deferred {
         }
     }
 
-    /// Puts an entry back that was taken.
+    /// Puts an entry back to the front.
     pub(super) fn push_front(&mut self, entry: Entry) {
         self.lists_bytes += lists_bytes(&entry);
         self.entries.push_front(entry);
@@ -55,8 +55,8 @@ impl Deferred {
         self.entries.is_empty()
     }
 
-    /// Replaces all `live` but the newest by one outage, which begins where the first of them was; what else
-    /// says `down` in that time is part of it.
+    /// Replaces all `live` entries but the newest by one outage, which begins at the first of them and includes
+    /// the `down` entries of that time.
     fn keep_newest_list(&mut self) {
         let newest = |is_one: fn(&Entry) -> bool| self.entries.iter().rposition(is_one);
         let newest_live = newest(|entry| matches!(entry, Entry::Live { .. }));

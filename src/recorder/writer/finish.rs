@@ -16,20 +16,20 @@ use crate::recorder::log_file::{LogFile, log_line};
 use crate::text::clock::now_ms;
 use crate::text::in_words;
 
-/// What waits when the time for rows is over is decoded for so long, to count it; then counting must be
-/// quick: an unoptimised build on a busy machine has hundreds of thousands to count.
+/// How long waiting messages are decoded to count their trades exactly. After that they are counted roughly: an
+/// unoptimised build on a busy machine may have hundreds of thousands.
 const EXACT_COUNT_TIME: Duration = Duration::from_millis(500);
 
 /// Why the writer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::recorder) enum End {
-    /// A stop, or nobody can send any more.
+    /// A stop, or all senders are gone.
     Finish,
-    /// The server has refused the start: the files that it has made go again.
+    /// The server has refused the start: the new files are removed.
     Refused,
 }
 
-/// What is left to do when the last entry has come.
+/// The writer after the last entry.
 pub(super) struct Finish<'a> {
     pub(super) rows: RowWriter,
     pub(super) log: LogFile,
@@ -38,12 +38,12 @@ pub(super) struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Tries once more to write everything. What then still waits is dropped, and reported.
+    /// Tries once more to write everything. Entries that still wait after that are dropped, and reported.
     pub(super) fn run(mut self, end: End) -> Summary {
-        // Also when all is well: somebody may have removed the file just now.
+        // Also when nothing has failed: the file may just have been removed.
         self.rows.try_again();
         if self.rows.store.is_suspect() {
-            // It may have been the handle alone, which the next try replaces.
+            // Perhaps only the handle has failed, which the next try replaces.
             self.rows.try_again();
         }
         if !self.rows.retry.is_failing() {
@@ -55,7 +55,7 @@ impl Finish<'_> {
         let cause = cause.or_else(|| self.no_time_left());
         let failure = cause.and_then(|cause| {
             let failure = self.drop_what_waits(&cause);
-            // A reader that has had enough, as in `| head`, is no failure.
+            // A reader that has gone away, as in `| head`, is no failure.
             (cause != WriteFailure::ReaderGone).then_some(failure)
         });
         // Should the disk hang now, these are the sums that the deadline thread finds.
@@ -68,7 +68,7 @@ impl Finish<'_> {
             self.rows.check_ledger();
         }
         if last_sync.is_err() {
-            // The row that says it was stopped is true all the same.
+            // The row `stopped` is true in any case.
             self.rows.store.write_last_ledger_rows();
         }
         let failure = failure.or_else(|| self.rows.store.ledger_failure.take());
@@ -98,7 +98,7 @@ impl Finish<'_> {
         }
     }
 
-    /// Why entries wait although nothing has failed; `None` when there are none.
+    /// The reason for entries that wait although nothing has failed; `None` when no entry waits.
     fn no_time_left(&self) -> Option<WriteFailure> {
         let RowWriter { deferred, store, .. } = &self.rows;
         let cause = if store.is_pipe() { store.slowness() } else { WriteFailure::NoTimeLeft };
@@ -123,7 +123,7 @@ impl Finish<'_> {
             }
         }
         if lost > 0 {
-            // Nothing is live after the first of them.
+            // After the first dropped trade nothing counts as live.
             later.retain(|entry| !matches!(entry, Entry::Live { .. }));
         }
         let what = match lost {
@@ -147,7 +147,7 @@ impl Finish<'_> {
         failure
     }
 
-    /// Gives up the rows in memory; how many trades are lost with them.
+    /// Drops the rows in memory; gives the number of their trades.
     fn drop_rows(&mut self) -> u64 {
         let RowWriter { store, buffer, totals, .. } = &mut self.rows;
         let through = store.output.rows_written(&buffer.rows);
@@ -155,7 +155,7 @@ impl Finish<'_> {
         let written = through.min(waiting);
         store.written.trades += written;
         let lost = waiting - written + std::mem::take(&mut store.written.lost);
-        // They were counted when they were received.
+        // The trades were counted as received before.
         totals.counts.dropped += lost;
         lost
     }

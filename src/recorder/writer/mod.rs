@@ -52,7 +52,7 @@ use timers::Timers;
 
 /// The open files, and everything that waits to be written to them.
 pub struct Writer {
-    /// Dropped before the rest: the lock must be held when they are removed.
+    /// The first field, because it is dropped first: files are removed while the lock is held.
     pub(super) created_files: CreatedFiles,
     log: LogFile,
     pub(super) rows: RowWriter,
@@ -106,7 +106,7 @@ impl Writer {
         Ok(WriterHandle::new(spawn("writer", move || self.run(&inbox))?))
     }
 
-    /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until nobody can send any more.
+    /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until all senders are gone.
     pub fn run(mut self, inbox: &EntryReceiver) -> Summary {
         self.created_files.keep();
         if self.rows.store.is_pipe() {
@@ -132,7 +132,7 @@ impl Writer {
         }
     }
 
-    /// Handles an entry, those behind it, and the timers that are due. Gives the end, if it has come.
+    /// Handles an entry, the entries behind it, and the timers that are due. Gives the end, if it has come.
     pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> Option<End> {
         self.rows.session.look();
         let end = entry.and_then(|entry| {
@@ -147,8 +147,8 @@ impl Writer {
         end
     }
 
-    /// Takes an entry and those behind it, until the rows make a large batch, or all while the disk cannot
-    /// be written: log lines are among them. Gives the end, if it has come.
+    /// Takes an entry and the entries behind it, until the rows make a large batch. While the disk cannot be
+    /// written it takes all of them, because log lines are among them. Gives the end, if it has come.
     fn take_entries(&mut self, first: Entry, inbox: &EntryReceiver) -> Option<End> {
         let mut next = Some(first);
         while let Some(entry) = next {
@@ -176,7 +176,7 @@ impl Writer {
         self.rows.session.shared.log_bytes.fetch_sub(written, Ordering::Relaxed);
     }
 
-    /// Does what is due now.
+    /// Runs the timers that are due.
     fn run_timers(&mut self, now: Instant) {
         let Self { rows, log, .. } = self;
         if rows.retry.due().is_some_and(|due| due <= now) {
@@ -191,14 +191,14 @@ impl Writer {
             rows.check();
             rows.write_heartbeat();
             if rows.store.output.reader_is_gone() {
-                // A write would find out too late when no trades come.
+                // Without trades there would be no write to find this out.
                 rows.on_write_result(Err(io::ErrorKind::BrokenPipe.into()));
             }
         }
         if due.snapshot {
             rows.publish();
         }
-        // Rows that wait are only counted as received; the sums are right when they are written.
+        // Waiting rows are counted as received only, so that the sums add up when nothing waits.
         if due.sums && rows.all_flushed() {
             rows.timers.sums_said(now);
             info!("{}", rows.counts());

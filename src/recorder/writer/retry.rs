@@ -1,4 +1,4 @@
-//! Since when rows cannot be written, why, and when writing is tried again.
+//! The state of a failure to write: since when, why, and when writing is tried again.
 //!
 //! Writer thread. Logs when writing begins to fail, and when it works again.
 
@@ -16,7 +16,7 @@ use crate::text::in_words;
 /// How often writing is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
-/// A slow reader is slow again and again; the log says so this often.
+/// How often the log mentions a slow reader, which is slow again and again.
 const SAY_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Whether rows can be written, and if not, until when nothing is tried.
@@ -39,7 +39,7 @@ pub(super) struct Failing {
     pub(super) failure: WriteFailure,
     since: Instant,
     retry_at: Instant,
-    /// How its beginning was logged; its end is logged alike.
+    /// The level at which its beginning was logged, and at which its end will be.
     level: Level,
     /// Whether the last try has found a slow reader, which is no fault of the disk.
     is_slow: bool,
@@ -108,8 +108,8 @@ impl Retry {
         self.failing.is_some()
     }
 
-    /// Why rows cannot be written, as people are shown it: not that the reader has gone away, which ends
-    /// the recording, nor that it is slow, as it would be again and again.
+    /// The failure to be shown to people. A reader that has gone away ends the recording, and a slow reader comes
+    /// and goes: neither is shown.
     pub(super) fn shown(&self) -> Option<String> {
         let failing = self.failing.as_ref().filter(|failing| !failing.is_slow);
         let failure = failing.map(|failing| &failing.failure);

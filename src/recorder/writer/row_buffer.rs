@@ -1,4 +1,4 @@
-//! From trade messages to rows in memory. What is no trade, or is a trade of the wrong market, is
+//! From trade messages to rows in memory. Elements that are no trades, and trades of the wrong market, are
 //! counted and logged.
 //!
 //! Writer thread. Knows no files.
@@ -16,8 +16,8 @@ use crate::status::totals::Totals;
 use crate::text::log_limit::LogLimit;
 use crate::text::printable;
 
-/// Rows of this many bytes are written at once, even when more is waiting: large enough that the system
-/// call costs nothing, small enough to stay in the processor's cache.
+/// When the rows have this many bytes they are written, even when more is waiting: enough for the system call to
+/// cost little, and few enough for the processor's cache.
 const BATCH_BYTES: usize = 128 << 10;
 
 /// Characters of a malformed element that are logged: more than any trade has.
@@ -41,7 +41,7 @@ pub(super) struct RowBuffer {
     trades: u64,
     /// Memory of the batches that these rows were in.
     pub(super) waiting_bytes: usize,
-    /// When the last of them was received, UNIX milliseconds of this machine.
+    /// When the last row was received, UNIX milliseconds of this machine.
     pub(super) received_ms: i64,
 }
 
@@ -111,7 +111,7 @@ impl RowBuffer {
         self.rows.len() >= BATCH_BYTES
     }
 
-    /// Forgets the rows, which are written or given up. Gives the number of trades among them.
+    /// Removes the rows, which are written or dropped. Gives the number of their trades.
     pub(super) fn clear(&mut self) -> u64 {
         self.rows.clear();
         // One message of many megabytes must not hold its memory for weeks.
@@ -119,15 +119,15 @@ impl RowBuffer {
         std::mem::take(&mut self.trades)
     }
 
-    /// How many elements the messages of a batch have; `roughly`, which is quick, the objects in their
-    /// text.
+    /// The number of elements in the messages of a batch; with `roughly` the number of objects in their text,
+    /// which is quick.
     pub(super) fn count(&mut self, batch: &TradeBatch, roughly: bool) -> u64 {
         if roughly {
             return batch.messages().map(count_objects).sum();
         }
         let mut trades = 0;
         for message in batch.messages() {
-            // What is unreadable holds no trades.
+            // An unreadable message has no trades.
             let _ = self.decoder.decode(message, |_| trades += 1);
         }
         trades

@@ -1,5 +1,5 @@
-//! From entries to the files, in their order: what is recorded at once, what must wait, and what happens
-//! while the disk cannot be written.
+//! Brings entries to the files, in their order: at once, or later when they must wait or the disk cannot be
+//! written.
 //!
 //! Writer thread.
 
@@ -22,11 +22,11 @@ use crate::status::snapshot::{Counts, Snapshot};
 use crate::status::totals::Totals;
 use crate::text::clock::{now_ms, show_ms};
 
-/// `ship` waits for what is on the disk, and looks this often.
+/// `ship` waits for rows that are on the disk, and reads the heartbeat this often.
 const HEARTBEAT_AFTER_SYNC: Duration = Duration::from_millis(200);
 
-/// When no trade comes, a new file begins this much later: what was received just before the hour may
-/// not be on the channel yet, and belongs to the old file.
+/// Without trades a new file begins this much after the hour: a trade received just before it may not be on the
+/// channel yet, and belongs to the old file.
 const ROTATION_GRACE_MS: i64 = 1_000;
 
 /// Everything that waits to be written, and the files.
@@ -41,8 +41,8 @@ pub(in crate::recorder) struct RowWriter {
 }
 
 impl RowWriter {
-    /// Takes an entry that is to be recorded. What came first is written first: it waits while the disk
-    /// cannot be written, while others wait, and if these are trades that must wait.
+    /// Takes an entry. Entries are recorded in their order: one waits while the disk cannot be written, while
+    /// others wait, or when it has trades that must wait.
     pub(super) fn take(&mut self, entry: Entry) {
         let must_wait = self.retry.is_failing()
             || !self.deferred.is_empty()
@@ -89,7 +89,7 @@ impl RowWriter {
         self.write();
     }
 
-    /// Records an entry; it may have to wait all the same when it belongs to the next file.
+    /// Records an entry; one of the next file may still have to wait.
     pub(super) fn record(&mut self, entry: Entry) {
         if let Entry::Trades(TradeBatch { received_ms: at_ms, .. }) | Entry::Live { at_ms, .. } =
             entry
@@ -119,8 +119,8 @@ impl RowWriter {
         self.store.update_ledger(!self.buffer.rows.is_empty(), |ledger| ledger.down(at_ms, reason));
     }
 
-    /// Tells the ledger of trades that the session has dropped after `after_ms`; everything before them
-    /// is recorded. The sums have them already.
+    /// Adds the trades to the ledger that the session has dropped after `after_ms`. All trades before them are
+    /// recorded. The sums count them already.
     fn record_loss(&mut self, after_ms: i64, trades: u64, disk_failed: bool) {
         self.session.ledger_dropped += trades;
         let failure = self.retry.last.clone().filter(|_| disk_failed);
@@ -130,8 +130,8 @@ impl RowWriter {
         self.record_outage(after_ms, &reason);
     }
 
-    /// Begins a new file when what comes at `at_ms` belongs there. `false` when rows of the old file
-    /// cannot be written.
+    /// Begins a new file when a time of `at_ms` belongs there. `false` when rows of the old file cannot be
+    /// written.
     fn rotate_before(&mut self, at_ms: i64) -> bool {
         if self.store.rotation_is_due(at_ms) {
             self.write();
@@ -144,8 +144,8 @@ impl RowWriter {
         true
     }
 
-    /// Begins a new file at the full hour when no trade comes. What waits was received before, and
-    /// belongs to the old file.
+    /// Begins a new file at the full hour when no trade comes. Waiting rows were received before, and belong to
+    /// the old file.
     pub(super) fn rotate_if_due(&mut self) {
         let is_waiting = !self.deferred.is_empty() || self.session.has_waiting_trades();
         if !is_waiting
@@ -203,8 +203,8 @@ impl RowWriter {
         }
     }
 
-    /// Brings the heartbeat forward, which says how far other programs may read: after the entries that
-    /// wait now, for a lost connection may be among them.
+    /// Brings the heartbeat forward, which tells other programs how far they may read. It comes after the entries
+    /// that wait now, because a lost connection may be among them.
     fn after_sync(&mut self, result: io::Result<()>) {
         if result.is_err() {
             self.on_write_result(result);
@@ -261,12 +261,13 @@ impl RowWriter {
         self.buffer.rows.is_empty() && self.deferred.is_empty() && self.store.written.lost == 0
     }
 
-    /// Writes until when everything received is in the files, if it is, and what is on the disk.
+    /// Writes the heartbeat: how much is on the disk, and, when nothing waits, until when everything received is in
+    /// the files.
     pub(super) fn write_heartbeat(&mut self) {
-        // First of all: if this thread stands here for a while, much may come and be dropped.
+        // The time first: while this thread is held up here, trades may come and be dropped.
         let now_ms = self.session.known_now_ms();
-        // What waits was received before now and is not in the file; and what was dropped never will be. Once
-        // it is in the ledger, that says so.
+        // Waiting trades were received before now and are not in the file; dropped trades never will be, until
+        // the ledger has the loss.
         let is_behind = !self.all_flushed()
             || self.session.has_waiting_trades()
             || self.session.has_unknown_losses();
@@ -274,14 +275,14 @@ impl RowWriter {
         self.store.write_heartbeat(received_until_ms);
     }
 
-    /// How long nothing is due.
+    /// The time until something is due.
     pub(super) fn time_left(&self) -> Duration {
         // While the disk cannot be written, an fsync waits for the retry.
         let others = self.retry.due().or(self.store.sync_plan.due);
         self.timers.time_left(Instant::now(), others)
     }
 
-    /// The sums as of now. What they call written is in the files.
+    /// The sums. Rows that they count as written are in the files.
     pub(super) fn counts(&mut self) -> Counts {
         let (counts, dropped) = (&mut self.totals.counts, self.session.newly_dropped());
         counts.received += dropped;
@@ -290,7 +291,7 @@ impl RowWriter {
         *counts
     }
 
-    /// Publishes a snapshot. What it counts is in the file.
+    /// Publishes a snapshot. Rows that it counts are in the file.
     pub(super) fn publish(&mut self) {
         let (out, out_bytes) = (self.store.out.to_string(), self.store.output.length());
         let (counts, disk_trouble) = (self.counts(), self.retry.shown());
@@ -298,7 +299,7 @@ impl RowWriter {
         let snapshot = if self.buffer.rows.is_empty() {
             self.totals.snapshot(now_ms(), &out, out_bytes, disk_trouble)
         } else {
-            // What is written does not change, but what is dropped does, and the reason must be shown.
+            // While rows wait, only the dropped trades and the reason change in the snapshot.
             let last = (*slot.latest()).clone();
             let new = counts.dropped.saturating_sub(last.counts.dropped);
             let (received, dropped) = (last.counts.received + new, counts.dropped);

@@ -1,4 +1,4 @@
-//! What the writer knows of the session, and shares with it: what waits, what was dropped, the stop.
+//! The session as the writer sees it: its times, waiting and dropped trades, and the request to stop it.
 //!
 //! Writer thread.
 
@@ -8,20 +8,19 @@ use std::sync::atomic::Ordering;
 use crate::channel::SharedState;
 use crate::text::clock::Clocks;
 
-/// The session as the writer sees it. Ends the session when it is dropped: nothing may be read when
-/// nobody writes it, after a panic neither.
+/// The session as the writer sees it. Ends the session when it is dropped, also by a panic:
+/// without a writer nothing may be read.
 pub(super) struct SessionView {
     pub(super) shared: Arc<SharedState>,
     /// Asks the session to end.
     pub(super) stop: Box<dyn Fn() + Send>,
-    /// How much the wall clock was ahead when the session looked last, as of the entries at hand: nothing is
-    /// concluded from what comes later.
+    /// How far the wall clock was ahead when the session read it last before the entries at hand were sent.
     clock_ahead_ms: i64,
     /// When the last message came, as of the entries at hand: UNIX milliseconds of this machine.
     pub(super) last_message_ms: i64,
-    /// How many of the trades that the session has dropped are in the sums …
+    /// Dropped trades of the session that the sums count.
     counted_dropped: u64,
-    /// … and how many in the ledger.
+    /// Dropped trades of the session that the ledger has.
     pub(super) ledger_dropped: u64,
 }
 
@@ -45,8 +44,8 @@ impl SessionView {
         self.last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
     }
 
-    /// What the clock shows; `None` when it was set forward and the session has not noticed yet, so that the
-    /// ledger knows nothing of it.
+    /// The present time; `None` when the clock was set forward and the session has not noticed, so that the
+    /// ledger does not have it yet.
     pub(super) fn known_now_ms(&self) -> Option<i64> {
         let (now, ahead_ms) = (Clocks::now(), self.clock_ahead_ms);
         (ahead_ms == 0 || !now.was_set_forward_since(ahead_ms)).then_some(now.wall_ms)
@@ -57,7 +56,7 @@ impl SessionView {
         self.shared.waiting_bytes.load(Ordering::Relaxed) > 0
     }
 
-    /// How many trades the session has dropped since this was asked last.
+    /// The number of trades that the session has dropped since the last call.
     pub(super) fn newly_dropped(&mut self) -> u64 {
         let dropped = self.shared.dropped.load(Ordering::Relaxed);
         dropped.saturating_sub(std::mem::replace(&mut self.counted_dropped, dropped))

@@ -1,7 +1,7 @@
 //! The open output: rows and the ledger's rows are written to it, checked in it and forced to the disk.
 //!
-//! Writer thread. Says what has failed; when it is tried again, and what waits meanwhile, the writer
-//! decides. In which order things reach the disk is explained in `recording/sync`.
+//! Writer thread. Reports failures; the writer decides when to try again, and what waits meanwhile. `recording/sync`
+//! explains in which order rows reach the disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,16 +27,16 @@ use crate::recorder::{compress, fsync};
 use crate::text::clock::now_ms;
 use crate::text::in_words;
 
-/// The files or the pipe, and how far they are.
+/// The files or the pipe, with their fsyncs.
 #[derive(Debug)]
 pub(in crate::recorder) struct Store {
     pub(super) out: Destination,
     pub(super) output: Output,
     pub(super) written: Written,
     pub(in crate::recorder) sync_plan: SyncPlan,
-    /// Whether closed files are compressed …
+    /// Whether closed files are compressed.
     compress: bool,
-    /// … and the thread that does it.
+    /// The thread that compresses them.
     pub(in crate::recorder) compressor: Option<Sender<PathBuf>>,
     /// Why the ledger cannot be written. Its rows wait; trades do not.
     pub(super) ledger_failure: Option<String>,
@@ -130,12 +130,12 @@ impl Store {
         self.output.files().is_some_and(|files| files.coverage.ledger.has_unsynced_outage())
     }
 
-    /// Whether so many rows were written that the file should be checked: until then they stay in memory.
+    /// Whether enough rows were written for a check of the file. Until then they stay in memory.
     pub(super) fn wants_check(&mut self) -> bool {
         self.output.recording().is_some_and(|files| files.csv.rows.wants_check())
     }
 
-    /// Whether the handle of the file may be to blame for an error; a check replaces it.
+    /// Whether an error may come from the handle of the file alone; a check replaces the handle.
     pub(super) fn is_suspect(&mut self) -> bool {
         self.output.recording().is_some_and(|files| files.csv.rows.doubt == Doubt::Handle)
     }
@@ -155,7 +155,7 @@ impl Store {
         }
     }
 
-    /// Why a trade was dropped without an error.
+    /// The reason for a trade that was dropped without an error.
     pub(super) fn slowness(&self) -> WriteFailure {
         if self.is_pipe() { WriteFailure::ReaderSlow } else { WriteFailure::DiskSlow }
     }
@@ -169,7 +169,7 @@ impl Store {
         self.sync_plan.plan(has_ledger_rows);
     }
 
-    /// Forces everything to the disk: the rows, then what the ledger says of them.
+    /// Forces everything to the disk: the rows, then the ledger.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if let Some(mut files) = self.output.files() {
             files.sync_rows()?;
@@ -210,7 +210,7 @@ impl Store {
         let result = self.output.check_csv(now_ms());
         if result.is_ok() {
             self.written.confirm();
-            // Rows that were brought back are to be on the disk, also when none follows.
+            // Rows that were written again must be forced to the disk, also when no row follows.
             self.plan_next_sync();
         } else if self.output.recording().is_some_and(|files| files.csv.rows.has_lost_rows()) {
             self.written.take_back();
@@ -263,7 +263,7 @@ impl Store {
         let is_known = !rows_are_gone && !files.coverage.ledger.has_pending();
         let received_until_ms = received_until_ms.filter(|_| is_known);
         if let Err(error) = files.write_heartbeat(received_until_ms) {
-            // Without it the end after a kill is dated earlier than it was; nothing else is lost.
+            // Without the heartbeat the end is dated too early after a kill; nothing else is lost.
             log::debug!("cannot write the lock file: {error}");
         }
     }
@@ -278,7 +278,7 @@ impl Store {
         let recording = self.output.recording();
         let closed = recording.and_then(|recording| recording.rotate(at_ms, last_message_ms));
         if let (Some(compressor), Some(closed)) = (&self.compressor, closed) {
-            // If that thread has failed, the next start finds the file.
+            // If the compressor has failed, the next start finds the file.
             let _ = compressor.send(closed);
         }
     }

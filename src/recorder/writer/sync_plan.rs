@@ -1,5 +1,4 @@
-//! When the files are forced to the disk, and by which thread. In which order that is done, and why, is
-//! explained in `recording/sync`.
+//! When the files are forced to the disk, and by which thread. `recording/sync` explains the order.
 //!
 //! Writer thread.
 
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::recorder::fsync::SyncRequest;
 use crate::recorder::options::Fsync;
 
-/// What was asked for, and what is under way.
+/// The next fsync, and whether one is under way.
 #[derive(Debug)]
 pub(in crate::recorder) struct SyncPlan {
     pub(super) fsync: Fsync,
@@ -40,7 +39,7 @@ impl SyncPlan {
     }
 
     /// Gives the request to the fsync thread. One at a time: the next one is planned when this one is
-    /// answered. `false` when there is no request, or nobody to take it.
+    /// answered. `false` when there is no request or no fsync thread.
     pub(super) fn start(&mut self, request: Option<SyncRequest>) -> bool {
         self.due = None;
         let sent = self.thread.as_ref().zip(request);

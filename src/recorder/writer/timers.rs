@@ -1,5 +1,4 @@
-//! When the writer does what it does from time to time: the heartbeat with a check of the files, the
-//! snapshot, the sums.
+//! The writer's timers: the heartbeat with a check of the files, the snapshot, the sums.
 //!
 //! Writer thread. A retry and an fsync are planned by `retry` and `sync_plan`.
 
@@ -8,8 +7,8 @@ use std::time::{Duration, Instant};
 /// A heartbeat is at most this old; the ledger promises 5 s.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-/// How often a snapshot is published while something happens: as often as a person can read it. When
-/// nothing happens, one comes with each heartbeat and says that the writer is not stuck.
+/// How often a snapshot is published while there are changes: as fast as a person can read. Without changes there
+/// is one with each heartbeat, which shows that the writer is not stuck.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(200);
 
 /// How often the sums go to the log.
@@ -21,12 +20,12 @@ pub(in crate::recorder) struct Timers {
     pub(in crate::recorder) heartbeat: Instant,
     /// The next snapshot, unless there is nothing new to be shown.
     snapshot: Option<Instant>,
-    /// When the last one was published.
+    /// When the last snapshot was published.
     published: Instant,
     sums: Instant,
 }
 
-/// What is to be done now, in this order.
+/// The timers that are due, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) heartbeat: bool,
@@ -40,7 +39,7 @@ impl Timers {
         Self { heartbeat: now, snapshot: None, published: now, sums: now + SUMS_EVERY }
     }
 
-    /// Something has happened that is to be shown.
+    /// There is a change to be shown.
     pub(super) fn plan_snapshot(&mut self) {
         self.snapshot.get_or_insert(self.published + SNAPSHOT_EVERY);
     }
@@ -55,14 +54,14 @@ impl Timers {
         self.heartbeat = Instant::now();
     }
 
-    /// How long nothing is due, if `others` are due at that time. The sums need no alarm of their own.
+    /// The time until something is due; `others` are due at that time. The sums need no alarm of their own.
     pub(super) fn time_left(&self, now: Instant, others: Option<Instant>) -> Duration {
         let first =
             [others, self.snapshot].into_iter().flatten().fold(self.heartbeat, Instant::min);
         first.saturating_duration_since(now)
     }
 
-    /// What is due now; to be done by the caller. The sums stay due until [`Self::sums_said`].
+    /// Which timers are due; the caller runs them. The sums stay due until [`Self::sums_said`].
     pub(super) fn due(&mut self, now: Instant) -> Due {
         let heartbeat = self.heartbeat <= now;
         if heartbeat {

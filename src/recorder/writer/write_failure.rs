@@ -10,7 +10,7 @@ use crate::text::in_words;
 /// Why rows are not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WriteFailure {
-    /// More room on the disk would help; with what limits it.
+    /// There is no more room; with the limit.
     Full(&'static str),
     /// The file is gone, and a new one cannot be made.
     FileGone,
@@ -37,7 +37,7 @@ impl From<&io::Error> for WriteFailure {
             ErrorKind::NotFound => Self::FileGone,
             ErrorKind::BrokenPipe => Self::ReaderGone,
             ErrorKind::WouldBlock => Self::ReaderStuck,
-            // A file on a network may have the same error; that one has the system's number.
+            // A file on a network may have the same kind of error, but with a number of the system.
             ErrorKind::TimedOut if error.raw_os_error().is_none() => Self::ReaderSlow,
             _ => Self::Other(in_words(error)),
         }

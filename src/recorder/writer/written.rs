@@ -1,4 +1,4 @@
-//! What is in the files: how many trades, and received until when.
+//! How many trades are in the files, and when the last of them was received.
 //!
 //! Writer thread. Rows of a file that somebody has removed do not count, until they are written again.
 
@@ -8,7 +8,7 @@ pub(super) struct Written {
     pub(super) trades: u64,
     /// When the last of them was received, UNIX milliseconds of this machine.
     pub(super) last_ms: i64,
-    /// Both when the files were last checked.
+    /// Trades and time at the last check of the files.
     checked: (u64, i64),
     /// Trades written since then to a file that was removed; they are written again when possible.
     pub(super) lost: u64,
@@ -26,7 +26,7 @@ impl Written {
         self.checked = (self.trades, self.last_ms);
     }
 
-    /// What was written since the last check is in no file that has a name.
+    /// Rows since the last check are in a file without a name.
     pub(super) fn take_back(&mut self) {
         self.lost += self.trades.saturating_sub(self.checked.0);
         (self.trades, self.last_ms) = self.checked;
