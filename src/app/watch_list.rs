@@ -139,7 +139,7 @@ impl WatchListController {
         let look = move || {
             // Held from the look on, so that a change by the page cannot come in between.
             let mut lists = controller.lock();
-            match watcher.look() {
+            match watcher.poll() {
                 // Else it is our own change, come back from the file.
                 Some(Ok(list)) if list != lists.in_file => {
                     info!("{shown} has changed: {}", counted(list.len() as u64, "symbol"));

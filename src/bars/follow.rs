@@ -168,7 +168,7 @@ impl<W: Write> Follower<'_, '_, W> {
             self.begin(live);
         }
         loop {
-            match self.look() {
+            match self.poll() {
                 Err(Failure::Output(error)) => return Err(error),
                 Err(failure) => return self.told.file(self.path, Err(failure)),
                 Ok(()) => {}
@@ -183,7 +183,7 @@ impl<W: Write> Follower<'_, '_, W> {
     }
 
     /// Reads what is new.
-    fn look(&mut self) -> Result<(), Failure> {
+    fn poll(&mut self) -> Result<(), Failure> {
         let id = self.live.as_ref().map(|live| live.id);
         if id_at(self.path).is_some_and(|found| Some(found) != id) {
             self.go_on_with_next()?;
@@ -284,7 +284,7 @@ impl<W: Write> Follower<'_, '_, W> {
 
     /// Prints bars that have ended by `now_ms`, if there is something new to print.
     fn print(&mut self, now_ms: i64) -> io::Result<()> {
-        self.told.ledger(self.path, &self.ledgers.look());
+        self.told.ledger(self.path, &self.ledgers.poll());
         let ended_ms = self.rules.bar_of(now_ms);
         let is_due = ended_ms > self.ended_ms
             || self.ledgers.have_news
@@ -316,7 +316,7 @@ fn print_done(
         return Err(io::ErrorKind::Interrupted.into());
     }
     if collector.has_done() {
-        told.ledger(path, &ledgers.look());
+        told.ledger(path, &ledgers.poll());
         if ledgers.is_current() {
             collector.print_done(ledgers.coverage(), out)?;
         }

@@ -111,7 +111,7 @@ impl Ledgers {
         self.leave();
         self.followed = Some((recording.to_owned(), id));
         self.end = LiveEnd::of(recording);
-        self.look()?;
+        self.poll()?;
         Ok(self.live.is_some())
     }
 
@@ -150,7 +150,7 @@ impl Ledgers {
     ///
     /// # Errors
     /// When it cannot be read, or is none; it is not read again then before it has changed.
-    pub(super) fn look(&mut self) -> Result<(), LedgerError> {
+    pub(super) fn poll(&mut self) -> Result<(), LedgerError> {
         let Some((recording, _)) = &self.followed else { return Ok(()) };
         let known = self.live.as_ref().and_then(|live| live.stamp);
         // In the middle of a rotation there is none for a moment: what it said holds.

@@ -24,7 +24,7 @@ impl<'e> Told<'e> {
     }
 
     /// Says what is wrong.
-    fn tell(&mut self, what: impl Display) {
+    fn report(&mut self, what: impl Display) {
         self.all_well = false;
         // Should standard error be gone, the exit code still says it.
         let _ = writeln!(self.errors, "error: {what}");
@@ -38,7 +38,7 @@ impl<'e> Told<'e> {
     /// Says which of the first rows are malformed that were not told yet.
     pub(super) fn rows(&mut self, path: &Path, reader: &mut Reader<'_>) {
         for (line, reason) in reader.shown.drain(..) {
-            self.tell(format_args!("{}: line {line}: {reason}", name(path)));
+            self.report(format_args!("{}: line {line}: {reason}", name(path)));
         }
     }
 
@@ -46,7 +46,7 @@ impl<'e> Told<'e> {
     pub(super) fn more_rows(&mut self, path: &Path, reader: &Reader<'_>) {
         let more = reader.malformed.saturating_sub(MALFORMED_SHOWN);
         if more > 0 {
-            self.tell(format_args!("{}: … and {}", name(path), counted(more, "malformed row")));
+            self.report(format_args!("{}: … and {}", name(path), counted(more, "malformed row")));
         }
     }
 
@@ -76,7 +76,7 @@ impl<'e> Told<'e> {
     ) -> io::Result<()> {
         match read {
             Ok(notes) => self.notes(path, notes),
-            Err(Failure::File(reason)) => self.tell(format_args!("{}: {reason}", name(path))),
+            Err(Failure::File(reason)) => self.report(format_args!("{}: {reason}", name(path))),
             Err(Failure::Output(error)) => return Err(error),
         }
         Ok(())
@@ -92,7 +92,7 @@ impl<'e> Told<'e> {
     /// Says why the ledger of a file cannot be read.
     pub(super) fn ledger<T>(&mut self, path: &Path, read: &Result<T, LedgerError>) {
         if let Err(error) = read {
-            self.tell(format_args!("{}: the ledger beside it: {error}", name(path)));
+            self.report(format_args!("{}: the ledger beside it: {error}", name(path)));
         }
     }
 

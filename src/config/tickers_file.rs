@@ -189,7 +189,7 @@ impl Watcher {
     /// Looks at the file; gives the list in it, or why it gives none, when it has changed. A content
     /// is read when it is seen the second time: the first look may have met an editor that had
     /// emptied the file and was about to write it.
-    pub(crate) fn look(&mut self) -> Option<Result<Vec<String>, String>> {
+    pub(crate) fn poll(&mut self) -> Option<Result<Vec<String>, String>> {
         let now = content(&self.path);
         if now != self.seen {
             self.seen = now;
@@ -264,13 +264,13 @@ mod tests {
         let path = directory.path().join("tickers");
         fs::write(&path, "A\n").unwrap();
         let mut watcher = Watcher::new(path.clone(), Vec::new());
-        assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned()])));
-        assert_eq!(watcher.look(), None);
+        assert_eq!(watcher.poll(), Some(Ok(vec!["A".to_owned()])));
+        assert_eq!(watcher.poll(), None);
         fs::write(&path, "").unwrap();
-        assert_eq!(watcher.look(), None, "an editor may be about to write");
+        assert_eq!(watcher.poll(), None, "an editor may be about to write");
         fs::write(&path, "A\nB\n").unwrap();
-        assert_eq!(watcher.look(), None);
-        assert_eq!(watcher.look(), Some(Ok(vec!["A".to_owned(), "B".to_owned()])));
-        assert_eq!(watcher.look(), None);
+        assert_eq!(watcher.poll(), None);
+        assert_eq!(watcher.poll(), Some(Ok(vec!["A".to_owned(), "B".to_owned()])));
+        assert_eq!(watcher.poll(), None);
     }
 }

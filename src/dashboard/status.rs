@@ -124,7 +124,7 @@ mod tests {
     fn totals(symbols: &[&str]) -> Totals {
         let mut totals = Totals::new(0);
         let symbols: Vec<_> = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
-        totals.follow(&symbols, &[], 10);
+        totals.set_watch_list(&symbols, &[], 10);
         totals
     }
 
@@ -212,7 +212,7 @@ mod tests {
     fn another_list_needs_the_whole_state() {
         let mut first = totals(&["A", "B"]);
         let before = snapshot(&mut first, 30);
-        first.follow(&["B".to_owned()], &[], 31);
+        first.set_watch_list(&["B".to_owned()], &[], 31);
         assert_eq!(change(&before, &snapshot(&mut first, 40)), None);
     }
 }

@@ -68,7 +68,7 @@ fn run(mut runner: Runner, shared: &SharedState, end: &Receiver<End>) {
     loop {
         let ended = end.recv_timeout(LOOK_EVERY);
         let key_refused = shared.key_refused.load(Ordering::Relaxed);
-        for event in watch.look(&shared.slot.latest(), key_refused, Instant::now(), now_ms()) {
+        for event in watch.poll(&shared.slot.latest(), key_refused, Instant::now(), now_ms()) {
             runner.add(event);
         }
         match ended {

@@ -86,7 +86,7 @@ impl Runner {
     /// Kills the running command when its time is over, and starts the next one when it has ended. Never waits.
     pub(super) fn run(&mut self) {
         if let Some(Running { child, kind }) = &mut self.running {
-            let fault = match child.look() {
+            let fault = match child.poll() {
                 Ok(State::Running) => return,
                 Ok(State::TookTooLong) => {
                     format!("took longer than {} s, and was killed", self.time.as_secs())

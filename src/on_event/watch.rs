@@ -57,7 +57,7 @@ pub(super) struct EventWatch {
 
 impl EventWatch {
     /// The new events. To be called once a second.
-    pub(super) fn look(
+    pub(super) fn poll(
         &mut self,
         snapshot: &Snapshot,
         key_refused: bool,
@@ -185,14 +185,14 @@ mod tests {
                     self.snapshot.reason = if live { "" } else { "lost" }.to_owned();
                 }
                 self.snapshot.published_ms = self.now_ms();
-                self.look();
+                self.poll();
                 self.second += 1;
             }
         }
 
-        fn look(&mut self) {
+        fn poll(&mut self) {
             let now = self.began + Duration::from_secs(self.second);
-            let events = self.watch.look(&self.snapshot, self.key_refused, now, self.now_ms());
+            let events = self.watch.poll(&self.snapshot, self.key_refused, now, self.now_ms());
             let (second, now_ms) = (self.second, self.now_ms());
             self.lines.extend(events.into_iter().map(|event| {
                 let at = (event.at_ms - now_ms) / SECOND;
@@ -247,10 +247,10 @@ mod tests {
     fn a_disk_that_does_not_answer_is_reported_as_full() {
         let mut program = Program::new();
         program.run(10, FeedState::Live);
-        (1..STUCK_LOOKS).for_each(|_| program.look());
+        (1..STUCK_LOOKS).for_each(|_| program.poll());
         assert_eq!(program.lines, [""; 0]);
-        program.look();
-        program.look();
+        program.poll();
+        program.poll();
         program.run(2, FeedState::Live);
         assert_eq!(
             program.lines,
@@ -285,7 +285,7 @@ mod tests {
                 }];
                 program.snapshot.live_since_ms = Some(BELL - HOUR);
                 program.snapshot.published_ms = now;
-                program.look();
+                program.poll();
             }
             program.lines.len()
         };

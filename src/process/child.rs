@@ -84,7 +84,7 @@ impl Child {
     ///
     /// # Errors
     /// When somebody else has waited for it, so that its end is not known.
-    pub(crate) fn look(&mut self) -> io::Result<State> {
+    pub(crate) fn poll(&mut self) -> io::Result<State> {
         if self.is_killed {
             return Ok(self.process.try_wait()?.map_or(State::TookTooLong, State::Ended));
         }

@@ -64,10 +64,10 @@ impl TryFrom<String> for Label {
 /// When the folder cannot be read.
 pub(crate) fn closed_files(out: &Path) -> io::Result<BTreeSet<Label>> {
     let out = &behind_links(out);
-    let mut found = look(out)?;
+    let mut found = read_labels(out)?;
     // A file that is renamed meanwhile may be seen under neither name.
     loop {
-        let again = look(out)?;
+        let again = read_labels(out)?;
         if again == found {
             return Ok(found);
         }
@@ -75,7 +75,7 @@ pub(crate) fn closed_files(out: &Path) -> io::Result<BTreeSet<Label>> {
     }
 }
 
-fn look(out: &Path) -> io::Result<BTreeSet<Label>> {
+fn read_labels(out: &Path) -> io::Result<BTreeSet<Label>> {
     let names = names_beside(out)?;
     let labels = names.iter().filter_map(|name| {
         Label::parse(closed_label(out, without_gz(Path::new(name)).as_os_str())?)

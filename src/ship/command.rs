@@ -153,7 +153,7 @@ impl<'o> Command<'o> {
                 let at_once = self.signals.leaves_at_once.get();
                 child.end_by(if at_once { Instant::now() } else { asked + TIME_AFTER_STOP });
             }
-            match child.look() {
+            match child.poll() {
                 Ok(State::Running) => {}
                 Ok(State::Ended(status)) => return self.judge(status, input),
                 Ok(State::TookTooLong) if self.signals.stopping() => {

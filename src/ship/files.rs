@@ -62,13 +62,13 @@ impl<'o> Files<'o> {
                 self.known.insert(label.clone());
                 position.waiting.insert(label.clone());
             }
-            if position.known_by().offset == 0 {
+            if position.end_mark().offset == 0 {
                 position.waiting.extend(position.file.take());
                 return Ok(None);
             }
             let shorter = match self.find_by_content(position) {
                 Ok(Some((place, source))) => {
-                    position.enter(place);
+                    position.set_current(place);
                     return Ok(Some(source));
                 }
                 Ok(None) => None,
@@ -85,14 +85,14 @@ impl<'o> Files<'o> {
     /// The file in which `position` is: the one of the same name, else one that is not shipped yet.
     /// Files without times may be so alike that two fit; then none is guessed.
     fn find_by_content(&self, position: &Position) -> Result<Option<Found<'o>>, ShipError> {
-        let mark = position.known_by();
+        let mark = position.end_mark();
         let (mut found, mut shorter) = (None::<Found<'o>>, None);
         // A closed file keeps its name; the live one may be closed by now.
         let same_name = position.file.iter().cloned().map(Some);
         let not_shipped = position.waiting.iter().cloned().map(Some);
         for place in same_name.chain([None]).chain(not_shipped) {
             let Some(mut source) = self.open(place.as_ref())? else { continue };
-            match source.has(&mark) {
+            match source.matches(&mark) {
                 Ok(true) if place.is_some() && place == position.file => {
                     return Ok(Some((place, source)));
                 }
@@ -180,7 +180,7 @@ impl<'o> Files<'o> {
                 _ => false,
             };
             if is_current {
-                position.enter(Some(label));
+                position.set_current(Some(label));
             } else {
                 position.waiting.insert(label);
             }

@@ -16,7 +16,7 @@ use super::options::{From, ShipOptions};
 use super::position::{Fingerprint, MARK_BYTES, Mark, Position, UnderWay};
 use super::progress::{Lag, milliseconds};
 use super::rows::{LONGEST_LINE, Rows};
-use super::source::{PIECE, Reach, Source, columns};
+use super::source::{PIECE, Readable, Source, columns};
 use crate::recording::columns::Column;
 use crate::recording::paths::{replace_file, sync_directory};
 use crate::text::clock::now_ms;
@@ -44,7 +44,7 @@ pub(super) struct Follower<'o> {
     saved: String,
     /// The current file.
     source: Option<Source<'o>>,
-    reach: Reach,
+    readable: Readable,
     pub(super) rows: Rows,
     piece: Vec<u8>,
     /// When a row behind the last batch was seen for the first time.
@@ -70,7 +70,7 @@ impl<'o> Follower<'o> {
             position: position.unwrap_or_else(Position::begin),
             saved: String::new(),
             source: None,
-            reach: Reach::default(),
+            readable: Readable::default(),
             rows: Rows::new(options.limits),
             piece: vec![0; PIECE],
             seen: None,
@@ -115,7 +115,7 @@ impl<'o> Follower<'o> {
         let nothing = Look::Nothing(now + LOOK_EVERY);
         loop {
             if self.read()? {
-                let Reach { limit, length, closed } = self.reach;
+                let Readable { limit, length, closed } = self.readable;
                 // Rows that are not forced to the disk yet are waited for from now on.
                 if length > self.start() {
                     self.seen.get_or_insert(now);
@@ -141,11 +141,11 @@ impl<'o> Follower<'o> {
     /// there is no current file.
     fn read(&mut self) -> Result<bool, ShipError> {
         let Some(source) = &mut self.source else { return Ok(false) };
-        self.reach = source.reach(&self.options.file, self.position.file.is_some())?;
+        self.readable = source.readable_until(&self.options.file, self.position.file.is_some())?;
         source.find_header()?;
-        let Reach { limit, length, closed } = self.reach;
+        let Readable { limit, length, closed } = self.readable;
         let start = self.position.mark.offset.max(source.header.len() as u64);
-        let offset = self.position.known_by().offset;
+        let offset = self.position.end_mark().offset;
         if length < offset {
             return Err(source.shorter(length, offset));
         }
@@ -208,7 +208,7 @@ impl<'o> Follower<'o> {
         let Some(source) = self.source.as_mut().filter(|_| self.position.batch.is_none()) else {
             return Ok(());
         };
-        if !self.reach.closed && !source.has(&mark)? {
+        if !self.readable.closed && !source.matches(&mark)? {
             return Err(ShipError::Changed { file: source.path.clone(), offset: mark.offset });
         }
         let bytes = self.rows.batch();
@@ -245,7 +245,7 @@ impl<'o> Follower<'o> {
     }
 
     fn pass_batch(&mut self) {
-        self.position.mark = self.position.known_by();
+        self.position.mark = self.position.end_mark();
         self.position.batch = None;
         self.rows.drop_batch();
         self.seen = None;
@@ -254,10 +254,10 @@ impl<'o> Follower<'o> {
     /// How much is still to be shipped.
     pub(super) fn lag(&mut self) -> Lag {
         if let Some(length) = self.source.as_ref().and_then(Source::length) {
-            self.reach.length = length;
+            self.readable.length = length;
         }
         let (count, bytes) = (self.rows.count, self.rows.batch().len() as u64);
-        let behind = match self.reach.length {
+        let behind = match self.readable.length {
             u64::MAX => 0,
             length => length.saturating_sub(self.start() + bytes),
         };

@@ -137,18 +137,18 @@ impl Position {
     }
 
     /// The mark by which the current file is found again; with a batch under way, the mark at its end.
-    pub(super) fn known_by(&self) -> Mark {
+    pub(super) fn end_mark(&self) -> Mark {
         self.batch.map_or(self.mark, |batch| batch.end)
     }
 
     /// The id of the batch under way.
     pub(super) fn batch_id(&self) -> String {
-        let (from, to) = (self.mark.offset, self.known_by().offset);
+        let (from, to) = (self.mark.offset, self.end_mark().offset);
         format!("{}-{}-{from}-{to}", self.shipping, self.file_number)
     }
 
     /// Gives the current file another name: `file`.
-    pub(super) fn enter(&mut self, file: Option<Label>) {
+    pub(super) fn set_current(&mut self, file: Option<Label>) {
         self.waiting.retain(|label| Some(label) != file.as_ref());
         self.passed = self.passed.take().max(file.clone());
         self.file = file;
@@ -156,7 +156,7 @@ impl Position {
 
     /// Begins `file`, of which nothing has been shipped.
     pub(super) fn begin_file(&mut self, file: Option<Label>) {
-        self.enter(file);
+        self.set_current(file);
         self.file_number += 1;
         self.mark = Mark::default();
     }

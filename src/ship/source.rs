@@ -38,7 +38,7 @@ pub(super) fn id_at(path: &Path) -> Option<FileId> {
 
 /// How far a file may be read.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reach {
+pub(super) struct Readable {
     /// Up to this offset.
     pub(super) limit: u64,
     /// Length of the content; [`u64::MAX`] when only reading to the end would show it.
@@ -112,9 +112,13 @@ impl<'s> Source<'s> {
     ///
     /// # Errors
     /// When the file or the recorder's lock cannot be read, or the disk refuses to sync.
-    pub(super) fn reach(&mut self, out: &Path, has_label: bool) -> Result<Reach, ShipError> {
+    pub(super) fn readable_until(
+        &mut self,
+        out: &Path,
+        has_label: bool,
+    ) -> Result<Readable, ShipError> {
         if self.gzip.is_some() {
-            return Ok(Reach { limit: u64::MAX, length: u64::MAX, closed: true });
+            return Ok(Readable { limit: u64::MAX, length: u64::MAX, closed: true });
         }
         let live = id_at(out);
         let named = live == Some(self.id);
@@ -141,7 +145,7 @@ impl<'s> Source<'s> {
                 length
             }
         };
-        Ok(Reach { limit, length, closed })
+        Ok(Readable { limit, length, closed })
     }
 
     /// The present length; `None` when only reading to the end would show it.
@@ -227,7 +231,7 @@ impl<'s> Source<'s> {
     /// # Errors
     /// [`ShipError::Shorter`] when it begins as that file did and ends before the mark; when it
     /// cannot be read, or a stop comes.
-    pub(super) fn has(&mut self, mark: &Mark) -> Result<bool, ShipError> {
+    pub(super) fn matches(&mut self, mark: &Mark) -> Result<bool, ShipError> {
         if Fingerprint::of(&self.read_up_to(0, mark.head.length)?) != mark.head {
             return Ok(false);
         }
@@ -260,7 +264,7 @@ impl<'s> Source<'s> {
         if !has_times || mark.offset == 0 || !begins_so {
             return Ok(false);
         }
-        if self.has(mark)? {
+        if self.matches(mark)? {
             return Ok(true);
         }
         Err(ShipError::Changed { file: self.path.clone(), offset: mark.offset })

@@ -90,7 +90,7 @@ impl Totals {
     }
 
     /// Puts the watch list first, in its order, and forgets symbols that are no longer on it.
-    pub(crate) fn follow(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
+    pub(crate) fn set_watch_list(&mut self, tickers: &[String], refused: &[String], at_ms: i64) {
         let old = std::mem::take(&mut self.tickers).into_iter();
         let mut old: HashMap<_, _> = old.map(|ticker| (ticker.symbol.clone(), ticker)).collect();
         self.by_symbol.clear();

@@ -162,12 +162,12 @@ impl Process {
     }
 
     pub(super) fn step(&mut self) {
-        self.writer.step(self.inbox.try_recv().ok(), &self.inbox);
+        self.writer.poll_once(self.inbox.try_recv().ok(), &self.inbox);
     }
 
     /// Lets the timers run, as if nothing had come in time.
     pub(super) fn idle(&mut self) {
-        self.writer.step(None, &self.inbox);
+        self.writer.poll_once(None, &self.inbox);
     }
 
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.

@@ -125,7 +125,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
             };
-            if let Some(end) = self.step(entry, inbox) {
+            if let Some(end) = self.poll_once(entry, inbox) {
                 let Self { rows, log, created_files } = self;
                 return Finish { rows, log, created_files, inbox }.run(end);
             }
@@ -133,11 +133,11 @@ impl Writer {
     }
 
     /// Handles an entry, the entries behind it, and the timers that are due. Gives the end, if it has come.
-    pub(super) fn step(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> Option<End> {
-        self.rows.session.look();
+    pub(super) fn poll_once(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> Option<End> {
+        self.rows.session.refresh();
         let end = entry.and_then(|entry| {
             self.rows.timers.plan_snapshot();
-            self.take_entries(entry, inbox)
+            self.drain(entry, inbox)
         });
         self.flush();
         self.rows.record_deferred();
@@ -149,7 +149,7 @@ impl Writer {
 
     /// Takes an entry and the entries behind it, until the rows make a large batch. While the disk cannot be
     /// written it takes all of them, because log lines are among them. Gives the end, if it has come.
-    fn take_entries(&mut self, first: Entry, inbox: &EntryReceiver) -> Option<End> {
+    fn drain(&mut self, first: Entry, inbox: &EntryReceiver) -> Option<End> {
         let mut next = Some(first);
         while let Some(entry) = next {
             match entry {

@@ -103,9 +103,9 @@ impl RowWriter {
             Entry::Trades(batch) => buffer.push(&batch, totals),
             Entry::Live { at_ms, tickers, refused } => {
                 store.update_ledger(!buffer.rows.is_empty(), |ledger| ledger.live(at_ms, &tickers));
-                totals.follow(&tickers, &refused, at_ms);
+                totals.set_watch_list(&tickers, &refused, at_ms);
             }
-            Entry::Wanted { at_ms, tickers } => totals.follow(&tickers, &[], at_ms),
+            Entry::Wanted { at_ms, tickers } => totals.set_watch_list(&tickers, &[], at_ms),
             Entry::Down { at_ms, reason } => self.record_outage(at_ms, &reason),
             Entry::Dropped { after_ms, trades, disk_failed } => {
                 self.record_loss(after_ms, trades, disk_failed);

@@ -39,7 +39,7 @@ impl SessionView {
     }
 
     /// Takes over the times that the session has noted. To be called before entries are taken.
-    pub(super) fn look(&mut self) {
+    pub(super) fn refresh(&mut self) {
         self.clock_ahead_ms = self.shared.clock_ahead_ms.load(Ordering::Relaxed);
         self.last_message_ms = self.shared.last_message_ms.load(Ordering::Relaxed);
     }

@@ -16,7 +16,7 @@ fn names(symbols: &[&str]) -> Vec<String> {
 #[test]
 fn each_symbol_keeps_its_last_trade_and_sums() {
     let mut totals = Totals::new(0);
-    totals.follow(&names(&["A", "B"]), &names(&["C"]), 10);
+    totals.set_watch_list(&names(&["A", "B"]), &names(&["C"]), 10);
     totals.trade(&trade("A", "1.10", "2"), 20);
     totals.trade(&trade("B", "9", "1"), 21);
     totals.trade(&trade("A", "1.20", "0.5"), 22);
@@ -37,8 +37,8 @@ fn each_symbol_keeps_its_last_trade_and_sums() {
 #[test]
 fn a_late_trade_does_not_bring_a_symbol_back() {
     let mut totals = Totals::new(0);
-    totals.follow(&names(&["A", "B"]), &[], 10);
-    totals.follow(&names(&["B"]), &[], 20);
+    totals.set_watch_list(&names(&["A", "B"]), &[], 10);
+    totals.set_watch_list(&names(&["B"]), &[], 20);
     for symbol in ["A", "OTHER", "A", "B"] {
         totals.trade(&trade(symbol, "9", "1"), 21);
     }
@@ -47,7 +47,7 @@ fn a_late_trade_does_not_bring_a_symbol_back() {
         tickers.into_iter().map(|t| (t.symbol, t.trades)).collect::<Vec<_>>()
     };
     assert_eq!(shown(&mut totals), [("B".to_owned(), 1), ("OTHER".to_owned(), 1)]);
-    totals.follow(&names(&["B", "A"]), &[], 50);
+    totals.set_watch_list(&names(&["B", "A"]), &[], 50);
     totals.trade(&trade("A", "9", "1"), 51);
     assert_eq!(shown(&mut totals), [("B".to_owned(), 1), ("A".to_owned(), 1)]);
 }
@@ -55,7 +55,7 @@ fn a_late_trade_does_not_bring_a_symbol_back() {
 #[test]
 fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
     let mut totals = Totals::new(0);
-    totals.follow(&names(&["A", "B"]), &[], 10);
+    totals.set_watch_list(&names(&["A", "B"]), &[], 10);
     for number in 0..2 * OTHER_SYMBOLS {
         totals.trade(&trade(&number.to_string(), "9", "1"), 21);
     }
@@ -63,7 +63,7 @@ fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
     let tickers = totals.snapshot(40, "", 0, None).tickers;
     assert_eq!((tickers.len(), tickers[1].trades), (2 + OTHER_SYMBOLS, 1));
     // The list has its places, whatever else came.
-    totals.follow(&names(&["A", "B", "1999"]), &[], 50);
+    totals.set_watch_list(&names(&["A", "B", "1999"]), &[], 50);
     totals.trade(&trade("1999", "9", "1"), 51);
     assert_eq!(totals.snapshot(60, "", 0, None).tickers[2].trades, 1);
 }
@@ -71,9 +71,9 @@ fn of_symbols_that_nobody_asked_for_so_many_are_followed_and_no_more() {
 #[test]
 fn a_changed_list_keeps_what_is_known_and_forgets_what_is_gone() {
     let mut totals = Totals::new(0);
-    totals.follow(&names(&["A", "B"]), &[], 10);
+    totals.set_watch_list(&names(&["A", "B"]), &[], 10);
     totals.trade(&trade("B", "9", "1"), 21);
-    totals.follow(&names(&["B", "C"]), &[], 30);
+    totals.set_watch_list(&names(&["B", "C"]), &[], 30);
     let snapshot = totals.snapshot(40, "", 0, None);
     let shown: Vec<_> = snapshot.tickers.iter().map(|t| (t.symbol.as_str(), t.trades)).collect();
     assert_eq!(shown, [("B", 1), ("C", 0)]);
