@@ -43,7 +43,7 @@
 //! | 8 | [`check`] | tries everything that a recording needs |
 //! | 8 | [`bars`] | makes candles of recordings |
 //! | 8 | [`ship`] | brings a recording to a command, batch by batch |
-//! | 8 | `generate` | loaders for other tools, completions, the man page, the React package |
+//! | 8 | `generate` | loaders for other tools, commands for `ship`, completions, the man page, the React package |
 //! | 7 | `config` | what was asked for, resolved once and valid; the tickers file |
 //! | 7 | [`verify`] | reads recordings and says what is in them |
 //! | 7 | [`simulator`] | a server like Finnhub's, with a simulated market |

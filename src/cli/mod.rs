@@ -25,7 +25,7 @@ Examples:
   finnhub-stream check                            is everything ready for the real one?
   finnhub-stream --tickers AAPL,BINANCE:BTCUSDT   record into op1.csv
   finnhub-stream verify op1.csv                   is the recording whole?
-  finnhub-stream ship op1.csv --name db -- psql -f load.sql   into an engine, nothing lost
+  finnhub-stream ship op1.csv --name db -- ./ship-postgres   into an engine, nothing lost
 
 The API key comes from FINNHUB_API_KEY or API_KEY, in the environment or in a .env file
 here or in a parent directory. Get a free one at https://finnhub.io/register.

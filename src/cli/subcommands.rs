@@ -68,7 +68,8 @@ In CMD's environment: FINNHUB_STREAM_BATCH (an id, the same at every repetition 
 batch), FINNHUB_STREAM_AFTER (the id of the batch before), FINNHUB_STREAM_ROWS, FINNHUB_STREAM_FILE.
 How far it has come stands in FILE.ship-NAME.
 
-  finnhub-stream ship op1.csv --name warehouse -- psql -q -f load.sql
+  finnhub-stream generate ship-postgres > ship-postgres && chmod +x ship-postgres
+  finnhub-stream ship op1.csv --name warehouse -- ./ship-postgres
 
 Exit codes:
   0    stopped as asked; with --once, everything is shipped
@@ -107,7 +108,7 @@ pub(super) enum Subcommands {
         #[command(flatten)]
         options: SimulatorOptions,
     },
-    /// Print loaders for pandas, DuckDB and others, completions, the man page; write the React package
+    /// Print loaders and commands for ship, completions, the man page; write the React package
     #[command(subcommand, disable_help_subcommand = true, arg_required_else_help = false)]
     Generate(Generated),
 }

@@ -1,17 +1,19 @@
 //! `generate`: texts that go with this version of the program: completions, the man page, the React package,
-//! loaders for other tools.
+//! loaders for other tools, commands for `ship`.
 //!
 //! Main thread. The caller prints the texts. Only the React package is written to files, by
 //! `dashboard::react_package`.
 
 mod command_line;
 mod loaders;
+mod ship_scripts;
 
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
 use crate::process::error::Error;
 use loaders::Loader;
+use ship_scripts::ShipScript;
 
 /// What `generate` makes.
 #[derive(Debug, Subcommand)]
@@ -41,6 +43,8 @@ pub(crate) enum Generated {
     },
     #[command(flatten)]
     Loader(Loader),
+    #[command(flatten)]
+    ShipScript(ShipScript),
 }
 
 impl Generated {
@@ -51,6 +55,7 @@ impl Generated {
     pub(crate) fn text(self, definition: Command) -> Result<Vec<u8>, Error> {
         let shell = match self {
             Self::Loader(loader) => return Ok(loader.text().into()),
+            Self::ShipScript(script) => return Ok(script.text().into()),
             Self::Bash => Shell::Bash,
             Self::Zsh => Shell::Zsh,
             Self::Fish => Shell::Fish,

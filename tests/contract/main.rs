@@ -9,7 +9,7 @@
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
 //! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
-//! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_commands`, `ship_postgres`:
+//! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_commands`, `ship_engines`, `ship_postgres`:
 //!   from the file to an engine
 //! * `archives`, `verify`, `verify_command`, `bars_command`, `bars_follow`, `bars_follow_property`,
 //!   `bars_property`, `simulator`, `simulate_command`, `check_command`, `generate_command`, `answers`,
@@ -38,8 +38,7 @@
 //! FINNHUB_TEST_EPISODES=1000 cargo test --test contract fault_script      # 30; prints a seed, FINNHUB_TEST_SEED plays it again
 //! FINNHUB_TEST_SOAK_SECONDS=86400 cargo test --test contract soak -- --ignored   # 60
 //! FINNHUB_TEST_KILLS=500 cargo test --test contract ship_removed          # 4; of recorder or ship, each after the file was removed
-//! FINNHUB_TEST_KILLS=500 cargo test --test contract every_row_is_in -- --ignored   # 50; ship into PostgreSQL
-//! FINNHUB_TEST_SHIP_SECONDS=3600 cargo test --test contract recorder_and_ship -- --ignored   # 75; the same, with a recorder, rotation and compression
+//! FINNHUB_TEST_SHIP_SECONDS=3600 cargo test --test contract recorder_and_ship -- --ignored   # 75; ship into PostgreSQL, with a recorder, rotation and compression
 //! ```
 //!
 //! Unix only: the tests send signals, set permissions and reset connections.
@@ -115,6 +114,7 @@ mod settings_errors;
 mod ship;
 mod ship_alike;
 mod ship_commands;
+mod ship_engines;
 mod ship_live;
 mod ship_postgres;
 mod ship_refusals;

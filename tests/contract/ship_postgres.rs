@@ -1,7 +1,7 @@
-//! `ship` into a real `PostgreSQL`, by the README's own recipe: each row once, through kills of `ship`,
-//! of psql, of the recorder and of the server.
+//! `ship` into a real `PostgreSQL` beside a recorder at work: each row once, through kills of the
+//! recorder, of `ship` and of the script. Without a recorder: `ship_engines`.
 //!
-//! Ignored on a machine without Debian's `postgresql`; the long one also needs `faketime`.
+//! Ignored on a machine without Debian's `postgresql` and `faketime`.
 
 use std::env;
 use std::fs;
@@ -15,19 +15,10 @@ use tempfile::TempDir;
 
 use crate::harness::{Recorder, Run, Signal};
 use crate::journal::Journal;
-use crate::ship::{beside, recording, rows, ship};
+use crate::ship::{beside, ship};
 
 /// A server that was killed has recovered within this.
 const SERVER_STARTS_WITHIN: Duration = Duration::from_secs(60);
-
-/// The README's first block behind `before`, as a user would copy it.
-fn from_readme(before: &str) -> String {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
-    let readme = readme.expect("the README");
-    let rest = readme.split(before).nth(1).unwrap_or_else(|| panic!("{before} in the README"));
-    let block = rest.split("```").nth(1).expect("a block behind it");
-    block.split_once('\n').expect("its language").1.to_owned()
-}
 
 /// Debian's newest server.
 fn programs() -> PathBuf {
@@ -37,13 +28,13 @@ fn programs() -> PathBuf {
 }
 
 /// A server of our own, on a socket in a directory of its own.
-struct Postgres {
+pub(crate) struct Postgres {
     directory: TempDir,
     server: Option<Child>,
 }
 
 impl Postgres {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().to_str().expect("text").to_owned();
         let mut postgres = Self { directory, server: None };
@@ -74,7 +65,7 @@ impl Postgres {
     }
 
     /// Starts it, also after a kill: it waits until the last one's processes are gone.
-    fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         let path = self.directory.path();
         let deadline = Instant::now() + SERVER_STARTS_WITHIN;
         loop {
@@ -100,7 +91,7 @@ impl Postgres {
     }
 
     /// `kill -9` of the server itself; its other processes notice and end.
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let file = fs::read_to_string(self.directory.path().join("data/postmaster.pid"));
         let number = file.expect("its number").lines().next().and_then(|it| it.parse().ok());
         let server = Pid::from_raw(number.expect("a number"));
@@ -111,19 +102,18 @@ impl Postgres {
     /// What it answers, without decoration; `None` when it does not.
     fn query(&self, sql: &str) -> Option<String> {
         let mut psql = Command::new("psql");
-        let output =
-            psql.args(["-qXAt", "-c", sql]).envs(self.environment()).output().expect("psql");
+        let output = psql.args(["-qXAt", "-c", sql]).envs(self.way_to_it()).output().expect("psql");
         output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
     }
 
-    fn environment(&self) -> [(&'static str, PathBuf); 2] {
+    pub(crate) fn way_to_it(&self) -> [(&'static str, PathBuf); 2] {
         [("PGHOST", self.directory.path().to_owned()), ("PGUSER", PathBuf::from("postgres"))]
     }
 
-    /// All rows, in the order of their prices, which no two have in common.
-    fn rows(&self) -> String {
-        const ALL: &str = "COPY (SELECT ticker, price, volume, timestamp_ms, received_ms, conditions \
-                           FROM trades ORDER BY price) TO STDOUT (FORMAT csv)";
+    /// All rows, in their order.
+    pub(crate) fn rows(&self) -> String {
+        const ALL: &str = "COPY (SELECT ticker, price_text, volume_text, timestamp_ms, received_ms, \
+                           nullif(conditions, '') FROM trades ORDER BY n) TO STDOUT (FORMAT csv)";
         self.query(ALL).expect("the rows")
     }
 }
@@ -142,20 +132,23 @@ impl Drop for Postgres {
     }
 }
 
-/// The recipe's command, which also leaves the number of psql.
-const COMMAND: &str = "echo $$ > psql.pid; exec psql -qX -f load.sql";
+/// The script, which also leaves its number.
+const COMMAND: &str = "echo $$ > script.pid; exec ./script";
 
-/// Puts the recipe and the way to the server into a run.
-fn with_recipe(run: Run, postgres: &Postgres) -> Run {
-    let run = run.file("load.sql", from_readme("`load.sql`, for psql"));
-    postgres.environment().into_iter().fold(run, |run, (name, value)| run.env(name, value))
+/// Puts the script and the way to the server into a run.
+fn with_script(run: Run, postgres: &Postgres) -> Run {
+    let (code, generated) =
+        Run::without_key().args(&["generate", "ship-postgres"]).run_to_its_end();
+    assert_eq!(code, 0, "{}", generated.seen());
+    let run = run.file("script", generated.stdout()).restrict("script", 0o755);
+    postgres.way_to_it().into_iter().fold(run, |run, (name, value)| run.env(name, value))
 }
 
-fn kill_psql(beside: &Recorder) {
-    let number = beside.text_of("psql.pid").trim().to_owned();
+fn kill_script(beside: &Recorder) {
+    let number = beside.text_of("script.pid").trim().to_owned();
     let name = fs::read_to_string(format!("/proc/{number}/comm")).unwrap_or_default();
     if let Ok(number) = number.parse()
-        && name.trim() == "psql"
+        && name.trim() == "script"
     {
         // It may have ended by itself.
         let _ = nix::sys::signal::kill(Pid::from_raw(number), Signal::SIGKILL);
@@ -168,58 +161,10 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// The rest, without kills.
 fn ship_the_rest(shipped: &Recorder, postgres: &Postgres) {
-    let run = ship(with_recipe(Run::beside(shipped), postgres), "--once", COMMAND);
+    let run = ship(with_script(Run::beside(shipped), postgres), "--once", COMMAND);
     let mut last = run.spawn();
     last.wait_until_shipped();
     assert_eq!(last.wait_exit(), 0, "{}", last.seen());
-}
-
-#[test]
-#[ignore = "needs PostgreSQL and minutes; FINNHUB_TEST_KILLS kills, else 50"]
-#[expect(clippy::print_stderr, reason = "the counts and the seed belong into the test's record")]
-fn every_row_is_in_postgres_once_through_kills_of_everybody() {
-    let kills = number("FINNHUB_TEST_KILLS", 50);
-    let seed = fastrand::u64(..);
-    eprintln!("{kills} kills, seed {seed}");
-    let mut dice = fastrand::Rng::with_seed(seed);
-    let mut postgres = Postgres::start();
-    postgres.query(&from_readme("In the database, once:")).expect("the tables");
-    // More than the kills leave time for.
-    let total = 1000 * kills;
-    let follow = |run: Run, postgres: &Postgres| {
-        ship(with_recipe(run, postgres), "--batch-rows 20", COMMAND).spawn()
-    };
-    let mut shipped = follow(recording(0..total), &postgres);
-    let mut killed = [0; 3];
-    for _ in 0..kills {
-        thread::sleep(Duration::from_millis(dice.u64(0..1_500)));
-        let victim = dice.usize(0..3);
-        killed[victim] += 1;
-        match victim {
-            0 => {
-                shipped.signal(Signal::SIGKILL);
-                shipped.wait_exit();
-                shipped = follow(Run::beside(&shipped), &postgres);
-            }
-            1 => kill_psql(&shipped),
-            _ => {
-                postgres.kill();
-                postgres.start_again();
-            }
-        }
-    }
-    shipped.wait_until_it_says("accepted before");
-    shipped.signal(Signal::SIGTERM);
-    assert_eq!(shipped.wait_exit(), 0, "{}", shipped.seen());
-    let before = postgres.query("SELECT count(*) FROM trades").expect("a count");
-    ship_the_rest(&shipped, &postgres);
-    assert!(postgres.rows() == rows(0..total), "every row once, as it is in the file");
-    let [ship, psql, server] = killed;
-    eprintln!(
-        "killed ship {ship}, psql {psql}, the server {server} times; {} of {total} rows were there \
-         then, all of them once in the end",
-        before.trim()
-    );
 }
 
 /// The recorder's clock runs so much faster: an hour of it is a minute.
@@ -281,12 +226,11 @@ fn recorder_and_ship_for_an_hour_under_kills_of_both() {
     eprintln!("{lasts:?}, seed {seed}");
     let mut dice = fastrand::Rng::with_seed(seed);
     let postgres = Postgres::start();
-    postgres.query(&from_readme("In the database, once:")).expect("the tables");
     let journal = Journal::start_at_pace(Duration::from_millis(15));
     let begun = Instant::now();
     let mut recorder = fast_recorder(Run::new(), &journal.url(), begun);
     recorder.wait_for_row_count(1);
-    let follow = |run| ship(with_recipe(run, &postgres), "", COMMAND).spawn();
+    let follow = |run| ship(with_script(run, &postgres), "", COMMAND).spawn();
     let mut shipped = follow(Run::beside(&recorder));
     let mut killed = [0; 3];
     while begun.elapsed() < lasts {
@@ -304,7 +248,7 @@ fn recorder_and_ship_for_an_hour_under_kills_of_both() {
                 shipped.wait_exit();
                 shipped = follow(Run::beside(&recorder));
             }
-            _ => kill_psql(&shipped),
+            _ => kill_script(&shipped),
         }
         assert!(
             recorder.is_running() && shipped.is_running(),
@@ -322,9 +266,9 @@ fn recorder_and_ship_for_an_hour_under_kills_of_both() {
     ship_the_rest(&shipped, &postgres);
     let (files, expected) = whole_recording(&shipped.path(""));
     let found = postgres.rows();
-    let [of_recorder, of_ship, of_psql] = killed;
+    let [of_recorder, of_ship, of_script] = killed;
     eprintln!(
-        "killed the recorder {of_recorder}, ship {of_ship}, psql {of_psql} times; {} rows in {files} \
+        "killed the recorder {of_recorder}, ship {of_ship}, the script {of_script} times; {} rows in {files} \
          files, {} in the table",
         expected.lines().count(),
         found.lines().count()
