@@ -16,7 +16,7 @@ use crate::status::snapshot::SnapshotSlot;
 
 /// Memory of an entry without its texts: its place in a queue that may just have doubled, and what
 /// the allocator needs for each of its two pieces of memory.
-const ENTRY_BYTES: usize = 2 * size_of::<Entry>() + 2 * 16;
+const MESSAGE_BYTES: usize = 2 * size_of::<WriterMessage>() + 2 * 16;
 
 /// Trade messages from one read of the socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl TradeBatch {
 
     /// How much memory the batch takes: for messages of one trade the text is the smaller part of it.
     pub fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.texts.capacity() + self.ends.capacity() * size_of::<u32>()
+        MESSAGE_BYTES + self.texts.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
     /// Whether there is no message in it.
@@ -57,9 +57,9 @@ impl TradeBatch {
     }
 }
 
-/// One thing for the writer thread to do, in the order sent.
+/// A message to the writer thread: an entry of its queue. Entries are handled in the order sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Entry {
+pub enum WriterMessage {
     /// Write these trades.
     Trades(TradeBatch),
     /// From `at_ms` on these tickers are subscribed and recorded.
@@ -179,10 +179,10 @@ impl SharedState {
 }
 
 /// Opens the channel to the writer, with nothing in it yet.
-pub fn open() -> (EntrySender, EntryReceiver) {
+pub fn open() -> (WriterSender, WriterReceiver) {
     let (sender, entries) = mpsc::channel();
     let shared = Arc::<SharedState>::default();
-    (EntrySender { sender, shared: Arc::clone(&shared) }, EntryReceiver { entries, shared })
+    (WriterSender { sender, shared: Arc::clone(&shared) }, WriterReceiver { entries, shared })
 }
 
 /// The writer's end of the channel.
@@ -191,17 +191,17 @@ pub fn open() -> (EntrySender, EntryReceiver) {
 /// a lock which the woken thread needs as soon as it has written its row. At 5,000 messages a second
 /// that made five switches between the threads for each message, instead of two.
 #[derive(Debug)]
-pub struct EntryReceiver {
-    entries: Receiver<Entry>,
+pub struct WriterReceiver {
+    entries: Receiver<WriterMessage>,
     shared: Arc<SharedState>,
 }
 
-impl EntryReceiver {
+impl WriterReceiver {
     /// The next entry, if there is one.
     ///
     /// # Errors
     /// `Empty` when there is none, `Disconnected` when none will ever come.
-    pub fn try_recv(&self) -> Result<Entry, TryRecvError> {
+    pub fn try_recv(&self) -> Result<WriterMessage, TryRecvError> {
         self.entries.try_recv()
     }
 
@@ -210,7 +210,7 @@ impl EntryReceiver {
     ///
     /// # Errors
     /// `Timeout` when none has come, `Disconnected` when none will ever come.
-    pub fn recv_timeout(&self, time: Duration) -> Result<Entry, RecvTimeoutError> {
+    pub fn recv_timeout(&self, time: Duration) -> Result<WriterMessage, RecvTimeoutError> {
         let SharedState { receiver, receiver_sleeps, .. } = &*self.shared;
         receiver.get_or_init(thread::current);
         let until = Instant::now() + time;
@@ -236,15 +236,15 @@ impl EntryReceiver {
 
 /// The sending end of the channel to the writer.
 #[derive(Debug, Clone)]
-pub struct EntrySender {
-    sender: Sender<Entry>,
+pub struct WriterSender {
+    sender: Sender<WriterMessage>,
     shared: Arc<SharedState>,
 }
 
-impl EntrySender {
+impl WriterSender {
     /// Sends an entry. Never waits; once the writer has ended, entries go nowhere.
-    pub fn send(&self, entry: Entry) {
-        if let Entry::Trades(batch) = &entry {
+    pub fn send(&self, entry: WriterMessage) {
+        if let WriterMessage::Trades(batch) = &entry {
             self.shared.waiting_bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
         }
         let _ = self.sender.send(entry);
@@ -270,7 +270,7 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use super::{Entry, TradeBatch, open};
+    use super::{TradeBatch, WriterMessage, open};
 
     #[test]
     fn no_entry_is_slept_through_however_it_meets_the_receiver() {
@@ -281,13 +281,13 @@ mod tests {
             for number in 0..ENTRIES {
                 let asked = Instant::now();
                 let received = inbox.recv_timeout(long);
-                assert_eq!(received, Ok(Entry::Trades(TradeBatch::new(number))));
+                assert_eq!(received, Ok(WriterMessage::Trades(TradeBatch::new(number))));
                 assert!(asked.elapsed() < long, "it was found only when the time was over");
             }
             inbox.recv_timeout(Duration::from_millis(1))
         });
         for number in 0..ENTRIES {
-            entries.send(Entry::Trades(TradeBatch::new(number)));
+            entries.send(WriterMessage::Trades(TradeBatch::new(number)));
             // Now and then the receiver has the time to fall asleep.
             if number % 16 == 0 {
                 thread::yield_now();
@@ -311,7 +311,7 @@ mod tests {
         let mut batch = TradeBatch::new(7);
         batch.push("a");
         let held = batch.texts.capacity() + 4 * batch.ends.capacity();
-        assert!(batch.bytes() > held + size_of::<Entry>(), "{} for {held}", batch.bytes());
+        assert!(batch.bytes() > held + size_of::<WriterMessage>(), "{} for {held}", batch.bytes());
         batch.push(&"b".repeat(100_000));
         assert!(batch.bytes() > 100_000);
     }

@@ -9,7 +9,7 @@ use std::sync::mpsc::SyncSender;
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::channel::{Entry, EntrySender, Line};
+use crate::channel::{Line, WriterMessage, WriterSender};
 use crate::feed::ApiKey;
 use crate::recorder::log_line;
 use crate::terminal::plain_log::{builder, is_ours};
@@ -25,7 +25,7 @@ struct RecordingLogger {
     filter: Logger,
     terminal_level: LevelFilter,
     key: ApiKey,
-    entries: EntrySender,
+    entries: WriterSender,
     terminal: SyncSender<Line>,
     left_out: AtomicU64,
 }
@@ -37,7 +37,7 @@ pub(super) fn to_log_and_terminal(
     level: LevelFilter,
     terminal_level: LevelFilter,
     key: ApiKey,
-    entries: EntrySender,
+    entries: WriterSender,
     terminal: SyncSender<Line>,
 ) {
     let (filter, left_out) = (builder(level).build(), AtomicU64::new(0));
@@ -55,7 +55,7 @@ impl RecordingLogger {
         }
         let send = |text: String| {
             waiting.fetch_add(text.len(), Ordering::Relaxed);
-            self.entries.send(Entry::Log(text));
+            self.entries.send(WriterMessage::Log(text));
         };
         let left_out = self.left_out.swap(0, Ordering::Relaxed);
         if left_out > 0 {
@@ -92,7 +92,9 @@ mod tests {
     use std::iter;
     use std::sync::mpsc;
 
-    use super::{ApiKey, AtomicU64, Entry, LevelFilter, Ordering, RecordingLogger, WAITING_BYTES};
+    use super::{
+        ApiKey, AtomicU64, LevelFilter, Ordering, RecordingLogger, WAITING_BYTES, WriterMessage,
+    };
     use crate::channel;
 
     #[test]
@@ -114,8 +116,8 @@ mod tests {
         // The writer has written it.
         shared.log_bytes.store(0, Ordering::Relaxed);
         logger.to_log_file("kept\n".to_owned());
-        let sent: Vec<Entry> = iter::from_fn(|| inbox.try_recv().ok()).collect();
+        let sent: Vec<WriterMessage> = iter::from_fn(|| inbox.try_recv().ok()).collect();
         let lines = ["(2 lines were left out here: the disk did not take them)\n", "kept\n"];
-        assert_eq!(sent, lines.map(|line| Entry::Log(line.to_owned())));
+        assert_eq!(sent, lines.map(|line| WriterMessage::Log(line.to_owned())));
     }
 }

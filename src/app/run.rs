@@ -11,7 +11,7 @@ use log::{LevelFilter, info, warn};
 use super::logger;
 use super::shutdown::{self, Deadline};
 use super::watch_list::{WatchListController, warn_of_many};
-use crate::channel::{self, Entry, EntryReceiver, EntrySender, SharedState};
+use crate::channel::{self, SharedState, WriterMessage, WriterReceiver, WriterSender};
 use crate::config::{NO_LOG_FILE, RecordArguments, Settings};
 #[cfg(feature = "dashboard")]
 use crate::dashboard::{Change, Changed, Listener};
@@ -56,8 +56,8 @@ fn start(settings: &Settings, has_writer: &Cell<bool>) -> Result<(), Error> {
 fn run(
     settings: &Settings,
     shared: &Arc<SharedState>,
-    entries: &EntrySender,
-    inbox: EntryReceiver,
+    entries: &WriterSender,
+    inbox: WriterReceiver,
     screen: &Screen,
     has_writer: &Cell<bool>,
 ) -> Result<(), Error> {
@@ -131,7 +131,7 @@ fn run(
 
     // The end.
     let until = Instant::now() + shutdown::LAST_COMMAND;
-    entries.send(if ended.is_ok() { Entry::Finish } else { Entry::Refused });
+    entries.send(if ended.is_ok() { WriterMessage::Finish } else { WriterMessage::Refused });
     let summary = writer.join(None);
     drop(simulator);
     #[cfg(feature = "dashboard")]
@@ -159,7 +159,7 @@ fn server(settings: &Settings) -> Result<(Endpoint, Option<Simulator>), Error> {
     Ok((Endpoint::parse(&url).map_err(cannot_go_on)?, Some(simulator)))
 }
 
-fn start_log(settings: &Settings, entries: &EntrySender, screen: &Screen) {
+fn start_log(settings: &Settings, entries: &WriterSender, screen: &Screen) {
     let level = if settings.views.verbose { LevelFilter::Debug } else { LevelFilter::Info };
     let terminal_level = if settings.views.quiet { LevelFilter::Warn } else { LevelFilter::Trace };
     let (key, entries) = (settings.key.clone(), entries.clone());

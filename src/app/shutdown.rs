@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use log::info;
 use signal_hook::consts::SIGXFSZ;
 
-use crate::channel::{Entry, EntrySender, Line, SharedState};
+use crate::channel::{Line, SharedState, WriterMessage, WriterSender};
 use crate::feed::{Command, CommandSender};
 use crate::on_event::OnEvent;
 use crate::process::error::{EXIT_CANNOT_GO_ON, EXIT_OK, Error};
@@ -59,7 +59,7 @@ pub(super) fn stop_session(commands: CommandSender, shared: Arc<SharedState>) ->
 
 /// What is needed to end the program when the main thread cannot.
 pub(super) struct Deadline {
-    pub(super) entries: EntrySender,
+    pub(super) entries: WriterSender,
     pub(super) writer: WriterHandle,
     pub(super) screen: SyncSender<Line>,
     pub(super) on_event: Option<OnEvent>,
@@ -92,8 +92,8 @@ impl Deadline {
             0 => now_ms(),
             last_message_ms => last_message_ms,
         };
-        self.entries.send(Entry::Down { at_ms, reason: "stopped".to_owned() });
-        self.entries.send(Entry::Finish);
+        self.entries.send(WriterMessage::Down { at_ms, reason: "stopped".to_owned() });
+        self.entries.send(WriterMessage::Finish);
         let (counts, failure) = match self.writer.join(Some(Instant::now() + WRITER_TIME)) {
             Ok(Summary { counts, failure }) => (counts, failure),
             Err(error) => self.without_summary(&error),

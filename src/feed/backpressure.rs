@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use log::{error, warn};
 
-use crate::channel::{Entry, EntrySender, TradeBatch};
+use crate::channel::{TradeBatch, WriterMessage, WriterSender};
 use crate::protocol::message::Decoder;
 
 /// Bytes of trade messages that may wait: hours of a busy free plan, minutes of the worst burst. One
@@ -45,7 +45,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Sends trades to the writer.
 pub(super) struct TradeSender {
-    entries: EntrySender,
+    entries: WriterSender,
     /// Counts the trades that are dropped.
     decoder: Decoder,
     /// When the last trades that were sent had been received, UNIX milliseconds of this machine.
@@ -72,7 +72,7 @@ struct Loss {
 }
 
 impl TradeSender {
-    pub(super) fn new(entries: EntrySender) -> Self {
+    pub(super) fn new(entries: WriterSender) -> Self {
         Self {
             entries,
             decoder: Decoder::default(),
@@ -111,7 +111,7 @@ impl TradeSender {
 
     /// Sends trades, or drops and counts them when the queue is full and must not be waited for. After
     /// a loss, `live_from` gives the ledger's entry for the time from which on they are recorded again.
-    pub(super) fn send(&mut self, batch: TradeBatch, live_from: impl FnOnce(i64) -> Entry) {
+    pub(super) fn send(&mut self, batch: TradeBatch, live_from: impl FnOnce(i64) -> WriterMessage) {
         self.pace();
         let waiting = self.waiting_bytes();
         let is_full = waiting > 0 && waiting + batch.bytes() > self.limit();
@@ -121,7 +121,7 @@ impl TradeSender {
         }
         self.end_loss(batch.received_ms, live_from);
         self.last_sent_ms = batch.received_ms;
-        self.entries.send(Entry::Trades(batch));
+        self.entries.send(WriterMessage::Trades(batch));
     }
 
     /// Whether trades have been dropped, and the loss is not over.
@@ -131,7 +131,11 @@ impl TradeSender {
 
     /// While trades are dropped, to be called twice a second at least: says how many, and ends the loss
     /// when there is room, whether or not a trade follows. `now_ms` and `live_from` as in [`Self::send`].
-    pub(super) fn follow_loss(&mut self, now_ms: i64, live_from: impl FnOnce(i64) -> Entry) {
+    pub(super) fn follow_loss(
+        &mut self,
+        now_ms: i64,
+        live_from: impl FnOnce(i64) -> WriterMessage,
+    ) {
         if self.waiting_bytes() < RESUME_BYTES {
             self.end_loss(now_ms, live_from);
         } else if let Some(loss) = &mut self.loss {
@@ -146,11 +150,11 @@ impl TradeSender {
         let after_ms = self.last_sent_ms;
         let slot = &self.entries.shared().slot;
         slot.change_feed(|feed| feed.lost(after_ms, until_ms, "trades dropped"));
-        self.entries.send(Entry::Dropped { after_ms, trades, disk_failed });
+        self.entries.send(WriterMessage::Dropped { after_ms, trades, disk_failed });
         true
     }
 
-    fn end_loss(&mut self, at_ms: i64, live_from: impl FnOnce(i64) -> Entry) {
+    fn end_loss(&mut self, at_ms: i64, live_from: impl FnOnce(i64) -> WriterMessage) {
         if self.report_loss(at_ms) {
             self.entries.send(live_from(at_ms));
         }

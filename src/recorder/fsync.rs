@@ -4,7 +4,7 @@
 use std::sync::mpsc::{self, Sender};
 
 use super::disk::DiskFile;
-use crate::channel::{Entry, EntrySender, SyncOutcome};
+use crate::channel::{SyncOutcome, WriterMessage, WriterSender};
 use crate::process::error::Error;
 use crate::process::threads::spawn;
 use crate::text::in_words;
@@ -27,16 +27,16 @@ impl SyncRequest {
     }
 }
 
-/// Starts the thread. It answers each request with an [`Entry::Synced`], and ends when the sender
+/// Starts the thread. It answers each request with a [`WriterMessage::Synced`], and ends when the sender
 /// is dropped.
 ///
 /// # Errors
 /// When the system has no thread to give.
-pub(super) fn start(entries: EntrySender) -> Result<Sender<SyncRequest>, Error> {
+pub(super) fn start(entries: WriterSender) -> Result<Sender<SyncRequest>, Error> {
     let (sender, requests) = mpsc::channel::<SyncRequest>();
     spawn("fsync", move || {
         for request in requests {
-            entries.send(Entry::Synced(request.perform()));
+            entries.send(WriterMessage::Synced(request.perform()));
         }
     })?;
     Ok(sender)

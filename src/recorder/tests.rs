@@ -18,7 +18,7 @@ use memchr::memchr_iter;
 use tempfile::TempDir;
 
 use super::Fsync;
-use crate::channel::{Entry, TradeBatch};
+use crate::channel::{TradeBatch, WriterMessage};
 use crate::recording::columns::Column;
 use crate::recording::header::header;
 use crate::text::clock::TEST_MS;
@@ -229,7 +229,7 @@ fn a_backlog_over_the_full_hour_goes_into_the_file_of_its_hour() {
     for number in 1..=2 {
         let mut batch = TradeBatch::new(hour_ms - 1);
         batch.push(&message(number));
-        process.entries.send(Entry::Trades(batch));
+        process.entries.send(WriterMessage::Trades(batch));
     }
     TEST_MS.set(Some(hour_ms + 5_000));
     process.idle();
@@ -250,9 +250,10 @@ fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
         let trade = |at_ms, number| {
             let mut batch = TradeBatch::new(at_ms);
             batch.push(&message(number));
-            Entry::Trades(batch)
+            WriterMessage::Trades(batch)
         };
-        let live = |at_ms| Entry::Live { at_ms, tickers: vec!["A".to_owned()], refused: vec![] };
+        let live =
+            |at_ms| WriterMessage::Live { at_ms, tickers: vec!["A".to_owned()], refused: vec![] };
         let there = || {
             let files = disk_model::take(directory.path());
             let lines = |name: &str| memchr_iter(b'\n', &files[name]).count() - 1;
@@ -264,7 +265,7 @@ fn an_outage_waits_for_the_trades_before_it_and_those_after_it_wait_for_it() {
             process.step();
         }
         process.entries.send(trade(now_ms, 1));
-        process.entries.send(Entry::Down { at_ms: now_ms, reason: "silent".to_owned() });
+        process.entries.send(WriterMessage::Down { at_ms: now_ms, reason: "silent".to_owned() });
         process.entries.send(live(now_ms));
         process.entries.send(trade(now_ms, 2));
         process.step();

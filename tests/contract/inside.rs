@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use finnhub_stream::channel::{self, Entry, EntryReceiver, EntrySender};
+use finnhub_stream::channel::{self, WriterMessage, WriterReceiver, WriterSender};
 use finnhub_stream::feed::{
     ApiKey, BackoffConfig, Command, CommandSender, Endpoint, KeySource, Session, Timeouts,
     WatchList, commands,
@@ -34,7 +34,7 @@ pub(crate) fn open_writer(
     directory: &Path,
     columns: &[Column],
     stop_session: impl Fn() + Send + 'static,
-) -> Result<(Writer, EntrySender, EntryReceiver), OpenError> {
+) -> Result<(Writer, WriterSender, WriterReceiver), OpenError> {
     let options = RecorderOptions {
         out: Destination::File(directory.join("op1.csv")),
         log_file: directory.join("log"),
@@ -71,7 +71,7 @@ pub(crate) fn short_waits() -> BackoffConfig {
 pub(crate) struct Inside {
     directory: TempDir,
     pub(crate) commands: CommandSender,
-    entries: EntrySender,
+    entries: WriterSender,
     session: JoinHandle<Result<(), Error>>,
     writer: JoinHandle<Summary>,
 }
@@ -138,7 +138,7 @@ impl Inside {
         self.commands.send(Command::Stop);
         let ended = self.session.join().expect("the session's thread");
         assert_eq!(ended, Ok(()));
-        self.entries.send(Entry::Finish);
+        self.entries.send(WriterMessage::Finish);
         let summary = self.writer.join().expect("the writer's thread");
         let read = |name: &str| fs::read_to_string(self.directory.path().join(name)).expect(name);
         (summary, read("op1.csv"), read("op1.coverage.csv"))

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use finnhub_stream::channel::{Entry, TradeBatch};
+use finnhub_stream::channel::{TradeBatch, WriterMessage};
 use finnhub_stream::recording::columns::Column;
 
 use crate::harness::Run;
@@ -36,8 +36,8 @@ fn continue_with_one_trade(directory: &Path) -> Result<(), String> {
         open_writer(directory, &COLUMNS, || ()).map_err(|error| error.to_string())?;
     let mut batch = TradeBatch::new(1_700_000_000_000);
     batch.push(&trade_message(&[TRADE]));
-    entries.send(Entry::Trades(batch));
-    entries.send(Entry::Finish);
+    entries.send(WriterMessage::Trades(batch));
+    entries.send(WriterMessage::Finish);
     let report = writer.run(&inbox);
     assert_eq!((report.failure, report.counts.written), (None, 1));
     Ok(())

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Entry, LONGEST_WAIT, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender};
-use crate::channel::{self, EntryReceiver, SharedState};
+use super::{LONGEST_WAIT, QUEUE_BYTES, RESUME_BYTES, TradeBatch, TradeSender, WriterMessage};
+use crate::channel::{self, SharedState, WriterReceiver};
 
 struct Queue {
     shared: Arc<SharedState>,
     sender: TradeSender,
-    sent: EntryReceiver,
+    sent: WriterReceiver,
 }
 
 impl Queue {
@@ -30,7 +30,7 @@ impl Queue {
     /// What the writer gets when `waiting` bytes wait, and no trade comes.
     fn follow_loss(&mut self, now_ms: i64, waiting: usize) -> String {
         self.set_waiting(waiting);
-        self.sender.follow_loss(now_ms, |at_ms| Entry::Log(format!("live from {at_ms}")));
+        self.sender.follow_loss(now_ms, |at_ms| WriterMessage::Log(format!("live from {at_ms}")));
         self.sent()
     }
 
@@ -41,17 +41,17 @@ impl Queue {
         let elements: Vec<String> = (0..trades).map(|number| number.to_string()).collect();
         batch.push(&format!(r#"{{"data":[{}],"type":"trade"}}"#, elements.join(",")));
         self.set_waiting(waiting(batch.bytes()));
-        self.sender.send(batch, |at_ms| Entry::Log(format!("live from {at_ms}")));
+        self.sender.send(batch, |at_ms| WriterMessage::Log(format!("live from {at_ms}")));
         self.sent()
     }
 
     fn sent(&self) -> String {
         let sent = iter::from_fn(|| self.sent.try_recv().ok()).map(|entry| match entry {
-            Entry::Trades(batch) => format!("trades of {}", batch.received_ms),
-            Entry::Dropped { after_ms, trades, .. } => {
+            WriterMessage::Trades(batch) => format!("trades of {}", batch.received_ms),
+            WriterMessage::Dropped { after_ms, trades, .. } => {
                 format!("{trades} dropped after {after_ms}")
             }
-            Entry::Log(text) => text,
+            WriterMessage::Log(text) => text,
             other => panic!("{other:?}"),
         });
         sent.collect::<Vec<_>>().join(", ")

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use log::{Level, error, warn};
 
-use crate::channel::EntrySender;
+use crate::channel::WriterSender;
 use crate::feed::api_key::ApiKey;
 use crate::feed::backoff::{Backoff, BackoffConfig, Outcome};
 use crate::feed::commands::{Command, Commands};
@@ -65,7 +65,7 @@ impl Session {
         timeouts: Timeouts,
         backoff_config: BackoffConfig,
         watch_list: WatchList,
-        entries: EntrySender,
+        entries: WriterSender,
         commands: Commands,
     ) -> Self {
         Self {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::warn;
 
 use super::server_log::ServerLog;
-use crate::channel::{Entry, EntrySender, SharedState, TradeBatch};
+use crate::channel::{SharedState, TradeBatch, WriterMessage, WriterSender};
 use crate::feed::api_key::ApiKey;
 use crate::feed::backpressure::TradeSender;
 use crate::feed::subscriptions::WatchList;
@@ -34,7 +34,7 @@ enum Unreported {
 
 /// The channel to the writer, and what was reported over it.
 pub(super) struct Reports {
-    entries: EntrySender,
+    entries: WriterSender,
     pub(super) watch_list: WatchList,
     pub(super) trades: TradeSender,
     pub(super) server_log: ServerLog,
@@ -47,7 +47,7 @@ pub(super) struct Reports {
 
 impl Reports {
     /// Nothing is reported yet.
-    pub(super) fn new(entries: EntrySender, key: ApiKey, watch_list: WatchList) -> Self {
+    pub(super) fn new(entries: WriterSender, key: ApiKey, watch_list: WatchList) -> Self {
         Self {
             server_log: ServerLog::new(key),
             watch_list,
@@ -72,7 +72,7 @@ impl Reports {
     /// Reports the watch list while there is no connection.
     pub(super) fn wanted(&self) {
         let tickers = self.watch_list.wanted().to_vec();
-        self.entries.send(Entry::Wanted { at_ms: now_ms(), tickers });
+        self.entries.send(WriterMessage::Wanted { at_ms: now_ms(), tickers });
     }
 
     /// A connection begins. Gives its time, UNIX milliseconds of this machine.
@@ -88,7 +88,7 @@ impl Reports {
         // The reason may quote the server, and the server has the key.
         let reason = self.server_log.redact(reason);
         self.change_feed(|feed| feed.down(at_ms, &reason));
-        self.entries.send(Entry::Down { at_ms, reason });
+        self.entries.send(WriterMessage::Down { at_ms, reason });
     }
 
     /// No connection could be made.
@@ -128,7 +128,7 @@ impl Reports {
             return;
         }
         let reason = CLOCK_SET_FORWARD.to_owned();
-        self.entries.send(Entry::Down { at_ms: before_ms, reason });
+        self.entries.send(WriterMessage::Down { at_ms: before_ms, reason });
         // Subscriptions that are not reported yet will be.
         if !matches!(self.unreported, Some(Unreported::Subscriptions)) {
             self.change_feed(|feed| feed.lost(before_ms, now_ms, CLOCK_SET_FORWARD));
@@ -190,7 +190,7 @@ impl Reports {
     }
 }
 
-fn live(watch_list: &WatchList, at_ms: i64) -> Entry {
+fn live(watch_list: &WatchList, at_ms: i64) -> WriterMessage {
     let (tickers, refused) = watch_list.live_and_refused();
-    Entry::Live { at_ms, tickers, refused }
+    WriterMessage::Live { at_ms, tickers, refused }
 }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use fastrand::Rng;
 
 use super::trace;
-use crate::channel::{self, Entry, EntryReceiver, EntrySender, TradeBatch};
+use crate::channel::{self, TradeBatch, WriterMessage, WriterReceiver, WriterSender};
 use crate::recorder::compress::{compress_all, left_uncompressed};
 use crate::recorder::disk::DiskFile;
 use crate::recorder::fsync::SyncRequest;
@@ -77,8 +77,8 @@ impl History {
 /// A running writer, and everything around it.
 pub(super) struct Process {
     writer: Writer,
-    inbox: EntryReceiver,
-    pub(super) entries: EntrySender,
+    inbox: WriterReceiver,
+    pub(super) entries: WriterSender,
     syncs: Receiver<SyncRequest>,
     closed: Receiver<PathBuf>,
 }
@@ -173,7 +173,7 @@ impl Process {
     /// Does what the fsync thread has been asked for, if it has; the writer hears of it.
     pub(super) fn sync(&mut self) -> bool {
         let Ok(request) = self.syncs.try_recv() else { return false };
-        self.entries.send(Entry::Synced(request.perform()));
+        self.entries.send(WriterMessage::Synced(request.perform()));
         true
     }
 
@@ -214,7 +214,7 @@ impl Run<'_> {
             self.pass_time(process);
         }
         if self.dice.bool() {
-            process.entries.send(Entry::Down {
+            process.entries.send(WriterMessage::Down {
                 at_ms: self.last_frame_ms,
                 reason: "connection lost: reset".to_owned(),
             });
@@ -240,7 +240,11 @@ impl Run<'_> {
 
     fn go_live(&mut self, process: &Process, tickers: &[String]) {
         let at_ms = self.now_ms;
-        process.entries.send(Entry::Live { at_ms, tickers: tickers.to_vec(), refused: vec![] });
+        process.entries.send(WriterMessage::Live {
+            at_ms,
+            tickers: tickers.to_vec(),
+            refused: vec![],
+        });
         self.frame(process);
         if let Some(from_ms) = self.outage_from_ms.take() {
             let operations = trace::length();
@@ -259,7 +263,7 @@ impl Run<'_> {
                 let (received_ms, operations) = (self.now_ms, trace::length());
                 self.history.sent.push(Sent { number, received_ms, operations });
             }
-            process.entries.send(Entry::Trades(batch));
+            process.entries.send(WriterMessage::Trades(batch));
         }
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::channel::Entry;
+use crate::channel::WriterMessage;
 
 /// Lists of symbols that may wait: hundreds of connections with thousands of symbols.
 const LISTS_BYTES: usize = 8 << 20;
@@ -17,14 +17,14 @@ const TOO_MANY_LISTS: &str = "too many changes of the list while nothing could b
 /// Entries in their order.
 #[derive(Debug, Default)]
 pub(super) struct Deferred {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<WriterMessage>,
     /// Memory of the lists in these entries.
     lists_bytes: usize,
 }
 
 impl Deferred {
     /// Adds the newest entry.
-    pub(super) fn push_back(&mut self, entry: Entry) {
+    pub(super) fn push_back(&mut self, entry: WriterMessage) {
         self.lists_bytes += lists_bytes(&entry);
         self.entries.push_back(entry);
         if self.lists_bytes > LISTS_BYTES {
@@ -33,18 +33,18 @@ impl Deferred {
     }
 
     /// Puts an entry back to the front.
-    pub(super) fn push_front(&mut self, entry: Entry) {
+    pub(super) fn push_front(&mut self, entry: WriterMessage) {
         self.lists_bytes += lists_bytes(&entry);
         self.entries.push_front(entry);
     }
 
     /// The oldest entry.
-    pub(super) fn front(&self) -> Option<&Entry> {
+    pub(super) fn front(&self) -> Option<&WriterMessage> {
         self.entries.front()
     }
 
     /// Takes the oldest entry.
-    pub(super) fn pop_front(&mut self) -> Option<Entry> {
+    pub(super) fn pop_front(&mut self) -> Option<WriterMessage> {
         let entry = self.entries.pop_front()?;
         self.lists_bytes -= lists_bytes(&entry);
         Some(entry)
@@ -58,24 +58,24 @@ impl Deferred {
     /// Replaces all `live` entries but the newest by one outage, which begins at the first of them and includes
     /// the `down` entries of that time.
     fn keep_newest_list(&mut self) {
-        let newest = |is_one: fn(&Entry) -> bool| self.entries.iter().rposition(is_one);
-        let newest_live = newest(|entry| matches!(entry, Entry::Live { .. }));
-        let newest_wanted = newest(|entry| matches!(entry, Entry::Wanted { .. }));
+        let newest = |is_one: fn(&WriterMessage) -> bool| self.entries.iter().rposition(is_one);
+        let newest_live = newest(|entry| matches!(entry, WriterMessage::Live { .. }));
+        let newest_wanted = newest(|entry| matches!(entry, WriterMessage::Wanted { .. }));
         let entries = std::mem::take(&mut self.entries);
         let mut has_outage = false;
         for (place, entry) in entries.into_iter().enumerate() {
             let kept = match entry {
-                Entry::Live { at_ms, .. } if newest_live > Some(place) => {
+                WriterMessage::Live { at_ms, .. } if newest_live > Some(place) => {
                     let reason = TOO_MANY_LISTS.to_owned();
-                    let outage = Entry::Down { at_ms, reason };
+                    let outage = WriterMessage::Down { at_ms, reason };
                     (!std::mem::replace(&mut has_outage, true)).then_some(outage)
                 }
-                Entry::Down { .. } if has_outage && newest_live > Some(place) => None,
-                Entry::Down { ref reason, .. } if reason == TOO_MANY_LISTS => {
+                WriterMessage::Down { .. } if has_outage && newest_live > Some(place) => None,
+                WriterMessage::Down { ref reason, .. } if reason == TOO_MANY_LISTS => {
                     has_outage = true;
                     Some(entry)
                 }
-                Entry::Wanted { .. } if newest_wanted > Some(place) => None,
+                WriterMessage::Wanted { .. } if newest_wanted > Some(place) => None,
                 other => Some(other),
             };
             self.entries.extend(kept);
@@ -86,8 +86,8 @@ impl Deferred {
 
 /// What is left at the end.
 impl IntoIterator for Deferred {
-    type Item = Entry;
-    type IntoIter = std::collections::vec_deque::IntoIter<Entry>;
+    type Item = WriterMessage;
+    type IntoIter = std::collections::vec_deque::IntoIter<WriterMessage>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.entries.into_iter()
@@ -95,13 +95,13 @@ impl IntoIterator for Deferred {
 }
 
 /// Memory of the lists of symbols in an entry.
-fn lists_bytes(entry: &Entry) -> usize {
+fn lists_bytes(entry: &WriterMessage) -> usize {
     let bytes = |symbols: &[String]| -> usize {
         symbols.iter().map(|symbol| size_of::<String>() + symbol.capacity()).sum()
     };
     match entry {
-        Entry::Live { tickers, refused, .. } => bytes(tickers) + bytes(refused),
-        Entry::Wanted { tickers, .. } => bytes(tickers),
+        WriterMessage::Live { tickers, refused, .. } => bytes(tickers) + bytes(refused),
+        WriterMessage::Wanted { tickers, .. } => bytes(tickers),
         _ => 0,
     }
 }
@@ -109,14 +109,14 @@ fn lists_bytes(entry: &Entry) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Deferred, LISTS_BYTES, TOO_MANY_LISTS};
-    use crate::channel::{Entry, TradeBatch};
+    use crate::channel::{TradeBatch, WriterMessage};
 
-    fn live(at_ms: i64, tickers: &[String]) -> Entry {
-        Entry::Live { at_ms, tickers: tickers.to_vec(), refused: Vec::new() }
+    fn live(at_ms: i64, tickers: &[String]) -> WriterMessage {
+        WriterMessage::Live { at_ms, tickers: tickers.to_vec(), refused: Vec::new() }
     }
 
-    fn down(at_ms: i64, reason: &str) -> Entry {
-        Entry::Down { at_ms, reason: reason.to_owned() }
+    fn down(at_ms: i64, reason: &str) -> WriterMessage {
+        WriterMessage::Down { at_ms, reason: reason.to_owned() }
     }
 
     /// A server that takes and loses the connection for days, with a long list.
@@ -126,15 +126,15 @@ mod tests {
         let mut deferred = Deferred::default();
         deferred.push_back(down(0, "lost"));
         for at_ms in (10..10_000).step_by(10) {
-            deferred.push_back(Entry::Wanted { at_ms, tickers: list.clone() });
+            deferred.push_back(WriterMessage::Wanted { at_ms, tickers: list.clone() });
             deferred.push_back(live(at_ms, &list));
-            deferred.push_back(Entry::Trades(TradeBatch::new(at_ms + 1)));
+            deferred.push_back(WriterMessage::Trades(TradeBatch::new(at_ms + 1)));
             deferred.push_back(down(at_ms + 2, "lost again"));
             assert!(deferred.lists_bytes <= LISTS_BYTES);
         }
         let mut states = deferred.into_iter().filter_map(|entry| match entry {
-            Entry::Live { at_ms, .. } => Some((at_ms, None)),
-            Entry::Down { at_ms, reason } => Some((at_ms, Some(reason))),
+            WriterMessage::Live { at_ms, .. } => Some((at_ms, None)),
+            WriterMessage::Down { at_ms, reason } => Some((at_ms, Some(reason))),
             _ => None,
         });
         assert_eq!(states.next(), Some((0, Some("lost".to_owned()))));
@@ -152,8 +152,8 @@ mod tests {
     fn trades_and_what_was_dropped_stay_where_they_are() {
         let list = vec!["x".repeat(LISTS_BYTES / 2)];
         let mut deferred = Deferred::default();
-        let trades = || Entry::Trades(TradeBatch::new(7));
-        let dropped = || Entry::Dropped { after_ms: 8, trades: 9, disk_failed: true };
+        let trades = || WriterMessage::Trades(TradeBatch::new(7));
+        let dropped = || WriterMessage::Dropped { after_ms: 8, trades: 9, disk_failed: true };
         for entry in [live(1, &list), trades(), dropped(), live(2, &list), trades()] {
             deferred.push_back(entry);
         }

@@ -10,7 +10,7 @@ use log::{Level, error, warn};
 use super::handle::Summary;
 use super::row_writer::RowWriter;
 use super::write_failure::WriteFailure;
-use crate::channel::{Entry, EntryReceiver, TradeBatch};
+use crate::channel::{TradeBatch, WriterMessage, WriterReceiver};
 use crate::recorder::created_files::CreatedFiles;
 use crate::recorder::log_file::{LogFile, log_line};
 use crate::text::clock::now_ms;
@@ -34,7 +34,7 @@ pub(super) struct Finish<'a> {
     pub(super) rows: RowWriter,
     pub(super) log: LogFile,
     pub(super) created_files: CreatedFiles,
-    pub(super) inbox: &'a EntryReceiver,
+    pub(super) inbox: &'a WriterReceiver,
 }
 
 impl Finish<'_> {
@@ -112,7 +112,7 @@ impl Finish<'_> {
         let mut later = Vec::new();
         for entry in deferred {
             match entry {
-                Entry::Trades(batch) => {
+                WriterMessage::Trades(batch) => {
                     let trades = self.count(&batch);
                     let counts = &mut self.rows.totals.counts;
                     counts.received += trades;
@@ -124,7 +124,7 @@ impl Finish<'_> {
         }
         if lost > 0 {
             // After the first dropped trade nothing counts as live.
-            later.retain(|entry| !matches!(entry, Entry::Live { .. }));
+            later.retain(|entry| !matches!(entry, WriterMessage::Live { .. }));
         }
         let what = match lost {
             0 => "the last rows of the ledger".to_owned(),
@@ -176,7 +176,7 @@ impl Finish<'_> {
     fn end_log(self, end: End, failure: Option<String>) -> Summary {
         let Self { mut rows, mut log, created_files, inbox } = self;
         while let Ok(entry) = inbox.try_recv() {
-            if let Entry::Log(line) = entry {
+            if let WriterMessage::Log(line) = entry {
                 log.push(&line);
             }
         }

@@ -35,7 +35,7 @@ use super::error::{OpenError, failed};
 use super::inspect::before_start;
 use super::log_file::LogFile;
 use super::options::RecorderOptions;
-use crate::channel::{Entry, EntryReceiver, EntrySender, SharedState};
+use crate::channel::{SharedState, WriterMessage, WriterReceiver, WriterSender};
 use crate::process::error::Error;
 use crate::process::threads::spawn;
 use crate::status::totals::Totals;
@@ -99,15 +99,15 @@ impl Writer {
     /// When the system has no thread to give.
     pub fn spawn(
         mut self,
-        inbox: EntryReceiver,
-        entries: &EntrySender,
+        inbox: WriterReceiver,
+        entries: &WriterSender,
     ) -> Result<WriterHandle, Error> {
         self.rows.store.start_threads(entries)?;
         Ok(WriterHandle::new(spawn("writer", move || self.run(&inbox))?))
     }
 
-    /// Records until [`Entry::Finish`] or [`Entry::Refused`], or until all senders are gone.
-    pub fn run(mut self, inbox: &EntryReceiver) -> Summary {
+    /// Records until [`WriterMessage::Finish`] or [`WriterMessage::Refused`], or until all senders are gone.
+    pub fn run(mut self, inbox: &WriterReceiver) -> Summary {
         self.created_files.keep();
         if self.rows.store.is_pipe() {
             self.rows.buffer.push_header();
@@ -123,7 +123,7 @@ impl Writer {
             let entry = match inbox.recv_timeout(wait) {
                 Ok(entry) => Some(entry),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Entry::Finish),
+                Err(RecvTimeoutError::Disconnected) => Some(WriterMessage::Finish),
             };
             if let Some(end) = self.poll_once(entry, inbox) {
                 let Self { rows, log, created_files } = self;
@@ -133,7 +133,11 @@ impl Writer {
     }
 
     /// Handles an entry, the entries behind it, and the timers that are due. Gives the end, if it has come.
-    pub(super) fn poll_once(&mut self, entry: Option<Entry>, inbox: &EntryReceiver) -> Option<End> {
+    pub(super) fn poll_once(
+        &mut self,
+        entry: Option<WriterMessage>,
+        inbox: &WriterReceiver,
+    ) -> Option<End> {
         self.rows.session.refresh();
         let end = entry.and_then(|entry| {
             self.rows.timers.plan_snapshot();
@@ -149,14 +153,14 @@ impl Writer {
 
     /// Takes an entry and the entries behind it, until the rows make a large batch. While the disk cannot be
     /// written it takes all of them, because log lines are among them. Gives the end, if it has come.
-    fn drain(&mut self, first: Entry, inbox: &EntryReceiver) -> Option<End> {
+    fn drain(&mut self, first: WriterMessage, inbox: &WriterReceiver) -> Option<End> {
         let mut next = Some(first);
         while let Some(entry) = next {
             match entry {
-                Entry::Finish => return Some(End::Finish),
-                Entry::Refused => return Some(End::Refused),
-                Entry::Synced(outcome) => self.rows.synced(&outcome),
-                Entry::Log(line) => self.log.push(&line),
+                WriterMessage::Finish => return Some(End::Finish),
+                WriterMessage::Refused => return Some(End::Refused),
+                WriterMessage::Synced(outcome) => self.rows.synced(&outcome),
+                WriterMessage::Log(line) => self.log.push(&line),
                 entry => self.rows.take(entry),
             }
             if self.rows.buffer.is_large() && !self.rows.retry.is_failing() {

@@ -16,7 +16,7 @@ use super::session_view::SessionView;
 use super::store::Store;
 use super::timers::Timers;
 use super::write_failure::WriteFailure;
-use crate::channel::{Entry, SyncOutcome, TradeBatch};
+use crate::channel::{SyncOutcome, TradeBatch, WriterMessage};
 use crate::recorder::options::Fsync;
 use crate::status::snapshot::{Counts, Snapshot};
 use crate::status::totals::Totals;
@@ -43,10 +43,10 @@ pub(in crate::recorder) struct RowWriter {
 impl RowWriter {
     /// Takes an entry. Entries are recorded in their order: one waits while the disk cannot be written, while
     /// others wait, or when it has trades that must wait.
-    pub(super) fn take(&mut self, entry: Entry) {
+    pub(super) fn take(&mut self, entry: WriterMessage) {
         let must_wait = self.retry.is_failing()
             || !self.deferred.is_empty()
-            || (matches!(entry, Entry::Trades(_)) && self.trades_must_wait());
+            || (matches!(entry, WriterMessage::Trades(_)) && self.trades_must_wait());
         if must_wait {
             self.deferred.push_back(entry);
         } else {
@@ -65,7 +65,7 @@ impl RowWriter {
         match self.deferred.front() {
             _ if self.retry.is_failing() => false,
             None => false,
-            Some(Entry::Trades(_)) => !self.trades_must_wait(),
+            Some(WriterMessage::Trades(_)) => !self.trades_must_wait(),
             Some(_) => true,
         }
     }
@@ -90,9 +90,9 @@ impl RowWriter {
     }
 
     /// Records an entry; one of the next file may still have to wait.
-    pub(super) fn record(&mut self, entry: Entry) {
-        if let Entry::Trades(TradeBatch { received_ms: at_ms, .. }) | Entry::Live { at_ms, .. } =
-            entry
+    pub(super) fn record(&mut self, entry: WriterMessage) {
+        if let WriterMessage::Trades(TradeBatch { received_ms: at_ms, .. })
+        | WriterMessage::Live { at_ms, .. } = entry
             && !self.rotate_before(at_ms)
         {
             self.deferred.push_front(entry);
@@ -100,17 +100,20 @@ impl RowWriter {
         }
         let Self { store, buffer, totals, .. } = self;
         match entry {
-            Entry::Trades(batch) => buffer.push(&batch, totals),
-            Entry::Live { at_ms, tickers, refused } => {
+            WriterMessage::Trades(batch) => buffer.push(&batch, totals),
+            WriterMessage::Live { at_ms, tickers, refused } => {
                 store.update_ledger(!buffer.rows.is_empty(), |ledger| ledger.live(at_ms, &tickers));
                 totals.set_watch_list(&tickers, &refused, at_ms);
             }
-            Entry::Wanted { at_ms, tickers } => totals.set_watch_list(&tickers, &[], at_ms),
-            Entry::Down { at_ms, reason } => self.record_outage(at_ms, &reason),
-            Entry::Dropped { after_ms, trades, disk_failed } => {
+            WriterMessage::Wanted { at_ms, tickers } => totals.set_watch_list(&tickers, &[], at_ms),
+            WriterMessage::Down { at_ms, reason } => self.record_outage(at_ms, &reason),
+            WriterMessage::Dropped { after_ms, trades, disk_failed } => {
                 self.record_loss(after_ms, trades, disk_failed);
             }
-            Entry::Synced(_) | Entry::Log(_) | Entry::Finish | Entry::Refused => {}
+            WriterMessage::Synced(_)
+            | WriterMessage::Log(_)
+            | WriterMessage::Finish
+            | WriterMessage::Refused => {}
         }
     }
 

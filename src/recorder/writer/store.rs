@@ -14,7 +14,7 @@ use super::row_buffer::RowBuffer;
 use super::sync_plan::SyncPlan;
 use super::write_failure::WriteFailure;
 use super::written::Written;
-use crate::channel::{EntrySender, SharedState, SyncOutcome};
+use crate::channel::{SharedState, SyncOutcome, WriterSender};
 use crate::process::error::Error;
 use crate::recorder::append_file::Doubt;
 use crate::recorder::error::{OpenError, failed};
@@ -86,7 +86,7 @@ impl Store {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub(super) fn start_threads(&mut self, entries: &EntrySender) -> Result<(), Error> {
+    pub(super) fn start_threads(&mut self, entries: &WriterSender) -> Result<(), Error> {
         if let Destination::File(out) = &self.out {
             self.sync_plan.thread = Some(fsync::start(entries.clone())?);
             if self.compress {
