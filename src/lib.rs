@@ -84,7 +84,7 @@
 //! | that the main thread never waits for a server | `feed/connection/socket` |
 //! | that no thread wakes up without a reason | `feed/commands`, `feed/session/connected`, `recorder/writer/timers` |
 //! | that time which the clock skips is not called recorded | `text/clock` (two clocks), `feed/session/reports` (told before anything later), `recorder/writer/session_view` (no heartbeat by the new time until then) |
-//! | whether it is live, since when, and which gaps there were | `status/feed` |
+//! | whether it is live, since when, and which gaps there were | `status/feed_status` |
 //! | a stop within five seconds | `app/shutdown`, `recorder/writer/finish` |
 //! | which signals ask for a stop | `process/signals` |
 //! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |

@@ -1,6 +1,6 @@
 //! What is known of the market and of the feed, for people.
 
-mod feed;
+mod feed_status;
 pub mod silence;
 pub mod snapshot;
 pub(crate) mod totals;

@@ -1,7 +1,7 @@
 //! The snapshot of everything that the terminal and the page read, and the place where they read it.
 //!
 //! The writer thread publishes it (`totals`), only when everything it counts has been written to the
-//! file; the state of the feed comes from the session (`feed`). No I/O and no clock: times are
+//! file; the state of the feed comes from the session (`feed_status`). No I/O and no clock: times are
 //! arguments. The fields have the names of `/api/status`.
 
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use serde::{Serialize, Serializer};
 
-pub use super::feed::{Feed, FeedState, Gap};
+pub use super::feed_status::{FeedState, FeedStatus, Gap};
 use crate::text::counted;
 
 /// A symbol without a trade for this long counts as silent. Liquid shares trade every second; five
@@ -127,7 +127,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Takes the state of the feed over.
-    pub(super) fn show(&mut self, feed: &Feed) {
+    pub(super) fn show(&mut self, feed: &FeedStatus) {
         self.state = feed.state;
         self.reason.clone_from(&feed.reason);
         self.live_since_ms = feed.live_since_ms;
@@ -159,7 +159,7 @@ pub struct SnapshotSlot(Mutex<Slot>);
 #[derive(Debug, Default)]
 struct Slot {
     latest: Arc<Snapshot>,
-    feed: Feed,
+    feed: FeedStatus,
 }
 
 impl SnapshotSlot {
@@ -169,7 +169,7 @@ impl SnapshotSlot {
     }
 
     /// Changes the state of the feed; it is shown at once.
-    pub fn change_feed(&self, change: impl FnOnce(&mut Feed)) {
+    pub fn change_feed(&self, change: impl FnOnce(&mut FeedStatus)) {
         let Slot { latest, feed } = &mut *self.lock();
         change(feed);
         Arc::make_mut(latest).show(feed);

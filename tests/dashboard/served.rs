@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use finnhub_stream::channel::SharedState;
 use finnhub_stream::dashboard::{Change, Changed, Dashboard, Listener};
-use finnhub_stream::status::snapshot::{Feed, Snapshot, TickerSnapshot};
+use finnhub_stream::status::snapshot::{FeedStatus, Snapshot, TickerSnapshot};
 
 /// A watch list that takes everything but `REFUSED`.
 fn change(list: &Mutex<Vec<String>>, change: Change<'_>) -> Result<Vec<String>, String> {
@@ -29,7 +29,7 @@ impl Served {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Vec::new()).unwrap();
         let address = listener.local_addr();
         let recording = Arc::new(SharedState::default());
-        recording.slot.change_feed(|feed: &mut Feed| feed.live(0));
+        recording.slot.change_feed(|feed: &mut FeedStatus| feed.live(0));
         recording.slot.publish(snapshot);
         let list = Mutex::default();
         let change = Box::new(move |wish: Change<'_>| {

@@ -24,7 +24,7 @@ use crate::feed::connection::{DialError, Endpoint, KnownAddresses, dial};
 use crate::feed::subscriptions::WatchList;
 use crate::feed::watchdog::Timeouts;
 use crate::process::error::{Error, cannot_go_on};
-use crate::status::snapshot::Feed;
+use crate::status::snapshot::FeedStatus;
 use crate::text::clock::now_ms;
 use connected::{Connected, End};
 use reports::Reports;
@@ -101,7 +101,7 @@ impl Session {
     }
 
     fn connect(&mut self) -> Result<State, Error> {
-        self.reports.change_feed(Feed::connecting);
+        self.reports.change_feed(FeedStatus::connecting);
         let stopping = &self.reports.shared().stopping;
         match dial(&self.endpoint, &self.key, &mut self.addresses, stopping) {
             Ok(connection) => {

@@ -13,7 +13,7 @@ use crate::channel::{SharedState, TradeBatch, WriterMessage, WriterSender};
 use crate::feed::api_key::ApiKey;
 use crate::feed::backpressure::TradeSender;
 use crate::feed::subscriptions::WatchList;
-use crate::status::snapshot::Feed;
+use crate::status::snapshot::FeedStatus;
 use crate::text::clock::{Clocks, now_ms, show_ms};
 
 /// Refusals that come together make one row of the ledger: the row is written when the server pauses
@@ -65,7 +65,7 @@ impl Reports {
     }
 
     /// Changes the state of the feed that the terminal and the page show.
-    pub(super) fn change_feed(&self, change: impl FnOnce(&mut Feed)) {
+    pub(super) fn change_feed(&self, change: impl FnOnce(&mut FeedStatus)) {
         self.shared().slot.change_feed(change);
     }
 

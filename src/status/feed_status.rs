@@ -51,7 +51,7 @@ pub struct Gap {
 
 /// The state of the feed and its history.
 #[derive(Debug, Clone, Default)]
-pub struct Feed {
+pub struct FeedStatus {
     pub(super) state: FeedState,
     pub(super) reason: String,
     pub(super) connections: u64,
@@ -61,7 +61,7 @@ pub struct Feed {
     pub(super) gaps: Arc<VecDeque<Gap>>,
 }
 
-impl Feed {
+impl FeedStatus {
     /// A connection is being tried.
     pub fn connecting(&mut self) {
         self.state = FeedState::Connecting;
@@ -129,10 +129,10 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
-    use super::{Feed, FeedState, Gap, MOST_GAPS};
+    use super::{FeedState, FeedStatus, Gap, MOST_GAPS};
     use crate::status::snapshot::Snapshot;
 
-    fn shown(feed: &Feed, published_ms: i64) -> Snapshot {
+    fn shown(feed: &FeedStatus, published_ms: i64) -> Snapshot {
         let mut snapshot = Snapshot { published_ms, ..Snapshot::default() };
         snapshot.show(feed);
         snapshot
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn missing_time_runs_from_down_to_live_also_before_the_first_connection() {
-        let mut feed = Feed::default();
+        let mut feed = FeedStatus::default();
         feed.connecting();
         assert_eq!(shown(&feed, 4).missing_ms, 0);
         feed.down(5, "refused");
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_shortest_gaps_go_first() {
-        let mut feed = Feed::default();
+        let mut feed = FeedStatus::default();
         for number in 1..=600_i64 {
             feed.lost(number * 10_000, number * 10_001, "lost");
         }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_changed_list_is_no_new_connection() {
-        let mut feed = Feed::default();
+        let mut feed = FeedStatus::default();
         feed.live(10);
         feed.live(30);
         let snapshot = shown(&feed, 40);
