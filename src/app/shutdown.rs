@@ -28,24 +28,24 @@ use crate::text::file_size;
 
 /// The main thread has this long to end by itself: a close takes one second.
 const MAIN_THREAD_TIME: Duration = Duration::from_secs(3);
-/// After the end of the session the command of `--on-event` is waited for so long: systemd would end
-/// it with us. With the writer's time still below 5 s.
+/// How long the last command of `--on-event` is waited for after the end of the session: systemd would end
+/// the command together with us. Together with the writer's time still below 5 s.
 pub(super) const LAST_COMMAND: Duration = Duration::from_secs(1);
-/// Rows are written for so long after a signal; what still waits then is counted, and dropped. A
-/// healthy disk takes all that can wait in less.
+/// How long rows are written after a signal; rows that still wait then are counted and dropped. A healthy disk
+/// needs less for all that can wait.
 const ROWS_TIME: Duration = Duration::from_millis(2_500);
 /// The writer has this long after the main thread's time to count, to close the ledger, and to force
 /// everything to the disk; together below the promised 5 s.
 const WRITER_TIME: Duration = Duration::from_millis(1_500);
 /// The terminal has this long to show the last lines.
 const LAST_LINES: Duration = Duration::from_millis(100);
-/// Why a recording has stopped when nothing went wrong; for the command of `--on-event`.
+/// The reason of a stop without a fault, for the command of `--on-event`.
 pub(super) const AS_ASKED: &str = "as asked";
 
-/// Makes a file size limit an error like a full disk, instead of the end of the process. To be called
-/// before the files are opened: their repair writes, too.
+/// Makes the file size limit of the process an error like a full disk; otherwise the system would end the
+/// process. To be called before the files are opened: their repair writes, too.
 pub(super) fn survive_file_size_limits() -> io::Result<()> {
-    // The flag itself is of no interest.
+    // Nobody reads the flag.
     signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
@@ -71,9 +71,9 @@ pub(super) struct Deadline {
 /// When the system gives no pipe for signals, or no thread.
 pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), Error> {
     signals::listen(move || {
-        // First of all: after the log line no thread may say that it goes on.
+        // Before all else: after the log line no thread may report that it goes on.
         deadline.entries.shared().stop(Instant::now() + ROWS_TIME);
-        // Before the log line, because this ends the live line.
+        // Before the log line: the live line ends with it.
         let _ = deadline.screen.try_send(Line::Stopping);
         info!("stopping (Ctrl-C again leaves at once)");
         commands.send(Command::Stop);
@@ -113,8 +113,8 @@ impl Deadline {
         exit(i32::from(code));
     }
 
-    /// What is known without an answer from the writer: the sums that it has published last, and what has
-    /// waited since then.
+    /// The sums without an answer of the writer: those that it published last, and how much was waiting for
+    /// it.
     fn without_summary(&self, error: &Error) -> (Counts, Option<String>) {
         let shared = self.entries.shared();
         let waiting = shared.waiting_bytes.load(Ordering::Relaxed);
