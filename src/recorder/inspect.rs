@@ -184,7 +184,8 @@ fn inspect_files(
     }
     match see_ledger(ledger, simulated) {
         Ok(ledger) => found.files.ledger = ledger,
-        Err(error) => found.output = found.output.and(Err(error)),
+        Err(error) if found.output.is_ok() => return Inspection { output: Err(error), ..found },
+        Err(_) => {}
     }
     let csv = columns.map_or(Ok(None), |columns| see_csv(out, columns, simulated));
     found.header = Some(csv.and_then(|csv| {
@@ -201,8 +202,10 @@ fn inspect_files(
 /// Looks whether the file, its ledger and its lock can be opened and are free: the size of the file, and
 /// whether all three are there. The file may be the ledger itself, when rows go to standard output.
 fn look(out: &Path, ledger: &Path) -> Result<(Option<u64>, bool), OpenError> {
-    if fs::metadata(out).is_ok_and(|found| !found.is_file()) {
-        return Err(OpenError::NotAFile(out.to_owned()));
+    // A pipe, for example, would be waited for.
+    let is_other = |path: &&Path| fs::metadata(path).is_ok_and(|found| !found.is_file());
+    if let Some(other) = [out, ledger].into_iter().find(is_other) {
+        return Err(OpenError::NotAFile(other.to_owned()));
     }
     let holder = |lock: &File| lock_line::read(lock).map(|heartbeat| heartbeat.process);
     let lock = lock_path(&behind_links(out));

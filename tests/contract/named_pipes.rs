@@ -75,6 +75,17 @@ fn a_pipe_that_takes_the_place_of_the_tickers_file_later_holds_nothing_up() {
 }
 
 #[test]
+fn a_pipe_in_the_place_of_a_recording_or_its_ledger_is_refused_at_once() {
+    for name in ["op1.csv", "op1.coverage.csv"] {
+        let run = pipe(Run::new(), name).url("ws://127.0.0.1:9").tickers("AAPL");
+        let (code, recorder) = run.run_to_its_end();
+        assert_eq!(code, 1, "{}", recorder.seen());
+        let fault = format!("{name} is not an ordinary file");
+        assert!(recorder.only_error_line().contains(&fault), "{}", recorder.seen());
+    }
+}
+
+#[test]
 fn a_pipe_in_the_place_of_a_recording_is_not_shipped() {
     let (code, shipped) = ship(pipe(Run::without_key(), "op1.csv"), "", "cat").run_to_its_end();
     assert_eq!(code, 1, "{}", shipped.seen());
