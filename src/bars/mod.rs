@@ -24,6 +24,7 @@ use std::io::{self, BufWriter, Write};
 
 use crate::process::error::{Error, cannot_go_on};
 use crate::recording::header::BARS_HEADER;
+use crate::recording::names::without_ledgers;
 use crate::terminal::ProgressLine;
 use crate::text::in_words;
 use collect::Collector;
@@ -40,6 +41,7 @@ use told::Told;
 /// # Errors
 /// When `out` cannot be written. That nobody reads it any more is none.
 pub fn run(options: &BarsOptions, out: impl Write, errors: &mut dyn Write) -> Result<bool, Error> {
+    let options = &BarsOptions { files: without_ledgers(&options.files), ..options.clone() };
     let stop = if options.follow { Some(Stop::listen()?) } else { None };
     let mut out = BufWriter::new(out);
     let printed = print(options, stop.as_ref(), &mut out, errors).and_then(|all_well| {

@@ -3,6 +3,7 @@
 //!
 //! Any thread. Changes no file.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,16 @@ pub(crate) fn recording_of_ledger(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?.strip_suffix(LEDGER_ENDING)?;
     let beside = ["", ".csv", ".csv.gz"].map(|end| path.with_file_name(format!("{name}{end}")));
     beside.into_iter().find(|path| path.is_file())
+}
+
+/// The files without the ledgers of recordings that are among them: `op1-*.csv` takes both.
+pub(crate) fn without_ledgers(files: &[PathBuf]) -> Vec<PathBuf> {
+    let recordings: HashSet<PathBuf> = files.iter().map(|path| without_gz(path)).collect();
+    let is_beside = |path: &PathBuf| {
+        recording_of_ledger(&without_gz(path))
+            .is_some_and(|of| recordings.contains(&without_gz(&of)))
+    };
+    files.iter().filter(|path| !is_beside(path)).cloned().collect()
 }
 
 /// A recording's name without `.csv` at its end, and `.csv` or nothing. Names need not be UTF-8.

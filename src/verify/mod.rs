@@ -17,13 +17,13 @@ mod spans;
 mod symbols;
 mod text;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use crate::process::error::{Error, answer_not_written};
-use crate::recording::names::{recording_of, recording_of_ledger};
-use crate::recording::paths::{behind_links, without_gz};
+use crate::recording::names::{recording_of, without_ledgers};
+use crate::recording::paths::behind_links;
 use crate::terminal::ProgressLine;
 use crate::text::printable;
 use days::RecordingDays;
@@ -43,16 +43,6 @@ pub fn run(
     errors: &mut dyn Write,
 ) -> Result<bool, Error> {
     verify(files, json, out, errors).or_else(|error| answer_not_written(&error).map(|()| false))
-}
-
-/// The files without the ledgers of recordings that are among them: `op1-*.csv` takes both.
-fn without_ledgers(files: &[PathBuf]) -> Vec<PathBuf> {
-    let recordings: HashSet<PathBuf> = files.iter().map(|path| without_gz(path)).collect();
-    let is_beside = |path: &PathBuf| {
-        recording_of_ledger(&without_gz(path))
-            .is_some_and(|of| recordings.contains(&without_gz(&of)))
-    };
-    files.iter().filter(|path| !is_beside(path)).cloned().collect()
 }
 
 fn verify(

@@ -325,3 +325,57 @@ fn nobody_who_reads_on_is_no_fault_and_a_full_disk_is() {
         );
     }
 }
+
+/// What a code moves, as the contract's table has it: the range, the ends (`l`: where no other trade
+/// does), the volume.
+fn moved(code: u32, in_session: bool) -> &'static str {
+    match code {
+        9 | 21 | 30 | 32 => "yly",
+        3 | 5 | 10 | 11 | 12 | 17 | 22 | 25 | 26 | 27 | 37 => "nny",
+        24 if in_session => "nny",
+        16 | 20 | 38 | 39 => "nnn",
+        _ => "yyy",
+    }
+}
+
+#[test]
+fn each_code_alone_and_in_pairs_moves_what_the_table_says() {
+    let alone = (1..=41).map(|code| vec![code]);
+    let pairs = (1..=41).flat_map(|one| (1..=41).map(move |other| vec![one, other]));
+    let (mut rows, mut expected) = (Vec::new(), Vec::new());
+    for (number, codes) in alone.chain(pairs).enumerate() {
+        for (session, at_ms) in [('O', NINE), ('S', NINE + 30 * MINUTE)] {
+            let ticker = format!("{session}{number:04}");
+            let joined = codes.iter().map(u32::to_string).collect::<Vec<_>>().join(";");
+            rows.push(row(&ticker, "10", "1", at_ms, "1"));
+            rows.push(row(&ticker, "20", "5", at_ms + 1, &joined));
+            let strictest = |place: usize| {
+                let letters =
+                    codes.iter().map(|code| moved(*code, session == 'S').as_bytes()[place]);
+                letters.max_by_key(|letter| "yln".find(*letter as char)).expect("a code")
+            };
+            let high = if strictest(0) == b'y' { 20 } else { 10 };
+            let close = if strictest(1) == b'y' { 20 } else { 10 };
+            let sum = if strictest(2) == b'y' { "6,2" } else { "1,1" };
+            expected.push(format!("{ticker},{at_ms},10,{high},10,{close},{sum},"));
+        }
+    }
+    expected.sort();
+    assert_eq!(bars_of(&rows, &[]), expected);
+}
+
+#[test]
+fn a_ledger_whose_recording_is_named_too_is_passed_over() {
+    let ledger = format!("{LEDGER_COLUMNS}\n{NINE},live,AAPL,\n{},down,,stopped\n", NINE + 1_000);
+    let run = || {
+        Run::without_key()
+            .file("op1-2026-11-23.csv", recording(&[row("AAPL", "1", "1", NINE, "")]))
+            .file("op1-2026-11-23.coverage.csv", &ledger)
+    };
+    let (found, recorder) = bars(run(), &["op1-2026-11-23.coverage.csv", "op1-2026-11-23.csv"]);
+    assert_eq!(found, [format!("AAPL,{NINE},1,1,1,1,1,1,1000")]);
+    assert_eq!(recorder.stderr(), "");
+    let (code, recorder) = run().args(&["bars", "op1-2026-11-23.coverage.csv"]).run_to_its_end();
+    assert_eq!(code, 1, "{}", recorder.seen());
+    assert!(recorder.stderr().contains("it is a coverage ledger"), "{}", recorder.seen());
+}
