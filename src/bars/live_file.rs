@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::collect::Collector;
-use super::part::Layout;
+use super::layout::Layout;
 use super::read::{FRONT_BYTES, Failure, Reader};
 use crate::recording::gzip::GZIP_MARK;
 use crate::recording::names::compressed_name;

@@ -9,8 +9,18 @@ use std::fmt;
 
 use bigdecimal::{BigDecimal, Zero};
 
-/// Digits that always fit into a mantissa.
-const MOST_DIGITS: usize = 18;
+use crate::text::{SURELY_FIT, leading_digits};
+
+/// Those of ten that a mantissa holds.
+const POWERS: [i64; SURELY_FIT + 1] = {
+    let mut powers = [1; SURELY_FIT + 1];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = 10 * powers[at - 1];
+        at += 1;
+    }
+    powers
+};
 
 /// The longest text and the largest exponent that are computed with. No price comes near them, and
 /// `1e-999999999` would fill the memory with zeros.
@@ -39,33 +49,20 @@ impl Number {
     pub(super) fn small_prefix(text: &[u8]) -> Option<(Self, usize)> {
         let negative = text.first() == Some(&b'-');
         let start = usize::from(negative);
-        let (mut at, mut mantissa) = (start, 0_i64);
-        while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
-            && digit < 10
-        {
-            mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
-            at += 1;
-        }
-        let whole = at - start;
-        if whole == 0 || (whole > 1 && text[start] == b'0') {
+        let (mut mantissa, whole) = leading_digits(&text[start..]);
+        if whole == 0 || whole > SURELY_FIT || (whole > 1 && text[start] == b'0') {
             return None;
         }
-        let mut decimals = 0;
+        let (mut at, mut decimals) = (start + whole, 0);
         if text.get(at) == Some(&b'.') {
-            at += 1;
-            let point = at;
-            while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
-                && digit < 10
-            {
-                mantissa = mantissa.wrapping_mul(10).wrapping_add(i64::from(digit));
-                at += 1;
-            }
-            decimals = at - point;
-            if decimals == 0 {
+            let (fraction, count) = leading_digits(&text[at + 1..]);
+            if count == 0 || whole + count > SURELY_FIT {
                 return None;
             }
+            mantissa = mantissa * POWERS[count] + fraction;
+            (at, decimals) = (at + 1 + count, count);
         }
-        if whole + decimals > MOST_DIGITS || (negative && mantissa == 0) {
+        if negative && mantissa == 0 {
             return None;
         }
         let mantissa = if negative { -mantissa } else { mantissa };

@@ -8,14 +8,15 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::bar::Bar;
+use super::layout::Layout;
 use super::number::Number;
+use super::ordinary_row::{NO_KEY, Recent, Traded, ordinary_row};
 use crate::market::conditions::{Limits, limits};
 use crate::market::hours::NewYorkDay;
 use crate::market::symbol::is_us_stock;
 use crate::recording::columns::Column;
 use crate::recording::row_rules::{Values, check_row};
 use crate::recording::rows::{FieldSpans, Row, front_row};
-use crate::text::leading_integer;
 
 /// How long trades are waited for after the end of a bar, by the receiving clock: Finnhub has been up to 40 minutes
 /// late.
@@ -30,24 +31,6 @@ pub(super) struct Rules {
     pub(super) regular_hours: bool,
     /// The symbols asked for; all when there are none.
     pub(super) wanted: Vec<String>,
-}
-
-/// A file's columns and its header line.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Layout {
-    pub(super) columns: Vec<Column>,
-    pub(super) header: Vec<u8>,
-    /// Whether no ledger stands beside the file.
-    pub(super) has_no_ledger: bool,
-}
-
-impl Layout {
-    /// What is odd about it and no error.
-    pub(super) fn notes(&self) -> Vec<String> {
-        let has_conditions = self.columns.contains(&Column::Conditions);
-        let note = "it has no conditions: every trade counts";
-        if has_conditions { Vec::new() } else { vec![note.to_owned()] }
-    }
 }
 
 impl Rules {
@@ -65,17 +48,6 @@ impl Rules {
     pub(super) fn done_until(&self, clock_ms: i64) -> i64 {
         self.ended_until(clock_ms.saturating_sub(LATE_MS))
     }
-}
-
-/// The values of a row that bars need.
-struct Traded<'a> {
-    ticker: &'a [u8],
-    price: Number,
-    volume: Number,
-    time_ms: i64,
-    /// `None` when the file has no such column.
-    received_ms: Option<i64>,
-    limits: Limits,
 }
 
 /// The bars of some rows, in the order in which they were first seen.
@@ -100,9 +72,13 @@ pub(super) struct PartMaker<'r> {
     layout: &'r Layout,
     part: Part,
     by_symbol: HashMap<Box<[u8]>, usize, RandomState>,
+    known_symbols: Recent<usize>,
+    known_limits: Recent<Limits>,
     known: Vec<KnownSymbol>,
     by_bar: HashMap<(usize, i64), usize, RandomState>,
     clock_ms: i64,
+    /// That after the first row.
+    first_ms: Option<i64>,
     day: NewYorkDay,
     spans: FieldSpans,
 }
@@ -122,22 +98,25 @@ impl<'r> PartMaker<'r> {
             layout,
             part: Part::default(),
             by_symbol: HashMap::default(),
+            known_symbols: Recent::default(),
+            known_limits: Recent::default(),
             known: Vec::new(),
             by_bar: HashMap::default(),
             clock_ms,
+            first_ms: None,
             day: NewYorkDay::default(),
             spans: FieldSpans::default(),
         }
     }
 
     pub(super) fn finish(self) -> Part {
-        self.part
+        Part { clock_ms: self.first_ms.map(|first_ms| (first_ms, self.clock_ms)), ..self.part }
     }
 
     /// Adds whole rows, none of which has a quote.
     pub(super) fn add_block(&mut self, mut rows: &[u8]) {
         while !rows.is_empty() {
-            let length = match ordinary_row(self.layout, rows) {
+            let length = match ordinary_row(self.layout, rows, &mut self.known_limits) {
                 Some((traded, length)) => {
                     self.add(&traded);
                     length
@@ -184,6 +163,7 @@ impl<'r> PartMaker<'r> {
         };
         let traded = Traded {
             ticker: values.ticker.as_deref().unwrap_or_default(),
+            key: NO_KEY,
             price: number(Column::Price, &values.price)?,
             volume: number(Column::Volume, &values.volume)?,
             time_ms: values.timestamp_ms.unwrap_or_default(),
@@ -197,11 +177,10 @@ impl<'r> PartMaker<'r> {
     fn add(&mut self, traded: &Traded<'_>) {
         let Traded { time_ms, volume, .. } = traded;
         self.clock_ms = self.clock_ms.max(traded.received_ms.unwrap_or(*time_ms));
-        let first_ms = self.part.clock_ms.map_or(self.clock_ms, |(first_ms, _)| first_ms);
-        self.part.clock_ms = Some((first_ms, self.clock_ms));
-        let symbol = match self.by_symbol.get(traded.ticker) {
-            Some(symbol) => *symbol,
-            None => self.add_symbol(traded.ticker),
+        self.first_ms.get_or_insert(self.clock_ms);
+        let symbol = match self.known_symbols.get(traded.key) {
+            Some(symbol) => symbol,
+            None => self.find_symbol(traded),
         };
         let KnownSymbol { is_share, is_wanted, last_bar } = &mut self.known[symbol];
         if !*is_wanted {
@@ -219,7 +198,15 @@ impl<'r> PartMaker<'r> {
         if !limits.moves_something() {
             return;
         }
-        let bar_ms = self.rules.bar_of(*time_ms);
+        // Nearly always the bar of its last trade, which costs no division.
+        let bar_ms = match last_bar {
+            Some((last_ms, _))
+                if (0..self.rules.every_ms).contains(&time_ms.wrapping_sub(*last_ms)) =>
+            {
+                *last_ms
+            }
+            _ => self.rules.bar_of(*time_ms),
+        };
         if bar_ms < self.rules.done_until(self.clock_ms) {
             self.part.late += 1;
             return;
@@ -240,6 +227,15 @@ impl<'r> PartMaker<'r> {
         self.part.bars[place].2.add(*time_ms, &traded.price, volume, limits);
     }
 
+    fn find_symbol(&mut self, traded: &Traded<'_>) -> usize {
+        let symbol = match self.by_symbol.get(traded.ticker) {
+            Some(symbol) => *symbol,
+            None => self.add_symbol(traded.ticker),
+        };
+        self.known_symbols.set(traded.key, symbol);
+        symbol
+    }
+
     fn add_symbol(&mut self, ticker: &[u8]) -> usize {
         let text = String::from_utf8_lossy(ticker);
         let wanted = &self.rules.wanted;
@@ -253,63 +249,4 @@ impl<'r> PartMaker<'r> {
         self.by_symbol.insert(ticker.into(), symbol);
         symbol
     }
-}
-
-/// Reads the row at the front of `rows` if all about it is ordinary; gives its length with the line end.
-#[inline]
-fn ordinary_row<'a>(layout: &Layout, rows: &'a [u8]) -> Option<(Traded<'a>, usize)> {
-    let zero = || Number::Small { mantissa: 0, decimals: 0 };
-    let mut traded = Traded {
-        ticker: &[],
-        price: zero(),
-        volume: zero(),
-        time_ms: 0,
-        received_ms: None,
-        limits: Limits::NONE,
-    };
-    let mut at = 0;
-    for (number, column) in layout.columns.iter().enumerate() {
-        let rest = &rows[at..];
-        at += match column {
-            Column::Ticker => {
-                let plain = |byte: &u8| (b' '..=b'~').contains(byte) && *byte != b',';
-                let length = rest.iter().position(|byte| !plain(byte))?;
-                traded.ticker = &rest[..length];
-                length
-            }
-            Column::Price => {
-                let (price, length) = Number::small_prefix(rest)?;
-                traded.price = price;
-                length
-            }
-            Column::Volume => {
-                let (volume, length) = Number::small_prefix(rest)?;
-                traded.volume = volume;
-                length
-            }
-            Column::TimestampMs => {
-                let (time_ms, length) = leading_integer(rest)?;
-                traded.time_ms = time_ms;
-                length
-            }
-            Column::ReceivedMs => {
-                let (time_ms, length) = leading_integer(rest)?;
-                traded.received_ms = Some(time_ms);
-                length
-            }
-            Column::Conditions => {
-                let codes = |byte: &u8| byte.is_ascii_digit() || *byte == b';';
-                let length = rest.iter().position(|byte| !codes(byte))?;
-                traded.limits = limits(&rest[..length]);
-                length
-            }
-        };
-        let is_last = number + 1 == layout.columns.len();
-        let end = if is_last { b'\n' } else { b',' };
-        if rows.get(at) != Some(&end) {
-            return None;
-        }
-        at += 1;
-    }
-    (!traded.ticker.is_empty()).then_some((traded, at))
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use memchr::memchr_iter;
 
 use super::collect::Collector;
-use super::part::{Layout, Part, PartMaker, Rules};
+use super::layout::Layout;
+use super::part::{Part, PartMaker, Rules};
 use crate::recording::blocks::{Blocks, Piece, in_order};
 use crate::recording::columns::Column;
 use crate::recording::header::columns_of;

@@ -62,28 +62,46 @@ pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
     Some(if digits.len() < text.len() { -number } else { number })
 }
 
+/// So many digits fit into 64 bits.
+pub(crate) const SURELY_FIT: usize = 18;
+
 /// The integer at the front of `text`, without a sign or leading zeros, and its number of digits; `None` when
 /// it might not fit.
 #[inline]
 pub(crate) fn leading_integer(text: &[u8]) -> Option<(i64, usize)> {
-    const SURELY_FIT: usize = 18;
-    let (mut number, mut at) = (0, 0);
-    if let Some((eight, _)) = text.split_first_chunk()
-        && let Some(value) = eight_digits(*eight)
-    {
-        (number, at) = (value, 8);
+    let (number, count) = leading_digits(text);
+    let has_leading_zero = count > 1 && text[0] == b'0';
+    (count > 0 && count <= SURELY_FIT && !has_leading_zero).then_some((number, count))
+}
+
+/// The value of the digits at the front of `text`, and their number. Of more than [`SURELY_FIT`] it is
+/// wrong, and not all are counted.
+#[inline]
+pub(crate) fn leading_digits(text: &[u8]) -> (i64, usize) {
+    const POWERS: [i64; 9] =
+        [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    let (mut number, mut at) = (0_i64, 0);
+    // Eight at a time, without a look at each.
+    while let Some((eight, _)) = text[at..].split_first_chunk() {
+        let (values, others) = digit_values(*eight);
+        let count = others.trailing_zeros() as usize / 8;
+        if count > 0 {
+            let part = value_of_eight(values << (64 - 8 * count));
+            number = number.wrapping_mul(POWERS[count]).wrapping_add(part);
+            at += count;
+        }
+        if count < 8 || at > SURELY_FIT {
+            return (number, at);
+        }
     }
     while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0'))
         && digit < 10
+        && at <= SURELY_FIT
     {
-        number = number * 10 + i64::from(digit);
+        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
         at += 1;
-        if at > SURELY_FIT {
-            return None;
-        }
     }
-    let has_leading_zero = at > 1 && text[0] == b'0';
-    (at > 0 && !has_leading_zero).then_some((number, at))
+    (number, at)
 }
 
 /// The values of eight digits, the first in the lowest byte; and a mask with the highest bit of each byte
@@ -97,16 +115,19 @@ pub(crate) fn digit_values(digits: [u8; 8]) -> (u64, u64) {
     (values, others)
 }
 
-/// The value of eight digits, computed in parallel: pairs, then fours, then all eight.
+/// The value of eight digits; `None` when one of them is none.
 fn eight_digits(digits: [u8; 8]) -> Option<i64> {
     let (values, others) = digit_values(digits);
-    if others != 0 {
-        return None;
-    }
+    (others == 0).then(|| value_of_eight(values))
+}
+
+/// The number that eight values of digits make, all at once: twos, then fours, then the whole.
+#[inline]
+fn value_of_eight(values: u64) -> i64 {
     let twos = (values * 10 + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (twos * 100 + (twos >> 16)) & 0x0000_ffff_0000_ffff;
     let whole = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
-    Some(whole.cast_signed())
+    whole.cast_signed()
 }
 
 #[cfg(test)]

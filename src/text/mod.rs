@@ -9,7 +9,8 @@ pub(crate) mod log_limit;
 mod people;
 
 pub(crate) use digits::{
-    NumberForm, digit_values, is_json_number, leading_integer, number_form, parse_integer,
+    NumberForm, SURELY_FIT, digit_values, is_json_number, leading_digits, leading_integer,
+    number_form, parse_integer,
 };
 pub(crate) use hash::fnv1a;
 pub(crate) use people::{
