@@ -99,15 +99,15 @@ pub(super) fn follow(
         let failure = Failure::cannot_open(&io::ErrorKind::NotFound.into());
         return told.file(path, Err(failure)).map(|()| false);
     }
-    // Who reads it knows that nothing will be missed from now on.
-    out.write_all(BARS_HEADER.as_bytes())?;
-    out.flush()?;
     let mut ledgers = Ledgers::default();
     let mut without = ledgers.add_all(archives, &mut told);
     let found = live.as_ref().map_or(Ok(false), |live| ledgers.follow(path, live.id));
     told.ledger(path, &found);
     without.push(!found.unwrap_or(false));
     told.without_ledger(&without);
+    // Who reads it knows that nothing will be missed from now on.
+    out.write_all(BARS_HEADER.as_bytes())?;
+    out.flush()?;
     let mut follower = Follower {
         rules,
         path,
