@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::collect::Collector;
 use super::ledgers::Ledgers;
-use super::live_file::{LiveFile, id_at};
+use super::live_file::LiveFile;
 use super::options::BarsOptions;
 use super::part::Rules;
 use super::read::{Failure, Reader, bytes_of};
@@ -28,6 +28,7 @@ use crate::process::threads::spawn;
 use crate::recording::closed::{Label, closed_files};
 use crate::recording::header::BARS_HEADER;
 use crate::recording::names::compressed_name;
+use crate::recording::source::id_at;
 use crate::terminal::ProgressLine;
 use crate::text::clock::now_ms;
 

@@ -8,12 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::coverage::{Coverage, Ledger};
-use super::live_file::{FileId, id_at};
 use super::told::Told;
 use crate::recording::ledger::LedgerError;
 use crate::recording::lock_line::heartbeat_ms;
 use crate::recording::paths::behind_links;
-use crate::recording::source::is_locked;
+use crate::recording::source::{FileId, id_at, is_locked};
 use crate::text::clock::now_ms;
 
 /// For bars that are done, and so two hours old, what is this old is new.

@@ -16,16 +16,8 @@ use crate::recording::gzip::GZIP_MARK;
 use crate::recording::names::compressed_name;
 use crate::recording::paths::open_at_once;
 use crate::recording::rows::row_length;
-use crate::recording::source::{RecordingFile, is_locked};
+use crate::recording::source::{FileId, RecordingFile, id_at, is_locked};
 use crate::terminal::{CountedRead, ProgressLine};
-
-/// Which file it is, for as long as the machine runs: device and inode.
-pub(super) type FileId = (u64, u64);
-
-/// The file that has a name now.
-pub(super) fn id_at(path: &Path) -> Option<FileId> {
-    path.metadata().ok().map(|it| (it.dev(), it.ino()))
-}
 
 /// More new bytes than this are read by several threads.
 const FEW_BYTES: u64 = 256 << 10;

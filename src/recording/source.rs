@@ -4,9 +4,18 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::recording::gzip::Uncompressed;
+
+/// Device and inode, which identify a file for as long as the machine runs.
+pub(crate) type FileId = (u64, u64);
+
+/// The file that has the name `path` now.
+pub(crate) fn id_at(path: &Path) -> Option<FileId> {
+    path.metadata().ok().map(|it| (it.dev(), it.ino()))
+}
 
 /// An open recording or ledger, and its text.
 pub(crate) struct RecordingFile<R> {

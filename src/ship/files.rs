@@ -12,10 +12,11 @@ use super::error::ShipError;
 use super::options::ShipOptions;
 use super::position::Position;
 use super::signals::Signals;
-use super::source::{FileId, Source, id_at};
+use super::source::Source;
 use crate::recording::closed::{self, Label};
 use crate::recording::names::compressed_name;
 use crate::recording::paths::behind_links;
+use crate::recording::source::{FileId, id_at};
 
 /// A file, and its label if it is a closed one.
 type Found<'o> = (Option<Label>, Source<'o>);

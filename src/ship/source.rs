@@ -20,21 +20,13 @@ use crate::recording::header::BARS_HEADER;
 use crate::recording::lock_line::read_synced;
 use crate::recording::paths::open_at_once;
 use crate::recording::rows::row_length;
-use crate::recording::source::is_locked;
+use crate::recording::source::{FileId, id_at, is_locked};
 
 /// How much is read at a time.
 pub(super) const PIECE: usize = 256 << 10;
 
 /// No header is longer.
 const FRONT_BYTES: usize = 64 << 10;
-
-/// Device and inode, which identify a file for as long as the machine runs.
-pub(super) type FileId = (u64, u64);
-
-/// The file that has the name `path` now.
-pub(super) fn id_at(path: &Path) -> Option<FileId> {
-    path.metadata().ok().map(|it| (it.dev(), it.ino()))
-}
 
 /// How far a file may be read.
 #[derive(Debug, Clone, Copy, Default)]
