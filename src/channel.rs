@@ -104,7 +104,7 @@ pub enum WriterMessage {
     Refused,
 }
 
-/// One thing for the terminal to show.
+/// A message to the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// A log line.
@@ -121,19 +121,19 @@ pub enum Line {
 /// The result of an fsync in the background.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncOutcome {
-    /// Which files it was about; the number grows with each rotation.
+    /// The generation of the files; the number grows with each new file.
     pub generation: u64,
     /// Bytes of the CSV when it began.
     pub csv_length: u64,
     /// Bytes of the ledger when it began.
     pub ledger_length: u64,
-    /// So many rows of the ledger, written or not, come after trades that are in those bytes.
+    /// The number of ledger rows, written or not, that may be released once these bytes are on the disk.
     pub ledger_rows: u64,
     /// The system's error, if any.
     pub error: Option<String>,
 }
 
-/// What the session and the writer share without waiting for each other. Other threads read it.
+/// The state that the session and the writer share without waiting for each other. Other threads read it.
 #[derive(Debug, Default)]
 pub struct SharedState {
     /// Bytes of trade messages that were sent and are not yet in the file.

@@ -35,7 +35,7 @@ use crate::text::clock::now_ms;
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// After a stop, what is to be written has this long: a reader that takes nothing holds no stop up.
+/// How long bars are still written after a stop: a reader that takes nothing must not delay it.
 const TIME_AFTER_STOP: Duration = Duration::from_secs(4);
 
 /// A stop that a signal asks for.
@@ -90,7 +90,7 @@ pub(super) fn follow(
     out: &mut impl Write,
 ) -> io::Result<bool> {
     let Some((path, archives)) = options.files.split_last() else { return Ok(told.all_well) };
-    // Opened first: what is closed from now on is found behind it.
+    // Opened first: files that are closed from now on come after it.
     let live = match LiveFile::open(path) {
         Ok(live) => live,
         Err(failure) => return told.file(path, Err(failure)).map(|()| false),
@@ -106,7 +106,7 @@ pub(super) fn follow(
     told.ledger(path, &found);
     without.push(!found.unwrap_or(false));
     told.without_ledger(&without);
-    // Who reads it knows that nothing will be missed from now on.
+    // After the header the reader knows that nothing will be missed from now on.
     out.write_all(BARS_HEADER.as_bytes())?;
     out.flush()?;
     let mut follower = Follower {
@@ -134,7 +134,7 @@ pub(super) fn follow(
     Ok(follower.told.all_well)
 }
 
-/// What goes on.
+/// The state of following.
 struct Follower<'f, 'e, W> {
     rules: &'f Rules,
     path: &'f Path,
@@ -146,7 +146,7 @@ struct Follower<'f, 'e, W> {
     known: BTreeSet<Label>,
     live: Option<LiveFile>,
     reader: Reader<'f>,
-    /// Whether what is odd about the live file was said.
+    /// Whether the notes about the live file were printed.
     is_noted: bool,
     /// Bars that begin before had ended when bars were printed last.
     ended_ms: i64,
@@ -174,7 +174,7 @@ impl<W: Write> Follower<'_, '_, W> {
                 Err(failure) => return self.told.file(self.path, Err(failure)),
                 Ok(()) => {}
             }
-            // All that was there has been read.
+            // All earlier rows have been read.
             self.progress = ProgressLine::new("bars", 0);
             self.print(now_ms().saturating_sub(grace_ms))?;
             if reader_is_gone(&io::stdout()) || !self.stop.wait() {
@@ -211,11 +211,11 @@ impl<W: Write> Follower<'_, '_, W> {
         read
     }
 
-    /// Another file has the name now.
+    /// Goes on with the file that has the name now.
     fn go_on_with_next(&mut self) -> Result<(), Failure> {
         let Some(mut next) = LiveFile::open(self.path)? else { return Ok(()) };
         if self.ledgers.is_live_away() && next.is_locked() {
-            // Its recorder is in the middle of a rotation, which ends with the new ledger.
+            // The recorder is in the middle of a rotation, which ends with the new ledger.
             return Ok(());
         }
         let (own, others) = self.closed_since(&next)?;
@@ -233,7 +233,7 @@ impl<W: Write> Follower<'_, '_, W> {
         }
         for label in &others {
             let path = label.path(self.path);
-            // While it is being compressed, one of both is there.
+            // While the file is being compressed, one of both exists.
             let paths = [path.clone(), compressed_name(&path), path.clone()];
             let path = paths.into_iter().find(|path| path.exists()).unwrap_or(path);
             let has_ledger = self.add_ledger(&path);
@@ -246,7 +246,7 @@ impl<W: Write> Follower<'_, '_, W> {
     }
 
     /// The closed files that were not there before: the one that was the live file, if it is among them,
-    /// and the others. That which was `next` is left for the next look.
+    /// and the others. `next` is left for the next poll.
     fn closed_since(&self, next: &LiveFile) -> io::Result<(Option<Label>, Vec<Label>)> {
         let (mut own, mut others) = (None, Vec::new());
         for label in closed_files(self.path)?.difference(&self.known) {

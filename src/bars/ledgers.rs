@@ -15,7 +15,7 @@ use crate::recording::paths::behind_links;
 use crate::recording::source::{FileId, id_at, is_locked};
 use crate::text::clock::now_ms;
 
-/// For bars that are done, and so two hours old, what is this old is new.
+/// How old the coverage may be for bars that are done, which are two hours old.
 const A_MOMENT: Duration = Duration::from_secs(1);
 
 /// Until when a ledger counts that ends `live`.
@@ -45,8 +45,8 @@ impl LiveEnd {
     }
 }
 
-/// A ledger is another one, or was written to, when this changes: device, inode, bytes, and when it was
-/// last changed.
+/// Device, inode, bytes and time of the last change: when this changes, the ledger was written to, or is another
+/// one.
 type Stamp = (u64, u64, u64, i64, i64);
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -69,12 +69,12 @@ pub(super) struct Ledgers {
     /// The recording that is followed, and which file that was at the beginning.
     followed: Option<(PathBuf, FileId)>,
     live: Option<LiveLedger>,
-    /// Until when that counts.
+    /// Until when it counts.
     end: LiveEnd,
     coverage: Coverage,
-    /// When that was put together.
+    /// When the coverage was put together.
     counted_at: Option<Instant>,
-    /// Whether they say something else of what was recorded than they did.
+    /// Whether the recorded times have changed since the last check.
     pub(super) have_news: bool,
 }
 
@@ -152,7 +152,7 @@ impl Ledgers {
     pub(super) fn poll(&mut self) -> Result<(), LedgerError> {
         let Some((recording, _)) = &self.followed else { return Ok(()) };
         let known = self.live.as_ref().and_then(|live| live.stamp);
-        // In the middle of a rotation there is none for a moment: what it said holds.
+        // In the middle of a rotation there is no ledger for a moment; then the last state holds.
         let found = self.live.as_ref().and_then(|live| stamp(&live.path));
         if self.live.is_some() && (found.is_none() || found == known) {
             return Ok(());
@@ -161,7 +161,7 @@ impl Ledgers {
             live.stamp = found;
         }
         let read = Ledger::beside(recording)?;
-        // Else it may be that of the next file.
+        // Otherwise it may be the ledger of the next file.
         if let Some((path, text)) = read.filter(|_| self.is_current()) {
             self.live = Some(LiveLedger { path, stamp: found, text });
             (self.have_news, self.counted_at) = (true, None);
@@ -169,7 +169,7 @@ impl Ledgers {
         Ok(())
     }
 
-    /// Looks whether somebody records, on which depends until when the followed one counts.
+    /// Checks whether a recorder runs, on which it depends until when the followed ledger counts.
     pub(super) fn look_for_recorder(&mut self) {
         if let Some((recording, _)) = &self.followed {
             let end = LiveEnd::of(recording);
@@ -178,7 +178,7 @@ impl Ledgers {
         }
     }
 
-    /// What was recorded up to now, or up to a moment ago.
+    /// The recorded times up to now, or up to a moment ago.
     pub(super) fn coverage(&mut self) -> &Coverage {
         if self.counted_at.is_none_or(|counted| counted.elapsed() > A_MOMENT) {
             let live = self.live.as_ref().map(|live| {

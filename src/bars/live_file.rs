@@ -22,11 +22,11 @@ use crate::terminal::{CountedRead, ProgressLine};
 /// More new bytes than this are read by several threads.
 const FEW_BYTES: u64 = 256 << 10;
 
-/// By so many bytes before the position it is seen that the file is still the one that was read.
+/// Bytes before the position that are compared, to see whether the file is still the one that was read.
 const TAIL_BYTES: usize = 256;
 
-/// A file that is shorter than what was read of it has so much time to grow again. A recorder cuts back
-/// what a full disk has taken half of; rows of a file that was removed come back at its next look.
+/// How long a file may be shorter than what was read of it: a recorder cuts back a half write of a full disk, and
+/// writes rows of a removed file again after its next check.
 const SHORTER_AT_MOST: Duration = Duration::from_secs(5);
 
 /// An open recording, read as it grows.
@@ -37,16 +37,16 @@ pub(super) struct LiveFile {
     /// `None` as long as its header is not whole.
     layout: Option<Layout>,
     header_length: u64,
-    /// Everything before was read.
+    /// All bytes before this offset were read.
     position: u64,
-    /// So much behind the header was read in another file: see [`LiveFile::go_on_after`].
+    /// Bytes behind the header that were read in another file: see [`LiveFile::go_on_after`].
     read_before: u64,
     /// The last bytes that were read.
     tail: Vec<u8>,
-    /// How long it was at the last look: only what was there then is read. What a full disk has taken
-    /// half of is cut back at once.
+    /// Its length at the last poll: only these bytes are read, because a recorder cuts a half write of a full disk
+    /// back at once.
     length: u64,
-    /// Up to here was looked for rows.
+    /// Up to this offset the file was searched for rows.
     looked_until: u64,
     shorter_since: Option<Instant>,
 }

@@ -6,10 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Time limits of the watchdog. The defaults are the promised ones; tests have no time for them.
+/// Time limits of the watchdog. The defaults are the promised values; tests use shorter ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
-    /// So long without a text message means a stalled server.
+    /// After this time without a text message the server counts as stalled.
     pub silence: Duration,
     /// Our own WebSocket ping goes out this often.
     pub ping_every: Duration,
@@ -29,15 +29,15 @@ impl Default for Timeouts {
     }
 }
 
-/// A turn of the loop that calls [`Watchdog::check`] takes a fraction of a second. What takes longer
-/// than this was a sleep, in which nobody looked at the socket.
+/// A turn of the loop that calls [`Watchdog::check`] takes a fraction of a second. A longer one was a sleep, in which
+/// the socket was not read.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
 
 /// Why a connection must be given up.
 const SILENT: &str = "silent";
 const UNANSWERED: &str = "silent: a ping was not answered";
 
-/// What is known of one connection.
+/// The state of one connection.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     timeouts: Timeouts,

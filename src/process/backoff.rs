@@ -1,19 +1,19 @@
-//! How long to wait before the next try of what failed.
+//! Exponential back-off: how long to wait before the next try after a failure.
 //!
-//! Any thread, each with its own; no clock, no random numbers: they come in as arguments.
+//! Any thread, each with its own; no clock, no random numbers: these come in as arguments.
 
 use std::time::Duration;
 
-/// The shortest wait: what restarts is often back within a second.
+/// The shortest wait: a program that restarts is often back within a second.
 pub(crate) const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 
-/// The longest wait: nobody should have to wait longer for what works again.
+/// The longest wait: after a repair nobody should have to wait longer.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// 2^7 of the shortest waits are beyond the longest.
 const MOST_DOUBLINGS: u32 = 7;
 
-/// Exponential with full jitter: anywhere from the shortest wait to a limit that doubles.
+/// Exponential with full jitter: a random wait between the shortest one and a limit that doubles.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExponentialBackoff {
     shortest: Duration,

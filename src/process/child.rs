@@ -2,7 +2,7 @@
 //!
 //! Any thread, each with its own children. A child is in a process group of its own, so that Ctrl-C
 //! on the terminal is not for it, and what it has started can be killed with it. It does not get the
-//! API key: what a child writes or passes on is beyond us. It has an end.
+//! API key, which it might write or pass on. It has a time limit.
 
 use std::ffi::OsStr;
 use std::io;
@@ -19,10 +19,10 @@ use rustix::process::{
 /// The variables that may hold the API key, the more specific one first.
 pub(crate) const KEY_VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
 
-/// A killed process has this long to be gone: one that waits for a dead disk is not waited for.
+/// How long the end of a killed process is waited for: a process that hangs on a dead disk may never end.
 const REAP_TIME: Duration = Duration::from_secs(1);
 
-/// How often a killed process is looked at.
+/// How often the end of a killed process is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// A program that is to be a [`Child`].
@@ -35,7 +35,7 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// What a look at a child finds.
+/// The state of a child.
 #[derive(Debug)]
 pub(crate) enum State {
     /// It runs, and has time left.
@@ -70,7 +70,7 @@ impl Child {
         self.until
     }
 
-    /// Gives it no more time than until then.
+    /// Gives it no more time than until `until`.
     pub(crate) fn end_by(&mut self, until: Instant) {
         self.until = self.until.min(until);
     }
@@ -80,7 +80,7 @@ impl Child {
         self.process.id()
     }
 
-    /// Looks at it. One that has failed, or takes too long, is killed with what it has started.
+    /// Gives its state. When it has failed, or takes too long, it is killed with all that it has started.
     ///
     /// # Errors
     /// When somebody else has waited for it, so that its end is not known.
@@ -92,7 +92,7 @@ impl Child {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(process, options)? {
             Some(end) => {
-                // As long as it is not waited for, its number is still its own.
+                // Until it is waited for, no other process gets its number.
                 if end.exit_status() != Some(0) {
                     self.kill_group();
                 }
@@ -117,14 +117,14 @@ impl Child {
     }
 
     fn kill_group(&self) {
-        // Nobody may be left in it.
+        // The group may be empty.
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
     }
 }
 
-/// Whether anybody is in this process group.
+/// Whether there is a process in this group.
 pub(crate) fn is_group_alive(group: u32) -> bool {
     let group = i32::try_from(group).ok().and_then(Pid::from_raw);
-    // Who may not be killed is alive, too.
+    // A process that we may not kill is alive, too.
     group.is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH))
 }

@@ -1,4 +1,4 @@
-//! Who reads standard output.
+//! The reader of standard output.
 //!
 //! Any thread.
 
@@ -6,8 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Whether nobody reads from this pipe any more, which a write would find out too late when there is
-/// nothing to write.
+/// Whether the reader of this pipe has gone away. With nothing to write, no write would find it out.
 pub(crate) fn reader_is_gone(pipe: &impl AsFd) -> bool {
     let mut asked = [PollFd::new(pipe, PollFlags::empty())];
     // An interruption by a signal looks like nothing yet.

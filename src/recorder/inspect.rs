@@ -1,10 +1,10 @@
-//! What is there before a recording begins, found without changing anything: for the subcommand `check`,
-//! and as the first half of a start, so that one that is refused leaves nothing behind.
+//! Looks at the files before a recording begins, without a change: for the subcommand `check`, and as the first
+//! half of a start, so that a refused start leaves nothing behind.
 //!
-//! Main thread. Existing files are opened for appending and nothing is appended; where files would
-//! have to be created, one of another name is, and removed at once. Simulated and real trades never
-//! meet in one file: that is found in the first and the last rows, and in the ledger's lists of
-//! symbols, which say it also for a recording without the column `ticker`.
+//! Main thread. Existing files are opened for appending, and nothing is appended. Where files would have to be
+//! created, a file of another name is created and removed at once. Simulated and real trades must never be in one
+//! file: the market is found in the first and the last rows, and in the ledger's lists of symbols, which also
+//! serve for a recording without the column `ticker`.
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -31,8 +31,7 @@ use crate::text::printable;
 /// Written to the probe by `check`: a full disk still takes an empty file.
 const PROBE_BYTES: [u8; 4096] = [b'\n'; 4096];
 
-/// This much of a recording is looked at for its market, at its beginning and at its end: dozens of rows
-/// each.
+/// Bytes at the beginning and at the end of a recording that are read to find its market: dozens of rows each.
 const LOOKED_AT: u64 = 4 << 10;
 
 /// Characters of a ticker that are shown.
@@ -53,7 +52,7 @@ pub struct Inspection {
     is_complete: bool,
 }
 
-/// The files with which a start goes on, as far as they are there.
+/// The existing files, for the rest of a start.
 #[derive(Debug, Default)]
 pub(super) struct FoundFiles {
     pub(super) csv: Option<FoundFile>,
@@ -64,11 +63,11 @@ pub(super) struct FoundFiles {
 #[derive(Debug)]
 pub(super) struct FoundFile {
     metadata: Metadata,
-    /// What it begins with.
+    /// Its beginning.
     pub(super) head: Head,
-    /// Of a ledger, where its last whole row ends …
+    /// Where the last whole row of a ledger ends.
     pub(super) rows_end: u64,
-    /// … and what that row says.
+    /// The last row of a ledger.
     pub(super) last: LedgerRow,
     /// A ticker of the other market in it.
     other: Option<String>,
@@ -82,8 +81,8 @@ impl FoundFile {
     }
 }
 
-/// Looks at the files of a recording to `out`, for a start: gives them, and the names of those that it
-/// will make.
+/// Looks at the files of a recording to `out` for a start: gives the existing ones, and the names of those that the
+/// start will create.
 ///
 /// # Errors
 /// The file or log is none, or is in use, or has other columns or trades of the other market; a file
@@ -113,7 +112,7 @@ pub(super) fn before_start(
     let is_free = |error: io::Error| error.kind() == ErrorKind::NotFound;
     made.retain(|path| fs::symlink_metadata(path).is_err_and(is_free));
     if !made.is_empty() {
-        // No more than comes into the file at once: a disk with little room is one to begin on.
+        // With no more bytes than a new file has, so that a disk with little room is accepted.
         probe(&file, first.as_bytes(), true).map_err(failed("write", &file))?;
     }
     new.append(&mut made);
@@ -262,8 +261,8 @@ fn see_ledger(path: &Path, simulated: bool) -> Result<Option<FoundFile>, OpenErr
     Ok(Some(FoundFile { metadata, head, rows_end, last, other }))
 }
 
-/// A ticker of the other market in the first or last rows of a file with so many columns, of which
-/// one holds tickers.
+/// A ticker of the other market in the first or last rows of a file with `columns` columns; `ticker` is the index of
+/// the tickers.
 fn find_other(
     mut file: &File,
     columns: usize,
@@ -274,7 +273,7 @@ fn find_other(
     for from in [0, last].into_iter().take(if last > 0 { 2 } else { 1 }) {
         file.seek(SeekFrom::Start(from))?;
         let mut rows = RowReader::from_row(file.take(LOOKED_AT), from, columns);
-        // The first one is the header, or cut.
+        // The first row is the header, or only a part of a row.
         rows.next_row()?;
         while let Some(row) = rows.next_row()? {
             let Ok(fields) = row.fields else { continue };
@@ -292,7 +291,7 @@ fn size(file: &File) -> u64 {
     file.metadata().map_or(0, |data| data.len())
 }
 
-/// Opens a file that may be there; gives also what it is before it is read.
+/// Opens a file that may exist; gives its metadata before it is read, too.
 fn open_to_read(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -317,7 +316,7 @@ fn probe(path: &Path, bytes: &[u8], is_to_be_locked: bool) -> io::Result<()> {
     let name = format!(".finnhub-stream-check-{}-{}", std::process::id(), now_ms());
     let path = path.with_file_name(name);
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-    // Some disks find out only at the sync that they are full.
+    // On some disks only the sync fails when they are full.
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let locked = match file.try_lock() {
         Err(TryLockError::Error(error)) if is_to_be_locked => Err(lock_error(error)),

@@ -22,8 +22,8 @@ pub(crate) fn log_line(at_ms: i64, level: Level, text: &str) -> String {
     format!("{} {level:<5} {text}\n", show_ms(at_ms))
 }
 
-/// Adds the reason why a start was refused to the log at `path`, if there is one: a recording that was
-/// left alone in tmux or by systemd may have nobody who sees its standard error. A log is not made for
+/// Adds the reason why a start was refused to the log at `path`, if there is one: the
+/// standard error of a recording in tmux or under systemd may be seen by nobody. A log is not made for
 /// it, because a refused start leaves nothing behind; and a file that does not end like a log is left
 /// alone, because the reason may be that `--log-file` names a recording.
 pub(crate) fn log_refusal(path: &Path, reason: &dyn Display) {

@@ -51,7 +51,7 @@ pub(super) struct UntilNul<'a> {
 }
 
 impl<'a> UntilNul<'a> {
-    /// No more than so many bytes, from where the file stands.
+    /// The next bytes of the file, at `most` this many.
     pub(super) fn new(file: &'a File, most: u64) -> Self {
         Self { file: file.take(most), found: false }
     }

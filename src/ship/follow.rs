@@ -22,16 +22,16 @@ use crate::recording::paths::{replace_file, sync_directory};
 use crate::text::clock::now_ms;
 use crate::text::counted;
 
-/// How often the files are looked at while there is nothing to ship.
+/// How often the files are polled while there is nothing to ship.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// What a look at the recording finds.
+/// The result of a poll of the recording.
 pub(super) enum Look {
     /// A batch.
     Batch,
-    /// Nothing yet; the next look is due then.
+    /// Nothing yet; the next poll is due at this time.
     Nothing(Instant),
-    /// Everything is shipped, and no more is waited for.
+    /// Everything is shipped, and no more rows are waited for.
     End,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Follower<'o> {
     options: &'o ShipOptions,
     files: Files<'o>,
     position: Position,
-    /// What was written of it at last.
+    /// The text of the position that was written last.
     saved: String,
     /// The current file.
     source: Option<Source<'o>>,
@@ -54,7 +54,7 @@ pub(super) struct Follower<'o> {
 }
 
 impl<'o> Follower<'o> {
-    /// At the position of the last run, or at the beginning.
+    /// Begins at the position of the last run, or at the beginning.
     ///
     /// # Errors
     /// When the file of `position` is missing or has changed, or when a stop comes meanwhile.
@@ -88,7 +88,7 @@ impl<'o> Follower<'o> {
         Ok(follower)
     }
 
-    /// Writes the position down, if it has changed.
+    /// Writes the position, if it has changed.
     ///
     /// # Errors
     /// When it cannot be written, forced to the disk or renamed.
@@ -150,20 +150,20 @@ impl<'o> Follower<'o> {
             return Err(source.shorter(length, offset));
         }
         if let Some(UnderWay { end, rows }) = self.position.batch {
-            // The one that was under way before a restart; its end has been looked at.
+            // The batch that was under way before a restart; its end has been checked.
             let length = usize::try_from(end.offset.saturating_sub(start)).unwrap_or_default();
             self.rows.set_batch(source.read_up_to(start, length)?, rows);
             return Ok(true);
         }
         if length < start + self.rows.length() as u64 {
-            // What was read is gone, but none of it was shipped.
+            // The bytes that were read are gone, but none of them was shipped.
             self.rows.clear();
         }
         while !source.header.is_empty() && !self.rows.full {
             let at = start + self.rows.length() as u64;
             let room = usize::try_from(limit.saturating_sub(at)).unwrap_or(PIECE).min(PIECE);
             let count = source.read_at(at, &mut self.piece[..room])?;
-            // What a power cut has left is no row, and nothing behind it is.
+            // Zeros that a power cut has left are no row, and neither is anything behind them.
             let nul = if closed { None } else { memchr(0, &self.piece[..count]) };
             self.rows.push(&self.piece[..nul.unwrap_or(count)], closed && count == 0);
             if count == 0 || nul.is_some() {
@@ -213,7 +213,7 @@ impl<'o> Follower<'o> {
         }
         let bytes = self.rows.batch();
         let to = start + bytes.len() as u64;
-        // The first half at most: a file that was cut is then still known as the one it was.
+        // At most the first half, so that a file that was cut is still recognised.
         let length = usize::try_from(to / 2).unwrap_or(MARK_BYTES).min(MARK_BYTES);
         let head = Fingerprint::of(&source.read_up_to(0, length)?);
         let tail = Fingerprint::of(&bytes[bytes.len().saturating_sub(MARK_BYTES)..]);

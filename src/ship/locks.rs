@@ -1,4 +1,4 @@
-//! Who may ship: one `ship` for each NAME, and one CMD at a time.
+//! The locks of `ship`: one process for each NAME, and one CMD at a time.
 //!
 //! Main thread. Both locks are held for as long as a file is open: the system frees them however the
 //! processes end. The files stay, each with the number of its last holder, for error messages.
@@ -18,7 +18,7 @@ use super::options::ShipOptions;
 use super::signals::Signals;
 use crate::process::child::is_group_alive;
 
-/// How often a lock that somebody holds is asked for.
+/// How often a held lock is tried again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Digits of the largest number of a process, and some more.
@@ -45,7 +45,7 @@ pub(super) fn lock_name(options: &ShipOptions) -> Result<File, ShipError> {
 pub(super) struct CommandLock(File);
 
 impl CommandLock {
-    /// Takes it; waits for the CMD of an earlier `ship`. `None` when a stop comes meanwhile.
+    /// Takes the lock; waits for the CMD of an earlier `ship`. `None` when a stop comes meanwhile.
     ///
     /// # Errors
     /// When that one has not ended within `--timeout`, or the file cannot be opened.
@@ -90,7 +90,7 @@ impl CommandLock {
 fn who_holds(file: &File, path: &Path) -> String {
     match holder(file).filter(|group| is_group_alive(*group)) {
         Some(group) => format!("process group {group} still runs; end it with kill -9 -- -{group}"),
-        // It has left the group.
+        // The process has left its group.
         None => format!("a process still holds {}; fuser or lsof names it", path.display()),
     }
 }

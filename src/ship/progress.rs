@@ -62,7 +62,7 @@ impl Failure {
         format!("{lasts}, {}", counted(self.tries.into(), "attempt"))
     }
 
-    /// What is told again, while so much waits.
+    /// The line for a lasting failure; `waiting` says how much waits.
     fn lasts(&self, waiting: &str) -> String {
         format!("{} for {}: {}; waiting: {waiting}", self.what, self.how_long(), self.why)
     }

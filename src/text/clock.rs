@@ -66,7 +66,7 @@ pub fn show_ms(time_ms: i64) -> String {
         .map_or_else(|_| time_ms.to_string(), |time| format!("{time:.3}"))
 }
 
-/// A time for somebody who looks at this machine's terminal: the date and the time of day in the
+/// A time for a person at this machine's terminal: the date and the time of day in the
 /// machine's zone, as in `2026-11-23` and `22:02:02`.
 pub fn local(time_ms: i64) -> (String, String) {
     let time = jiff::Timestamp::from_millisecond(time_ms).unwrap_or_default();

@@ -6,7 +6,7 @@
 //! 2. the recording gets the name of the closed file;
 //! 3. a new file with a header gets the name of the recording;
 //! 4. the closed ledger says `rotated`, on the disk;
-//! 5. a new ledger, with the state that holds, gets the name of the ledger.
+//! 5. a new ledger, with the present state, gets the name of the ledger.
 //!
 //! A system that refuses to rename a file (it is mounted, its folder is append-only) does so at 1 or
 //! 2, before anything is made or written. When a step fails, those before it are undone. After a kill
@@ -43,19 +43,18 @@ impl Rotation<'_> {
     }
 
     /// Closes the file of `period` and begins the next one; gives the closed recording. Everything must
-    /// have been written before. `last_message_ms` is when the last message came: from there on the next
-    /// ledger says what was recorded, so that a connection found dead later was not called live in a
-    /// closed one. The new files are not on the disk yet.
+    /// have been written before. The closed ledger counts no further than `last_message_ms`, when the last
+    /// message came: a connection that is found dead later must not be called live in it. The new files are not on the disk yet.
     pub(super) fn close(
         &mut self,
         period: &Period,
         now_ms: i64,
         last_message_ms: i64,
     ) -> io::Result<PathBuf> {
-        // The ledger's rows go into the ledger that they were meant for.
+        // Waiting rows of the ledger belong into the old one.
         self.files().sync()?;
         self.coverage.check(Some(&mut self.csv.rows), now_ms, last_message_ms)?;
-        // By this the next start knows the closed file, should a kill come before its ledger is there.
+        // By this heartbeat the next start recognises the closed file after a kill before step 5.
         let _ = self.files().write_heartbeat(Some(now_ms));
         // By the date of its last row, whatever the clock has been since.
         let named_ms = self.csv.last_row_ms.unwrap_or(period.end_ms - 1);
@@ -141,7 +140,7 @@ impl Rotation<'_> {
     pub(super) fn sync_new_files(&mut self, now_ms: i64) -> io::Result<()> {
         sync_directory(&self.csv.path)?;
         sync_directory(&self.coverage.path)?;
-        // Before the first row: who reads along must not take the new file for the old one.
+        // Before the first row: a program that reads along must not take the new file for the old one.
         self.files().write_heartbeat(None)?;
         self.files().sync()?;
         self.files().write_heartbeat(Some(now_ms))

@@ -1,7 +1,7 @@
 //! Forcing a recording to the disk, in an order that makes a power cut harmless.
 //!
-//! Writer thread, and the fsync thread through a [`SyncRequest`]. A power cut may take whatever was
-//! not forced to the disk. For the ledger to call nothing recorded that is gone:
+//! Writer thread, and the fsync thread through a [`SyncRequest`]. A power cut may take all
+//! bytes that were not forced to the disk. So that the ledger never calls anything recorded that is gone:
 //!
 //! 1. trades are forced to the disk;
 //! 2. then the rows of the ledger behind them are written to its file
@@ -17,7 +17,7 @@ use crate::channel::SyncOutcome;
 use crate::recorder::append_file::AppendFile;
 use crate::recorder::fsync::SyncRequest;
 
-/// The rows, unless they go to standard output, and what the ledger says of them.
+/// The file of the rows, unless they go to standard output, and the ledger.
 #[derive(Debug)]
 pub(in crate::recorder) struct Files<'a> {
     pub(in crate::recorder) rows: Option<&'a mut AppendFile>,
@@ -41,27 +41,26 @@ impl Files<'_> {
             || self.coverage.ledger.file.needs_rewrite
     }
 
-    /// Forces everything to the disk: the rows, then what the ledger says of them. Everything must
-    /// have been written before.
+    /// Forces everything to the disk: the rows, then the ledger. Everything must have been written before.
     pub(in crate::recorder) fn sync(&mut self) -> io::Result<()> {
         self.sync_rows()?;
         self.sync_ledger()
     }
 
-    /// The rows' part of it.
+    /// Forces the rows to the disk.
     pub(in crate::recorder) fn sync_rows(&mut self) -> io::Result<()> {
         self.rows.as_mut().map_or(Ok(()), |rows| rows.sync())
     }
 
-    /// The ledger's part of it, when that of the rows is done.
+    /// Forces the ledger to the disk, after the rows.
     pub(in crate::recorder) fn sync_ledger(&mut self) -> io::Result<()> {
         self.release_ledger();
         self.coverage.ledger.flush()?;
         self.coverage.ledger.file.sync()
     }
 
-    /// Lets the ledger's rows go to the disk, if every trade before them is there. To be asked when
-    /// nothing that comes before them waits in memory.
+    /// Lets the rows of the ledger be written, if all trades before them are on the disk. To be called when none of
+    /// these trades waits in memory.
     pub(in crate::recorder) fn release_ledger(&mut self) {
         if !self.has_dirty_rows() {
             self.coverage.ledger.release(self.coverage.ledger.rows);
@@ -76,7 +75,7 @@ impl Files<'_> {
         }
         let Coverage { ledger, generation, .. } = &*self.coverage;
         let rows = self.rows.as_ref();
-        // Without another handle it is simply done here.
+        // Without another handle the writer does it itself.
         Some(SyncRequest {
             csv: rows.map(|rows| rows.disk.try_clone()).transpose().ok()?,
             ledger: ledger.file.disk.try_clone().ok()?,
@@ -90,7 +89,7 @@ impl Files<'_> {
         })
     }
 
-    /// Notes what came of a [`Files::sync_request`].
+    /// Notes the result of a [`Files::sync_request`].
     pub(in crate::recorder) fn synced(&mut self, outcome: &SyncOutcome) {
         // The files of an earlier generation were forced to the disk when they were closed.
         if outcome.generation == self.coverage.generation {
