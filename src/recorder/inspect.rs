@@ -330,7 +330,10 @@ mod tests {
     use std::fs;
 
     use super::{Destination, FoundFile, OpenError, see_ledger, try_out};
+    use crate::recorder::disk::DiskFile;
     use crate::recorder::lock_file::LockFile;
+    use crate::recorder::open::open_found_rows;
+    use crate::recorder::redo;
     use crate::recording::columns::Column;
     use crate::recording::header::{LEDGER_HEADER, header};
 
@@ -358,6 +361,23 @@ mod tests {
         let after = fs::metadata(&out).unwrap();
         assert_eq!(before.modified().unwrap(), after.modified().unwrap());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing was left behind");
+    }
+
+    /// The end that a kill has cut short may be as long as what was found, and of the same millisecond.
+    #[test]
+    fn a_ledger_whose_end_is_put_right_at_the_start_is_looked_at_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("op1.coverage.csv");
+        fs::write(&path, format!("{LEDGER_HEADER}10,live,A,\n")).unwrap();
+        let mut disk = DiskFile::append_to(&path).unwrap();
+        let end = b"15,down,,\n\n".to_vec();
+        redo::begin(&path, &mut disk, LEDGER_HEADER.len() as u64, end, 7).unwrap();
+        drop(disk);
+        let mut found = see_ledger(&path, false).unwrap();
+        assert!(found.as_ref().unwrap().last.is_live());
+        open_found_rows(&path, LEDGER_HEADER, &mut found, 0, 8).unwrap();
+        assert!(found.is_none());
+        assert!(fs::read_to_string(&path).unwrap().contains("15,down"));
     }
 
     #[test]

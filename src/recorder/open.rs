@@ -53,8 +53,9 @@ pub(super) fn open_found_rows(
 ) -> Result<AppendFile, OpenError> {
     let mut disk = DiskFile::append_to(path).map_err(failed("open", path))?;
     lock_data_file(path, &disk)?;
-    redo::finish(path, &mut disk, now_ms).map_err(failed("repair", path))?;
-    *found = found.take().filter(|found| found.is(disk.file()));
+    let is_changed = redo::finish(path, &mut disk, now_ms).map_err(failed("repair", path))?;
+    // The file may have the same length then, and on most systems the same time for some milliseconds.
+    *found = found.take().filter(|found| !is_changed && found.is(disk.file()));
     let (head, known) = match found {
         Some(found) => (found.head, known.max(found.rows_end)),
         None => (check_header(path, disk.file(), header)?, known),

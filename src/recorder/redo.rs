@@ -80,14 +80,15 @@ pub(super) fn begin(
 }
 
 /// Finishes the replacement that a kill, a power cut or an error has interrupted in the file at `path`, if there
-/// is one.
+/// is one. Answers whether the file was changed.
 ///
 /// # Errors
 /// When the disk refuses something; then this must be called again before a row is appended.
-pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Result<()> {
+pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Result<bool> {
+    let mut is_changed = false;
     let left = match left_beside(path, REDO, FORMAT.as_bytes()) {
         // The folder is writable, but not readable.
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
         left => left?,
     };
     for name in left {
@@ -96,6 +97,7 @@ pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Resul
             None => disk::remove(&name)?,
             Some(redo) if redo.fits(disk)? => {
                 redo.apply(disk)?;
+                is_changed = true;
                 info!("{}: its end was put right, which had been cut short", path.display());
             }
             Some(_) => {
@@ -107,7 +109,7 @@ pub(super) fn finish(path: &Path, disk: &mut DiskFile, now_ms: i64) -> io::Resul
             }
         }
     }
-    Ok(())
+    Ok(is_changed)
 }
 
 impl Redo {
