@@ -3,14 +3,14 @@
 //!
 //! Sent from any thread, received on the main one.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::process::waker::{Waker, Woken, waker};
 
 /// What others ask of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub enum Command {
 #[derive(Debug, Clone)]
 pub struct CommandSender {
     sender: Sender<Command>,
-    waker: Arc<UnixStream>,
+    waker: Waker,
 }
 
 /// The session's end.
 #[derive(Debug)]
 pub struct Commands {
     receiver: Receiver<Command>,
-    woken: UnixStream,
+    woken: Woken,
 }
 
 /// Opens the channel for commands to the session.
@@ -41,18 +41,15 @@ pub struct Commands {
 /// When the system has no socket to give.
 pub fn commands() -> io::Result<(CommandSender, Commands)> {
     let (sender, receiver) = mpsc::channel();
-    let (waker, woken) = UnixStream::pair()?;
-    waker.set_nonblocking(true)?;
-    woken.set_nonblocking(true)?;
-    Ok((CommandSender { sender, waker: Arc::new(waker) }, Commands { receiver, woken }))
+    let (waker, woken) = waker()?;
+    Ok((CommandSender { sender, waker }, Commands { receiver, woken }))
 }
 
 impl CommandSender {
     /// Sends a command; never waits. A session that has ended does not get it.
     pub fn send(&self, command: Command) {
         let _ = self.sender.send(command);
-        // When that is full, the session is woken already.
-        let _ = (&*self.waker).write(&[0]);
+        self.waker.wake();
     }
 }
 
@@ -78,8 +75,7 @@ impl Commands {
 
     /// Takes note of having been woken: [`Self::next`] gives what came up to now.
     pub(super) fn note_woken(&self) {
-        let mut bytes = [0; 64];
-        while matches!((&self.woken).read(&mut bytes), Ok(read) if read == bytes.len()) {}
+        self.woken.note();
     }
 }
 

@@ -9,3 +9,4 @@ pub mod error;
 pub(crate) mod signals;
 pub(crate) mod standard_output;
 pub(crate) mod threads;
+pub(crate) mod waker;
