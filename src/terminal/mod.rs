@@ -9,6 +9,7 @@ mod log_lines;
 pub(crate) mod plain_log;
 mod progress_line;
 mod screen;
+mod state_line;
 
 pub(crate) use live_line::{ERASE, fit, one_line};
 pub(crate) use progress_line::{CountedRead, ProgressLine};

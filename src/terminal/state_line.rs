@@ -1,0 +1,282 @@
+//! The state of the recording in words, for the live line and for the table: what is shown, and what is
+//! left out where there is no room.
+//!
+//! Formats only: no I/O, times are arguments, this machine's clock in UNIX milliseconds.
+
+use crate::status::silence::Silence;
+use crate::status::snapshot::{FeedState, Snapshot};
+use crate::text::{counted, file_size, grouped, human_duration, per_second, printable};
+
+/// Characters of a reason that are shown: the counters behind it matter, too.
+const REASON_CHARACTERS: usize = 60;
+
+/// In a narrow terminal a text keeps at least so many characters, or is left out.
+const SHORTEST_TEXT: usize = 12;
+
+/// A snapshot is renewed every two seconds at least; one that is this old means a writer that waits
+/// for the disk.
+const STUCK_AFTER_MS: i64 = 4_000;
+
+/// A part of the line with what sets it apart from the one before, and how soon it may be shortened.
+pub(super) struct Part(pub(super) Keep, pub(super) String);
+
+/// What may be shortened where the line does not fit, the first first. Why nothing comes, or nothing is
+/// recorded, stays longest: the numbers are in the log and in the file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Keep {
+    Size,
+    NothingMissing,
+    Reconnects,
+    Rate,
+    /// This one and [`Keep::Reason`] are cut, as long as something remains that can be read; the others
+    /// are left out.
+    Symbols,
+    Advice,
+    Age,
+    Missing,
+    Trades,
+    Reason,
+    Always,
+}
+
+/// Everything that the line can show.
+pub(super) fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
+    let mut line = vec![Part(Keep::Always, snapshot.state.name().to_owned())];
+    if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
+        let reason = snapshot.reason.trim_start_matches("not connected: ");
+        line.push(Part(Keep::Reason, format!(": {}", printable(reason, REASON_CHARACTERS))));
+    }
+    let stuck_ms = now_ms - snapshot.published_ms;
+    if let Some(trouble) = &snapshot.disk_trouble {
+        line.push(Part(Keep::Always, format!(" · {trouble}")));
+        line.push(Part(Keep::Advice, ", trades wait in memory".to_owned()));
+    }
+    let mut part = |keep, text: String| line.push(Part(keep, format!(" · {text}")));
+    if snapshot.disk_trouble.is_none() && stuck_ms >= STUCK_AFTER_MS {
+        part(Keep::Reason, format!("the disk has not answered for {}", human_duration(stuck_ms)));
+    }
+    if let Some(notice) = Silence::of(snapshot, now_ms).and_then(|silence| silence.notice()) {
+        part(Keep::Reason, notice);
+    }
+    part(Keep::Symbols, symbols(snapshot));
+    part(Keep::Trades, counted(snapshot.counts.written, "trade"));
+    if snapshot.counts.dropped > 0 {
+        part(Keep::Always, format!("{} dropped", grouped(snapshot.counts.dropped)));
+    }
+    part(Keep::Rate, per_second(snapshot.trades_per_second));
+    let age = match last_message_ms {
+        0 => "no message yet".to_owned(),
+        at_ms => format!("last {} ago", human_duration(now_ms - at_ms)),
+    };
+    part(Keep::Age, age);
+    let missing = human_duration(snapshot.missing_ms);
+    let keep = if missing == "0 s" { Keep::NothingMissing } else { Keep::Missing };
+    part(keep, format!("{missing} missing"));
+    part(Keep::Reconnects, counted(snapshot.reconnects, "reconnect"));
+    part(Keep::Size, file_size(snapshot.out_bytes));
+    line
+}
+
+/// The line in `width` characters, as far as that can be done without what is always kept.
+pub(super) fn shortened(mut parts: Vec<Part>, width: usize) -> String {
+    let length = |text: &str| text.chars().count();
+    loop {
+        let too_long =
+            parts.iter().map(|part| length(&part.1)).sum::<usize>().saturating_sub(width);
+        let next = parts.iter_mut().filter(|part| part.0 < Keep::Always).min_by_key(|part| part.0);
+        let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { break };
+        let left = length(text).saturating_sub(too_long);
+        *text = if [Keep::Symbols, Keep::Reason].contains(keep) && left >= SHORTEST_TEXT {
+            cut(text, left)
+        } else {
+            String::new()
+        };
+        *keep = Keep::Always;
+    }
+    parts.into_iter().map(|part| part.1).collect()
+}
+
+/// `3 symbols`, or `3 symbols (1 refused)`.
+fn symbols(snapshot: &Snapshot) -> String {
+    let wanted = snapshot.tickers.iter().filter(|ticker| ticker.wanted_since_ms.is_some());
+    let refused = wanted.clone().filter(|ticker| ticker.refused).count() as u64;
+    let live = wanted.count() as u64 - refused;
+    match refused {
+        0 => counted(live, "symbol"),
+        refused => format!("{} ({} refused)", counted(live, "symbol"), grouped(refused)),
+    }
+}
+
+/// `text` in `width` characters.
+pub(super) fn cut(line: &str, width: usize) -> String {
+    if line.chars().count() <= width {
+        return line.to_owned();
+    }
+    let mut shorter: String = line.chars().take(width.saturating_sub(1)).collect();
+    shorter.extend((width > 0).then_some('…'));
+    shorter
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{cut, parts, shortened};
+    use crate::status::snapshot::{Counts, FeedState, Snapshot, TickerSnapshot};
+
+    /// A Monday noon in New York, so that the market's hours say nothing.
+    const NOON: i64 = 1_795_453_200_000;
+
+    fn snapshot() -> Snapshot {
+        let ticker = |symbol: &str, refused| TickerSnapshot {
+            symbol: symbol.into(),
+            refused,
+            wanted_since_ms: Some(NOON),
+            last_received_ms: Some(NOON),
+            ..TickerSnapshot::default()
+        };
+        Snapshot {
+            started_ms: NOON,
+            published_ms: NOON,
+            state: FeedState::Live,
+            live_since_ms: Some(NOON),
+            counts: Counts { written: 12_345, ..Counts::default() },
+            trades_per_second: 57.2,
+            out_bytes: 12_345_678,
+            tickers: vec![ticker("A", false), ticker("B", false), ticker("C", true)],
+            ..Snapshot::default()
+        }
+    }
+
+    fn text(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> String {
+        shortened(parts(snapshot, last_message_ms, now_ms), usize::MAX)
+    }
+
+    fn check(snapshot: &Snapshot, last_message_ms: i64, after_ms: i64, expected: &str) {
+        assert_eq!(text(snapshot, last_message_ms, NOON + after_ms), expected);
+    }
+
+    #[test]
+    fn the_line_has_everything_that_matters() {
+        check(
+            &snapshot(),
+            NOON,
+            1_500,
+            "live · 2 symbols (1 refused) · 12,345 trades · 57/s · last 1 s ago · 0 s missing · 0 reconnects · 12.3 MB",
+        );
+    }
+
+    #[test]
+    fn an_outage_is_shown_with_its_reason() {
+        let down = Snapshot {
+            state: FeedState::Down,
+            reason: "connection lost: \u{1b}reset".into(),
+            trades_per_second: 0.0,
+            missing_ms: 72_000,
+            reconnects: 1,
+            tickers: Vec::new(),
+            ..snapshot()
+        };
+        check(
+            &down,
+            0,
+            0,
+            "down: connection lost: \\u{1b}reset · 0 symbols · 12,345 trades · 0.0/s · no message yet · 1 m 12 s missing · 1 reconnect · 12.3 MB",
+        );
+    }
+
+    #[test]
+    fn trouble_with_the_disk_comes_first() {
+        let counts = Counts { dropped: 1_000, ..Counts::default() };
+        let full = Snapshot { disk_trouble: Some("disk full".into()), counts, ..snapshot() };
+        check(
+            &full,
+            NOON,
+            0,
+            "live · disk full, trades wait in memory · 2 symbols (1 refused) · 0 trades · 1,000 dropped · 57/s · last 0 s ago · 0 s missing · 0 reconnects · 12.3 MB",
+        );
+        let line = text(&snapshot(), NOON, NOON + 5_000);
+        assert!(line.starts_with("live · the disk has not answered for 5 s · "), "{line}");
+    }
+
+    #[test]
+    fn silence_is_explained() {
+        let mut silent = snapshot();
+        silent.published_ms = NOON + 20 * 60_000;
+        silent.tickers[1].last_received_ms = Some(silent.published_ms);
+        let line = text(&silent, NOON, silent.published_ms);
+        assert!(line.starts_with("live · no trades for A for 20 m · 2 symbols"), "{line}");
+    }
+
+    fn narrow(snapshot: &Snapshot, now_ms: i64, width: usize) -> String {
+        let line = shortened(parts(snapshot, now_ms - 1_500, now_ms), width);
+        assert!(line.chars().count() <= width, "{line}");
+        line
+    }
+
+    #[test]
+    fn what_matters_is_kept_in_a_narrow_terminal_and_the_rest_left_out() {
+        let lossy = Snapshot { missing_ms: 72_000, ..snapshot() };
+        let reason = "not connected: cannot resolve the name ws.finnhub.io: Name or service".into();
+        let down = Snapshot { state: FeedState::Down, reason, ..lossy.clone() };
+        let full = Snapshot { disk_trouble: Some("disk full".into()), ..snapshot() };
+        for (snapshot, width, expected) in [
+            (
+                &snapshot(),
+                89,
+                "live · 2 symbols (1 refused) · 12,345 trades · 57/s · last 1 s ago · 0 reconnects",
+            ),
+            (&snapshot(), 79, "live · 2 symbols (1 refused) · 12,345 trades · 57/s · last 1 s ago"),
+            (&lossy, 71, "live · 2 symbols (1 … · 12,345 trades · last 1 s ago · 1 m 12 s missing"),
+            (&lossy, 49, "live · 12,345 trades · 1 m 12 s missing"),
+            (
+                &down,
+                99,
+                "down: cannot resolve the name ws.finnhub.io: Name or service · 12,345 trades · 1 m 12 s missing",
+            ),
+            (
+                &down,
+                79,
+                "down: cannot resolve the name ws.finnhub.io: Name or service · 12,345 trades",
+            ),
+            (&down, 39, "down: cannot resolve the name ws.finnh…"),
+            (&down, 15, "down"),
+            (&full, 79, "live · disk full, trades wait in memory · 12,345 trades · last 1 s ago"),
+            (&full, 39, "live · disk full · 12,345 trades"),
+            (&full, 29, "live · disk full"),
+        ] {
+            assert_eq!(narrow(snapshot, NOON, width), expected);
+        }
+    }
+
+    #[test]
+    fn at_80_columns_every_closing_is_there_whole() {
+        // In New York: Monday 22:30, Saturday noon, Martin Luther King Jr. Day and the Friday of its
+        // early close at 13:00.
+        for (utc, expected) in [
+            ("2026-12-08T03:30:00Z", "US shares quiet (night), pre-market in 5 h 30 m"),
+            ("2026-12-05T17:00:00Z", "US market closed (weekend), opens in 1 d 16 h"),
+            (
+                "2027-01-18T17:00:00Z",
+                "US market closed (Martin Luther King Jr. Day), opens in 16 h",
+            ),
+            ("2026-11-27T18:30:00Z", "US market closed (early close at 13:00), opens in 2 d 14 h"),
+        ] {
+            let now: jiff::Timestamp = utc.parse().unwrap();
+            let now = now.as_millisecond();
+            let mut quiet = Snapshot { published_ms: now, ..snapshot() };
+            quiet.counts.written = 123_456_789;
+            quiet.missing_ms = 72_000;
+            for width in [79, 7 + expected.chars().count()] {
+                let line = narrow(&quiet, now, width);
+                assert!(line.starts_with(&format!("live · {expected}")), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_cut_to_the_width() {
+        for (width, expected) in [(8, "live · 2"), (7, "live ·…"), (5, "live…"), (1, "…"), (0, "")]
+        {
+            assert_eq!(cut("live · 2", width), expected);
+        }
+    }
+}
