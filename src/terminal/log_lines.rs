@@ -14,11 +14,31 @@ use crate::text::clock::local;
 /// tries to connect, 5 minutes.
 const SAME_WITHIN_MS: i64 = 10 * 60_000;
 
+/// A line to show.
+#[derive(Debug, Clone)]
+pub(super) struct LogLine {
+    /// The local time; in the first line of a day with the date.
+    pub(super) when: String,
+    pub(super) level: Level,
+    pub(super) text: String,
+}
+
+impl LogLine {
+    /// Appends it to `out` as it stands on a terminal.
+    pub(super) fn write(&self, out: &mut String, colours: bool) {
+        let Self { when, level, text } = self;
+        let (colour, plain) = match level {
+            Level::Error if colours => (RED, PLAIN),
+            Level::Warn if colours => (YELLOW, PLAIN),
+            _ => ("", ""),
+        };
+        let _ = writeln!(out, "{when} {colour}{level:<5}{plain} {text}");
+    }
+}
+
 /// What was shown so far, as far as the next line depends on it.
 #[derive(Debug, Default)]
 pub(super) struct LogLines {
-    /// Whether warnings and errors are coloured, and the state in the live line.
-    pub(super) colours: bool,
     /// The date of the last line.
     date: String,
     last: Option<Warning>,
@@ -36,12 +56,8 @@ struct Warning {
 }
 
 impl LogLines {
-    pub(super) fn new(colours: bool) -> Self {
-        Self { colours, ..Self::default() }
-    }
-
     /// Appends the line to `out`, unless it is a warning that is there already.
-    pub(super) fn push(&mut self, out: &mut String, now_ms: i64, level: Level, text: &str) {
+    pub(super) fn push(&mut self, out: &mut Vec<LogLine>, now_ms: i64, level: Level, text: &str) {
         if level > Level::Warn {
             // What is said between the tries of an outage is no end of it.
             if level == Level::Info {
@@ -71,7 +87,7 @@ impl LogLines {
     }
 
     /// Appends how often the last warning has come again since that was shown.
-    pub(super) fn push_repeats(&mut self, out: &mut String, now_ms: i64) {
+    pub(super) fn push_repeats(&mut self, out: &mut Vec<LogLine>, now_ms: i64) {
         let Some(last) = self.last.as_mut().filter(|last| last.unshown > 0) else { return };
         let unshown = std::mem::take(&mut last.unshown);
         let (level, at) = (last.level, local(last.last_ms).1);
@@ -79,18 +95,11 @@ impl LogLines {
         self.push_line(out, now_ms, level, &text);
     }
 
-    fn push_line(&mut self, out: &mut String, now_ms: i64, level: Level, text: &str) {
+    fn push_line(&mut self, out: &mut Vec<LogLine>, now_ms: i64, level: Level, text: &str) {
         let (date, clock) = local(now_ms);
-        if self.date != date {
-            let _ = write!(out, "{date} ");
-            self.date = date;
-        }
-        let (colour, plain) = match level {
-            Level::Error if self.colours => (RED, PLAIN),
-            Level::Warn if self.colours => (YELLOW, PLAIN),
-            _ => ("", ""),
-        };
-        let _ = writeln!(out, "{clock} {colour}{level:<5}{plain} {text}");
+        let when = if self.date == date { clock } else { format!("{date} {clock}") };
+        self.date = date;
+        out.push(LogLine { when, level, text: text.to_owned() });
     }
 }
 
@@ -104,25 +113,23 @@ mod tests {
 
     /// The lines without their times.
     fn shown(lines: &[(i64, Level, &str)]) -> Vec<String> {
-        let (mut log, mut out) = (LogLines::default(), String::new());
+        let (mut log, mut out) = (LogLines::default(), Vec::new());
         for (at_ms, level, text) in lines {
             log.push(&mut out, *at_ms, *level, text);
         }
         let end_ms = lines.last().map_or(0, |(at_ms, ..)| *at_ms);
         log.push_repeats(&mut out, end_ms);
-        let text = |line: &str| line.split_once(' ').map(|(_, text)| text.to_owned());
-        let lines = out.lines().map(|line| line.trim_start_matches("1970-01-01 "));
-        lines.filter_map(text).collect()
+        out.iter().map(|line| format!("{:<5} {}", line.level, line.text)).collect()
     }
 
     #[test]
     fn the_date_is_in_the_first_line_of_a_day() {
-        let (mut log, mut out) = (LogLines::default(), String::new());
+        let (mut log, mut out) = (LogLines::default(), Vec::new());
         for at_ms in [0, 1, 2 * DAY_MS, 2 * DAY_MS + 1] {
             log.push(&mut out, at_ms, Level::Info, "x");
         }
-        let dated: Vec<bool> = out.lines().map(|line| line.as_bytes()[4] == b'-').collect();
-        assert_eq!(dated, [true, false, true, false], "{out}");
+        let dated: Vec<bool> = out.iter().map(|line| line.when.as_bytes()[4] == b'-').collect();
+        assert_eq!(dated, [true, false, true, false], "{out:?}");
     }
 
     #[test]

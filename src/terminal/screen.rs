@@ -88,6 +88,8 @@ impl Screen {
 #[derive(Debug)]
 struct Shown {
     log: LogLines,
+    /// Whether warnings and errors are coloured, and the state in the live line.
+    colours: bool,
     /// Where the live line takes its numbers from, while there is one.
     live_line: Option<Arc<SharedState>>,
 }
@@ -102,7 +104,7 @@ impl Shown {
         // Rows on the same screen would be written over the line.
         let rows_there = rows_on_standard_output && io::stdout().is_terminal();
         let live_line = (terminal && !rows_there && !quiet).then(|| Arc::clone(shared));
-        Self { log: LogLines::new(terminal && !no_color), live_line }
+        Self { log: LogLines::default(), colours: terminal && !no_color, live_line }
     }
 
     /// Shows lines until [`Line::End`], or until nobody can send any more.
@@ -119,7 +121,7 @@ impl Shown {
                 text.insert_str(0, ERASE);
                 drawn = false;
             }
-            let draw = |shared: &Arc<SharedState>| live_line::draw(shared, self.log.colours);
+            let draw = |shared: &Arc<SharedState>| live_line::draw(shared, self.colours);
             if let Some(line) = self.live_line.as_ref().and_then(draw) {
                 text.push_str(&line);
                 drawn = true;
@@ -131,12 +133,17 @@ impl Shown {
     }
 
     fn push(&mut self, text: &mut String, line: Line) {
-        if let Line::Log(level, line) = line {
-            return self.log.push(text, now_ms(), level, &line);
+        let mut log_lines = Vec::new();
+        if let Line::Log(level, line) = &line {
+            self.log.push(&mut log_lines, now_ms(), *level, line);
+        } else {
+            // Everything else is about the end.
+            self.live_line = None;
+            self.log.push_repeats(&mut log_lines, now_ms());
         }
-        // Everything else is about the end.
-        self.live_line = None;
-        self.log.push_repeats(text, now_ms());
+        for log_line in log_lines {
+            log_line.write(text, self.colours);
+        }
         if let Line::Plain(line) = line {
             text.push_str(&line);
             text.push('\n');
@@ -181,7 +188,7 @@ mod tests {
         }
         drop(sender);
         let mut out = Vec::new();
-        Shown { log: LogLines::new(colours), live_line: None }.run(&receiver, &mut out);
+        Shown { log: LogLines::default(), colours, live_line: None }.run(&receiver, &mut out);
         String::from_utf8(out).unwrap()
     }
 
