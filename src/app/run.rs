@@ -14,10 +14,8 @@ use super::watch_list::{WatchListController, warn_of_many};
 use crate::channel::{self, SharedState, WriterMessage, WriterReceiver, WriterSender};
 use crate::config::{NO_LOG_FILE, RecordArguments, Settings};
 #[cfg(feature = "dashboard")]
-use crate::dashboard::{Change, Changed, Listener};
+use crate::dashboard::Listener;
 use crate::feed::{BackoffConfig, Endpoint, Session, Timeouts, WatchList, commands};
-#[cfg(feature = "dashboard")]
-use crate::market::spelling::spelling_warnings;
 use crate::on_event::OnEvent;
 use crate::process::error::{Error, cannot_go_on};
 use crate::recorder::{Destination, Writer, log_refusal};
@@ -102,19 +100,7 @@ fn run(
     let _silence_reporter = reporter::start(move || watched.slot.latest())?;
     #[cfg(feature = "dashboard")]
     let dashboard = listener
-        .map(|listener| {
-            let controller = Arc::clone(&controller);
-            let change = move |change: Change<'_>| match change {
-                Change::Add(symbol) => controller.add(symbol).map(|tickers| Changed {
-                    tickers,
-                    warnings: spelling_warnings([symbol.trim()]),
-                }),
-                Change::Remove(symbol) => controller
-                    .remove(symbol)
-                    .map(|tickers| Changed { tickers, warnings: Vec::new() }),
-            };
-            listener.serve(Arc::clone(shared), Box::new(change))
-        })
+        .map(|listener| listener.serve(Arc::clone(shared), controller.as_function()))
         .transpose()?;
     let _tickers_file = controller.follow_file()?;
 

@@ -1,4 +1,4 @@
-//! Where changes of the watch list come together: from the tickers file and from the page.
+//! Where changes of the watch list come together: from the tickers file, the page and the table.
 //!
 //! Shared by their threads; the session gets the whole new list as a command.
 
@@ -9,7 +9,7 @@ use log::{info, warn};
 
 use crate::config::Settings;
 use crate::config::tickers_file::{self, Watcher};
-use crate::feed::{Command, CommandSender, FREE_PLAN_SYMBOLS};
+use crate::feed::{Change, ChangeWatchList, Changed, Command, CommandSender, FREE_PLAN_SYMBOLS};
 use crate::market::spelling::spelling_warnings;
 use crate::market::symbol::{
     check_count, check_symbol, is_simulated, simulated_name, without_repeats,
@@ -43,6 +43,20 @@ impl WatchListController {
         let lists = Lists { given: settings.tickers.clone(), in_file, emptied: false };
         let lists = Mutex::new(lists);
         Self { lists, file, simulated: settings.recorder.simulated, commands }
+    }
+
+    /// [`Self::add`] and [`Self::remove`], for the page and the table.
+    pub(super) fn as_function(self: &Arc<Self>) -> Arc<ChangeWatchList> {
+        let controller = Arc::clone(self);
+        Arc::new(move |change: Change<'_>| match change {
+            Change::Add(symbol) => controller
+                .add(symbol)
+                .map(|tickers| Changed { tickers, warnings: spelling_warnings([symbol.trim()]) }),
+            Change::Remove(symbol) => {
+                let removed = controller.remove(symbol);
+                removed.map(|tickers| Changed { tickers, warnings: Vec::new() })
+            }
+        })
     }
 
     /// What is to be recorded, in order.

@@ -34,13 +34,13 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 
 use crate::channel::SharedState;
+use crate::feed::ChangeWatchList;
 use crate::process::error::{Error, cannot_go_on};
 use crate::process::threads::{join_until, spawn};
 use crate::text::in_words;
 use events::LiveData;
 use guard::Guard;
 use routes::Api;
-pub use routes::{Change, ChangeWatchList, Changed};
 
 /// The page ends within this time, or is left to end with the process: it may be waiting for the
 /// disk that holds the tickers file.
@@ -87,7 +87,7 @@ impl Listener {
     pub fn serve(
         self,
         recording: Arc<SharedState>,
-        change: Box<ChangeWatchList>,
+        change: Arc<ChangeWatchList>,
     ) -> Result<Dashboard, Error> {
         info!("dashboard at http://{}/", self.address);
         let (stop, stopped) = oneshot::channel();
@@ -106,12 +106,12 @@ impl Listener {
         self,
         stopped: oneshot::Receiver<()>,
         recording: Arc<SharedState>,
-        change: Box<ChangeWatchList>,
+        change: Arc<ChangeWatchList>,
     ) -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let data = Arc::new(LiveData::new(recording));
         let guard = Guard { bound: self.address.ip(), origins: self.origins };
-        let api = Api { data: Arc::clone(&data), change: Arc::from(change) };
+        let api = Api { data: Arc::clone(&data), change };
         let router =
             routes::router(api).layer(from_fn_with_state(Arc::new(guard), guard::answer_or_refuse));
         // What is still open at the end is closed with the runtime.

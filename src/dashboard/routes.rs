@@ -22,6 +22,7 @@ use super::guard::refusal;
 use super::history::Bar;
 use super::page::{File, PAGE};
 use super::{metrics, react_package, status};
+use crate::feed::{Change, ChangeWatchList, Changed};
 use crate::status::snapshot::{Gap, Snapshot};
 use crate::text::clock::now_ms;
 use crate::text::printable;
@@ -43,27 +44,6 @@ const NAMED_SYMBOLS: usize = 8;
 
 /// The React package, put together when it is first asked for.
 static REACT_PACKAGE: LazyLock<Bytes> = LazyLock::new(|| react_package::archive().into());
-
-/// A change of the watch list.
-#[derive(Debug, Clone, Copy)]
-pub enum Change<'a> {
-    /// Record this symbol.
-    Add(&'a str),
-    /// Do not record it any more.
-    Remove(&'a str),
-}
-
-/// A change that was made.
-#[derive(Debug, Serialize)]
-pub struct Changed {
-    /// The whole list, as it is now.
-    pub tickers: Vec<String>,
-    /// What is odd about the symbol, one line each.
-    pub warnings: Vec<String>,
-}
-
-/// Changes the watch list, or says in one line why not. Called on the dashboard's thread.
-pub type ChangeWatchList = dyn Fn(Change<'_>) -> Result<Changed, String> + Send + Sync;
 
 /// What the routes need.
 #[derive(Clone)]

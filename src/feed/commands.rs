@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use serde::Serialize;
 
 use crate::process::waker::{Waker, Woken, waker};
 
@@ -20,6 +21,27 @@ pub enum Command {
     /// Record these symbols from now on.
     Watch(Vec<String>),
 }
+
+/// A change of the watch list.
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// Record this symbol.
+    Add(&'a str),
+    /// Do not record it any more.
+    Remove(&'a str),
+}
+
+/// A change that was made.
+#[derive(Debug, Serialize)]
+pub struct Changed {
+    /// The whole list, as it is now.
+    pub tickers: Vec<String>,
+    /// What is odd about the symbol, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Changes the watch list, or says in one line why not. May wait for the disk that holds the tickers file.
+pub type ChangeWatchList = dyn Fn(Change<'_>) -> Result<Changed, String> + Send + Sync;
 
 /// The sending end.
 #[derive(Debug, Clone)]

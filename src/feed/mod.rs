@@ -12,7 +12,7 @@ mod watchdog;
 pub(crate) use api_key::GET_A_KEY;
 pub use api_key::{ApiKey, KeySource};
 pub use backoff::{Backoff, BackoffConfig, Outcome};
-pub use commands::{Command, CommandSender, Commands, commands};
+pub use commands::{Change, ChangeWatchList, Changed, Command, CommandSender, Commands, commands};
 pub(crate) use connection::{
     Connection, ConnectionLost, DIAL_TIMEOUT, Incoming, Wait, connect, resolve, start_tls, upgrade,
 };

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use finnhub_stream::channel::SharedState;
-use finnhub_stream::dashboard::{Change, Changed, Dashboard, Listener};
+use finnhub_stream::dashboard::{Dashboard, Listener};
+use finnhub_stream::feed::{Change, Changed};
 use finnhub_stream::status::snapshot::{FeedStatus, Snapshot, TickerSnapshot};
 
 /// A watch list that takes everything but `REFUSED`.
@@ -32,7 +33,7 @@ impl Served {
         recording.slot.change_feed(|feed: &mut FeedStatus| feed.live(0));
         recording.slot.publish(snapshot);
         let list = Mutex::default();
-        let change = Box::new(move |wish: Change<'_>| {
+        let change = Arc::new(move |wish: Change<'_>| {
             change(&list, wish).map(|tickers| Changed { tickers, warnings: Vec::new() })
         });
         let dashboard = listener.serve(Arc::clone(&recording), change).unwrap();
