@@ -109,6 +109,8 @@ pub enum WriterMessage {
 pub enum Line {
     /// A log line.
     Log(Level, String),
+    /// From here on the table has the terminal.
+    Table,
     /// The end has begun. No live line from here on: none may stay on the screen if the program ends
     /// at once.
     Stopping,

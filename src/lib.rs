@@ -23,6 +23,7 @@
 //! | fsync | forces rows to the disk | gets handles of CSV and ledger, opens none |
 //! | compressor | with `--compress` | reads closed files, writes their `.gz`, removes them |
 //! | terminal | log lines and the live line | |
+//! | table, table-change | with `--table`: keys and the screen; one for each change of the list by a key | replaces the tickers file then |
 //! | silence | logs which symbols have fallen silent, and why | |
 //! | events | runs the command of `--on-event` | |
 //! | tickers-file | follows the tickers file | reads it |
@@ -87,8 +88,9 @@
 //! | whether it is live, since when, and which gaps there were | `status/feed_status` |
 //! | a stop within five seconds | `app/shutdown`, `recorder/writer/finish` |
 //! | which signals ask for a stop | `process/signals` |
-//! | a change of the watch list | `app/watch_list` (from the file or the page), `config/tickers_file`, `feed/subscriptions` |
-//! | what the live line says; why it is quiet | `terminal/live_line`; `status/silence`, `market/hours` |
+//! | a change of the watch list | `app/watch_list` (from the file, the page or the table), `config/tickers_file`, `feed/subscriptions` |
+//! | what live line and table say; why it is quiet | `terminal/state_line`; `status/silence`, `market/hours` |
+//! | that the terminal is left as it was found, and never waited for | `terminal/table/tty` |
 //! | how every row reaches an engine | [`ship`] |
 //! | where the key comes from | `config/key_source`, `config/dot_env` |
 //! | that the key is never logged | `feed/api_key`, `app/logger` |

@@ -4,8 +4,8 @@
 mod logger;
 mod run;
 mod shutdown;
-// Without the page, only the tickers file changes the list.
-#[cfg_attr(not(feature = "dashboard"), allow(dead_code))]
+// Without page and table, only the tickers file changes the list.
+#[cfg_attr(not(any(feature = "dashboard", feature = "table")), allow(dead_code))]
 mod watch_list;
 
 pub(crate) use run::record;

@@ -44,7 +44,8 @@ fn start(settings: &Settings, has_writer: &Cell<bool>) -> Result<(), Error> {
     let shared = Arc::clone(entries.shared());
     let rows_on_standard_output =
         matches!(settings.recorder.out, Destination::StandardOutput { .. });
-    let screen = Screen::start(settings.views.quiet, rows_on_standard_output, &shared)?;
+    let (quiet, table) = (settings.views.quiet, settings.views.table);
+    let screen = Screen::start(quiet, table, rows_on_standard_output, &shared)?;
     start_log(settings, &entries, &screen);
     let result = run(settings, &shared, &entries, inbox, &screen, has_writer);
     screen.end();
@@ -93,6 +94,7 @@ fn run(
         entries: entries.clone(),
         writer: writer.clone(),
         screen: screen.sender(),
+        give_terminal_back: Box::new(screen.give_back()),
         on_event: on_event.clone(),
     };
     shutdown::listen(command_sender, deadline)?;
@@ -102,6 +104,10 @@ fn run(
     let dashboard = listener
         .map(|listener| listener.serve(Arc::clone(shared), controller.as_function()))
         .transpose()?;
+    #[cfg(feature = "table")]
+    if settings.views.table {
+        screen.show_table(Arc::clone(shared), controller.as_function());
+    }
     let _tickers_file = controller.follow_file()?;
 
     let session = Session::new(

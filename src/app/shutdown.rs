@@ -62,6 +62,9 @@ pub(super) struct Deadline {
     pub(super) entries: WriterSender,
     pub(super) writer: WriterHandle,
     pub(super) screen: SyncSender<Line>,
+    /// Gives the terminal back, if a table has it: the program may end at any instant from the first signal
+    /// on.
+    pub(super) give_terminal_back: Box<dyn Fn() + Send>,
     pub(super) on_event: Option<OnEvent>,
 }
 
@@ -73,6 +76,7 @@ pub(super) fn listen(commands: CommandSender, deadline: Deadline) -> Result<(), 
     signals::listen(move || {
         // Before all else: after the log line no thread may report that it goes on.
         deadline.entries.shared().stop(Instant::now() + ROWS_TIME);
+        (deadline.give_terminal_back)();
         // Before the log line: the live line ends with it.
         let _ = deadline.screen.try_send(Line::Stopping);
         info!("stopping (Ctrl-C again leaves at once)");

@@ -22,6 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   finnhub-stream --demo                           see it work, without a key: in demo.csv
   finnhub-stream --demo --dashboard               watch it in the browser
+  finnhub-stream --demo --table                   or here; ? shows the keys
   finnhub-stream check                            is everything ready for the real one?
   finnhub-stream --tickers AAPL,BINANCE:BTCUSDT   record into op1.csv
   finnhub-stream verify op1.csv                   is the recording whole?

@@ -85,6 +85,10 @@ pub(crate) struct ViewArguments {
     #[arg(long, value_name = "ORIGIN", value_parser = values::origin)]
     pub dashboard_origin: Vec<String>,
 
+    /// A table of the symbols in the terminal instead of the live line; ? shows its keys
+    #[arg(long, conflicts_with = "quiet")]
+    pub table: bool,
+
     /// Command that sh runs at events that a person should know of: down, live, disk-full,
     /// disk-ok, key-refused, silent, stopped
     #[arg(long, value_name = "COMMAND", value_parser = values::command)]

@@ -57,6 +57,11 @@ impl Settings {
         warnings.extend(spelling_warnings(all.iter().copied()));
         let simulated = demo || are_simulated(&all)?;
         warnings.extend(check_dashboard(&views)?);
+        if views.table && !cfg!(feature = "table") {
+            return Err(usage(
+                "--table: this program was built without the table; build it with the feature `table`",
+            ));
+        }
         let columns = files.columns();
         check_rotation(&out, rotate.is_some(), compress)?;
         let (server, key) = if demo {

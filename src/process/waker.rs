@@ -34,6 +34,17 @@ impl Waker {
     }
 }
 
+#[cfg(feature = "table")]
+impl Waker {
+    /// The socket itself, for signals: each is to write a byte.
+    ///
+    /// # Errors
+    /// When the system has no more file descriptors.
+    pub(crate) fn socket(&self) -> io::Result<UnixStream> {
+        self.0.try_clone()
+    }
+}
+
 impl Woken {
     /// Takes note of having been woken. What came before is to be looked at after this.
     pub(crate) fn note(&self) {

@@ -1,4 +1,5 @@
-//! What is shown on standard error: log lines, the live line under them, and the summary.
+//! What is shown on standard error: log lines, the live line under them or the table in their place, and
+//! the summary.
 //!
 //! A thread of its own, which `screen` starts: a terminal that is stopped (Ctrl-S), slow or gone costs
 //! lines, never time. It reads snapshots, and no thread ever waits for it. `progress_line` and
@@ -10,6 +11,11 @@ pub(crate) mod plain_log;
 mod progress_line;
 mod screen;
 mod state_line;
+#[cfg(not(feature = "table"))]
+#[path = "no_table.rs"]
+mod table;
+#[cfg(feature = "table")]
+mod table;
 
 pub(crate) use live_line::{ERASE, fit, one_line};
 pub(crate) use progress_line::{CountedRead, ProgressLine};

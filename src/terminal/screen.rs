@@ -5,14 +5,17 @@
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::live_line::{self, ERASE};
-use super::log_lines::LogLines;
+use super::log_lines::{LogLine, LogLines};
+use super::table::Table;
 use crate::channel::{Line, SharedState};
+#[cfg(feature = "table")]
+use crate::feed::ChangeWatchList;
 use crate::process::error::Error;
 use crate::process::threads::{join_until, spawn};
 use crate::status::snapshot::Counts;
@@ -20,6 +23,9 @@ use crate::text::clock::now_ms;
 
 /// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
 const WAITING_LINES: usize = 1024;
+
+/// Log lines from before the table that it shows as well: a start has fewer.
+const FIRST_LINES: usize = 20;
 
 /// How often the live line is renewed: its ages are in seconds.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -37,22 +43,61 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub(crate) struct Screen {
     sender: SyncSender<Line>,
     thread: JoinHandle<()>,
+    place: Place,
+    table: SharedTable,
 }
 
+/// The table, once it is shown.
+type SharedTable = Arc<OnceLock<Table>>;
+
 impl Screen {
-    /// Starts the thread.
+    /// Starts the thread. Whether a `table` is to be shown is asked for the lines that come before it.
     ///
     /// # Errors
     /// When the system has no thread to give.
     pub(crate) fn start(
         quiet: bool,
+        table: bool,
         rows_on_standard_output: bool,
         shared: &Arc<SharedState>,
     ) -> Result<Self, Error> {
-        let shown = Shown::new(quiet, rows_on_standard_output, shared);
+        let before_table = table.then(Vec::new);
+        let (place, table) = (Place::look(rows_on_standard_output), SharedTable::default());
+        let shown = Shown {
+            log: LogLines::default(),
+            colours: place.colours,
+            live_line: (place.trouble.is_none() && !quiet).then(|| Arc::clone(shared)),
+            table: Arc::clone(&table),
+            before_table,
+            begins_table: false,
+        };
         let (sender, lines) = mpsc::sync_channel(WAITING_LINES);
         let thread = spawn("terminal", move || shown.run(&lines, &mut io::stderr()))?;
-        Ok(Self { sender, thread })
+        Ok(Self { sender, thread, place, table })
+    }
+
+    /// Shows the table in the place of the live line, or logs why not; the live line stays then.
+    #[cfg(feature = "table")]
+    pub(crate) fn show_table(&self, shared: Arc<SharedState>, change: Arc<ChangeWatchList>) {
+        let trouble = self.place.trouble.map(str::to_owned);
+        let opened = trouble.map_or_else(|| Table::open(shared, change, self.place.colours), Err);
+        match opened {
+            Ok(table) => {
+                let _ = self.table.set(table);
+                let _ = self.sender.try_send(Line::Table);
+            }
+            Err(why) => log::warn!("--table: {why}; there are log lines instead"),
+        }
+    }
+
+    /// What gives the terminal back at once, if the table has it.
+    pub(crate) fn give_back(&self) -> impl Fn() + Send + 'static {
+        let table = Arc::clone(&self.table);
+        move || {
+            if let Some(table) = table.get() {
+                table.leave();
+            }
+        }
     }
 
     pub(crate) fn sender(&self) -> SyncSender<Line> {
@@ -69,6 +114,8 @@ impl Screen {
         let until = Instant::now() + LAST_LINES;
         self.send_until(until, Line::End);
         join_until(&self.thread, until);
+        // Also when that thread waits for a terminal that takes nothing.
+        self.give_back()();
     }
 
     fn send_until(&self, until: Instant, line: Line) {
@@ -84,7 +131,35 @@ impl Screen {
     }
 }
 
-/// What the terminal thread shows.
+/// Where it is shown.
+#[derive(Debug)]
+struct Place {
+    /// Why nothing can be kept up to date there, if so.
+    trouble: Option<&'static str>,
+    colours: bool,
+}
+
+impl Place {
+    fn look(rows_on_standard_output: bool) -> Self {
+        let is_dumb = env::var_os("TERM").is_some_and(|name| name == "dumb");
+        // https://no-color.org: any value but an empty one.
+        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let trouble = if !io::stderr().is_terminal() {
+            Some("standard error is no terminal")
+        } else if is_dumb {
+            Some("the terminal is a dumb one")
+        } else {
+            None
+        };
+        let colours = trouble.is_none() && !no_color;
+        // Rows on the same screen would be written over it.
+        let rows_there = rows_on_standard_output && io::stdout().is_terminal();
+        let trouble = trouble.or(rows_there.then_some("the rows are on the same terminal"));
+        Self { trouble, colours }
+    }
+}
+
+/// What the terminal thread shows: a live line and colours only where somebody sees them.
 #[derive(Debug)]
 struct Shown {
     log: LogLines,
@@ -92,21 +167,14 @@ struct Shown {
     colours: bool,
     /// Where the live line takes its numbers from, while there is one.
     live_line: Option<Arc<SharedState>>,
+    table: SharedTable,
+    /// The first log lines, until the table begins.
+    before_table: Option<Vec<LogLine>>,
+    /// When all is written that has come, the table begins.
+    begins_table: bool,
 }
 
 impl Shown {
-    /// A live line and colours only where somebody sees them.
-    fn new(quiet: bool, rows_on_standard_output: bool, shared: &Arc<SharedState>) -> Self {
-        let terminal =
-            io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|name| name != "dumb");
-        // https://no-color.org: any value but an empty one.
-        let no_color = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        // Rows on the same screen would be written over the line.
-        let rows_there = rows_on_standard_output && io::stdout().is_terminal();
-        let live_line = (terminal && !rows_there && !quiet).then(|| Arc::clone(shared));
-        Self { log: LogLines::default(), colours: terminal && !no_color, live_line }
-    }
-
     /// Shows lines until [`Line::End`], or until nobody can send any more.
     fn run(mut self, lines: &Receiver<Line>, out: &mut dyn Write) {
         let mut drawn = false;
@@ -129,24 +197,55 @@ impl Shown {
             // In one write, so that nothing flickers. A terminal that is gone is no reason to stop
             // recording.
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            if let (true, Some(table)) = (std::mem::take(&mut self.begins_table), self.table.get())
+            {
+                table.begin(self.before_table.take().unwrap_or_default());
+            }
         }
     }
 
     fn push(&mut self, text: &mut String, line: Line) {
         let mut log_lines = Vec::new();
-        if let Line::Log(level, line) = &line {
-            self.log.push(&mut log_lines, now_ms(), *level, line);
-        } else {
-            // Everything else is about the end.
-            self.live_line = None;
-            self.log.push_repeats(&mut log_lines, now_ms());
+        match &line {
+            Line::Log(level, line) => self.log.push(&mut log_lines, now_ms(), *level, line),
+            Line::Table => {
+                self.live_line = None;
+                self.begins_table = true;
+            }
+            // About the end.
+            Line::Stopping | Line::Plain(_) | Line::End => {
+                self.live_line = None;
+                self.begins_table = false;
+                if let Some(table) = self.table.get() {
+                    table.leave();
+                }
+                self.log.push_repeats(&mut log_lines, now_ms());
+            }
         }
-        for log_line in log_lines {
-            log_line.write(text, self.colours);
-        }
+        self.show(text, log_lines);
         if let Line::Plain(line) = line {
             text.push_str(&line);
             text.push('\n');
+        }
+    }
+
+    /// Where log lines go: to the table while it has the terminal.
+    fn show(&mut self, text: &mut String, mut log_lines: Vec<LogLine>) {
+        if let Some(table) = self.table.get() {
+            if table.has_terminal() && !self.begins_table {
+                for line in log_lines {
+                    table.push(line);
+                }
+                return;
+            }
+            // What the table showed went away with it.
+            log_lines.splice(..0, table.last_lines());
+        }
+        for line in log_lines {
+            line.write(text, self.colours);
+            if let Some(before) = self.before_table.as_mut().filter(|it| it.len() < FIRST_LINES) {
+                before.push(line);
+            }
         }
     }
 }
@@ -178,7 +277,7 @@ mod tests {
 
     use log::Level;
 
-    use super::{LogLines, Shown};
+    use super::{LogLines, SharedTable, Shown};
     use crate::channel::Line;
 
     fn shown(lines: Vec<Line>, colours: bool) -> String {
@@ -188,7 +287,11 @@ mod tests {
         }
         drop(sender);
         let mut out = Vec::new();
-        Shown { log: LogLines::default(), colours, live_line: None }.run(&receiver, &mut out);
+        let table = SharedTable::default();
+        let (log, live_line, before_table) = (LogLines::default(), None, None);
+        let begins_table = false;
+        Shown { log, colours, live_line, table, before_table, begins_table }
+            .run(&receiver, &mut out);
         String::from_utf8(out).unwrap()
     }
 

@@ -17,6 +17,9 @@ const SHORTEST_TEXT: usize = 12;
 /// for the disk.
 const STUCK_AFTER_MS: i64 = 4_000;
 
+/// What sets most parts apart from the one before: there a new row may begin.
+const SEPARATOR: &str = " · ";
+
 /// A part of the line with what sets it apart from the one before, and how soon it may be shortened.
 pub(super) struct Part(pub(super) Keep, pub(super) String);
 
@@ -43,15 +46,15 @@ pub(super) enum Keep {
 pub(super) fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
     let mut line = vec![Part(Keep::Always, snapshot.state.name().to_owned())];
     if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
-        let reason = snapshot.reason.trim_start_matches("not connected: ");
-        line.push(Part(Keep::Reason, format!(": {}", printable(reason, REASON_CHARACTERS))));
+        let reason = printable(reason(&snapshot.reason), REASON_CHARACTERS);
+        line.push(Part(Keep::Reason, format!(": {reason}")));
     }
     let stuck_ms = now_ms - snapshot.published_ms;
     if let Some(trouble) = &snapshot.disk_trouble {
-        line.push(Part(Keep::Always, format!(" · {trouble}")));
+        line.push(Part(Keep::Always, format!("{SEPARATOR}{trouble}")));
         line.push(Part(Keep::Advice, ", trades wait in memory".to_owned()));
     }
-    let mut part = |keep, text: String| line.push(Part(keep, format!(" · {text}")));
+    let mut part = |keep, text: String| line.push(Part(keep, format!("{SEPARATOR}{text}")));
     if snapshot.disk_trouble.is_none() && stuck_ms >= STUCK_AFTER_MS {
         part(Keep::Reason, format!("the disk has not answered for {}", human_duration(stuck_ms)));
     }
@@ -77,14 +80,64 @@ pub(super) fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> V
     line
 }
 
+/// The reason of an outage, without what everybody sees.
+pub(super) fn reason(reason: &str) -> &str {
+    reason.trim_start_matches("not connected: ")
+}
+
 /// The line in `width` characters, as far as that can be done without what is always kept.
-pub(super) fn shortened(mut parts: Vec<Part>, width: usize) -> String {
-    let length = |text: &str| text.chars().count();
+pub(super) fn shortened(parts: Vec<Part>, width: usize) -> String {
+    let total = |parts: &[Part]| parts.iter().map(|part| length(&part.1)).sum::<usize>();
+    let fitted = fitted(parts, |parts| total(parts).saturating_sub(width));
+    fitted.into_iter().map(|part| part.1).collect()
+}
+
+/// The same in several rows of so many characters: each has texts with the number of their part.
+#[cfg(feature = "table")]
+pub(super) fn in_rows(parts: Vec<Part>, width: usize, rows: usize) -> Vec<Vec<(usize, String)>> {
+    let row_length =
+        |row: &Vec<(usize, String)>| row.iter().map(|(_, text)| length(text)).sum::<usize>();
+    let too_long = |parts: &[Part]| {
+        let laid_out = laid_out(parts, width);
+        let beyond = laid_out.iter().skip(rows).map(row_length).sum::<usize>();
+        let within = laid_out.iter().take(rows).map(row_length);
+        within.map(|length| length.saturating_sub(width)).sum::<usize>() + beyond
+    };
+    let mut laid_out = laid_out(&fitted(parts, too_long), width);
+    laid_out.truncate(rows);
+    laid_out
+}
+
+/// The parts in rows, each in the one where it has room.
+#[cfg(feature = "table")]
+fn laid_out(parts: &[Part], width: usize) -> Vec<Vec<(usize, String)>> {
+    let mut rows = vec![Vec::new()];
+    let mut used = 0;
+    for (number, Part(_, text)) in parts.iter().enumerate().filter(|(_, part)| !part.1.is_empty()) {
+        let alone = text.strip_prefix(SEPARATOR).filter(|_| used + length(text) > width);
+        if alone.is_some() {
+            rows.push(Vec::new());
+            used = 0;
+        }
+        let text = alone.unwrap_or(text);
+        used += length(text);
+        if let Some(row) = rows.last_mut() {
+            row.push((number, text.to_owned()));
+        }
+    }
+    rows
+}
+
+fn length(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Shortens the parts, those that matter least first, until they are not too long: by so many characters.
+fn fitted(mut parts: Vec<Part>, too_long: impl Fn(&[Part]) -> usize) -> Vec<Part> {
     loop {
-        let too_long =
-            parts.iter().map(|part| length(&part.1)).sum::<usize>().saturating_sub(width);
+        let too_long = too_long(&parts);
         let next = parts.iter_mut().filter(|part| part.0 < Keep::Always).min_by_key(|part| part.0);
-        let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { break };
+        let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { return parts };
         let left = length(text).saturating_sub(too_long);
         *text = if [Keep::Symbols, Keep::Reason].contains(keep) && left >= SHORTEST_TEXT {
             cut(text, left)
@@ -93,7 +146,6 @@ pub(super) fn shortened(mut parts: Vec<Part>, width: usize) -> String {
         };
         *keep = Keep::Always;
     }
-    parts.into_iter().map(|part| part.1).collect()
 }
 
 /// `3 symbols`, or `3 symbols (1 refused)`.
@@ -245,6 +297,36 @@ mod tests {
         ] {
             assert_eq!(narrow(snapshot, NOON, width), expected);
         }
+    }
+
+    #[cfg(feature = "table")]
+    #[test]
+    fn in_several_rows_more_of_it_has_room() {
+        let check = |snapshot: &Snapshot, width, rows, expected: &[&str]| {
+            let rows = super::in_rows(parts(snapshot, NOON - 1_500, NOON), width, rows);
+            let text = |row: &Vec<(usize, String)>| row.iter().map(|it| it.1.as_str()).collect();
+            let rows: Vec<String> = rows.iter().map(text).collect();
+            assert_eq!(rows, expected);
+        };
+        let full = Snapshot { disk_trouble: Some("disk full".into()), ..snapshot() };
+        check(
+            &snapshot(),
+            60,
+            2,
+            &[
+                "live · 2 symbols (1 refused) · 12,345 trades · 57/s",
+                "last 1 s ago · 0 s missing · 0 reconnects · 12.3 MB",
+            ],
+        );
+        check(
+            &snapshot(),
+            38,
+            2,
+            &["live · 2 symbols (1 refused)", "12,345 trades · 57/s · last 1 s ago"],
+        );
+        check(&full, 28, 2, &["live · disk full", "12,345 trades · last 1 s ago"]);
+        check(&full, 12, 1, &["live"]);
+        check(&full, 0, 0, &[]);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //!   line and its refusals
 //! * `trades`, `malformed_messages`, `csv_file`, `million_trades`, `users_files`: what is recorded, and what is left alone
 //! * `connecting`, `stopping`, `ignored_signals`, `reconnecting`, `handshake_refusals`, `tls`, `idle`: staying alive
-//! * `terminal`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
+//! * `terminal`, `table`, `market_hours`, `feed_state`, `tickers_file`: what a person sees, and changes while it
 //!   runs
 //! * `ship`, `ship_alike`, `ship_removed`, `ship_live`, `ship_refusals`, `ship_commands`, `ship_engines`, `ship_postgres`:
 //!   from the file to an engine
@@ -125,6 +125,8 @@ mod simulator;
 mod soak;
 mod standard_output;
 mod stopping;
+#[cfg(all(target_os = "linux", feature = "table"))]
+mod table;
 mod terminal;
 mod tickers_file;
 mod tls;

@@ -201,6 +201,11 @@ impl Run {
         self.start(Stdio::piped(), terminal.for_program(), io::empty())
     }
 
+    /// The same with nobody to read: the terminal takes some kilobytes, and nothing more.
+    pub(crate) fn spawn_on_unread(self, terminal: &PseudoTerminal) -> Recorder {
+        self.start(Stdio::piped(), terminal.for_program(), io::empty())
+    }
+
     /// Starts the program with nobody to read its standard output, and waits for its end.
     pub(crate) fn run_with_closed_stdout(self) -> (i32, Recorder) {
         let (_, stdout) = io::pipe().expect("a pipe");

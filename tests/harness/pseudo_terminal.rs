@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::num::NonZeroU16;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -12,10 +13,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Action, Winsize, tcflow, tcsetwinsize};
+use rustix::termios::{Action, Winsize, tcflow, tcgetattr, tcsetwinsize};
 
-/// Rows of every terminal here.
-const ROWS: u16 = 20;
+/// Rows of every terminal here, until it is given others.
+pub(crate) const ROWS: u16 = 20;
 
 /// What the program draws the live line between, see `terminal/live_line.rs`.
 const LINE_STARTS: &str = "\x1b[?7l";
@@ -40,8 +41,23 @@ impl PseudoTerminal {
 
     /// Makes it wider or narrower.
     pub(crate) fn resize(&self, columns: u16) {
-        let size = Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        self.resize_to(columns, ROWS);
+    }
+
+    /// Gives it so many columns and rows.
+    pub(crate) fn resize_to(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.master, size).expect("a new size");
+    }
+
+    /// Presses these keys.
+    pub(crate) fn press(&self, keys: &str) {
+        (&self.master).write_all(keys.as_bytes()).expect("keys");
+    }
+
+    /// Its modes, such as echo, as text to compare.
+    pub(crate) fn modes(&self) -> String {
+        format!("{:?}", tcgetattr(self.open()).expect("its modes"))
     }
 
     /// Lets it take nothing from now on, as Ctrl-S does.

@@ -270,6 +270,23 @@ impl Recorder {
         statuses.filter_map(sleeps).sum()
     }
 
+    /// Hundredths of a second for which it has had a processor so far. Linux only.
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = fs::read_to_string(path).expect("the state of the process");
+        let after_name = text.rsplit_once(") ").expect("a name in parentheses").1;
+        let fields: Vec<&str> = after_name.split(' ').collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    }
+
+    /// Whether it has a thread with this name. Linux only.
+    pub(crate) fn has_thread(&self, name: &str) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
+        threads.flatten().any(|thread| {
+            fs::read_to_string(thread.path().join("comm")).is_ok_and(|it| it.trim_end() == name)
+        })
+    }
+
     /// The number of the thread with this name. Linux only.
     pub(crate) fn thread_id(&self, name: &str) -> u32 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("its threads");
