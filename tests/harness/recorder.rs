@@ -166,13 +166,15 @@ impl Recorder {
         }
     }
 
-    /// Waits until `ship` has nothing left to do, as long as its position moves.
+    /// Waits until `ship` has nothing left to do, or has ended, as long as its position moves.
     pub(crate) fn wait_until_shipped(&mut self) {
         self.wait_while_moving("the rest to be shipped", |now| {
             let positions = now.all_files().into_iter().filter(|(path, _)| {
                 path.file_name().is_some_and(|name| name.to_string_lossy().contains(".ship-"))
             });
-            (now.stderr().contains("waiting 0"), positions.collect::<Vec<_>>())
+            let positions = positions.collect::<Vec<_>>();
+            // What an ended process has said last may still be in the pipe.
+            (!now.is_running() || now.stderr().contains("waiting 0"), positions)
         });
     }
 

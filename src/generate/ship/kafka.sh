@@ -71,7 +71,9 @@ fi
 send() {
     said=$(kcat -P -b "$KAFKA_BROKERS" -t "$KAFKA_TOPIC" -K '\x1f' -D '\x1e' -X acks=all \
         -X enable.idempotence=true -X topic.partitioner=murmur2_random -X message.timeout.ms=30000 \
-        -H "batch=$FINNHUB_STREAM_BATCH" "$@" 2>&1) || fail "$said"
+        -H "batch=$FINNHUB_STREAM_BATCH" "$@" 2>&1) && return
+    case $said in *"nknown topic"*) fail "there is no topic $KAFKA_TOPIC, and the brokers make none; make it first" ;; esac
+    fail "$said"
 }
 send <&4
 send -H "rows=$FINNHUB_STREAM_ROWS" <&6
