@@ -11,10 +11,7 @@ use std::process::{Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// The variables that may hold the API key, the more specific one first.
 pub(crate) const KEY_VARIABLES: [&str; 2] = ["FINNHUB_API_KEY", "API_KEY"];
@@ -120,11 +117,4 @@ impl Child {
         // The group may be empty.
         let _ = kill_process_group(Pid::from_child(&self.process), Signal::KILL);
     }
-}
-
-/// Whether there is a process in this group.
-pub(crate) fn is_group_alive(group: u32) -> bool {
-    let group = i32::try_from(group).ok().and_then(Pid::from_raw);
-    // A process that we may not kill is alive, too.
-    group.is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH))
 }

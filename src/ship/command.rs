@@ -82,7 +82,7 @@ pub(super) struct Command<'o> {
     options: &'o ShipOptions,
     signals: &'o Signals,
     lock: CommandLock,
-    said: Said,
+    pub(super) said: Said,
 }
 
 impl<'o> Command<'o> {

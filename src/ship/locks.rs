@@ -1,22 +1,29 @@
 //! The locks of `ship`: one process for each NAME, and one CMD at a time.
 //!
 //! Main thread. Both locks are held for as long as a file is open: the system frees them however the
-//! processes end. The files stay, each with the number of its last holder, for error messages.
+//! processes end. The files stay, each with the number of its last holder, for people.
 
+#[cfg(target_os = "linux")]
+use std::fs::{self, DirEntry};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::path::PathBuf;
 use std::process;
 use std::time::{Duration, Instant};
 
 use log::warn;
 use rustix::io::{FdFlags, fcntl_setfd};
+#[cfg(target_os = "linux")]
+use rustix::process::{Pid, getpgid};
 
 use super::error::ShipError;
 use super::options::ShipOptions;
 use super::signals::Signals;
-use crate::process::child::is_group_alive;
 
 /// How often a held lock is tried again.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -67,7 +74,7 @@ impl CommandLock {
                 return Err(ShipError::StillRuns { name, who: who_holds(&file, &path), timeout });
             }
             if !was_said {
-                let who = holder(&file).map(|group| format!(" ({group})")).unwrap_or_default();
+                let who = group_of_holder(&file).map(|it| format!(" ({it})")).unwrap_or_default();
                 warn!(
                     "the command of an earlier run{who} has not ended; waiting up to {timeout:?}"
                 );
@@ -88,11 +95,33 @@ impl CommandLock {
 
 /// Who holds CMD's lock, and how to end it, for a person.
 fn who_holds(file: &File, path: &Path) -> String {
-    match holder(file).filter(|group| is_group_alive(*group)) {
+    match group_of_holder(file) {
         Some(group) => format!("process group {group} still runs; end it with kill -9 -- -{group}"),
-        // The process has left its group.
         None => format!("a process still holds {}; fuser or lsof names it", path.display()),
     }
+}
+
+/// The process group of another process that has the file open. Not the number that is in the file: a
+/// kill may have come before that was written, and another process may have the number by now.
+#[cfg(target_os = "linux")]
+fn group_of_holder(file: &File) -> Option<i32> {
+    let lock = file.metadata().ok()?;
+    let is_lock = |path: PathBuf| {
+        path.metadata().is_ok_and(|it| (it.dev(), it.ino()) == (lock.dev(), lock.ino()))
+    };
+    let process_of = |entry: DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        let mut files = fs::read_dir(entry.path().join("fd")).ok()?.flatten();
+        let is_other = Some(number) != i32::try_from(process::id()).ok();
+        (is_other && files.any(|it| is_lock(it.path()))).then_some(number)
+    };
+    let holder = fs::read_dir("/proc").ok()?.flatten().find_map(process_of)?;
+    Some(getpgid(Pid::from_raw(holder)).ok()?.as_raw_nonzero().get())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn group_of_holder(_: &File) -> Option<i32> {
+    None
 }
 
 fn open(path: &Path) -> Result<File, ShipError> {

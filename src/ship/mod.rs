@@ -168,8 +168,8 @@ impl Shipping<'_> {
                 Look::Nothing(next_look) => {
                     // Only when nothing is left to ship: else the position is written with the next batch.
                     self.save();
-                    self.show();
-                    self.signals.wait(next_look.min(self.progress.show()), None);
+                    self.update_lag();
+                    self.wait(next_look);
                 }
             }
         }
@@ -184,7 +184,7 @@ impl Shipping<'_> {
         let mut backoff = ExponentialBackoff::default();
         let (mut going_on, mut timeouts) = (self.save(), 0);
         while going_on {
-            self.show();
+            self.update_lag();
             let outcome = self.command.deliver(&self.follower.batch(), &mut self.progress)?;
             going_on = match outcome {
                 Outcome::Accepted => {
@@ -231,15 +231,22 @@ impl Shipping<'_> {
             return false;
         }
         self.progress.failed(what, why);
-        self.show();
+        self.update_lag();
         let deadline = Instant::now() + backoff.next(fastrand::f64());
         while !self.signals.stopping() && Instant::now() < deadline {
-            self.signals.wait(deadline.min(self.progress.show()), None);
+            self.wait(deadline);
         }
         !self.signals.stopping()
     }
 
-    fn show(&mut self) {
+    /// Waits while no CMD runs. What one has left running may still say something.
+    fn wait(&mut self, until: Instant) {
+        self.command.said.pass_on();
+        let until = until.min(self.progress.show());
+        self.signals.wait(until, Some(self.command.said.as_fd()));
+    }
+
+    fn update_lag(&mut self) {
         if self.progress.needs_lag() {
             self.progress.lag = self.follower.lag();
         }
