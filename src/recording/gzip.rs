@@ -16,6 +16,9 @@ pub(crate) const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 /// Compressed bytes are fetched in pieces of this size: few system calls, little memory.
 const COMPRESSED_PIECE: usize = 64 * 1024;
 
+/// Text is unpacked in pieces of this size: text in the same piece as damage is lost.
+const TEXT_PIECE: usize = 16 * 1024;
+
 /// The first bytes, which were read to find the format, and the rest. Chained, because a pipe cannot seek
 /// back.
 type Whole<R> = Chain<Cursor<Vec<u8>>, R>;
@@ -26,7 +29,7 @@ pub(crate) enum Uncompressed<R> {
     /// It is not compressed.
     Plain(Whole<R>),
     /// It is.
-    Gzip(GzipText<BufReader<Whole<R>>>),
+    Gzip(Box<GzipText<BufReader<Whole<R>>>>),
 }
 
 impl<R: Read> Uncompressed<R> {
@@ -44,7 +47,8 @@ impl<R: Read> Uncompressed<R> {
         let compressed = front.starts_with(&GZIP_MARK);
         let whole = Cursor::new(front).chain(source);
         Ok(if compressed {
-            Self::Gzip(GzipText::new(BufReader::with_capacity(COMPRESSED_PIECE, whole)))
+            let compressed = BufReader::with_capacity(COMPRESSED_PIECE, whole);
+            Self::Gzip(Box::new(GzipText::new(compressed)))
         } else {
             Self::Plain(whole)
         })
@@ -68,17 +72,17 @@ pub(crate) struct GzipText<R> {
     gzip: Option<GzDecoder<R>>,
     /// Whether the end of this one has been read.
     at_end: bool,
+    /// Why nothing more can be read; the text before is given first.
+    failure: Option<io::Error>,
 }
 
 impl<R: BufRead> GzipText<R> {
     /// Of a file that begins with [`GZIP_MARK`].
     pub(crate) fn new(compressed: R) -> Self {
-        Self { gzip: Some(GzDecoder::new(compressed)), at_end: false }
+        Self { gzip: Some(GzDecoder::new(compressed)), at_end: false, failure: None }
     }
-}
 
-impl<R: BufRead> Read for GzipText<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_piece(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while let Some(gzip) = &mut self.gzip {
             if !self.at_end {
                 let count = gzip.read(buffer)?;
@@ -94,6 +98,31 @@ impl<R: BufRead> Read for GzipText<R> {
             self.at_end = false;
         }
         Ok(0)
+    }
+}
+
+impl<R: BufRead> Read for GzipText<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        let mut filled = 0;
+        for piece in buffer.chunks_mut(TEXT_PIECE) {
+            match self.read_piece(piece) {
+                Ok(count) => {
+                    filled += count;
+                    if count < piece.len() {
+                        break;
+                    }
+                }
+                Err(error) if filled == 0 => return Err(error),
+                Err(error) => {
+                    self.failure = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(filled)
     }
 }
 
@@ -203,6 +232,20 @@ mod tests {
         let text = "there is something behind the zeros at its end";
         check(&[&one[..], &[0; 9], &other].concat(), Err(text));
         check(&one[..one.len() - 1], Err("unexpected end of file"));
+    }
+
+    #[test]
+    fn text_before_damage_is_read() {
+        let numbers: Vec<String> = (0..200_000).map(|number| number.to_string()).collect();
+        let text = numbers.join("\n");
+        let mut compressed = gzip(&text);
+        let middle = compressed.len() / 2;
+        compressed[middle..].fill(0xff);
+        let mut gzip = GzipText::new(compressed.as_slice());
+        let mut read = vec![0; text.len()];
+        let count = gzip.read(&mut read).unwrap();
+        assert!(count > text.len() / 4 && text.as_bytes().starts_with(&read[..count / 2]));
+        gzip.read(&mut read).unwrap_err();
     }
 
     #[test]
