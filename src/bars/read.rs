@@ -10,7 +10,7 @@ use memchr::memchr_iter;
 use super::collect::Collector;
 use super::layout::Layout;
 use super::part::{Part, PartMaker, Rules};
-use crate::recording::blocks::{Blocks, Piece, in_order};
+use crate::recording::blocks::{BLOCK_BYTES, Blocks, Piece, in_order};
 use crate::recording::columns::Column;
 use crate::recording::header::columns_of;
 use crate::recording::rows::RowReader;
@@ -125,7 +125,7 @@ impl<'r> Reader<'r> {
         collector: &mut Collector,
         mut print: impl FnMut(&mut Collector) -> io::Result<()>,
     ) -> Result<u64, Failure> {
-        let mut blocks = Blocks::new(front, text);
+        let mut blocks = Blocks::new(front, text, BLOCK_BYTES);
         let rules = self.rules;
         let make = |block: &[u8], clock_ms: i64| {
             let mut maker = PartMaker::new(rules, layout, clock_ms);
@@ -134,10 +134,10 @@ impl<'r> Reader<'r> {
         };
         let ended = in_order(
             &mut blocks,
-            |block| (make(&block, i64::MIN), block),
-            |(mut part, block)| {
+            |block| make(block, i64::MIN),
+            |mut part, block| {
                 if let Some(clock_ms) = collector.clock_before(&part) {
-                    part = make(&block, clock_ms);
+                    part = make(block, clock_ms);
                 }
                 self.take(part, collector);
                 print(collector).map_err(Failure::Output)

@@ -16,7 +16,7 @@ use super::rows::LONGEST_ROW;
 
 /// Bytes of a block: large enough that handing it over costs nothing, small enough for a processor's
 /// cache.
-const BLOCK_BYTES: usize = 512 << 10;
+pub(crate) const BLOCK_BYTES: usize = 512 << 10;
 
 /// Blocks under way for each thread: one in work, one waiting.
 const BLOCKS_A_THREAD: usize = 2;
@@ -38,14 +38,18 @@ pub(crate) struct Blocks<R> {
     source: R,
     /// What was read and not given out yet.
     unread: Vec<u8>,
+    block_bytes: usize,
+    /// A block whose rows were taken, for its memory.
+    spare: Vec<u8>,
     /// Why nothing more can be read; the rows before are given out first.
     failure: Option<io::Error>,
 }
 
 impl<R: Read> Blocks<R> {
-    /// `front` was read already, and comes first; it must begin where a row does.
-    pub(crate) fn new(front: Vec<u8>, source: R) -> Self {
-        Self { source, unread: front, failure: None }
+    /// Blocks of about `block_bytes`. `front` was read already, and comes first; it must begin where a row
+    /// does.
+    pub(crate) fn new(front: Vec<u8>, source: R, block_bytes: usize) -> Self {
+        Self { source, unread: front, block_bytes, spare: Vec::new(), failure: None }
     }
 
     /// The next piece.
@@ -56,14 +60,16 @@ impl<R: Read> Blocks<R> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        let mut block = std::mem::take(&mut self.unread);
+        let mut block = std::mem::take(&mut self.spare);
+        block.clear();
+        block.append(&mut self.unread);
         let mut looked_at = 0;
         loop {
             if memchr(b'"', &block[looked_at..]).is_some() {
                 self.unread = block;
                 return Ok(Piece::Irregular);
             }
-            if block.len() >= BLOCK_BYTES
+            if block.len() >= self.block_bytes
                 && let Some(last) = memrchr(b'\n', &block[looked_at..])
             {
                 self.unread = block.split_off(looked_at + last + 1);
@@ -74,7 +80,9 @@ impl<R: Read> Blocks<R> {
                 return Ok(Piece::Irregular);
             }
             looked_at = block.len();
-            block.resize(looked_at.max(BLOCK_BYTES / 2) + BLOCK_BYTES / 2, 0);
+            // No row of it is longer than a row may be.
+            let half = self.block_bytes / 2;
+            block.resize(LONGEST_ROW.min(looked_at.max(half) + half), 0);
             let read = self.source.read(&mut block[looked_at..]);
             block.truncate(looked_at + read.as_ref().map_or(0, |read| *read));
             match read {
@@ -109,18 +117,18 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// A block that waits for a thread, and where its result goes.
-type Job<T> = (Vec<u8>, SyncSender<T>);
+/// A block that waits for a thread, and where it goes with its result.
+type Job<T> = (Vec<u8>, SyncSender<(Vec<u8>, T)>);
 
 /// Lets `work` see every block of rows, on as many threads as there are processors, and gives its
-/// results to `take` in the order of the blocks. Gives the piece that ends it.
+/// results to `take` in the order of the blocks, with the rows. Gives the piece that ends it.
 ///
 /// # Errors
 /// When the source cannot be read, or `take` fails; the results of the blocks before were taken.
 pub(crate) fn in_order<R: Read, T: Send, E: From<io::Error>>(
     blocks: &mut Blocks<R>,
-    work: impl Fn(Vec<u8>) -> T + Sync,
-    mut take: impl FnMut(T) -> Result<(), E>,
+    work: impl Fn(&[u8]) -> T + Sync,
+    mut take: impl FnMut(T, &[u8]) -> Result<(), E>,
 ) -> Result<Piece, E> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let (jobs, waiting) = mpsc::sync_channel::<Job<T>>(BLOCKS_A_THREAD * threads);
@@ -134,17 +142,22 @@ pub(crate) fn in_order<R: Read, T: Send, E: From<io::Error>>(
                 Ok(Piece::Rows(block)) => block,
                 other => break other,
             };
+            if started < threads {
+                let thread = thread::Builder::new();
+                match thread.spawn_scoped(scope, || work_off(&waiting, &work)) {
+                    Ok(_) => started += 1,
+                    Err(error) if started == 0 => break Err(error),
+                    // Fewer do as well.
+                    Err(_) => {}
+                }
+            }
             let (result, received) = mpsc::sync_channel(1);
             under_way.push_back(received);
             if jobs.send((block, result)).is_err() {
                 break Err(io::Error::other("the threads that read have ended"));
             }
-            if started < threads {
-                started += 1;
-                scope.spawn(|| work_off(&waiting, &work));
-            }
             if under_way.len() > BLOCKS_A_THREAD * threads {
-                take_first(&mut under_way, &mut take)?;
+                blocks.spare = take_first(&mut under_way, &mut take)?;
             }
         };
         while !under_way.is_empty() {
@@ -154,21 +167,25 @@ pub(crate) fn in_order<R: Read, T: Send, E: From<io::Error>>(
     })
 }
 
-fn work_off<T>(waiting: &Mutex<Receiver<Job<T>>>, work: impl Fn(Vec<u8>) -> T) {
+fn work_off<T>(waiting: &Mutex<Receiver<Job<T>>>, work: impl Fn(&[u8]) -> T) {
     loop {
         let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((block, result)) = job else { return };
+        let done = work(&block);
         // After a failure nobody receives the result.
-        let _ = result.send(work(block));
+        let _ = result.send((block, done));
     }
 }
 
 fn take_first<T, E: From<io::Error>>(
-    under_way: &mut VecDeque<Receiver<T>>,
-    take: &mut impl FnMut(T) -> Result<(), E>,
-) -> Result<(), E> {
-    let Some(first) = under_way.pop_front() else { return Ok(()) };
-    take(first.recv().map_err(|_| io::Error::other("a thread that reads has failed"))?)
+    under_way: &mut VecDeque<Receiver<(Vec<u8>, T)>>,
+    take: &mut impl FnMut(T, &[u8]) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    let Some(first) = under_way.pop_front() else { return Ok(Vec::new()) };
+    let first = first.recv().map_err(|_| io::Error::other("a thread that reads has failed"));
+    let (block, result) = first?;
+    take(result, &block)?;
+    Ok(block)
 }
 
 #[cfg(test)]
@@ -179,8 +196,12 @@ mod tests {
 
     use super::{BLOCK_BYTES, Blocks, LONGEST_ROW, Piece, in_order};
 
+    fn new<R: Read>(source: R) -> Blocks<R> {
+        Blocks::new(Vec::new(), source, BLOCK_BYTES)
+    }
+
     fn blocks(text: &str) -> (Vec<Vec<u8>>, Piece, Vec<u8>) {
-        let mut blocks = Blocks::new(Vec::new(), text.as_bytes());
+        let mut blocks = new(text.as_bytes());
         let mut found = Vec::new();
         let end = loop {
             match blocks.next().unwrap() {
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_rows_before_a_failure_are_given_first() {
-        let mut blocks = Blocks::new(Vec::new(), b"A\nB\nC".chain(Broken));
+        let mut blocks = new(b"A\nB\nC".chain(Broken));
         assert_eq!(blocks.next().unwrap(), Piece::Rows(b"A\nB\n".to_vec()));
         assert_eq!(blocks.next().unwrap_err().to_string(), "cut");
     }
@@ -231,10 +252,11 @@ mod tests {
         #[test]
         fn results_come_in_the_order_of_the_rows(lengths in prop::collection::vec(1_usize..200_000, 0..40)) {
             let text: String = lengths.iter().map(|length| "x".repeat(*length) + "\n").collect();
-            let mut blocks = Blocks::new(Vec::new(), text.as_bytes());
+            let mut blocks = new(text.as_bytes());
             let mut seen = Vec::new();
-            let end = in_order(&mut blocks, |block| block, |block| {
-                seen.extend_from_slice(&block);
+            let end = in_order(&mut blocks, <[u8]>::to_vec, |same, block| {
+                assert_eq!(same, block);
+                seen.extend_from_slice(block);
                 io::Result::Ok(())
             });
             prop_assert_eq!(end.unwrap(), Piece::End(0));

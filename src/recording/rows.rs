@@ -221,6 +221,12 @@ impl<R: Read> RowReader<R> {
         self.line
     }
 
+    /// What was read and not given, and where the rest comes from.
+    pub(crate) fn into_rest(mut self) -> (Vec<u8>, R) {
+        self.buffer.truncate(self.filled);
+        (self.buffer.split_off(self.start), self.source)
+    }
+
     fn unread(&self) -> &[u8] {
         &self.buffer[self.start..self.filled]
     }
