@@ -4,7 +4,7 @@
 //! streams, and only reads: the recorder may be at work on the same files.
 //!
 //! In reading order: `options` is what is asked for, `read` takes a file apart, `part` makes the bars
-//! of a block of rows (of nearly all by `ordinary_row`), `bar` is one bar and `number` what it is computed with, `collect` puts the parts
+//! of a block of rows, `bar` is one bar and `number` what it is computed with, `collect` puts the parts
 //! together and prints, `ledgers` and `coverage` know what was recorded, `follow` goes on with the
 //! `live_file`, `told` has the words for standard error. Which trades move what is in `market/conditions` and `market/prices`.
 
@@ -17,7 +17,6 @@ mod ledgers;
 mod live_file;
 mod number;
 mod options;
-mod ordinary_row;
 mod part;
 mod read;
 mod told;

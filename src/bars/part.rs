@@ -10,11 +10,11 @@ use foldhash::fast::RandomState;
 use super::bar::Bar;
 use super::layout::Layout;
 use super::number::Number;
-use super::ordinary_row::{NO_KEY, Recent, Traded, ordinary_row};
 use crate::market::conditions::{Limits, limits};
 use crate::market::hours::NewYorkDay;
 use crate::market::symbol::is_us_stock;
 use crate::recording::columns::Column;
+use crate::recording::ordinary_row::{Key, NO_KEY, OrdinaryRow, Recent};
 use crate::recording::row_rules::{Values, check_row};
 use crate::recording::rows::{FieldSpans, Row, front_row};
 
@@ -47,6 +47,40 @@ impl Rules {
     /// Bars that begin before take no more trades when the receiving clock shows `clock_ms`.
     pub(super) fn done_until(&self, clock_ms: i64) -> i64 {
         self.ended_until(clock_ms.saturating_sub(LATE_MS))
+    }
+}
+
+/// The values of a row that bars need.
+struct Traded<'a> {
+    ticker: &'a [u8],
+    /// Its bytes, if they are few.
+    key: Key,
+    price: Number,
+    volume: Number,
+    time_ms: i64,
+    /// `None` when the file has no such column.
+    received_ms: Option<i64>,
+    limits: Limits,
+}
+
+impl<'a> Traded<'a> {
+    #[inline]
+    fn of(row: OrdinaryRow<'a, Number>, known_limits: &mut Recent<Limits>) -> Self {
+        let zero = || Number::Small { mantissa: 0, decimals: 0 };
+        let key = row.conditions_key;
+        Self {
+            ticker: row.ticker,
+            key: row.ticker_key,
+            price: row.price.unwrap_or_else(zero),
+            volume: row.volume.unwrap_or_else(zero),
+            time_ms: row.timestamp_ms.unwrap_or_default(),
+            received_ms: row.received_ms,
+            limits: known_limits.get(key).unwrap_or_else(|| {
+                let limits = limits(row.conditions);
+                known_limits.set(key, limits);
+                limits
+            }),
+        }
     }
 }
 
@@ -116,8 +150,11 @@ impl<'r> PartMaker<'r> {
     /// Adds whole rows, none of which has a quote.
     pub(super) fn add_block(&mut self, mut rows: &[u8]) {
         while !rows.is_empty() {
-            let length = match ordinary_row(self.layout, rows, &mut self.known_limits) {
-                Some((traded, length)) => {
+            let columns = &self.layout.columns;
+            let length = match OrdinaryRow::read(columns, rows, Number::small_prefix) {
+                Some(row) => {
+                    let length = row.text.len() + 1;
+                    let traded = Traded::of(row, &mut self.known_limits);
                     self.add(&traded);
                     length
                 }

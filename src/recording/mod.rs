@@ -71,6 +71,7 @@ pub mod header;
 pub(crate) mod ledger;
 pub mod lock_line;
 pub(crate) mod names;
+pub(crate) mod ordinary_row;
 pub(crate) mod paths;
 pub(crate) mod row;
 pub(crate) mod row_rules;
