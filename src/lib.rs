@@ -65,7 +65,7 @@
 //! |---|---|
 //! | how digits survive | `protocol/message`, `protocol/trade` |
 //! | how a row is written | `recording/row` |
-//! | how rows are read back, by the repair, `verify`, `bars`, `ship` and the replay | `recording/rows`, in blocks on several threads `recording/blocks` |
+//! | how rows are read back, by the repair, `verify`, `bars`, `ship` and the replay | `recording/rows`, in blocks on several threads `recording/blocks`, ordinary rows in one pass `recording/ordinary_row` |
 //! | what a row of the ledger says, and why nothing was recorded | `recording/ledger` |
 //! | which trades move which price of a bar | `market/conditions` (the table), `market/prices` (of several, the one that counts) |
 //! | how `bars` goes on with a recording through rotation | `bars/follow`, `bars/live_file` |

@@ -1,18 +1,22 @@
 //! `verify FILE…`: reads recordings and their ledgers, and says what is in them.
 //!
-//! Runs on the main thread. It streams, so that a file of any size costs the same memory, and only
-//! reads: it must not write or repair anything, because the recorder may be at work on the
-//! same files.
+//! Main thread, with others that read blocks of a recording beside each other. It streams, so that a
+//! file of any size costs the same memory: a few blocks for each processor. It only reads: it must not
+//! write or repair anything, because the recorder may be at work on the same files.
 //!
-//! In reading order: `report` has the results, `recording` reads one file row by row, `symbols` counts rows per symbol, `misread` knows what other
-//! programs guess wrongly, `ledger` reads the coverage beside a recording, `spans` and `days` have the
-//! sums, `text` is the report for people.
+//! In reading order: `report` has the results, `recording` reads one file, `part` counts a part of its
+//! rows, `symbols` counts rows per symbol, `misread` knows what other programs guess wrongly, `ledger`
+//! reads the coverage beside a recording, `spans` and `days` have the sums, `text` is the report for
+//! people.
 
 mod days;
 mod ledger;
 mod misread;
+mod part;
 mod recording;
 mod report;
+#[cfg(test)]
+mod sequential;
 mod spans;
 mod symbols;
 mod text;

@@ -1,18 +1,17 @@
 //! Reads one recording from end to end and counts what `verify` reports.
 //!
-//! Runs on the main thread. One pass, in memory that does not grow with the file; it must not
-//! write anything, nor stop at a malformed row.
+//! Main thread; the parts are made by several. One pass, in memory that does not grow with the file;
+//! it must not write anything, nor stop at a malformed row.
 
-use std::io;
-use std::ops::Range;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::days::{Days, day_of};
+use super::days::Days;
 use super::ledger::{self, unreadable};
-use super::report::{FileReport, earlier};
-use crate::recording::columns::Column;
+use super::part::{Border, Layout, Part, is_back};
+use super::report::{FileReport, MalformedRow};
+use crate::recording::blocks::{BLOCK_BYTES, Blocks, Piece, in_order};
 use crate::recording::header::columns_of;
-use crate::recording::row_rules::{Values, check_row};
 use crate::recording::rows::RowReader;
 use crate::recording::source::RecordingFile;
 use crate::terminal::{CountedRead, ProgressLine};
@@ -51,39 +50,7 @@ fn read_recording(
             format!("cannot open it: {}; {advice}", in_words(&error))
         })?;
     report.being_recorded = source.is_being_recorded();
-    let mut rows = RowReader::new(&mut source.text);
-    let first = rows.next_row().map_err(|error| unreadable(&error))?;
-    let header =
-        first.ok_or("no whole header line in it; a recording begins with its column names")?;
-    let columns = columns_of(&header)?;
-    report.columns = columns.iter().map(|column| column.name()).collect();
-    let header = header.text.to_vec();
-    let mut tally = Tally::default();
-    loop {
-        let line = rows.line();
-        let row = rows.next_row().map_err(|error| {
-            tally.end_of_day(days);
-            format!(
-                "cannot read on at line {line}: {}; what comes before was readable",
-                in_words(&error)
-            )
-        })?;
-        let Some(row) = row else { break };
-        // An empty line is a row only where the conditions are the one column.
-        if row.text.is_empty() && columns != [Column::Conditions] {
-            continue;
-        }
-        match check_row(&row, &columns, &header) {
-            Ok(values) => tally.well_formed(row.text, &values, report, days),
-            Err(reason) => {
-                tally.last_row.clear();
-                report.malformed(row.line, reason);
-            }
-        }
-    }
-    tally.end_of_day(days);
-    let bytes = rows.unfinished_bytes();
-    let line = rows.line();
+    let (bytes, line) = read_rows(&mut source.text, BLOCK_BYTES, report, days)?;
     report.unfinished_bytes = bytes;
     // A recorder may have begun in the meantime.
     report.being_recorded |= bytes > 0 && source.is_being_recorded();
@@ -92,6 +59,36 @@ fn read_recording(
         report.malformed(line, reason);
     }
     Ok(())
+}
+
+/// Reads the header and all rows; gives how many bytes are behind the last one, and on which line.
+fn read_rows(
+    text: impl Read,
+    block_bytes: usize,
+    report: &mut FileReport,
+    days: &mut Days,
+) -> Result<(u64, u64), String> {
+    let mut rows = RowReader::new(text);
+    let first = rows.next_row().map_err(|error| unreadable(&error))?;
+    let header =
+        first.ok_or("no whole header line in it; a recording begins with its column names")?;
+    let columns = columns_of(&header)?;
+    report.columns = columns.iter().map(|column| column.name()).collect();
+    let layout = Layout { columns, header: header.text.to_vec() };
+    let line = rows.line();
+    let (front, text) = rows.into_rest();
+    let blocks = Blocks::new(front, text, block_bytes);
+    let mut collector =
+        Collector { report, days, line, line_behind_rows: line, last: Border::default() };
+    let read = collector.add_all(blocks, block_bytes, &layout);
+    let bytes = read.map_err(|error| {
+        format!(
+            "cannot read on at line {}: {}; what comes before was readable",
+            collector.line_behind_rows,
+            in_words(&error)
+        )
+    })?;
+    Ok((bytes, collector.line))
 }
 
 /// An existing recording whose name differs from `path` only in `.csv` or `.gz` at the end.
@@ -103,75 +100,150 @@ fn similar(path: &Path) -> Option<PathBuf> {
     endings.find(|name| missing && Path::new(name).is_file()).map(PathBuf::from)
 }
 
-/// What is remembered of the rows so far.
-#[derive(Default)]
-struct Tally {
-    /// The row above with a line end, if it was well-formed.
-    last_row: Vec<u8>,
-    last_timestamp_ms: Option<i64>,
-    last_received_ms: Option<i64>,
-    /// The day of the row above, and its rows that are not among the days yet.
-    today: Range<i64>,
-    rows_today: u64,
+/// Takes the parts of a recording in the order of their rows.
+struct Collector<'r> {
+    report: &'r mut FileReport,
+    days: &'r mut Days,
+    /// The line on which the next part begins, and the one behind the last row.
+    line: u64,
+    line_behind_rows: u64,
+    /// The last row.
+    last: Border,
 }
 
-impl Tally {
-    fn well_formed(
+impl Collector<'_> {
+    /// Gives how many bytes are behind the last row.
+    fn add_all(
         &mut self,
-        text: &[u8],
-        values: &Values<'_>,
-        report: &mut FileReport,
-        days: &mut Days,
-    ) {
-        let counts = &mut report.counts;
-        counts.rows += 1;
-        counts.numbers_with_exponent += values.with_exponent;
-        counts.numbers_with_many_decimals += values.with_many_decimals;
-        if let Some(ticker) = &values.ticker {
-            report.symbols.add(ticker, 1);
+        mut blocks: Blocks<impl Read>,
+        block_bytes: usize,
+        layout: &Layout,
+    ) -> io::Result<u64> {
+        let make = |block: &[u8]| Part::of_block(layout, block);
+        let take = |part, _: &[u8]| {
+            self.add(part);
+            io::Result::Ok(())
+        };
+        if let Piece::End(unfinished) = in_order(&mut blocks, make, take)? {
+            return Ok(unfinished);
         }
-        if let Some(time_ms) = values.timestamp_ms {
-            let (first, last) = (&mut counts.first_timestamp_ms, &mut counts.last_timestamp_ms);
-            let is_back = note_time(time_ms, first, last, &mut self.last_timestamp_ms);
-            counts.timestamp_ms_backwards += u64::from(is_back);
-        }
-        if let Some(time_ms) = values.received_ms {
-            let (first, last) = (&mut counts.first_received_ms, &mut counts.last_received_ms);
-            let is_back = note_time(time_ms, first, last, &mut self.last_received_ms);
-            counts.received_ms_backwards += u64::from(is_back);
-        }
-        if let Some(time_ms) = values.received_ms.or(values.timestamp_ms) {
-            if !self.today.contains(&time_ms) {
-                self.end_of_day(days);
-                self.today = day_of(time_ms);
+        let mut rows = RowReader::from_row(blocks.into_rest(), 1, layout.columns.len());
+        loop {
+            let (part, at_end) = Part::of_next(layout, &mut rows, block_bytes);
+            self.add(part);
+            if at_end? {
+                return Ok(rows.unfinished_bytes());
             }
-            self.rows_today += 1;
-        }
-        if self.last_row.strip_suffix(b"\n") == Some(text) {
-            counts.repeats += 1;
-        } else {
-            self.last_row.clear();
-            self.last_row.extend_from_slice(text);
-            self.last_row.push(b'\n');
         }
     }
 
-    fn end_of_day(&mut self, days: &mut Days) {
-        let rows = std::mem::take(&mut self.rows_today);
-        if rows > 0 {
-            days.add_rows(self.today.start, rows);
+    fn add(&mut self, part: Part) {
+        let counts = &mut self.report.counts;
+        counts.merge(&part.counts);
+        let Border { row, timestamp_ms, received_ms } = &mut self.last;
+        let is_repeated = row.is_some() && *row == part.first.row;
+        counts.repeats += u64::from(is_repeated);
+        counts.timestamp_ms_backwards += u64::from(is_back(*timestamp_ms, part.first.timestamp_ms));
+        counts.received_ms_backwards += u64::from(is_back(*received_ms, part.first.received_ms));
+        *timestamp_ms = part.last.timestamp_ms.or(*timestamp_ms);
+        *received_ms = part.last.received_ms.or(*received_ms);
+        if part.counts.rows + part.counts.malformed > 0 {
+            *row = part.last.row;
         }
+        for MalformedRow { line, reason } in part.malformed_rows {
+            self.report.list_malformed(self.line + line, reason);
+        }
+        part.symbols.iter().for_each(|(ticker, rows)| self.report.symbols.add(ticker, *rows));
+        part.days.iter().for_each(|(day_ms, rows)| self.days.add_rows(*day_ms, *rows));
+        if part.lines_to_last_row > 0 {
+            self.line_behind_rows = self.line + part.lines_to_last_row;
+        }
+        self.line += part.lines;
     }
 }
 
-/// Whether `time_ms` is before that of the row above.
-fn note_time(
-    time_ms: i64,
-    first: &mut Option<i64>,
-    last: &mut Option<i64>,
-    above: &mut Option<i64>,
-) -> bool {
-    *first = earlier(*first, Some(time_ms));
-    *last = (*last).max(Some(time_ms));
-    above.replace(time_ms).is_some_and(|above_ms| time_ms < above_ms)
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+
+    use proptest::prelude::*;
+
+    use super::{Days, FileReport, read_rows};
+    use crate::verify::sequential;
+
+    /// Any file: rows as they are recorded, often twice, times that run backwards, quotes good and bad,
+    /// line ends of Windows, empty lines, the header again, rows of other files, torn ends.
+    fn file() -> impl Strategy<Value = String> {
+        let header = prop_oneof![
+            6 => Just("ticker,price,volume,timestamp_ms,received_ms,conditions"),
+            1 => Just("timestamp_ms,ticker"),
+            1 => Just("ticker"),
+            1 => Just("conditions"),
+            1 => Just("\u{feff}price,\"ticker\",volume"),
+        ];
+        let good =
+            ("[AB]{1,2}", 0..20_i64, 0..3_i64, "(1;2)?").prop_map(|(ticker, time, back, codes)| {
+                let time_ms = time * 40_000_000;
+                format!("{ticker},1.50,{back},{},{time_ms},{codes}", time_ms - back)
+            });
+        let line = prop_oneof![
+            30 => good,
+            2 => "[AB1,.;]{0,12}",
+            1 => Just("A,1e5,0.1234567890123,1,2,".to_owned()),
+            1 => Just("ticker,price,volume,timestamp_ms,received_ms,conditions".to_owned()),
+            1 => Just(String::new()),
+            1 => "[é\0 ]{1,3},1,1,1,1,",
+        ];
+        let quoted = prop_oneof![
+            Just("\"A,B\",1,1,1,1,".to_owned()),
+            Just("\"A\nB\",1,1,1,1,\"x\"".to_owned()),
+            Just("A\"B,1,1,1,1,".to_owned()),
+            Just("\"A".to_owned()),
+        ];
+        let line = prop_oneof![60 => line, 1 => quoted];
+        let line = (line, 0..4_usize, prop_oneof![9 => Just("\n"), 1 => Just("\r\n")])
+            .prop_map(|(line, again, end)| (line + end).repeat(1 + again / 3));
+        (header, prop::collection::vec(line, 0..120), "[A,1\"\r]{0,6}")
+            .prop_map(|(header, lines, torn)| format!("{header}\n{}{torn}", lines.concat()))
+    }
+
+    struct Broken;
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("cut"))
+        }
+    }
+
+    fn check<R: Read>(text: impl Fn() -> R, block_bytes: usize) {
+        let (mut report, mut days) = (FileReport::default(), Days::default());
+        let (mut expected, mut expected_days) = (FileReport::default(), Days::default());
+        let end = sequential::read_rows(text(), &mut expected, &mut expected_days);
+        let found = read_rows(text(), block_bytes, &mut report, &mut days);
+        match end {
+            Ok(end) => assert_eq!(found, Ok(end)),
+            Err(line) => {
+                let reason =
+                    format!("cannot read on at line {line}: cut; what comes before was readable");
+                assert_eq!(found, Err(reason));
+            }
+        }
+        expected.columns.clone_from(&report.columns);
+        let json = |value: &FileReport| serde_json::to_value(value).unwrap();
+        assert_eq!(json(&report), json(&expected));
+        assert_eq!(format!("{days:?}"), format!("{expected_days:?}"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+        #[test]
+        fn blocks_on_several_threads_say_what_one_row_after_the_other_says(
+            text in file(), block_bytes in 2_usize..2_000, is_cut in any::<bool>(),
+        ) {
+            if is_cut {
+                check(|| text.as_bytes().chain(Broken), block_bytes);
+            } else {
+                check(|| text.as_bytes(), block_bytes);
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::spans::Spans;
 use super::symbols::Symbols;
 
 /// Malformed rows that are listed. When there are more, they have the same cause.
-const MALFORMED_LISTED: usize = 100;
+pub(super) const MALFORMED_LISTED: usize = 100;
 
 /// The whole answer: the one object of `--json`.
 #[derive(Serialize)]
@@ -66,6 +66,11 @@ impl FileReport {
     /// Counts a row that is not well-formed.
     pub(super) fn malformed(&mut self, line: u64, reason: String) {
         self.counts.malformed += 1;
+        self.list_malformed(line, reason);
+    }
+
+    /// Lists a row that was counted.
+    pub(super) fn list_malformed(&mut self, line: u64, reason: String) {
         if self.malformed_rows.len() < MALFORMED_LISTED {
             self.malformed_rows.push(MalformedRow { line, reason });
         }
@@ -111,7 +116,7 @@ pub(super) struct RowCounts {
 }
 
 impl RowCounts {
-    fn merge(&mut self, other: &Self) {
+    pub(super) fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
         self.malformed += other.malformed;
         self.first_timestamp_ms = earlier(self.first_timestamp_ms, other.first_timestamp_ms);
