@@ -115,7 +115,7 @@ fn check(bars: &str, rows: usize) -> Outcome<()> {
 }
 
 /// A recording and its ledger.
-fn write_recording(folder: &Path, rows: usize) -> Outcome<()> {
+pub(crate) fn write_recording(folder: &Path, rows: usize) -> Outcome<()> {
     let mut random = fastrand::Rng::with_seed(7);
     let symbols = Load::usual_symbols();
     let mut prices: Vec<f64> = symbols.iter().map(|_| 10.0 + 390.0 * random.f64()).collect();

@@ -13,7 +13,7 @@ use crate::latency::Latency;
 use crate::load::Load;
 use crate::measure::Spread;
 use crate::plan::Plan;
-use crate::reading::Reading;
+use crate::reading::{Reading, Readings};
 use crate::recorders::Recorder;
 use crate::shipping::{Shipping, largest};
 use crate::throughput::{self, Throughput};
@@ -158,10 +158,24 @@ pub(crate) fn growth(out: &mut impl Write, who: Recorder, all: &[Tenth]) -> io::
 }
 
 /// Part (f).
-pub(crate) fn reading(out: &mut impl Write, all: &[Reading]) -> io::Result<()> {
-    writeln!(out, "\nReading a recording that is in memory, GB/s")?;
-    for Reading { name, gigabytes_per_second } in all {
-        writeln!(out, "  {name:<16} {}", spread(gigabytes_per_second.iter().copied(), 2))?;
+pub(crate) fn reading(out: &mut impl Write, readings: &Readings) -> io::Result<()> {
+    let Readings { rows, bytes, all } = readings;
+    let gigabytes = mebibytes(*bytes) * MEBIBYTE / 1e9;
+    writeln!(
+        out,
+        "\nReading {rows} rows, {gigabytes:.2} GB, that are in memory: ns a row; GB of text a second"
+    )?;
+    for Reading { name, seconds } in all {
+        if seconds.is_empty() {
+            writeln!(out, "  {name:<34} skipped: FINNHUB_TEST_PYTHON names no Python that has it")?;
+            continue;
+        }
+        writeln!(
+            out,
+            "  {name:<34} {:>22} {:>18}",
+            spread(seconds.iter().map(|seconds| seconds * 1e9 / float(*rows)), 1),
+            spread(seconds.iter().map(|seconds| gigabytes / seconds), 2)
+        )?;
     }
     Ok(())
 }

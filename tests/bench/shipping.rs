@@ -63,7 +63,7 @@ pub(crate) fn measure(plan: &Plan, load: &Load) -> Outcome<Shipping> {
     Ok(Shipping { rows_per_second, peak_memory_bytes, waiting_share, lags_ms })
 }
 
-pub(crate) fn write_recording(path: &Path, rows: usize) -> Outcome<()> {
+fn write_recording(path: &Path, rows: usize) -> Outcome<()> {
     let mut file = io::BufWriter::new(File::create(path)?);
     file.write_all(b"ticker,price,volume,timestamp_ms,received_ms,conditions\n")?;
     let mut row = String::new();
