@@ -230,8 +230,8 @@ fn a_stop_takes_five_seconds_at_most_and_the_batch_comes_again() {
     assert_eq!(sizes, [4, 3, 3]);
 }
 
-#[test]
-fn a_second_ctrl_c_leaves_at_once_and_one_twice_is_one() {
+/// A `ship` that has got two Ctrl-C at the same time, while CMD runs.
+fn interrupted_twice() -> Recorder {
     let script = "cat > /dev/null; echo $$ > running; sleep 60";
     let mut shipped = ship(recording(0..10), "", script).spawn();
     shipped.wait_until("CMD runs", |now| now.text_of("running").ends_with('\n'));
@@ -239,7 +239,15 @@ fn a_second_ctrl_c_leaves_at_once_and_one_twice_is_one() {
     shipped.signal(Signal::SIGINT);
     shipped.wait_until_it_says("stopping");
     std::thread::sleep(Duration::from_millis(300));
-    assert!(shipped.is_running(), "two at the same time are one");
+    shipped
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_at_once_and_one_twice_is_one() {
+    // On a busy machine some time may pass between the two.
+    let mut tries = std::iter::repeat_with(interrupted_twice).take(5);
+    let running = tries.find_map(|mut shipped| shipped.is_running().then_some(shipped));
+    let mut shipped = running.expect("two at the same time are one");
     shipped.signal(Signal::SIGINT);
     let asked = shipped.stopwatch();
     assert_eq!(shipped.wait_exit(), 130, "{}", shipped.seen());
