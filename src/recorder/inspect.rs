@@ -378,6 +378,12 @@ mod tests {
         open_found_rows(&path, LEDGER_HEADER, &mut found, 0, 8).unwrap();
         assert!(found.is_none());
         assert!(fs::read_to_string(&path).unwrap().contains("15,down"));
+        // Where times are too coarse to tell, this does.
+        let mut disk = DiskFile::append_to(&path).unwrap();
+        let end = b"17,down,,\n\n".to_vec();
+        redo::begin(&path, &mut disk, LEDGER_HEADER.len() as u64, end, 9).unwrap();
+        assert!(redo::finish(&path, &mut disk, 9).unwrap(), "the file was changed");
+        assert!(!redo::finish(&path, &mut disk, 9).unwrap(), "nothing was left to do");
     }
 
     #[test]
