@@ -158,7 +158,7 @@ fn start_log(settings: &Settings, entries: &WriterSender, screen: &Screen) {
     logger::to_log_and_terminal(level, terminal_level, key, entries, screen.sender());
 }
 
-/// Says what will be recorded where, and what is odd about it.
+/// Logs what will be recorded to which file, and the warnings.
 fn greet(settings: &Settings, count: usize) {
     let (what, next) = match (&settings.server, settings.views.dashboard) {
         (Some(_), _) => ("symbol", ""),

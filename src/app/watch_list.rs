@@ -18,7 +18,7 @@ use crate::process::error::Error;
 use crate::process::threads::{Repeating, spawn_every};
 use crate::text::{counted, printable};
 
-/// The one list of what is wanted.
+/// The watch list.
 pub(super) struct WatchListController {
     lists: Mutex<Lists>,
     file: Option<PathBuf>,
@@ -27,12 +27,12 @@ pub(super) struct WatchListController {
     commands: CommandSender,
 }
 
-/// Where the symbols come from; both as people write them, without the demo's prefix.
+/// The symbols by their source, without the prefix of the demo.
 #[derive(Default)]
 struct Lists {
     given: Vec<String>,
     in_file: Vec<String>,
-    /// Whether the last symbol was taken out of the file by us: that it names none is no news then.
+    /// Whether the page took the last symbol out of the file: then an empty file is not reported.
     emptied: bool,
 }
 
@@ -59,7 +59,7 @@ impl WatchListController {
         })
     }
 
-    /// What is to be recorded, in order.
+    /// All symbols to be recorded, in order.
     pub(super) fn wanted(&self) -> Vec<String> {
         self.wanted_of(&self.lock())
     }
@@ -88,8 +88,8 @@ impl WatchListController {
     /// Adds a symbol to the list, and to the tickers file if there is one.
     ///
     /// # Errors
-    /// When it cannot be a symbol, is of the other kind of market, would be one too many, or when the
-    /// tickers file cannot be written: one line for a person.
+    /// When the text cannot be a symbol, is one of the other market, the list is full, or the tickers file
+    /// cannot be written: one line for a person.
     pub(super) fn add(&self, symbol: &str) -> Result<Vec<String>, String> {
         let symbol = symbol.trim();
         check_symbol(symbol)?;
@@ -151,10 +151,10 @@ impl WatchListController {
         let mut reported: Option<String> = None;
         let controller = Arc::clone(self);
         let look = move || {
-            // Held from the look on, so that a change by the page cannot come in between.
+            // Locked before the file is read, so that a change by the page cannot come in between.
             let mut lists = controller.lock();
             match watcher.poll() {
-                // Else it is our own change, come back from the file.
+                // An equal list is our own change, read back from the file.
                 Some(Ok(list)) if list != lists.in_file => {
                     info!("{shown} has changed: {}", counted(list.len() as u64, "symbol"));
                     let is_new = |symbol: &&String| !lists.in_file.contains(symbol);
@@ -180,7 +180,7 @@ impl WatchListController {
     }
 }
 
-/// Says when a list is longer than the free plan allows.
+/// Warns when a list is longer than the free plan allows.
 pub(super) fn warn_of_many(count: usize) {
     if count > FREE_PLAN_SYMBOLS {
         warn!(

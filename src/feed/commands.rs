@@ -1,5 +1,5 @@
-//! What others ask of the session: sent over a channel, and a socket beside it ends the wait for the
-//! server.
+//! Commands of other threads to the session: sent over a channel; a socket beside it wakes the session while
+//! it waits for the server.
 //!
 //! Sent from any thread, received on the main one.
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::process::waker::{Waker, Woken, waker};
 
-/// What others ask of the session.
+/// A command to the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Close the connection and end.
@@ -95,13 +95,13 @@ impl Commands {
         }
     }
 
-    /// Takes note of having been woken: [`Self::next`] gives what came up to now.
+    /// Empties the socket. [`Self::next`] then has all commands that came before this.
     pub(super) fn note_woken(&self) {
         self.woken.note();
     }
 }
 
-/// What becomes readable when a command comes.
+/// The socket, which becomes readable when a command comes.
 impl AsFd for Commands {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.woken.as_fd()

@@ -1,9 +1,9 @@
-//! The live line: what is going on, in one line below the log.
+//! The live line: the state of the recording in one line below the log.
 //!
-//! Terminal thread. It is written by hand and not with a progress bar's library because of
-//! resizing: a line that has become too long is wrapped by the terminal, and the pieces stay. Here
-//! the cursor waits at its beginning, so that everything from there on can be erased, however the
-//! terminal has wrapped it; and automatic wrapping is off while it is drawn.
+//! Terminal thread. Written by hand, because libraries for progress bars fail at resizing: the terminal wraps
+//! a line that has become too long, and its pieces stay. Here the cursor waits at the beginning of the line,
+//! so that everything from there on can be erased, however the terminal has wrapped it; and automatic
+//! wrapping is off while the line is drawn.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +19,7 @@ pub(crate) const ERASE: &str = "\r\x1b[J";
 const NO_WRAPPING: &str = "\x1b[?7l";
 const WRAPPING: &str = "\x1b[?7h";
 
-/// How wide a terminal is taken to be that does not say.
+/// Columns of a terminal that does not tell its width.
 const USUAL_WIDTH: usize = 80;
 
 /// The bytes that draw the line over the one before; `None` as long as nothing is known.
@@ -36,7 +36,7 @@ pub(super) fn draw(shared: &SharedState, colours: bool) -> Option<String> {
     Some(format!("{}\r", one_line(&line)))
 }
 
-/// Columns that can be used. The last one is left free: some terminals wrap there all the same.
+/// Columns that can be used. The last one stays free: some terminals wrap there although wrapping is off.
 fn width() -> usize {
     let size = terminal_size::terminal_size_of(std::io::stderr());
     size.map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0)).saturating_sub(1)
@@ -47,8 +47,8 @@ pub(crate) fn fit(text: &str) -> String {
     cut(text, width())
 }
 
-/// What draws `text` in the place of the line before. The cursor stays behind it, so that what
-/// another program writes then does not cover it.
+/// The bytes that draw `text` in the place of the line before. The cursor stays behind the text, so that
+/// output of another program does not cover it.
 pub(crate) fn one_line(text: &str) -> String {
     format!("\r{NO_WRAPPING}{text}{WRAPPING}\x1b[J")
 }

@@ -1,5 +1,5 @@
-//! Log lines as a person reads them: local time, the date once a day, and a warning that comes again
-//! and again shown once, with a count.
+//! Log lines as a person reads them: local time, the date once a day, and a repeated warning once, with a
+//! count.
 //!
 //! Terminal thread. Formats only; times are arguments.
 
@@ -10,8 +10,8 @@ use log::Level;
 use super::{PLAIN, RED, YELLOW};
 use crate::text::clock::local;
 
-/// A warning that has not come for this long is shown anew. Longer than the longest pause between two
-/// tries to connect, 5 minutes.
+/// A warning that has not come for this long is shown again. Longer than the longest pause between two tries
+/// to connect, which is 5 minutes.
 const SAME_WITHIN_MS: i64 = 10 * 60_000;
 
 /// A line to show.
@@ -36,7 +36,7 @@ impl LogLine {
     }
 }
 
-/// What was shown so far, as far as the next line depends on it.
+/// What is remembered of the lines so far.
 #[derive(Debug, Default)]
 pub(super) struct LogLines {
     /// The date of the last line.
@@ -49,17 +49,17 @@ pub(super) struct LogLines {
 struct Warning {
     level: Level,
     text: String,
-    /// How often it came, and how often since the last time that this was shown.
+    /// How often it came, and how often since the count was shown last.
     times: u64,
     unshown: u64,
     last_ms: i64,
 }
 
 impl LogLines {
-    /// Appends the line to `out`, unless it is a warning that is there already.
+    /// Appends the line to `out`, unless it is a repeated warning.
     pub(super) fn push(&mut self, out: &mut Vec<LogLine>, now_ms: i64, level: Level, text: &str) {
         if level > Level::Warn {
-            // What is said between the tries of an outage is no end of it.
+            // Information between two tries to connect does not end the repetition.
             if level == Level::Info {
                 self.push_repeats(out, now_ms);
             }
@@ -86,7 +86,7 @@ impl LogLines {
             Some(Warning { level, text: text.to_owned(), times: 1, unshown: 0, last_ms: now_ms });
     }
 
-    /// Appends how often the last warning has come again since that was shown.
+    /// Appends how often the last warning was repeated since its count was shown.
     pub(super) fn push_repeats(&mut self, out: &mut Vec<LogLine>, now_ms: i64) {
         let Some(last) = self.last.as_mut().filter(|last| last.unshown > 0) else { return };
         let unshown = std::mem::take(&mut last.unshown);

@@ -1,8 +1,8 @@
-//! In the place of `table` in a program that was built without it: there never is one.
+//! Takes the place of `table` in a program that was built without it.
 
 use super::log_lines::LogLine;
 
-/// The table that is never there.
+/// A table that never exists.
 #[derive(Debug)]
 pub(super) enum Table {}
 

@@ -1,7 +1,7 @@
 //! Standard error, behind a thread of its own, and how it is to look.
 //!
-//! The handle is the main thread's. Whoever logs gets a sender and never waits; only at the very end
-//! the last lines are waited for, and not for long.
+//! The handle is the main thread's. Threads that log have a sender and never wait; only at the very end the
+//! last lines are waited for, for a bounded time.
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -21,22 +21,22 @@ use crate::process::threads::{join_until, spawn};
 use crate::status::snapshot::Counts;
 use crate::text::clock::now_ms;
 
-/// Lines that may wait for a slow terminal; more than a screen, less than a memory problem.
+/// Lines that may wait for a slow terminal: more than a screen, and little memory.
 const WAITING_LINES: usize = 1024;
 
-/// Log lines from before the table that it shows as well: a start has fewer.
+/// Log lines from before the table that the table shows, too: a start has fewer.
 const FIRST_LINES: usize = 20;
 
-/// How often the live line is renewed: its ages are in seconds.
+/// How often the live line is renewed: it shows seconds.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 
-/// A terminal that takes nothing for so long does not get the summary …
+/// A terminal that takes nothing for this long does not get the summary.
 const SUMMARY: Duration = Duration::from_millis(200);
 
-/// … and one that does not take the last lines within this neither: together half a second.
+/// The same for the last lines; together half a second.
 const LAST_LINES: Duration = Duration::from_millis(300);
 
-/// How often it is looked whether the terminal takes more.
+/// How often the terminal is tried.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The terminal thread and the way to it.
@@ -90,7 +90,7 @@ impl Screen {
         }
     }
 
-    /// What gives the terminal back at once, if the table has it.
+    /// A function that gives the terminal back at once, if the table has it.
     pub(crate) fn give_back(&self) -> impl Fn() + Send + 'static {
         let table = Arc::clone(&self.table);
         move || {
@@ -114,7 +114,7 @@ impl Screen {
         let until = Instant::now() + LAST_LINES;
         self.send_until(until, Line::End);
         join_until(&self.thread, until);
-        // Also when that thread waits for a terminal that takes nothing.
+        // Also when the terminal thread waits for a terminal that takes nothing.
         self.give_back()();
     }
 
@@ -134,7 +134,7 @@ impl Screen {
 /// Where it is shown.
 #[derive(Debug)]
 struct Place {
-    /// Why nothing can be kept up to date there, if so.
+    /// Why no live line or table can be shown there, if so.
     trouble: Option<&'static str>,
     colours: bool,
 }
@@ -152,14 +152,14 @@ impl Place {
             None
         };
         let colours = trouble.is_none() && !no_color;
-        // Rows on the same screen would be written over it.
+        // Rows on the same terminal would be written into it.
         let rows_there = rows_on_standard_output && io::stdout().is_terminal();
         let trouble = trouble.or(rows_there.then_some("the rows are on the same terminal"));
         Self { trouble, colours }
     }
 }
 
-/// What the terminal thread shows: a live line and colours only where somebody sees them.
+/// What the terminal thread shows: a live line and colours only on a terminal.
 #[derive(Debug)]
 struct Shown {
     log: LogLines,
@@ -170,12 +170,12 @@ struct Shown {
     table: SharedTable,
     /// The first log lines, until the table begins.
     before_table: Option<Vec<LogLine>>,
-    /// When all is written that has come, the table begins.
+    /// Whether the table begins when all waiting lines are written.
     begins_table: bool,
 }
 
 impl Shown {
-    /// Shows lines until [`Line::End`], or until nobody can send any more.
+    /// Shows lines until [`Line::End`], or until all senders are gone.
     fn run(mut self, lines: &Receiver<Line>, out: &mut dyn Write) {
         let mut drawn = false;
         let mut ended = false;
@@ -194,8 +194,7 @@ impl Shown {
                 text.push_str(&line);
                 drawn = true;
             }
-            // In one write, so that nothing flickers. A terminal that is gone is no reason to stop
-            // recording.
+            // In one write, so that nothing flickers. Recording goes on without a terminal.
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
             if let (true, Some(table)) = (std::mem::take(&mut self.begins_table), self.table.get())
             {
@@ -212,7 +211,7 @@ impl Shown {
                 self.live_line = None;
                 self.begins_table = true;
             }
-            // About the end.
+            // These lines belong to the end.
             Line::Stopping | Line::Plain(_) | Line::End => {
                 self.live_line = None;
                 self.begins_table = false;
@@ -238,7 +237,7 @@ impl Shown {
                 }
                 return;
             }
-            // What the table showed went away with it.
+            // The lines of the table went away with it.
             log_lines.splice(..0, table.last_lines());
         }
         for line in log_lines {

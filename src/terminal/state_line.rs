@@ -7,23 +7,23 @@ use crate::status::silence::Silence;
 use crate::status::snapshot::{FeedState, Snapshot};
 use crate::text::{counted, file_size, grouped, human_duration, per_second, printable};
 
-/// Characters of a reason that are shown: the counters behind it matter, too.
+/// Characters of a reason that are shown, so that there is room for the counters after it.
 const REASON_CHARACTERS: usize = 60;
 
-/// In a narrow terminal a text keeps at least so many characters, or is left out.
+/// Characters that a shortened text keeps at least; with less room it is left out.
 const SHORTEST_TEXT: usize = 12;
 
-/// A snapshot is renewed every two seconds at least; one that is this old means a writer that waits
-/// for the disk.
+/// When the snapshot is older than this, the writer is waiting for the disk: it makes one every two seconds at
+/// least.
 const STUCK_AFTER_MS: i64 = 4_000;
 
-/// What sets most parts apart from the one before: there a new row may begin.
+/// The separator before most parts, at which a new row may begin.
 const SEPARATOR: &str = " · ";
 
-/// A part of the line with what sets it apart from the one before, and how soon it may be shortened.
+/// A part of the line, with the separator before it, and how soon it may be shortened.
 pub(super) struct Part(pub(super) Keep, pub(super) String);
 
-/// What may be shortened where the line does not fit, the first first. Why nothing comes, or nothing is
+/// In which order parts are shortened where the line does not fit. The reason why no trades come, or none are
 /// recorded, stays longest: the numbers are in the log and in the file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Keep {
@@ -31,8 +31,8 @@ pub(super) enum Keep {
     NothingMissing,
     Reconnects,
     Rate,
-    /// This one and [`Keep::Reason`] are cut, as long as something remains that can be read; the others
-    /// are left out.
+    /// This part and [`Keep::Reason`] are cut while enough of them remains to be read; other parts are left
+    /// out as a whole.
     Symbols,
     Advice,
     Age,
@@ -42,7 +42,7 @@ pub(super) enum Keep {
     Always,
 }
 
-/// Everything that the line can show.
+/// All parts of the line.
 pub(super) fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> Vec<Part> {
     let mut line = vec![Part(Keep::Always, snapshot.state.name().to_owned())];
     if snapshot.state == FeedState::Down && !snapshot.reason.is_empty() {
@@ -80,19 +80,19 @@ pub(super) fn parts(snapshot: &Snapshot, last_message_ms: i64, now_ms: i64) -> V
     line
 }
 
-/// The reason of an outage, without what everybody sees.
+/// The reason of an outage, without the words that the state shows already.
 pub(super) fn reason(reason: &str) -> &str {
     reason.trim_start_matches("not connected: ")
 }
 
-/// The line in `width` characters, as far as that can be done without what is always kept.
+/// The line in `width` characters, or as near to it as the parts that are always kept allow.
 pub(super) fn shortened(parts: Vec<Part>, width: usize) -> String {
     let total = |parts: &[Part]| parts.iter().map(|part| length(&part.1)).sum::<usize>();
     let fitted = fitted(parts, |parts| total(parts).saturating_sub(width));
     fitted.into_iter().map(|part| part.1).collect()
 }
 
-/// The same in several rows of so many characters: each has texts with the number of their part.
+/// The same in several rows of `width` characters; each row has texts with the number of their part.
 #[cfg(feature = "table")]
 pub(super) fn in_rows(parts: Vec<Part>, width: usize, rows: usize) -> Vec<Vec<(usize, String)>> {
     let row_length =
@@ -132,7 +132,7 @@ fn length(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Shortens the parts, those that matter least first, until they are not too long: by so many characters.
+/// Shortens the parts, the least important first, until `too_long` gives 0 characters.
 fn fitted(mut parts: Vec<Part>, too_long: impl Fn(&[Part]) -> usize) -> Vec<Part> {
     loop {
         let too_long = too_long(&parts);
