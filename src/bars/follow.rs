@@ -97,8 +97,8 @@ pub(super) fn follow(
     };
     let known = closed_files(path).unwrap_or_default();
     if live.is_none() && known.is_empty() {
-        let failure = Failure::cannot_open(&io::ErrorKind::NotFound.into());
-        return told.file(path, Err(failure)).map(|()| false);
+        let missing = path.metadata().err().unwrap_or(io::ErrorKind::NotFound.into());
+        return told.file(path, Err(Failure::cannot_open(&missing))).map(|()| false);
     }
     let mut ledgers = Ledgers::default();
     let mut without = ledgers.add_all(archives, &mut told);
