@@ -60,7 +60,7 @@ pub(crate) fn measure(plan: &Plan, load: &Load) -> Outcome<Candles> {
     let directory = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
     let rows = ROWS_PER_TRADE * plan.trades;
     write_recording(directory.path(), rows)?;
-    let mut all = vec![("bars", bars())];
+    let mut all = vec![("bars", bars(Path::new("op1.csv")))];
     if let Some(python) = std::env::var_os("FINNHUB_TEST_PYTHON") {
         let mut duckdb = Command::new(python);
         let script =
@@ -98,9 +98,9 @@ pub(crate) fn measure(plan: &Plan, load: &Load) -> Outcome<Candles> {
     Ok(Candles { rows, all: runs, follow_share: follow(plan, load)? })
 }
 
-fn bars() -> Command {
+fn bars(recording: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_finnhub-stream"));
-    command.args(["bars", "op1.csv"]).env_remove("RUST_LOG").stdin(Stdio::null());
+    command.arg("bars").arg(recording).env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
 
@@ -143,9 +143,8 @@ pub(crate) fn write_recording(folder: &Path, rows: usize) -> Outcome<()> {
 /// A recorder at a live feed's pace, and what it costs to follow it.
 fn follow(plan: &Plan, load: &Load) -> Outcome<f64> {
     let (recorder, mut sender) = Sender::start(Recorder::FinnhubStream, load.symbols())?;
-    let folder = recorder.out().parent().ok_or("a folder")?;
     let mut follower: Child =
-        bars().arg("--follow").current_dir(folder).stdout(Stdio::null()).spawn()?;
+        bars(recorder.out()).arg("--follow").stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let (start, mut sent, mut since) = (Instant::now(), 0, None);
     for message in 0..load.message_count() {
         #[expect(clippy::cast_precision_loss, reason = "a small count")]
