@@ -69,6 +69,7 @@
 //! | what a row of the ledger says, and why nothing was recorded | `recording/ledger` |
 //! | which trades move which price of a bar | `market/conditions` (the table), `market/prices` (of several, the one that counts) |
 //! | how `bars` goes on with a recording through rotation | `bars/follow`, `bars/live_file` |
+//! | how candles come to the page | `status/candles` (what trades add, from the writer), `dashboard/candles` (put together and thinned out), `dashboard/page/candles.js` (as long as they are shown) |
 //! | what refuses a start | `config/settings`, `recorder/inspect` |
 //! | what a crash leaves, and how it is repaired | `recorder/open` (what is to be done), `recorder/repair` (what is torn), `recorder/redo` (a new end, safe at any instant) |
 //! | names of files under way, and a user's files of like names | `recorder/beside` |

@@ -12,15 +12,12 @@ use super::layout::Layout;
 use super::number::Number;
 use crate::market::conditions::{Limits, limits};
 use crate::market::hours::NewYorkDay;
+use crate::market::prices::LATE_MS;
 use crate::market::symbol::is_us_stock;
 use crate::recording::columns::Column;
 use crate::recording::ordinary_row::{Key, NO_KEY, OrdinaryRow, Recent};
 use crate::recording::row_rules::{Values, check_row};
 use crate::recording::rows::{FieldSpans, Row, front_row};
-
-/// How long trades are waited for after the end of a bar, by the receiving clock: Finnhub has been up to 40 minutes
-/// late.
-const LATE_MS: i64 = 2 * 60 * 60 * 1000;
 
 /// Which bars are asked for.
 #[derive(Debug, Clone)]

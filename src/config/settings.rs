@@ -73,8 +73,16 @@ impl Settings {
         };
         warnings.extend(oddity_of(&key));
         let log_file = files.log_file().to_owned();
-        let recorder =
-            RecorderOptions { out, log_file, columns, fsync, rotate, compress, simulated };
+        let recorder = RecorderOptions {
+            out,
+            log_file,
+            columns,
+            fsync,
+            rotate,
+            compress,
+            simulated,
+            candles: views.dashboard.is_some(),
+        };
         Ok(Self { server, key, tickers, tickers_file, recorder, views, warnings })
     }
 }

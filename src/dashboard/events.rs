@@ -105,7 +105,8 @@ impl LiveData {
     /// The history up to now, for the length of one function.
     pub(super) fn history(&self) -> MutexGuard<'_, History> {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.remember(&self.latest().tickers);
+        let (snapshot, candles) = self.recording.slot.latest_and_candles();
+        history.remember(&snapshot.tickers, candles);
         history
     }
 

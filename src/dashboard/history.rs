@@ -1,16 +1,20 @@
-//! What each symbol did: the last hour second by second, everything older thinned out.
+//! What each symbol did: the last hour second by second, everything older thinned out. Bars are the
+//! line of a chart, and every trade counts in the second in which it was received; candles are those of
+//! `bars`.
 //!
 //! The dashboard's thread. No I/O and no clock. It forgets nothing but detail: when old bars need
 //! room, neighbours are merged into longer ones.
 //!
-//! Memory: a bar takes 24 bytes and a symbol at most 6,144 of them, 144 KiB; 50 symbols take 7.2 MB,
-//! however many weeks it runs. More than 64 symbols share what 64 would have (9.4 MB), each with less
-//! detail.
+//! Memory: a bar takes 24 bytes and a symbol at most 6,144 of them, 144 KiB; a candle 80, and at most
+//! 2,048 of them, 160 KiB. 50 symbols take 15 MB, however many weeks it runs. More symbols share that,
+//! each with less detail.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::{Serialize, Serializer};
 
+use super::candles::{Candles, MOST_CANDLES};
+use crate::status::candles::{Candle, SymbolCandle};
 use crate::status::snapshot::TickerSnapshot;
 
 /// The newest bars of a symbol are never merged: 68 minutes of trades in every second.
@@ -19,11 +23,12 @@ const NEWEST_BARS: usize = 4096;
 /// The others, which are older and longer: more than a chart has pixels.
 const OLDER_BARS: usize = 2048;
 
-/// Symbols that get all of this; more have to share.
-const FULL_SYMBOLS: usize = 64;
+/// Symbols that get all of this, as many as Finnhub's free plan has; more have to share.
+const FULL_SYMBOLS: usize = 50;
 
 /// What a symbol keeps at least, also among ten thousand.
 const LEAST_BARS: usize = 16;
+const LEAST_CANDLES: usize = 24;
 
 /// How many seconds the first of the longer bars have. Doubled whenever there are too many.
 const FIRST_STEP: u32 = 8;
@@ -54,7 +59,7 @@ pub(super) struct History(HashMap<String, Series>);
 
 impl History {
     /// Adds what has happened since it was called last.
-    pub(super) fn remember(&mut self, tickers: &[TickerSnapshot]) {
+    pub(super) fn remember(&mut self, tickers: &[TickerSnapshot], candles: Vec<SymbolCandle>) {
         let known = tickers.iter().filter(|ticker| self.0.contains_key(&ticker.symbol)).count();
         if known < self.0.len() {
             let kept: HashSet<&String> = tickers.iter().map(|ticker| &ticker.symbol).collect();
@@ -72,6 +77,14 @@ impl History {
                 series.merge_older(newest, older);
             }
         }
+        let most = (MOST_CANDLES * FULL_SYMBOLS / sharing).max(LEAST_CANDLES);
+        for (symbol, mut candle) in candles {
+            let Some(series) = self.0.get_mut(&*symbol) else { continue };
+            // The clock that `bars_after` goes by, also when the machine's is set back.
+            let second = series.bars.back().map_or(0, |bar| bar.second);
+            candle.received = candle.received.max(second);
+            series.candles.add(candle, most);
+        }
     }
 
     /// The bars of `symbol` later than the second `after`; `None` when the symbol is not known.
@@ -79,6 +92,11 @@ impl History {
         let bars = &self.0.get(symbol)?.bars;
         let from = bars.partition_point(|bar| bar.second <= after);
         Some(bars.range(from..).copied().collect())
+    }
+
+    /// The candles of `symbol` in which a trade was received later than the second `after`.
+    pub(super) fn candles_after(&self, symbol: &str, after: u32) -> Vec<Candle> {
+        self.0.get(symbol).map_or_else(Vec::new, |series| series.candles.changed_after(after))
     }
 
     /// The price of `symbol` at `points` instants, `step` seconds apart, the last at `second`.
@@ -101,6 +119,7 @@ struct Series {
     trades: u64,
     volume: f64,
     bars: VecDeque<Bar>,
+    candles: Candles,
     /// How often the length of the older bars has been doubled.
     doublings: u32,
 }
@@ -195,7 +214,7 @@ mod tests {
         for (trades, second, price) in
             [(2, 10, "1.5"), (2, 10, "1.5"), (3, 10, "1.6"), (4, 12, "1.7"), (6, 11, "1.8")]
         {
-            history.remember(&[ticker("A", trades, second, price)]);
+            history.remember(&[ticker("A", trades, second, price)], Vec::new());
         }
         assert_eq!(all(&history, "A"), [(10, 3, 1.6, 6.0), (12, 3, 1.8, 6.0)]);
         assert_eq!(history.bars_after("A", 10).unwrap().len(), 1);
@@ -212,7 +231,7 @@ mod tests {
         let seconds: u64 = 200_000;
         for second in 1..=seconds {
             let at = i64::try_from(second).unwrap();
-            history.remember(&[ticker("A", second, at, "1")]);
+            history.remember(&[ticker("A", second, at, "1")], Vec::new());
         }
         let capacity = history.0["A"].bars.capacity();
         assert!(capacity <= NEWEST_BARS + OLDER_BARS, "{capacity}");
@@ -230,7 +249,7 @@ mod tests {
         for second in 1..=60_u64 {
             let at = i64::try_from(second).unwrap();
             let tickers = (0..9000).map(|n| ticker(&n.to_string(), second, at, "1"));
-            history.remember(&tickers.collect::<Vec<_>>());
+            history.remember(&tickers.collect::<Vec<_>>(), Vec::new());
         }
         let bars: Vec<usize> = history.0.values().map(|series| series.bars.len()).collect();
         assert!(bars.iter().all(|bars| *bars <= 30 + LEAST_BARS), "{:?}", bars.iter().max());
@@ -242,11 +261,11 @@ mod tests {
     #[test]
     fn what_left_the_list_is_forgotten() {
         let mut history = History::default();
-        history.remember(&[ticker("A", 1, 1, "1"), ticker("B", 1, 1, "1")]);
-        history.remember(&[ticker("B", 1, 1, "1"), ticker("C", 1, 1, "1")]);
+        history.remember(&[ticker("A", 1, 1, "1"), ticker("B", 1, 1, "1")], Vec::new());
+        history.remember(&[ticker("B", 1, 1, "1"), ticker("C", 1, 1, "1")], Vec::new());
         assert_eq!(history.bars_after("A", 0), None);
         assert!(history.bars_after("B", 0).is_some() && history.bars_after("C", 0).is_some());
-        history.remember(&[]);
+        history.remember(&[], Vec::new());
         assert!(history.0.is_empty());
     }
 }

@@ -9,9 +9,10 @@
 //! - `routes`: the addresses
 //! - `status`, `metrics`: the numbers as JSON and as Prometheus text
 //! - `events`: the same as server-sent events
-//! - `history`: the last hour and more of each symbol, for the chart
+//! - `history`: the last hour and more of each symbol, for the chart; `candles` are a part of it
 //! - `page`: the page's files, and those of the React package that goes with it
 
+mod candles;
 mod connections;
 mod events;
 mod guard;

@@ -13,10 +13,11 @@ pub(super) struct File {
 }
 
 /// Every file of the page.
-pub(super) const PAGE: [File; 7] = [
+pub(super) const PAGE: [File; 8] = [
     file("/", "text/html; charset=utf-8", include_str!("page/index.html")),
     file("/app.css", "text/css; charset=utf-8", include_str!("page/app.css")),
     file("/app.js", SCRIPT, include_str!("page/app.js")),
+    file("/candles.js", SCRIPT, CANDLES),
     file("/format.js", SCRIPT, FORMAT),
     file("/recorder-client.js", SCRIPT, RECORDER_CLIENT),
     file("/trade-chart.js", SCRIPT, TRADE_CHART),
@@ -29,7 +30,16 @@ const fn file(path: &'static str, media_type: &'static str, text: &'static str) 
     File { path, media_type, text }
 }
 
+/// In the place of the version in the scripts; the version is the binary's.
+const VERSION_PLACE: &str = "0.0.0";
+
+/// The text of a file as it is given away.
+pub(super) fn with_version(text: &str) -> String {
+    text.replace(VERSION_PLACE, env!("CARGO_PKG_VERSION"))
+}
+
 // What the page shares with the React package.
+pub(super) const CANDLES: &str = include_str!("page/candles.js");
 pub(super) const FORMAT: &str = include_str!("page/format.js");
 pub(super) const RECORDER_CLIENT: &str = include_str!("page/recorder-client.js");
 pub(super) const TRADE_CHART: &str = include_str!("page/trade-chart.js");

@@ -11,17 +11,15 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::page::{FORMAT, RECORDER_CLIENT, TRADE_CHART};
+use super::page::{CANDLES, FORMAT, RECORDER_CLIENT, TRADE_CHART, with_version};
 use crate::process::error::{Error, cannot_go_on};
 use crate::text::in_words;
-
-/// In the place of the version in the sources; the version is the binary's.
-const VERSION_PLACE: &str = "0.0.0";
 
 /// The files of the package: their names and texts.
 fn files() -> impl Iterator<Item = (&'static str, String)> {
     let files = [
         ("README.md", include_str!("react/README.md")),
+        ("candles.js", CANDLES),
         ("format.js", FORMAT),
         ("index.d.ts", include_str!("react/index.d.ts")),
         ("index.js", include_str!("react/index.js")),
@@ -30,8 +28,7 @@ fn files() -> impl Iterator<Item = (&'static str, String)> {
         ("trade-chart.d.ts", include_str!("react/trade-chart.d.ts")),
         ("trade-chart.js", TRADE_CHART),
     ];
-    let version = env!("CARGO_PKG_VERSION");
-    files.into_iter().map(move |(name, text)| (name, text.replace(VERSION_PLACE, version)))
+    files.into_iter().map(|(name, text)| (name, with_version(text)))
 }
 
 /// The package as npm wants it: a compressed tar file, with everything below `package/`.

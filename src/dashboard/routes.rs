@@ -20,9 +20,10 @@ use serde_json::{Value, json};
 use super::events::LiveData;
 use super::guard::refusal;
 use super::history::Bar;
-use super::page::{File, PAGE};
+use super::page::{File, PAGE, with_version};
 use super::{metrics, react_package, status};
 use crate::feed::{Change, ChangeWatchList, Changed};
+use crate::status::candles::Candle;
 use crate::status::snapshot::{Gap, Snapshot};
 use crate::text::clock::now_ms;
 use crate::text::printable;
@@ -58,8 +59,8 @@ type Refusal = (StatusCode, Json<Value>);
 pub(super) fn router(api: Api) -> Router {
     let mut router = Router::new();
     for File { path, media_type, text } in &PAGE {
-        let answer = ([(CONTENT_TYPE, *media_type)], *text);
-        router = router.route(path, get(move || async move { answer }));
+        let answer = ([(CONTENT_TYPE, *media_type)], Bytes::from(with_version(text)));
+        router = router.route(path, get(move || async move { answer.clone() }));
     }
     router
         .route("/api/status", get(whole_status))
@@ -154,12 +155,17 @@ async fn history(
     let Query(HistoryQuery { after }) =
         from.map_err(|_| refusal(StatusCode::BAD_REQUEST, "after must be a time in UNIX seconds"))?;
     let snapshot = data.latest();
-    let Some(bars) = data.history().bars_after(&symbol, after) else {
+    let known = {
+        let history = data.history();
+        let bars = history.bars_after(&symbol, after);
+        bars.map(|bars| (bars, history.candles_after(&symbol, after)))
+    };
+    let Some((bars, candles)) = known else {
         return Err(refusal(StatusCode::NOT_FOUND, not_listed(&symbol, &snapshot)));
     };
     let now = snapshot.gap_now();
     let gaps = snapshot.gaps.iter().chain(&now).collect();
-    let history = HistoryAnswer { symbol: &symbol, gaps, bars };
+    let history = HistoryAnswer { symbol: &symbol, gaps, bars, candles };
     // Numbers and text always become JSON.
     answer(&data, JSON, serde_json::to_string(&history).unwrap_or_default())
 }
@@ -169,12 +175,13 @@ struct HistoryAnswer<'a> {
     symbol: &'a str,
     gaps: Vec<&'a Gap>,
     bars: Vec<Bar>,
+    candles: Vec<Candle>,
 }
 
 /// What part of a history is asked for.
 #[derive(Debug, Deserialize)]
 struct HistoryQuery {
-    /// Only bars later than this second.
+    /// Only bars later than this second, and candles with a trade received later.
     #[serde(default)]
     after: u32,
 }

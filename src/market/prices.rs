@@ -6,6 +6,10 @@
 
 use super::conditions::Limits;
 
+/// After the end of a bar trades are waited for so long, by the receiving clock: Finnhub has been up to
+/// 40 minutes late.
+pub(crate) const LATE_MS: i64 = 2 * 60 * 60 * 1000;
+
 /// A price that can be compared.
 pub(crate) trait Price: Clone {
     /// Whether it is higher than the other one.

@@ -96,4 +96,6 @@ pub struct RecorderOptions {
     pub compress: bool,
     /// Whether trades of a simulated market are recorded; the others are refused, whichever it is.
     pub simulated: bool,
+    /// Whether candles are made of the trades, for the page.
+    pub candles: bool,
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use serde::{Serialize, Serializer};
 
+use super::candles::{RecentCandles, SymbolCandle};
 pub use super::feed_status::{FeedState, FeedStatus, Gap};
 use crate::text::counted;
 
@@ -160,6 +161,8 @@ pub struct SnapshotSlot(Mutex<Slot>);
 struct Slot {
     latest: Arc<Snapshot>,
     feed: FeedStatus,
+    /// What the page has not taken yet.
+    candles: Vec<SymbolCandle>,
 }
 
 impl SnapshotSlot {
@@ -168,15 +171,23 @@ impl SnapshotSlot {
         Arc::clone(&self.lock().latest)
     }
 
+    /// The latest snapshot, and what its trades have added to candles since the last call.
+    #[cfg(feature = "dashboard")]
+    pub(crate) fn latest_and_candles(&self) -> (Arc<Snapshot>, Vec<SymbolCandle>) {
+        let Slot { latest, candles, .. } = &mut *self.lock();
+        (Arc::clone(latest), std::mem::take(candles))
+    }
+
     /// Changes the state of the feed; it is shown at once.
     pub fn change_feed(&self, change: impl FnOnce(&mut FeedStatus)) {
-        let Slot { latest, feed } = &mut *self.lock();
+        let Slot { latest, feed, .. } = &mut *self.lock();
         change(feed);
         Arc::make_mut(latest).show(feed);
     }
 
-    /// Replaces the snapshot. While a reader holds the lock, the old one stays: the next one comes soon.
-    pub fn publish(&self, mut snapshot: Snapshot) {
+    /// Replaces the snapshot and hands candles over, or not when somebody is just reading; the next one
+    /// comes soon.
+    pub fn publish(&self, mut snapshot: Snapshot, candles: Option<&mut RecentCandles>) {
         let mut slot = match self.0.try_lock() {
             Ok(slot) => slot,
             Err(TryLockError::Poisoned(slot)) => slot.into_inner(),
@@ -188,6 +199,9 @@ impl SnapshotSlot {
         }
         snapshot.show(&slot.feed);
         slot.latest = Arc::new(snapshot);
+        if let Some(candles) = candles {
+            candles.hand_over(&mut slot.candles);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slot> {
@@ -208,7 +222,8 @@ mod tests {
     fn the_feed_is_shown_as_it_is_also_when_the_writer_is_late() {
         let slot = SnapshotSlot::default();
         slot.change_feed(|feed| feed.live(10));
-        slot.publish(Snapshot { published_ms: 20, out_bytes: 7, ..Snapshot::default() });
+        let snapshot = Snapshot { published_ms: 20, out_bytes: 7, ..Snapshot::default() };
+        slot.publish(snapshot, None);
         assert_eq!(slot.latest().state, FeedState::Live);
         slot.change_feed(|feed| feed.down(15, "lost"));
         let latest = slot.latest();
@@ -219,7 +234,9 @@ mod tests {
     #[test]
     fn a_program_that_stood_still_shows_where_unless_that_is_known() {
         let slot = SnapshotSlot::default();
-        let publish = |published_ms| slot.publish(Snapshot { published_ms, ..Snapshot::default() });
+        let publish = |published_ms| {
+            slot.publish(Snapshot { published_ms, ..Snapshot::default() }, None);
+        };
         slot.change_feed(|feed| feed.live(10));
         publish(1_000);
         publish(6_000);

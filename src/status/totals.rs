@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use foldhash::fast::RandomState;
 
+use super::candles::RecentCandles;
 use super::snapshot::{Counts, Snapshot, TickerSnapshot};
 use crate::protocol::trade::Trade;
 use crate::text::parse_integer;
@@ -39,6 +40,8 @@ pub(crate) struct Totals {
     /// but do not bring them back.
     gone: HashSet<String>,
     rate: VecDeque<(i64, u64)>,
+    /// What has been added to candles, if somebody is to have them.
+    pub(crate) candles: Option<RecentCandles>,
 }
 
 impl Totals {
@@ -68,9 +71,15 @@ impl Totals {
         }
         #[allow(clippy::cast_precision_loss)]
         let volume = parse_integer(trade.volume.as_bytes()).map(|whole| whole as f64);
-        ticker.volume += volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
+        let volume = volume.or_else(|| trade.volume.parse().ok()).unwrap_or(0.0);
+        ticker.volume += volume;
         ticker.last_trade_ms = parse_integer(trade.timestamp_ms.as_bytes());
         ticker.last_received_ms = Some(received_ms);
+        if let Some(candles) = &mut self.candles
+            && let Some(time_ms) = ticker.last_trade_ms
+        {
+            candles.trade(position, trade, volume, time_ms, received_ms);
+        }
     }
 
     fn position(&mut self, symbol: &str) -> Option<usize> {
@@ -86,6 +95,9 @@ impl Totals {
         self.tickers
             .push(TickerSnapshot { symbol: symbol.to_owned(), ..TickerSnapshot::default() });
         self.by_symbol.insert(symbol.to_owned(), position);
+        if let Some(candles) = &mut self.candles {
+            candles.push_symbol(symbol);
+        }
         position
     }
 
@@ -105,6 +117,9 @@ impl Totals {
             self.gone.remove(symbol);
         }
         self.wanted = self.tickers.len();
+        if let Some(candles) = &mut self.candles {
+            candles.follow(self.tickers.iter().map(|ticker| ticker.symbol.as_str()));
+        }
         if self.gone.len() + old.len() > GONE_SYMBOLS {
             self.gone.clear();
         }

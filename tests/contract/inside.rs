@@ -43,6 +43,7 @@ pub(crate) fn open_writer(
         rotate: None,
         compress: false,
         simulated: false,
+        candles: false,
     };
     let (entries, inbox) = channel::open();
     let shared = Arc::clone(entries.shared());

@@ -24,6 +24,7 @@ fn the_page_comes_with_all_its_files() {
         ("/", "text/html; charset=utf-8", "<trade-chart"),
         ("/app.css", "text/css; charset=utf-8", "prefers-color-scheme: dark"),
         ("/app.js", "text/javascript; charset=utf-8", "recorderAt"),
+        ("/candles.js", "text/javascript; charset=utf-8", "putTogether"),
         ("/format.js", "text/javascript; charset=utf-8", "duration"),
         ("/recorder-client.js", "text/javascript; charset=utf-8", "EventSource"),
         ("/trade-chart.js", "text/javascript; charset=utf-8", "customElements.define"),

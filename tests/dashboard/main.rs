@@ -4,10 +4,10 @@
 //! * `harness` (`tests/harness`, which all tests of the built binary share), `program`, `feed`,
 //!   `http`, `waiting`: the recorder as a process, a server for it to record, and plain HTTP
 //! * `served`: the page's server alone, fed by the test
-//! * `addresses`, `hostile`, `crowd`, `hours`, `tickers_file`: what is promised
+//! * `addresses`, `candles`, `hostile`, `crowd`, `hours`, `tickers_file`: what is promised
 //! * `package`: the React package as a file
-//! * `webdriver`, `page`, `tabs`: the same in Chromium; ignored unless asked for, because it must be
-//!   there
+//! * `webdriver`, `page`, `page_candles`, `tabs`: the same in Chromium; ignored unless asked for, because
+//!   it must be there
 //! * `react`: the package in applications of React 18 and 19, in Chromium; needs npm as well
 //!
 //! Nothing sleeps to be right: every wait is for something that can be seen, and has a deadline.
@@ -19,6 +19,7 @@
 mod harness;
 
 mod addresses;
+mod candles;
 mod crowd;
 mod feed;
 mod hostile;
@@ -26,6 +27,7 @@ mod hours;
 mod http;
 mod package;
 mod page;
+mod page_candles;
 mod program;
 mod react;
 mod served;

@@ -72,13 +72,13 @@ fn it_is_written_and_served_with_the_version_of_the_binary() {
             assert!(files.contains_key(file), "{file}");
         }
     }
-    assert!(files["index.js"].contains(&format!("'{}'", env!("CARGO_PKG_VERSION"))));
+    assert!(files["recorder-client.js"].contains(&format!("'{}'", env!("CARGO_PKG_VERSION"))));
     assert!(files.values().all(|text| !text.contains("0.0.0\"") && !text.contains("'0.0.0'")));
 
     let program = Program::demo("AAPL", "127.0.0.1:0");
     assert_eq!(served(&program), files);
     // The page runs the very modules that the package has.
-    for name in ["recorder-client.js", "trade-chart.js", "format.js"] {
+    for name in ["recorder-client.js", "trade-chart.js", "candles.js", "format.js"] {
         assert_eq!(get(program.address(), &format!("/{name}")).body, files[name], "{name}");
     }
 }

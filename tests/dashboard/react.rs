@@ -224,6 +224,17 @@ fn live_through_everything(app: &App, origin: &str, feed: Feed, mut program: Pro
     browser.click("#all");
     browser.wait_for("the other span", &format!("{CHART}.getAttribute('span') === 'all'"));
 
+    // Candles, of which the same recorder gives the prices.
+    browser.wait_for("a line", &format!("/^Chart of MSFT, [^;]+; last price/.test({label})"));
+    browser.click("#candles");
+    browser.wait_for(
+        "candles",
+        &format!(
+            r"/candles of \d+ s; last price 300.25; lowest 300.25, highest 300.25;/.test({label})"
+        ),
+    );
+    assert_eq!(browser.barriers(&app.axe()), Vec::<String>::new());
+
     browser.click("#shown");
     wait_until("the connection to be closed", || followers(&program), |count| *count == 0);
     browser.click("#shown");

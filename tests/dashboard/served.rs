@@ -31,7 +31,7 @@ impl Served {
         let address = listener.local_addr();
         let recording = Arc::new(SharedState::default());
         recording.slot.change_feed(|feed: &mut FeedStatus| feed.live(0));
-        recording.slot.publish(snapshot);
+        recording.slot.publish(snapshot, None);
         let list = Mutex::default();
         let change = Arc::new(move |wish: Change<'_>| {
             change(&list, wish).map(|tickers| Changed { tickers, warnings: Vec::new() })
@@ -41,7 +41,7 @@ impl Served {
     }
 
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.recording.slot.publish(snapshot);
+        self.recording.slot.publish(snapshot, None);
     }
 }
 

@@ -40,7 +40,7 @@ function turn(hidden) {
 
 /** What was asked for, and what is answered next. */
 const asked = [];
-let answer = () => ({ ok: true, body: { symbol: 'A', gaps: [], bars: [] } });
+let answer = () => ({ ok: true, body: { symbol: 'A', gaps: [], bars: [], candles: [] } });
 
 globalThis.fetch = async (url) => {
   asked.push(url);
@@ -71,11 +71,11 @@ function status(more = {}) {
 
 const { recorderAt } = await load('recorder-client.js');
 const URL_ = 'http://recorder.test';
-const recorder = recorderAt(`${URL_}/`, '0.1.7');
+const recorder = recorderAt(`${URL_}/`, { version: '0.1.7' });
 const current = () => opened.at(-1);
 
 // One connection for all, under every spelling of the address; closed after the last one.
-assert.equal(recorderAt(URL_, '0.1.7'), recorder);
+assert.equal(recorderAt(URL_), recorder);
 const leave = [recorder.subscribe(() => {}), recorder.subscribe(() => {})];
 assert.equal(opened.length, 1);
 assert.equal(current().url, `${URL_}/api/events`);
@@ -146,13 +146,16 @@ for (const [more, word, notice] of [
 const history = recorder.history('A');
 assert.equal(recorder.history('A'), history);
 let bars = [[10, 1, 1, 1], [11, 2, 1, 1], [12, 3, 1, 1]];
-answer = () => ({ ok: true, body: { gaps: [{ from_ms: 1, to_ms: 2, reason: 'x' }], bars } });
+const candle = (second, length, price) => [second, length, price, price, price, price, 1, 1];
+let candles = [candle(8, 1, 1), candle(9, 1, 2), candle(12, 1, 3)];
+answer = () => ({ ok: true, body: { gaps: [{ from_ms: 1, to_ms: 2, reason: 'x' }], bars, candles } });
 current().says(status());
 const noMore = history.subscribe(() => {});
 await until('the history', () => history.read().bars.length === 3);
 assert.deepEqual(asked, [`${URL_}/api/history/A`]);
 assert.equal(history.read().gaps.length, 1);
 bars = [[11, 2.5, 2, 2], [12, 3, 1, 1], [13, 4, 1, 1]];
+candles = [candle(9, 1, 7), candle(10, 1, 8), candle(13, 1, 9)];
 const kept = history.read().bars;
 await until('more', () => {
   current().says(status());
@@ -161,15 +164,21 @@ await until('more', () => {
 assert.equal(asked.at(-1), `${URL_}/api/history/A?after=10`);
 assert.deepEqual(history.read().bars.map((bar) => bar[1]), [1, 2.5, 3, 4]);
 assert.equal(kept[1][1], 2, 'what was given is not changed');
+assert.deepEqual(
+  history.read().candles,
+  [candle(8, 1, 1), candle(9, 1, 7), candle(10, 1, 8), candle(12, 1, 3), candle(13, 1, 9)],
+);
 
 // A recorder that began anew is asked from the beginning.
 bars = [[20, 9, 1, 1]];
+candles = [candle(20, 1, 9)];
 trades = 0;
 await until('the new history', () => {
   current().says(status({ started_ms: 2000 }));
   return history.read().bars.length === 1;
 });
 assert.equal(asked.at(-1), `${URL_}/api/history/A`);
+assert.deepEqual(history.read().candles, candles);
 
 // One that has just started has no list yet, and is not asked.
 const askedBefore = asked.length;
@@ -185,7 +194,7 @@ await until('the refusal', () => {
   return history.read().error !== '';
 });
 assert.equal(history.read().error, 'A is not on the list: B');
-answer = () => ({ ok: true, body: { gaps: [], bars } });
+answer = () => ({ ok: true, body: { gaps: [], bars, candles } });
 await until('the recovery', () => {
   current().says(status({ started_ms: 3000 }));
   return history.read().error === '';
@@ -240,13 +249,18 @@ frame.dispatchEvent(new Event('pageshow'));
 assert.deepEqual([opened.length, current().isOpen], [tries + 2, true]);
 current().says(status({ started_ms: 3000 }));
 
-// After an hour the recorder may have made longer bars: the history comes from the beginning.
-const hour = Date.now() + 3_700_000;
-await until('the whole history', () => {
+// After an hour the recorder has made longer bars: the history comes from the beginning, also for a page
+// that has followed it all the time.
+bars = [[20, 9, 1, 1], [21, 9, 1, 1], [22, 9, 1, 1]];
+for (const [ahead, question] of [[0, ''], [1_900_000, '?after=20'], [3_500_000, '?after=20'], [3_700_000, '']]) {
   const count = asked.length;
-  current().says(status({ started_ms: 3000, now_ms: hour, published_ms: hour, last_message_ms: hour }));
-  return asked.length > count && asked.at(-1) === `${URL_}/api/history/A`;
-});
+  await until('a question', () => {
+    const then = Date.now() + ahead;
+    current().says(status({ started_ms: 3000, now_ms: then, published_ms: then, last_message_ms: then }));
+    return asked.length > count;
+  });
+  assert.equal(asked.at(-1), `${URL_}/api/history/A${question}`);
+}
 noWords();
 
 // One that nobody can see yet does not connect before it is seen.
@@ -279,6 +293,33 @@ leaveNone();
 
 // Without a browser there is no element, and importing it is no fault.
 await load('trade-chart.js');
+
+// Candles are put together by the rules of \`bars\`: late trades set open and close where no other does.
+const { LENGTHS, lengthFor, putTogether, replaced } = await load('candles.js');
+const [late, lot] = [[60, 1, 5, 6, 4, 5, 1, 1, true], [61, 1, null, null, null, null, 5, 1]];
+const made = (list, length) => putTogether(list, length)
+  .map(({ second, seconds, open, high, low, close, volume, trades }) => [second, seconds, open, high, low, close, volume, trades]);
+assert.deepEqual(made([candle(59, 1, 1), late, lot, candle(65, 1, 3), [66, 1, 9, 9, 9, 9, 1, 1, true]], 60), [
+  [0, 60, 1, 1, 1, 1, 1, 1], [60, 60, 3, 9, 3, 3, 8, 4],
+]);
+assert.deepEqual(made([late, [62, 1, 7, 8, 7, 8, 1, 1, true]], 10), [[60, 10, 5, 8, 4, 8, 2, 2]]);
+assert.deepEqual(made([lot], 10), [[60, 10, null, null, null, null, 5, 1]]);
+assert.deepEqual(putTogether([], 10), []);
+
+// They are as long as is asked for, and no longer ones are cut.
+for (const [list, least, length] of [
+  [[], 0.2, 1], [[candle(60, 1, 1)], 7.8, 10], [[candle(60, 60, 1)], 7.8, 60], [[candle(900, 900, 1)], 601, 900],
+  [[candle(0, 14400, 1)], 14401, 43200], [[candle(0, 604800, 1)], 9e9, 604800],
+]) assert.equal(lengthFor(list, least), length);
+for (const [place, length] of LENGTHS.entries()) {
+  assert(length > (LENGTHS[place - 1] ?? 0) && (length % 86400 === 0 || 86400 % length === 0));
+}
+
+// A longer candle takes the place of those that it was made of.
+const old = [candle(59, 1, 1), candle(60, 1, 2), candle(65, 1, 5), candle(120, 1, 1)];
+assert.deepEqual(replaced(old, [candle(60, 60, 9)]), [old[0], candle(60, 60, 9), old[3]]);
+assert.deepEqual(replaced([], old), old);
+assert.equal(replaced(old, []), old);
 
 console.log('recorder-client.js: all well');
 process.exit(0);

@@ -13,7 +13,8 @@ const MOST_ROWS = 500;
 const byId = (id) => document.getElementById(id);
 const chart = byId('chart');
 const rowsBody = byId('rows');
-const recorder = recorderAt('');
+// It loads itself again when another program answers. What a cache gives then may be as old as this.
+const recorder = recorderAt('', { remedy: 'Load this page again, without what the browser has kept: Ctrl+Shift+R.' });
 
 const rateFormat = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
@@ -62,10 +63,10 @@ function decodeHash() {
 
 function showState() {
   const state = recorder.read();
+  // Another program than the one that this page came from.
+  if (page.version && state.version && page.version !== state.version) location.reload();
+  page.version ||= state.version;
   if (state.connected) {
-    // Another program than the one that this page came from.
-    if (page.version && page.version !== state.version) location.reload();
-    page.version = state.version;
     takeList(state.tickers);
     for (const ticker of state.tickers) showRow(ticker);
     showNumbers(state);
@@ -293,7 +294,7 @@ function choose(symbol) {
   page.chosen = symbol;
   page.leave?.();
   page.leave = null;
-  chart.bars = [];
+  Object.assign(chart, { bars: [], candles: [] });
   chart.setAttribute('label', symbol ?? '');
   say(byId('c-symbol'), symbol ?? '–');
   for (const row of page.rows.values()) markIfChosen(row);
@@ -302,8 +303,8 @@ function choose(symbol) {
     history.replaceState(null, '', `#${encodeURIComponent(symbol)}`);
     const followed = recorder.history(symbol);
     page.leave = followed.subscribe(() => {
-      const { bars, gaps } = followed.read();
-      Object.assign(chart, { bars, gaps });
+      const { bars, candles, gaps } = followed.read();
+      Object.assign(chart, { bars, candles, gaps });
     });
   }
   showChosen();
@@ -332,16 +333,19 @@ function showFacts(now) {
   return say(byId('c-facts'), parts.join(' · '));
 }
 
-for (const radio of document.querySelectorAll('[name="span"]')) {
-  if (radio.value === sessionStorage.getItem('span')) radio.checked = true;
-  const use = () => {
-    if (radio.checked) chart.setAttribute('span', radio.value);
-  };
-  use();
-  radio.addEventListener('change', () => {
-    sessionStorage.setItem('span', radio.value);
+/** What is chosen of these stays chosen, in this browser. */
+for (const name of ['type', 'span']) {
+  for (const radio of document.querySelectorAll(`[name="${name}"]`)) {
+    if (radio.value === localStorage.getItem(name)) radio.checked = true;
+    const use = () => {
+      if (radio.checked) chart.setAttribute(name, radio.value);
+    };
     use();
-  });
+    radio.addEventListener('change', () => {
+      localStorage.setItem(name, radio.value);
+      use();
+    });
+  }
 }
 
 // ---- changing the list ------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /**
  * Follows finnhub-stream's dashboard: the state of the recorder by server-sent events, and the
- * history of its symbols. The page and the React package stand on this file; it needs no other.
+ * history of its symbols. The page and the React package stand on this file; it needs candles.js.
  *
  *   const recorder = recorderAt('http://127.0.0.1:8787');
  *   const leave = recorder.subscribe(() => console.log(recorder.read().tickers));
@@ -12,6 +12,10 @@
  * What `read` gives is never changed afterwards; what is new is a new object.
  */
 
+import { replaced } from './candles.js';
+
+const VERSION = '0.0.0'; // of the program that this file comes from
+
 const SILENCE = 4000; // ms without an event, of four a second, until the recorder counts as gone
 const RETRY = 1000; // ms until it is tried again
 const LOOK_EVERY = 500; // ms; whether what is shown has become old
@@ -19,7 +23,7 @@ const OLD_MESSAGE = 90_000; // ms; Finnhub sends something every minute, also at
 const OLD_SNAPSHOT = 6000; // ms; the writer renews its numbers every two seconds at least
 const HISTORY_EVERY = 1000; // ms; a bar is a second
 const SPARKS_EVERY = 5000; // ms; as far apart as their points
-const FINE_BARS_FOR = 3_600_000; // ms; the recorder makes longer bars of those that are older
+const WHOLE_HISTORY_EVERY = 3_600_000; // ms; the recorder makes longer bars of old ones, and so must we
 
 /**
  * After these the page may have become visible or hidden; the last two when it is left by a link, and
@@ -38,7 +42,9 @@ export const NO_STATE = Object.freeze({
   reconnects: 0, missing_ms: 0, waiting_bytes: 0, out: '', out_bytes: 0, us_market: 'closed',
   tickers: Object.freeze([]),
 });
-export const NO_HISTORY = Object.freeze({ bars: Object.freeze([]), gaps: Object.freeze([]), error: '' });
+export const NO_HISTORY = Object.freeze({
+  bars: Object.freeze([]), candles: Object.freeze([]), gaps: Object.freeze([]), error: '',
+});
 export const NO_SPARKS = Object.freeze({});
 
 /** A value that is kept up for as long as somebody wants to know it. */
@@ -92,7 +98,8 @@ function fits(one, other) {
 
 class Recorder extends Followed {
   #base;
-  #wanted; // the version that its user is made for
+  #version; // that its user is made for
+  #remedy; // what its user is to do about another one
   #source = null;
   #heardAt = 0; // performance.now() of the last event
   #triedAt = 0; // of the last event or try
@@ -106,10 +113,11 @@ class Recorder extends Followed {
   #histories = new Map();
   #sparks = null;
 
-  constructor(base, wanted) {
+  constructor(base, version, remedy) {
     super(NO_STATE);
     this.#base = base;
-    this.#wanted = wanted;
+    this.#version = version;
+    this.#remedy = remedy ?? `Run: npm install ${base}/react.tgz`;
   }
 
   start() {
@@ -133,7 +141,7 @@ class Recorder extends Followed {
     return this.#tickers.get(symbol);
   }
 
-  /** The bars and gaps of a symbol, as {bars, gaps, error}. */
+  /** The past of a symbol, as {bars, candles, gaps, error}. */
   history(symbol) {
     if (!this.#histories.has(symbol)) this.#histories.set(symbol, new History(this, symbol));
     return this.#histories.get(symbol);
@@ -227,9 +235,9 @@ class Recorder extends Followed {
     const is = (feed, word, notice = '') => ({ feed, word, notice });
     if (this.#isLost) return is('gone', 'Not running', this.#whyGone());
     if (!state.version) return is('connecting', 'Connecting');
-    if (this.#wanted && !fits(this.#wanted, state.version)) {
-      const other = `The recorder at ${this.#base} is finnhub-stream ${state.version}, and this is made for ${this.#wanted}.`;
-      return is('gone', 'Another version', `${other} Run: npm install ${this.#base}/react.tgz`);
+    if (!fits(this.#version, state.version)) {
+      const other = `The recorder at ${this.#base} is finnhub-stream ${state.version}, and this is made for ${this.#version}.`;
+      return is('gone', 'Another version', `${other} ${this.#remedy}`);
     }
     const now = this.now();
     const age = now - (state.last_message_ms ?? state.started_ms);
@@ -335,8 +343,8 @@ class History extends Asked {
   }
 
   /**
-   * Asks only when something has changed; from the beginning when the recorder began anew, or may have
-   * made longer bars of those that are known.
+   * Asks only when something has changed; from the beginning when the recorder began anew, and now and
+   * then: it makes longer bars of old ones.
    */
   path() {
     const { now_ms: at, started_ms: started, missing_ms: missing, tickers } = this.recorder.read();
@@ -345,26 +353,26 @@ class History extends Asked {
     const known = this.#known;
     const isSame = started === known.started;
     if (isSame && trades === known.trades && missing === known.missing) return null;
-    this.#asked = { at, started, trades, missing };
-    const isRecent = at - known.at < FINE_BARS_FOR;
+    const isRecent = at - known.wholeAt < WHOLE_HISTORY_EVERY;
     const goesOn = isSame && trades >= known.trades && isRecent && !this.value.error;
     // The last two bars again: the recorder may have added to them since.
     this.#after = goesOn ? this.value.bars.at(-3)?.[0] ?? null : null;
+    this.#asked = { started, trades, missing, wholeAt: this.#after === null ? at : known.wholeAt };
     const path = `/api/history/${encodeURIComponent(this.#symbol)}`;
     return this.#after === null ? path : `${path}?after=${this.#after}`;
   }
 
   take({ ok, body }) {
     this.#known = this.#asked;
-    if (!ok || !Array.isArray(body?.bars)) {
+    if (!ok || !Array.isArray(body?.bars) || !Array.isArray(body.candles)) {
       const error = String(body?.error ?? `${this.#symbol}: the recorder answers something else`);
       this.tell({ ...this.value, error });
       return;
     }
-    const { bars: later, gaps } = body;
-    const old = this.#after === null ? [] : this.value.bars;
-    const kept = later.length ? old.slice(0, positionOf(old, later[0][0])) : old;
-    this.tell({ bars: kept.concat(later), gaps, error: '' });
+    const { bars: later, candles, gaps } = body;
+    const old = this.#after === null ? NO_HISTORY : this.value;
+    const kept = later.length ? old.bars.slice(0, positionOf(old.bars, later[0][0])) : old.bars;
+    this.tell({ bars: kept.concat(later), candles: replaced(old.candles, candles), gaps, error: '' });
   }
 }
 
@@ -386,15 +394,16 @@ const recorders = new Map();
 
 /**
  * The recorder whose dashboard is at `url`, the same one for everybody who asks. '' is where the
- * page itself comes from. With `version`, a recorder of another kind is not taken for one's own.
+ * page itself comes from. One of another kind than `version` is not taken for one's own, and `remedy` says
+ * what to do then.
  */
-export function recorderAt(url, version = null) {
+export function recorderAt(url, { version = VERSION, remedy = null } = {}) {
   let base = String(url).replace(/\/+$/, '');
   try {
     base = new URL(base || '/', globalThis.location?.href).href.replace(/\/+$/, '');
   } catch {
     // It stays as it is, and the state says that nobody answers there.
   }
-  if (!recorders.has(base)) recorders.set(base, new Recorder(base, version));
+  if (!recorders.has(base)) recorders.set(base, new Recorder(base, version, remedy));
   return recorders.get(base);
 }

@@ -1,10 +1,11 @@
 /**
- * <trade-chart>: trades of one symbol over time. The price as a line, the volume as bars, and the
- * spans in which nothing was recorded as hatched gaps with their reason. It needs nothing but this
- * file, works under a content security policy without 'unsafe-inline', and fits any page:
+ * <trade-chart>: trades of one symbol over time. The price as a line or as candles, the volume as bars,
+ * and the spans in which nothing was recorded as hatched gaps with their reason. It needs nothing but
+ * this file and candles.js, works under a content security policy without 'unsafe-inline', and fits any
+ * page:
  *
  *   <script type="module" src="trade-chart.js"></script>
- *   <trade-chart label="AAPL" span="900"></trade-chart>
+ *   <trade-chart label="AAPL" span="900" type="candles"></trade-chart>
  *
  * In React, `TradeChart` of the package that `finnhub-stream generate react` writes is this element
  * with its data.
@@ -12,6 +13,7 @@
  * Attributes
  *   label    What is shown, for screen readers: usually the symbol.
  *   span     How many seconds are shown at most, or "all" for everything there is. Default: 900.
+ *   type     "line" or "candles". Default: "line". Candles are as long as is readable at this width.
  *   stale    Present (and not "false") when the data have stopped: grey, and the line ends at its
  *            last trade.
  *   message  A line over the chart: why there is nothing, or nothing new.
@@ -19,24 +21,31 @@
  * Properties
  *   bars    Array of [second, price, volume, trades], ascending: the UNIX second, the last price
  *           in it, and the sums of volume and trades. Longer bars carry their last second.
+ *   candles Array of [second, seconds, open, high, low, close, volume, trades, late], as candles.js
+ *           describes them; ascending. For a chart of candles.
  *   gaps    Array of {from_ms, to_ms, reason}: UNIX milliseconds, and why nothing was recorded.
  *   now     UNIX milliseconds at the right edge. Without it, the time of the last bar.
  *   price   The latest price as a string of digits, when it is newer than the last bar.
  *
  * Event
- *   trade-chart-point   The crosshair has moved; `detail` is {second, price, volume, trades}, or
- *                       null when it is gone.
+ *   trade-chart-point   The crosshair has moved; `detail` is {second, price, volume, trades}, of a
+ *                       candle with {seconds, open, high, low, close} as well and the close as its
+ *                       price, or null when it is gone.
  *
  * Keyboard: left and right move the crosshair, Home and End go to the ends, Escape hides it.
  *
- * Style: it is 300 pixels high unless told otherwise. --trade-chart-line, -volume, -grid, -text,
- * -gap, -card and -ink are CSS colours; without them it fits the colour of the text around it.
+ * Style: it is 300 pixels high unless told otherwise. --trade-chart-line, -up, -down, -volume, -grid,
+ * -text, -gap, -card and -ink are CSS colours; without them it fits the colour of the text around it.
  */
+
+import { lengthFor, putTogether } from './candles.js';
 
 const PRICE_SHARE = 0.78; // of the height; the rest is for volume
 const TIME_AXIS = 24; // pixels
 const TOP = 14; // pixels, for the labels of gaps
 const HOLD_SECONDS = 3; // a price is drawn as holding when the next trade came later than this
+const CANDLE_ROOM = 9; // pixels; a candle that has less cannot be read
+const PRICE_AXIS = 80; // pixels, about; how long candles are must not depend on the digits of a price
 const STEPS = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400,
   172800, 604800, 1209600, 2419200,
@@ -49,12 +58,14 @@ const STYLE = `
   .all {
     height: 100%;
     --line: var(--trade-chart-line, #2f5bea); --volume: var(--trade-chart-volume, #b9c4d8);
+    --up: var(--trade-chart-up, #0b7a55); --down: var(--trade-chart-down, #c2352b);
     --grid: var(--trade-chart-grid, #e8ecf2); --text: var(--trade-chart-text, #566373);
     --gap: var(--trade-chart-gap, #d9a13b); --card: var(--trade-chart-card, #fff);
     --ink: var(--trade-chart-ink, #17202c);
   }
   .all.dark {
     --line: var(--trade-chart-line, #7aa2ff); --volume: var(--trade-chart-volume, #37455a);
+    --up: var(--trade-chart-up, #4ad295); --down: var(--trade-chart-down, #ff8078);
     --grid: var(--trade-chart-grid, #252e3b); --text: var(--trade-chart-text, #97a5b7);
     --card: var(--trade-chart-card, #151b24); --ink: var(--trade-chart-ink, #e7ecf3);
   }
@@ -69,7 +80,11 @@ const STYLE = `
     box-sizing: border-box; margin: 0; padding: 5px 12px; overflow-wrap: anywhere; }
   .message:empty, .tip[hidden] { display: none; }
   .tip b { font-size: 15px; }
-  .tip div:first-child, .tip div:last-child { color: var(--text); }
+  .tip div { color: var(--text); }
+  .tip b:empty, .tip dl:empty { display: none; }
+  .tip dl { display: grid; grid-template-columns: auto auto; gap: 0 14px; margin: 2px 0; }
+  .tip dt { color: var(--text); }
+  .tip dd { margin: 0; text-align: end; font-weight: 600; }
   .spoken { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 `;
 
@@ -124,9 +139,10 @@ function isLight(colour) {
 
 // On a server there are no elements, and importing this file must not fail there.
 export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
-  static observedAttributes = ['label', 'span', 'stale', 'message'];
+  static observedAttributes = ['label', 'span', 'type', 'stale', 'message'];
 
   #bars = [];
+  #candles = [];
   #gaps = [];
   #now = 0;
   #price = null;
@@ -138,7 +154,7 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
   #canvas = document.createElement('canvas');
   #message = document.createElement('p');
   #tip = document.createElement('div');
-  #tipLines = ['div', 'b', 'div'].map((tag) => this.#tip.appendChild(document.createElement(tag)));
+  #tipParts = ['div', 'b', 'dl', 'div'].map((tag) => this.#tip.appendChild(document.createElement(tag)));
   #spoken = document.createElement('div');
   #observer = new ResizeObserver(() => this.#draw());
   #scheme = matchMedia('(prefers-color-scheme: dark)');
@@ -172,7 +188,7 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
 
   connectedCallback() {
     // What was set before the element was defined would hide the setters for ever.
-    for (const name of ['bars', 'gaps', 'now', 'price']) {
+    for (const name of ['bars', 'candles', 'gaps', 'now', 'price']) {
       if (Object.hasOwn(this, name)) {
         const value = this[name];
         delete this[name];
@@ -203,6 +219,15 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
 
   set bars(bars) {
     this.#bars = Array.isArray(bars) ? bars : [];
+    this.#schedule();
+  }
+
+  get candles() {
+    return this.#candles;
+  }
+
+  set candles(candles) {
+    this.#candles = Array.isArray(candles) ? candles : [];
     this.#schedule();
   }
 
@@ -251,23 +276,57 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     return this.#look.getPropertyValue(`--${name}`).trim();
   }
 
-  /** Everything that the drawing needs to know, from the data and the size. */
-  #measure(context, width, height) {
-    const last = this.#bars.at(-1);
-    const latest = Number(this.#price ?? NaN);
-    const end = Math.max((this.#now || 0) / 1000, last ? last[0] : 0);
+  /** What is shown at most, in seconds. */
+  #span() {
     const span = this.getAttribute('span') ?? '900';
+    return span === 'all' ? Infinity : Number(span) || 900;
+  }
+
+  /** The span of time that a line covers, and its bars; the first one may be before it. */
+  #lineView() {
+    const end = Math.max(this.#now / 1000, this.#bars.at(-1)?.[0] ?? 0);
     const all = this.#bars.length ? end - this.#bars[0][0] : 0;
     // A beginning is shown large, and fills the span as it grows.
-    const shown = Math.min(span === 'all' ? Infinity : Number(span) || 900, Math.max(60, all));
+    const shown = Math.min(this.#span(), Math.max(60, all));
     const start = end - shown;
-    const first = positionOf(this.#bars, start);
-    const visible = this.#bars.slice(Math.max(0, first - 1));
+    const visible = this.#bars.slice(Math.max(0, positionOf(this.#bars, start) - 1));
     const prices = visible.map((bar) => bar[1]);
-    if (Number.isFinite(latest) && visible.length) prices.push(latest);
-    if (!prices.length) prices.push(1); // an empty chart has axes too
-    let low = Math.min(...prices);
-    let high = Math.max(...prices);
+    return { start, end, shown, visible, length: 0, lows: prices, highs: prices };
+  }
+
+  /** The same for candles, with their length. From end to end there are whole ones. */
+  #candleView(width) {
+    const given = this.#candles;
+    const now = Math.max(this.#now / 1000, given.at(-1)?.[0] ?? 0);
+    const all = given.length ? now - given[0][0] : 0;
+    const span = Math.min(this.#span(), Math.max(60, all));
+    const least = (span / Math.max(1, width - PRICE_AXIS)) * CANDLE_ROOM;
+    let [start, end, length] = [now - span, now, 1];
+    // Twice: whole candles reach further back, and there may be longer ones.
+    for (let turn = 0; turn < 2; turn += 1) {
+      const from = start;
+      length = lengthFor(given.filter(([second, seconds]) => second + seconds > from), least);
+      end = (Math.floor(now / length) + 1) * length;
+      start = end - Math.ceil(span / length) * length;
+    }
+    const visible = putTogether(given.slice(positionOf(given, start)), length);
+    const priced = visible.filter((candle) => candle.open !== null);
+    return {
+      start, end, shown: end - start, visible, length,
+      lows: priced.map((candle) => candle.low), highs: priced.map((candle) => candle.high),
+    };
+  }
+
+  /** Everything that the drawing needs to know, from the data and the size. */
+  #measure(context, width, height) {
+    const times = this.getAttribute('type') === 'candles' ? this.#candleView(width) : this.#lineView();
+    const { start, shown, visible, length } = times;
+    const latest = Number(this.#price ?? NaN);
+    // Candles of before are not drawn, and the price is what is left of them.
+    const isKnown = Number.isFinite(latest) && (visible.length > 0 || (length > 0 && this.#candles.length > 0));
+    const [lows, highs] = [times.lows, times.highs].map((prices) => (isKnown ? [...prices, latest] : prices));
+    // An empty chart has axes too.
+    let [low, high] = lows.length ? [Math.min(...lows), Math.max(...highs)] : [1, 1];
     const middle = (low + high) / 2;
     // A price that hardly moves is not blown up to fill the height.
     const range = Math.max(high - low, Math.abs(middle) * 0.0004, 1e-12);
@@ -279,17 +338,18 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     const format = new Intl.NumberFormat(undefined, {
       minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits,
     });
-    const tag = Number.isFinite(latest) ? latest : last?.[1];
+    const last = length ? visible.findLast((candle) => candle.close !== null)?.close : this.#bars.at(-1)?.[1];
+    const tag = Number.isFinite(latest) ? latest : last;
     // As many decimals as the axis has, and two more.
     const tagText = tag === undefined ? '' : new Intl.NumberFormat(undefined, {
       minimumFractionDigits: grid.digits, maximumFractionDigits: grid.digits + 2,
     }).format(tag);
-    const widest = visible.length
+    const widest = visible.length || isKnown
       ? Math.max(...[format.format(low), format.format(high), tagText].map((text) => context.measureText(text).width))
       : 40;
     const right = width - Math.ceil(widest) - 16;
     return {
-      start, end, shown, visible, low, high, grid, format, bottom, floor, right, tag, tagText,
+      ...times, isKnown, low, high, grid, format, bottom, floor, right, tag, tagText,
       x: (second) => ((second - start) / shown) * right,
       y: (price) => floor - ((price - low) / (high - low)) * (floor - TOP),
     };
@@ -316,11 +376,13 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     this.#view = view;
     // With nothing known, not even the time, there is no axis.
     if (view.end > 0) this.#drawTimes(context, view);
-    if (!view.visible.length) {
+    if (!view.visible.length && !view.isKnown) {
       context.fillStyle = this.#colour('text');
       context.textAlign = 'center';
-      if (!this.#message.textContent) context.fillText('No trade yet', width / 2, height / 2);
+      const nothing = this.#bars.length ? 'No trade that counts for a candle yet' : 'No trade yet';
+      if (!this.#message.textContent) context.fillText(nothing, width / 2, height / 2);
       this.#drawGaps(context, view);
+      this.#nameGaps(context, view);
       this.#show(null);
       this.#describe(view);
       return;
@@ -328,8 +390,10 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     this.#drawPrices(context, view, width);
     this.#drawVolume(context, view);
     this.#drawGaps(context, view);
-    this.#drawLine(context, view);
-    this.#drawTag(context, view, width);
+    if (view.length) this.#drawCandles(context, view);
+    else this.#drawLine(context, view);
+    this.#nameGaps(context, view);
+    if (view.tag !== undefined) this.#drawTag(context, view, width);
     this.#drawCrosshair(context, view, width);
     this.#describe(view);
   }
@@ -377,20 +441,30 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     }
   }
 
-  #drawVolume(context, view) {
+  /** The volume of each candle, or of spans of a line that are wide enough to be seen. */
+  #volumes(view) {
+    if (view.length) {
+      return { step: view.length, sums: new Map(view.visible.map(({ second, volume }) => [second, volume])) };
+    }
     const step = stepOf((view.shown / Math.max(view.right, 1)) * 6);
     const sums = new Map();
     for (const [second, , volume] of view.visible) {
       if (second < view.start) continue;
-      const slot = Math.floor(second / step);
-      sums.set(slot, (sums.get(slot) ?? 0) + volume);
+      const start = Math.floor(second / step) * step;
+      sums.set(start, (sums.get(start) ?? 0) + volume);
     }
+    return { step, sums };
+  }
+
+  #drawVolume(context, view) {
+    const { step, sums } = this.#volumes(view);
     const most = Math.max(...sums.values(), 1e-12);
     const room = view.bottom - view.floor - 10;
-    const wide = Math.max(1, (step / view.shown) * view.right - 1.5);
+    const wide = Math.max(1, (step / view.shown) * view.right - (view.length ? 3 : 1.5));
+    const inset = view.length ? 1.5 : 0;
     context.fillStyle = this.#colour('volume');
-    for (const [slot, volume] of sums) {
-      const x = Math.max(0, view.x(slot * step));
+    for (const [start, volume] of sums) {
+      const x = Math.max(0, view.x(start) + inset);
       const tall = Math.max(volume > 0 ? 1 : 0, (volume / most) * room);
       context.beginPath();
       context.roundRect(x, view.bottom - tall, Math.min(wide, view.right - x), tall, [Math.min(2, wide / 3), Math.min(2, wide / 3), 0, 0]);
@@ -402,11 +476,16 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     return this.#gaps.filter((gap) => gap.to_ms / 1000 > view.start && gap.from_ms / 1000 < view.end);
   }
 
+  /** From where to where a gap is drawn: it is to be seen, however short it was. */
+  #sidesOf(gap, view) {
+    const left = Math.max(0, view.x(gap.from_ms / 1000));
+    return [left, Math.min(view.right, Math.max(left + 3, view.x(gap.to_ms / 1000)))];
+  }
+
   #drawGaps(context, view) {
     const colour = this.#colour('gap');
     for (const gap of this.#visibleGaps(view)) {
-      const left = Math.max(0, view.x(gap.from_ms / 1000));
-      const right = Math.min(view.right, Math.max(left + 3, view.x(gap.to_ms / 1000)));
+      const [left, right] = this.#sidesOf(gap, view);
       context.save();
       context.beginPath();
       context.rect(left, TOP, right - left, view.bottom - TOP);
@@ -423,21 +502,26 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
         context.lineTo(x + tall, TOP);
       }
       context.stroke();
-      context.globalAlpha = 1;
-      const text = `${gap.reason} · ${seconds((gap.to_ms - gap.from_ms) / 1000)}`;
-      if (right - left > 70) {
-        context.fillStyle = this.#colour('card');
-        const room = right - left - 16;
-        const wide = Math.min(room, context.measureText(text).width);
-        const x = left + (right - left - wide) / 2;
-        context.globalAlpha = 0.88;
-        context.fillRect(x - 5, TOP + 6, wide + 10, 20);
-        context.globalAlpha = 1;
-        context.fillStyle = this.#colour('ink');
-        context.textAlign = 'left';
-        context.fillText(this.#fit(context, text, room), x, TOP + 16.5);
-      }
       context.restore();
+    }
+  }
+
+  /** Why nothing was recorded, over what is drawn, where there is room for it. */
+  #nameGaps(context, view) {
+    context.textAlign = 'left';
+    for (const gap of this.#visibleGaps(view)) {
+      const [left, right] = this.#sidesOf(gap, view);
+      if (right - left <= 70) continue;
+      const text = `${gap.reason} · ${seconds((gap.to_ms - gap.from_ms) / 1000)}`;
+      const room = right - left - 16;
+      const wide = Math.min(room, context.measureText(text).width);
+      const x = left + (right - left - wide) / 2;
+      context.fillStyle = this.#colour('card');
+      context.globalAlpha = 0.88;
+      context.fillRect(x - 5, TOP + 6, wide + 10, 20);
+      context.globalAlpha = 1;
+      context.fillStyle = this.#colour('ink');
+      context.fillText(this.#fit(context, text, room), x, TOP + 16.5);
     }
   }
 
@@ -509,6 +593,32 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     context.restore();
   }
 
+  /** A rising candle is hollow, so that it is told from a falling one without its colour as well. */
+  #drawCandles(context, view) {
+    const half = Math.max(1, Math.min(9, Math.floor(((view.length / view.shown) * view.right * 0.66) / 2)));
+    const [up, down] = [this.#colour('up'), this.#colour('down')];
+    context.lineWidth = 1;
+    for (const { second, open, high, low, close } of view.visible) {
+      if (open === null) continue;
+      const isUp = close >= open;
+      // On whole pixels, or each looks different.
+      const x = Math.round(view.x(second + view.length / 2)) + 0.5;
+      const [top, bottom] = [open, close].map((price) => Math.round(view.y(price)) + 0.5).sort((a, b) => a - b);
+      context.strokeStyle = isUp ? up : down;
+      context.fillStyle = context.strokeStyle;
+      context.beginPath();
+      context.moveTo(x, Math.round(view.y(high)));
+      context.lineTo(x, top);
+      context.moveTo(x, bottom);
+      context.lineTo(x, Math.round(view.y(low)) + 1);
+      context.stroke();
+      context.beginPath();
+      context.rect(x - half, top, 2 * half, bottom - top);
+      if (!isUp) context.fill();
+      context.stroke();
+    }
+  }
+
   #drawTag(context, view, width) {
     const y = view.y(view.tag);
     const colour = this.#colour('line');
@@ -531,59 +641,88 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     context.fillText(view.tagText, width - 6, y + 0.5);
   }
 
+  /** Where a bar or a candle is under the crosshair. */
+  #spotOf(bar) {
+    const { length } = this.#view;
+    return length ? { second: bar.second + length / 2, price: bar.close } : { second: bar[0], price: bar[1] };
+  }
+
   #drawCrosshair(context, view, width) {
     const bar = this.#barAt(this.#point);
     const gap = this.#gapAt(this.#point);
     this.#tip.hidden = !bar && !gap;
     if (this.#tip.hidden) return;
-    const x = Math.min(view.right, Math.max(0, view.x(gap ? this.#point : bar[0])));
+    const spot = gap ? { second: this.#point, price: null } : this.#spotOf(bar);
+    const x = Math.min(view.right, Math.max(0, view.x(spot.second)));
     context.strokeStyle = this.#colour('text');
     context.lineWidth = 1;
     context.setLineDash([3, 3]);
     context.beginPath();
     context.moveTo(Math.round(x) + 0.5, TOP);
     context.lineTo(Math.round(x) + 0.5, view.bottom);
-    if (!gap) {
-      context.moveTo(0, Math.round(view.y(bar[1])) + 0.5);
-      context.lineTo(view.right, Math.round(view.y(bar[1])) + 0.5);
+    if (spot.price !== null) {
+      context.moveTo(0, Math.round(view.y(spot.price)) + 0.5);
+      context.lineTo(view.right, Math.round(view.y(spot.price)) + 0.5);
     }
     context.stroke();
     context.setLineDash([]);
-    if (!gap) {
+    if (spot.price !== null && !view.length) {
       context.fillStyle = this.#colour('line');
       context.strokeStyle = this.#colour('card');
       context.lineWidth = 2;
       context.beginPath();
-      context.arc(x, view.y(bar[1]), 4.5, 0, 2 * Math.PI);
+      context.arc(x, view.y(spot.price), 4.5, 0, 2 * Math.PI);
       context.fill();
       context.stroke();
     }
-    this.#words(bar, gap).forEach((text, index) => {
-      if (this.#tipLines[index].textContent !== text) this.#tipLines[index].textContent = text;
-    });
+    this.#fillTip(this.#words(bar, gap));
     const wide = this.#tip.offsetWidth;
     const left = x + 14 + wide > Math.min(width, view.right) ? x - 14 - wide : x + 14;
     this.#tip.style.left = `${Math.max(0, left)}px`;
   }
 
+  #fillTip({ when, what = '', prices = [], more }) {
+    const [time, main, list, last] = this.#tipParts;
+    for (const [part, text] of [[time, when], [main, what], [last, more]]) {
+      if (part.textContent !== text) part.textContent = text;
+    }
+    const cells = prices.flat().map(String);
+    if (list.childElementCount !== cells.length) {
+      list.replaceChildren(...cells.map((_, at) => document.createElement(at % 2 ? 'dd' : 'dt')));
+    }
+    cells.forEach((text, at) => {
+      if (list.children[at].textContent !== text) list.children[at].textContent = text;
+    });
+  }
+
+  /** What is under the crosshair: when, what in a word or in prices with their names, and more. */
   #words(bar, gap) {
     if (gap) {
-      return [
-        WITH_ALL.format(gap.from_ms), gap.reason,
-        `nothing recorded for ${seconds((gap.to_ms - gap.from_ms) / 1000)}`,
-      ];
+      return {
+        when: WITH_ALL.format(gap.from_ms), what: gap.reason,
+        more: `nothing recorded for ${seconds((gap.to_ms - gap.from_ms) / 1000)}`,
+      };
     }
-    const trades = bar[3] === 1 ? '1 trade' : `${AMOUNT.format(bar[3])} trades`;
-    return [WITH_ALL.format(bar[0] * 1000), String(bar[1]), `volume ${AMOUNT.format(bar[2])} · ${trades}`];
+    const { length } = this.#view;
+    const [second, volume, count] = length ? [bar.second, bar.volume, bar.trades] : [bar[0], bar[2], bar[3]];
+    const trades = count === 1 ? '1 trade' : `${AMOUNT.format(count)} trades`;
+    const more = `volume ${AMOUNT.format(volume)} · ${trades}`;
+    if (!length) return { when: WITH_ALL.format(second * 1000), what: String(bar[1]), more };
+    const when = `${WITH_ALL.format(second * 1000)} · ${seconds(length)}`;
+    if (bar.open === null) return { when, what: 'no price', more };
+    return { when, prices: ['open', 'high', 'low', 'close'].map((name) => [name, bar[name]]), more };
   }
 
   #barAt(second) {
-    if (second === null || !this.#view?.visible.length) return null;
-    const bars = this.#view.visible;
-    const after = positionOf(bars, second);
-    const candidates = [bars[after - 1], bars[after]].filter((bar) => bar && bar[0] >= this.#view.start);
-    if (!candidates.length) return null;
-    return candidates.reduce((one, other) => (Math.abs(other[0] - second) < Math.abs(one[0] - second) ? other : one));
+    if (second === null || !this.#view) return null;
+    let nearest = null;
+    let least = Infinity;
+    for (const bar of this.#view.visible) {
+      const at = this.#spotOf(bar).second;
+      const distance = Math.abs(at - second);
+      if (at >= this.#view.start && distance < least) [nearest, least] = [bar, distance];
+    }
+    return nearest;
   }
 
   #gapAt(second) {
@@ -606,7 +745,7 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
   #key(event) {
     const view = this.#view;
     if (!view?.visible.length) return;
-    const bars = view.visible.filter((bar) => bar[0] >= view.start);
+    const bars = view.visible.filter((bar) => this.#spotOf(bar).second >= view.start);
     const here = this.#point === null ? -1 : bars.indexOf(this.#barAt(this.#point));
     const moves = {
       ArrowLeft: here < 0 ? bars.length - 1 : here - 1,
@@ -617,8 +756,11 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     if (event.key === 'Escape') this.#show(null);
     else if (event.key in moves && bars.length) {
       const bar = bars[Math.min(bars.length - 1, Math.max(0, moves[event.key]))];
-      this.#show(bar[0]);
-      this.#spoken.textContent = this.#words(bar, this.#gapAt(bar[0])).join(', ');
+      const { second } = this.#spotOf(bar);
+      this.#show(second);
+      const { when, what, prices = [], more } = this.#words(bar, this.#gapAt(second));
+      const parts = [when, what, ...prices.map((pair) => pair.join(' ')), more];
+      this.#spoken.textContent = parts.filter(Boolean).join(', ');
     } else return;
     event.preventDefault();
   }
@@ -626,25 +768,32 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
   #show(second) {
     if (second === null && this.#point === null) return;
     this.#point = second;
-    const bar = this.#barAt(second);
-    const detail = bar && { second: bar[0], price: bar[1], volume: bar[2], trades: bar[3] };
+    const detail = this.#detailOf(this.#barAt(second));
     this.dispatchEvent(new CustomEvent('trade-chart-point', { detail, bubbles: true }));
     if (second === null) this.#tip.hidden = true;
     this.#schedule();
   }
 
+  #detailOf(bar) {
+    if (!bar) return null;
+    if (!this.#view.length) return { second: bar[0], price: bar[1], volume: bar[2], trades: bar[3] };
+    const { isLate, ...candle } = bar;
+    return { ...candle, price: bar.close };
+  }
+
   /** The picture in words, renewed now and then. */
   #describe(view) {
-    const prices = view.visible.map((bar) => bar[1]);
+    const { lows, highs, length } = view;
     const gaps = this.#visibleGaps(view).length;
-    const key = `${prices.length > 0} ${gaps}`;
+    const key = `${lows.length > 0} ${gaps} ${length}`;
     if (key === this.#described.key && performance.now() - this.#described.at < 10000) return;
     this.#described = { at: performance.now(), key };
     this.#canvas.setAttribute('aria-label', [
       `Chart of ${this.getAttribute('label') || 'trades'}, ${seconds(view.shown)}`,
-      ...(prices.length
-        ? [`last price ${view.tag}`, `lowest ${Math.min(...prices)}, highest ${Math.max(...prices)}`]
-        : ['no trade yet']),
+      ...(length ? [`candles of ${seconds(length)}`] : []),
+      ...(lows.length
+        ? [`last price ${view.tag}`, `lowest ${Math.min(...lows)}, highest ${Math.max(...highs)}`]
+        : [view.isKnown ? `last price ${view.tag}, no price in this time` : 'no trade yet']),
       gaps ? `${gaps} ${gaps === 1 ? 'gap' : 'gaps'} in the recording` : 'no gaps in the recording',
       'arrow keys move through the values',
     ].join('; '));

@@ -1,7 +1,7 @@
 import type { CSSProperties, HTMLAttributes, ReactElement, RefAttributes } from 'react';
-import type { Bar, Gap, TradeChartElement } from './trade-chart.js';
+import type { Bar, Candle, Gap, TradeChartElement } from './trade-chart.js';
 
-export type { Bar, ChartPoint, Gap, TradeChartElement } from './trade-chart.js';
+export type { Bar, Candle, ChartPoint, Gap, TradeChartElement } from './trade-chart.js';
 
 /** A symbol of the list. Times are UNIX milliseconds. */
 export interface Ticker {
@@ -73,6 +73,8 @@ export interface RecorderState {
 export interface History {
   /** Ascending. */
   bars: readonly Bar[];
+  /** Ascending: those of the last minutes a second long, older ones longer. */
+  candles: readonly Candle[];
   gaps: readonly Gap[];
   /** Why there is none, as a sentence; empty while all is well. */
   error: string;
@@ -85,7 +87,7 @@ export interface History {
  */
 export function useRecorder(url: string): RecorderState;
 
-/** The bars and gaps of a symbol: loaded once and kept up. */
+/** The bars, candles and gaps of a symbol: loaded once and kept up. */
 export function useHistory(url: string, symbol: string | null | undefined): History;
 
 export interface TradeChartProps {
@@ -95,6 +97,8 @@ export interface TradeChartProps {
   symbol: string;
   /** Seconds shown at most, or "all". Default: 900. */
   span?: number | 'all';
+  /** A line of the last prices, or candles as long as is readable. Default: "line". */
+  type?: 'line' | 'candles';
   className?: string;
   style?: CSSProperties;
 }
@@ -118,13 +122,15 @@ export interface TradeTableProps {
  */
 export function TradeTable(props: TradeTableProps): ReactElement;
 
-/** `<trade-chart>` in JSX. React 18 sets attributes only: give it `bars` and `gaps` through a ref. */
+/** `<trade-chart>` in JSX. React 18 sets attributes only: give it `bars`, `candles` and `gaps` through a ref. */
 interface TradeChartAttributes extends HTMLAttributes<TradeChartElement>, RefAttributes<TradeChartElement> {
   label?: string;
   span?: number | string;
+  type?: 'line' | 'candles';
   stale?: boolean | '' | 'false';
   message?: string;
   bars?: readonly Bar[];
+  candles?: readonly Candle[];
   gaps?: readonly Gap[];
   now?: number;
   price?: string | null;

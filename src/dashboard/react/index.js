@@ -9,34 +9,32 @@ import {
 import { NO_HISTORY, NO_SPARKS, NO_STATE, recorderAt } from './recorder-client.js';
 import './trade-chart.js';
 
-const VERSION = '0.0.0';
-
 /** Follows something of recorder-client.js; on a server there is nothing to follow. */
 function useFollowed(followed, none) {
   return useSyncExternalStore(followed.subscribe, followed.read, () => none);
 }
 
 export function useRecorder(url) {
-  return useFollowed(recorderAt(url, VERSION), NO_STATE);
+  return useFollowed(recorderAt(url), NO_STATE);
 }
 
 const NO_SYMBOL = { subscribe: () => () => {}, read: () => NO_HISTORY };
 
 export function useHistory(url, symbol) {
-  return useFollowed(symbol ? recorderAt(url, VERSION).history(symbol) : NO_SYMBOL, NO_HISTORY);
+  return useFollowed(symbol ? recorderAt(url).history(symbol) : NO_SYMBOL, NO_HISTORY);
 }
 
-export function TradeChart({ url, symbol, span = 900, className, style }) {
+export function TradeChart({ url, symbol, span = 900, type = 'line', className, style }) {
   const recorder = useRecorder(url);
-  const { bars, gaps, error } = useHistory(url, symbol);
+  const { bars, candles, gaps, error } = useHistory(url, symbol);
   const price = recorder.tickers.find((ticker) => ticker.symbol === symbol)?.price ?? null;
   const chart = useRef(null);
   // React 18 knows attributes only, so the properties are set by hand.
   useEffect(() => {
-    Object.assign(chart.current, { bars, gaps, price, now: recorder.now_ms });
-  }, [bars, gaps, price, recorder.now_ms]);
+    Object.assign(chart.current, { bars, candles, gaps, price, now: recorder.now_ms });
+  }, [bars, candles, gaps, price, recorder.now_ms]);
   return h('trade-chart', {
-    ref: chart, label: symbol, span: String(span), class: className, style,
+    ref: chart, label: symbol, span: String(span), type, class: className, style,
     stale: recorder.stale ? '' : undefined,
     message: recorder.notice || error || undefined,
   });
@@ -107,7 +105,7 @@ const Row = memo(function Row({ ticker, prices, age, word, isSelected, onSelect 
 });
 
 export function TradeTable({ url, selected, onSelect, className, style }) {
-  const recorder = recorderAt(url, VERSION);
+  const recorder = recorderAt(url);
   const { tickers, stale, notice } = useFollowed(recorder, NO_STATE);
   const sparks = useFollowed(recorder.sparks(), NO_SPARKS);
   const now = useNow(recorder);

@@ -152,6 +152,7 @@ impl Process {
             rotate: workload.rotates.then_some(Rotate::Hourly),
             compress: true,
             simulated: false,
+            candles: false,
         };
         let opened = Writer::open(&options, Arc::clone(entries.shared()), str::to_owned, || ());
         let mut writer = opened.expect("the start succeeds");

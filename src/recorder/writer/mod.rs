@@ -80,12 +80,14 @@ impl Writer {
         let store = Store::open(options, found, &shared, now_ms)?;
         let log = LogFile::open(log_file).map_err(failed("open", log_file))?;
         created_files.lock_is_held();
+        let mut totals = Totals::new(now_ms);
+        totals.candles = options.candles.then(Default::default);
         let rows = RowWriter {
             retry: Retry::new(out.to_string(), Arc::clone(&shared)),
             session: SessionView::new(shared, stop_session),
             deferred: Deferred::default(),
             buffer: RowBuffer::new(options, redact),
-            totals: Totals::new(now_ms),
+            totals,
             store,
             timers: Timers::new(now),
         };

@@ -299,7 +299,8 @@ impl RowWriter {
         let (out, out_bytes) = (self.store.out.to_string(), self.store.output.length());
         let (counts, disk_trouble) = (self.counts(), self.retry.shown());
         let slot = &self.session.shared.slot;
-        let snapshot = if self.buffer.rows.is_empty() {
+        let is_all_written = self.buffer.rows.is_empty();
+        let snapshot = if is_all_written {
             self.totals.snapshot(now_ms(), &out, out_bytes, disk_trouble)
         } else {
             // While rows wait, only the dropped trades and the reason change in the snapshot.
@@ -311,6 +312,6 @@ impl RowWriter {
             let (started_ms, published_ms) = (self.totals.started_ms(), now_ms());
             Snapshot { started_ms, published_ms, disk_trouble, counts, out, out_bytes, ..last }
         };
-        slot.publish(snapshot);
+        slot.publish(snapshot, self.totals.candles.as_mut().filter(|_| is_all_written));
     }
 }

@@ -179,7 +179,7 @@ mod tests {
         slot.change_feed(|feed| feed.down(begin - 4 * STEP_MS, "lost"));
         slot.change_feed(|feed| feed.live(begin - 3 * STEP_MS));
         slot.change_feed(|feed| feed.down(begin - STEP_MS + 1, "lost"));
-        slot.publish(Snapshot { published_ms: begin, ..Snapshot::default() });
+        slot.publish(Snapshot { published_ms: begin, ..Snapshot::default() }, None);
         let mut trails = Trails::default();
         trails.look(&[], begin);
         let snapshot = slot.latest();

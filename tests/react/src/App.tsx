@@ -21,6 +21,7 @@ function Market() {
   const recorder = useRecorder(url);
   const [chosen, setChosen] = useState(asked.get('symbol'));
   const [span, setSpan] = useState<number | 'all'>(900);
+  const [type, setType] = useState<'line' | 'candles'>('line');
   const symbol = chosen ?? recorder.tickers[0]?.symbol ?? '';
   const { bars } = useHistory(url, symbol);
   const price = recorder.tickers.find((ticker) => ticker.symbol === symbol)?.price;
@@ -36,7 +37,10 @@ function Market() {
       <button id="all" type="button" onClick={() => setSpan('all')}>
         All
       </button>
-      <TradeChart url={url} symbol={symbol} span={span} />
+      <button id="candles" type="button" onClick={() => setType('candles')}>
+        Candles
+      </button>
+      <TradeChart url={url} symbol={symbol} span={span} type={type} />
       <TradeTable url={url} selected={symbol} onSelect={setChosen} />
     </>
   );
