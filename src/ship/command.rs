@@ -69,6 +69,10 @@ pub(super) fn look_for(program: &OsStr) -> Result<(), ShipError> {
         true if is_program(path) => Ok(()),
         true if path.exists() => Err(cannot_start(program, &"it is not executable")),
         false if in_path() => Ok(()),
+        false if path.is_file() => {
+            let here = format!("it is not in PATH; for the file here write ./{}", path.display());
+            Err(cannot_start(program, &here))
+        }
         _ => Err(cannot_start(program, &"there is no such program")),
     }
 }

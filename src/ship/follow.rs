@@ -192,7 +192,8 @@ impl<'o> Follower<'o> {
                 self.path().display()
             );
         }
-        info!("going on with {}", next.path.display());
+        let is_first = self.source.is_none();
+        info!("{} {}", if is_first { "reading" } else { "going on with" }, next.path.display());
         self.source = Some(next);
         self.rows.clear();
         (self.seen, self.end) = (None, None);

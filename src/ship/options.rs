@@ -53,7 +53,7 @@ pub struct ShipOptions {
     #[arg(long, value_name = "NAME", value_parser = checked_name)]
     pub name: String,
 
-    /// Where the first start begins: with the first row, or with those from now on
+    /// Where the first start begins: with the first row, or with those from now on [default: start]
     #[arg(long, value_name = "start|now")]
     pub from: Option<From>,
 

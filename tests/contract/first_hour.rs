@@ -165,3 +165,21 @@ fn the_verdict_says_what_is_wrong_and_what_is_missing() {
         "OK: 1 row, nothing malformed, 2 gaps of 13 s in all (the longest: 12 s, connection lost)"
     );
 }
+
+#[test]
+fn a_command_of_ship_that_is_a_file_here_gets_a_hint_and_a_first_start_reads() {
+    let run = || {
+        Run::without_key()
+            .file("op1.csv", HEADER.to_owned() + "AAPL,1.5,1,1000,1000,\n")
+            .file("got.sh", "#!/bin/sh\ncat\n")
+            .args(&["ship", "op1.csv", "--name", "n", "--once", "--"])
+    };
+    let (code, refused) = run().arg("got.sh").run_to_its_end();
+    assert_eq!(code, 1, "{}", refused.seen());
+    let line = refused.only_error_line();
+    assert!(line.contains("for the file here write ./got.sh"), "{line}");
+    let (code, shipped) = run().arg("cat").run_to_its_end();
+    assert_eq!(code, 0, "{}", shipped.seen());
+    assert!(shipped.stderr().contains("reading op1.csv"), "{}", shipped.seen());
+    assert!(!shipped.stderr().contains("going on"), "{}", shipped.seen());
+}
