@@ -50,7 +50,8 @@ FROM (
              format_csv_null_representation = '\0', input_format_csv_trim_whitespaces = 0
 );
 
--- Time that is missing, by these ledgers. until_ms is NULL in a gap that has not ended.
+-- Time in which nothing was recorded, by these ledgers: not running where the reason is `stopped`,
+-- else missing. until_ms is NULL in a gap that has not ended.
 CREATE OR REPLACE VIEW gaps AS
 SELECT time_ms AS from_ms, until_ms, reason
 FROM (

@@ -87,7 +87,8 @@ FROM (
 CREATE OR REPLACE MACRO csv_text(field) AS
     CASE WHEN field LIKE '"%' THEN replace(field[2:-2], '""', '"') ELSE field END;
 
--- Time that is missing, by these ledgers. until_ms is NULL in a gap that has not ended.
+-- Time in which nothing was recorded, by these ledgers: not running where the reason is `stopped`,
+-- else missing. until_ms is NULL in a gap that has not ended.
 CREATE OR REPLACE MACRO gaps(files) AS TABLE
 WITH changes AS (
     -- Rows of one millisecond stand in their order, and `rotated` only says that the next file goes on.

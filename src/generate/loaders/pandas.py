@@ -40,6 +40,7 @@ def ledger(paths):
 
 
 def gaps(paths):
-    """Time that is missing, by these ledgers. `until_ms` is missing in a gap that has not ended."""
+    """Time in which nothing was recorded, by these ledgers: not running where the reason is `stopped`,
+    else missing. `until_ms` is missing in a gap that has not ended."""
     types = {"from_ms": "int64", "until_ms": "Int64", "reason": str}
     return pd.DataFrame(_gap_rows(paths), columns=list(types), dtype=object).astype(types)

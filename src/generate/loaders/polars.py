@@ -38,6 +38,7 @@ def ledger(paths):
 
 
 def gaps(paths):
-    """Time that is missing, by these ledgers. `until_ms` is null in a gap that has not ended."""
+    """Time in which nothing was recorded, by these ledgers: not running where the reason is `stopped`,
+    else missing. `until_ms` is null in a gap that has not ended."""
     types = {"from_ms": pl.Int64, "until_ms": pl.Int64, "reason": pl.String}
     return pl.DataFrame(_gap_rows(paths), schema=types, orient="row")

@@ -78,6 +78,7 @@ def ledger(paths):
 
 
 def gaps(paths):
-    """Time that is missing, by these ledgers. `until_ms` is null in a gap that has not ended."""
+    """Time in which nothing was recorded, by these ledgers: not running where the reason is `stopped`,
+    else missing. `until_ms` is null in a gap that has not ended."""
     schema = "from_ms long, until_ms long, reason string"
     return _spark().createDataFrame(_gap_rows(paths), schema)

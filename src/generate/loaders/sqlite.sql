@@ -29,7 +29,8 @@ CREATE TABLE ledger (
 .import --csv '|IFS=,; for file in ${FILES:=op1.csv}; do if [ -f "$file" ]; then found=1; { gzip -cdf <"$file"; echo; } | sed "1d;\$d"; fi; done; [ "$found" ] || echo "no file: $FILES" >&2' ticks
 .import --csv '|IFS=,; for file in ${LEDGERS:=op1.coverage.csv}; do if [ -f "$file" ]; then found=1; { gzip -cdf <"$file"; echo; } | sed "1d;\$d"; fi; done; [ "$found" ] || echo "no file: $LEDGERS" >&2' ledger
 
--- Time that is missing, by these ledgers. until_ms is NULL in a gap that has not ended.
+-- Time in which nothing was recorded, by these ledgers: not running where the reason is `stopped`,
+-- else missing. until_ms is NULL in a gap that has not ended.
 CREATE VIEW gaps AS
 WITH rows AS (
     -- Rows of one millisecond stand in their order, and `rotated` only says that the next file goes on.
