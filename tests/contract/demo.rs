@@ -1,9 +1,7 @@
 //! `--demo`: a market of its own, for a first look without a key.
 
 use crate::harness::{Recorder, Run, Signal};
-use crate::recording::{assert_says, summary_line, trade_message};
-use crate::server::Server;
-use crate::simulate_command::url as simulator_url;
+use crate::recording::{assert_says, summary_line};
 
 const ROW: &str = "1.5,5,1680300000123,1680300000200,\n";
 const HEADER: &str = "ticker,price,volume,timestamp_ms,received_ms,conditions\n";
@@ -106,75 +104,4 @@ fn the_demo_never_uses_a_key_that_is_there() {
     recorder.wait_for_row_count(1);
     recorder.signal(Signal::SIGTERM);
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
-}
-
-/// The arguments of a command of the README that records or simulates, if `line` is one.
-fn command(line: &str) -> Option<Vec<&str>> {
-    // The first one installs packages before.
-    let line = line.rsplit(" && ").next().unwrap_or_default();
-    let line = line.trim_start().trim_start_matches("FINNHUB_API_KEY=anything ");
-    let rest = ["cargo run --release -- ", "finnhub-stream "].map(|start| line.strip_prefix(start));
-    // What needs a shell is left to the tests of the options in it.
-    let rest = rest.into_iter().flatten().next().filter(|rest| !rest.contains(['|', '\'']))?;
-    let words: Vec<&str> = rest.split_whitespace().collect();
-    let first = ["--demo", "--tickers", "--tickers-file", "--url", "simulate"];
-    first.contains(words.first()?).then_some(words)
-}
-
-/// Runs a command that records, until a row more is in its file, and stops it.
-fn record_a_row(folder: &Recorder, words: &[&str], server: &Server, market: &str) {
-    let demo = words.contains(&"--demo");
-    let out = words.iter().position(|word| *word == "--out").map(|at| words[at + 1]);
-    let out = out.unwrap_or(if demo { "demo.csv" } else { "op1.csv" });
-    let rows = |recorder: &Recorder| recorder.text_of(out).lines().count();
-    let before = rows(folder).max(1);
-    let given = words.iter().map(|word| match *word {
-        MARKET => market,
-        "--dashboard" => "--dashboard=127.0.0.1:0",
-        word => word,
-    });
-    let run = given.fold(Run::beside(folder), Run::arg);
-    if demo || words.contains(&MARKET) {
-        let mut recorder = run.spawn();
-        recorder.wait_until("rows", |now| rows(now) > before);
-        stop(recorder);
-        return;
-    }
-    let mut recorder = run.url(&server.url()).spawn();
-    let mut connection = server.connect_and_wait_for_subscriptions(1);
-    connection.send_text(&trade_message(&[r#"{"p":1,"s":"AAPL","t":1,"v":1}"#]));
-    recorder.wait_until("a row", |now| rows(now) > before);
-    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
-}
-
-/// Where the README's simulator listens.
-const MARKET: &str = "ws://127.0.0.1:9000";
-
-#[test]
-fn the_commands_of_the_readme_one_after_the_other_mix_nothing() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
-    let readme = readme.expect("the README");
-    let (_, folder) = Run::new().file("symbols.txt", "AAPL\n").arg("--version").run_to_its_end();
-    let server = Server::plain();
-    let simulator = Run::beside(&folder).arg("simulate").arg("--listen=127.0.0.1:0");
-    let mut simulator = simulator.spawn();
-    let market = simulator_url(&mut simulator);
-    let mut done = Vec::new();
-    for words in readme.lines().filter_map(command) {
-        if words[0] != "simulate" {
-            record_a_row(&folder, &words, &server, &market);
-        }
-        done.push(words[0]);
-    }
-    stop(simulator);
-    for kind in ["--demo", "--tickers", "simulate", "--url"] {
-        assert!(done.contains(&kind), "{kind} is not among {done:?}");
-    }
-    for (file, simulated) in [("demo.csv", true), ("op1.csv", false), ("simulated.csv", true)] {
-        let text = folder.text_of(file);
-        assert!(text.lines().count() > 1, "{file}");
-        for row in text.lines().skip(1) {
-            assert_eq!(row.starts_with("DEMO:"), simulated, "{file}: {row}");
-        }
-    }
 }

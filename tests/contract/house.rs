@@ -274,7 +274,7 @@ fn blocks_of_the_readme_say_their_language_so_that_they_can_be_copied() {
 #[test]
 fn the_readme_begins_with_a_picture_that_is_there_and_small() {
     let readme = readme();
-    let (start, picture) = (readme.find("## Start"), readme.find("](src/dashboard/page.png)"));
+    let (start, picture) = (readme.find("\n## "), readme.find("](src/dashboard/page.png)"));
     assert!(
         picture.is_some() && picture < start,
         "the picture at {picture:?}, the start {start:?}"

@@ -24,8 +24,9 @@
 //! * `loaders`: other tools read what is recorded, by `generate`
 //! * `on_event`: somebody who does not look hears of it
 //! * `panics`: no panic of the writer goes unnoticed, and counts make none
-//! * `secrets`, `demo`: the key is nowhere; the built-in market
 //! * `house`: the rules of the source itself
+//! * `secrets`, `demo`, `readme`: the key is nowhere; the built-in market; what the README says can be
+//!   done
 //!
 //! Longer runs of the same tests; the number behind each line is what it is without the variable:
 //!
@@ -106,6 +107,7 @@ mod panics;
 mod piped_ledger;
 mod power_cut;
 mod progress_line;
+mod readme;
 mod reconnecting;
 mod refused_rotation;
 mod rotation;
