@@ -43,6 +43,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 pub(crate) struct Screen {
     sender: SyncSender<Line>,
     thread: JoinHandle<()>,
+    // Only a table asks once more.
+    #[cfg_attr(not(feature = "table"), allow(dead_code))]
     place: Place,
     table: SharedTable,
 }
