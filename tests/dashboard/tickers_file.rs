@@ -34,6 +34,23 @@ fn lists(program: &Program) -> Vec<String> {
 }
 
 #[test]
+fn the_answer_to_a_change_says_what_is_odd_about_the_symbol() {
+    let feed = Feed::start();
+    let (program, _line) = record(&feed, Run::new(), "MSFT\n", 2);
+    for (symbol, warnings) in [
+        ("tsla", r#"["tsla: Finnhub's symbols are in capital letters; did you mean TSLA?"]"#),
+        ("TSLA", "[]"),
+    ] {
+        let path = format!("/api/tickers/{symbol}");
+        let answer = request(program.address(), "PUT", &path, "");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(body["warnings"].to_string(), warnings, "{body}");
+        assert!(body["tickers"].as_array().unwrap().contains(&symbol.into()), "{body}");
+    }
+}
+
+#[test]
 fn a_file_of_the_user_with_the_name_of_the_new_one_is_not_touched() {
     let feed = Feed::start();
     let run = Run::new().file("tickers.txt.new", "mine\n").file("tickers.txt.new-2", "mine\n");

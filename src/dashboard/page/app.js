@@ -2,7 +2,7 @@
 // outside becomes text nodes only, never markup.
 
 import { amount, ago, changeOf, direction, duration, percent, spark, SPARK, stateWord, venueAndName, whole } from './format.js';
-import { clockTime, recorderAt } from './recorder-client.js';
+import { clockTime, recorderAt, sinceStart } from './recorder-client.js';
 
 const SILENCE = 4000; // ms until a change that was asked for counts as not answered
 const SORT_EVERY = 2000; // ms; rows that never rest cannot be read
@@ -135,7 +135,10 @@ function showAges() {
   if (!state.version) return;
   const now = recorder.now();
   say(byId('n-message'), state.last_message_ms === null ? 'none yet' : ago(now - state.last_message_ms));
-  if (state.connected) say(byId('n-uptime'), duration(now - state.started_ms));
+  if (state.connected) {
+    say(byId('n-uptime'), duration(now - state.started_ms));
+    say(byId('t-since'), sinceStart(now - state.started_ms));
+  }
   for (const [symbol, row] of page.rows) {
     const last = recorder.ticker(symbol)?.last_received_ms ?? null;
     say(row.age, last === null ? '–' : ago(now - last));
@@ -220,15 +223,15 @@ function showRow(ticker) {
 }
 
 /**
- * A price that moved shows it for a moment. No animation: with fifty symbols it would paint the
- * page sixty times a second.
+ * A price that moved shows it for a moment, without a colour of up or down: the change beside it is of
+ * another span of time. No animation: with fifty symbols it would paint the page sixty times a second.
  */
 function flash(row, before, after) {
   const now = performance.now();
   const [from, to] = [Number(before), Number(after)];
   if (from > 0 && to > 0 && from !== to && now - row.flashed > 2 * FLASH) {
     row.flashed = now;
-    row.price.className = `number last ${to > from ? 'up' : 'down'}`;
+    row.price.className = 'number last moved';
   } else if (row.flashed && now - row.flashed > FLASH) row.price.className = 'number last';
 }
 
@@ -317,7 +320,7 @@ function showChosen() {
   say(byId('c-price'), ticker?.price ?? '–');
   say(byId('c-change'), change === null ? '' : percent(change));
   look(byId('c-change'), `change ${direction(change)}`);
-  byId('c-change').title = 'since the start';
+  byId('c-change').title = byId('t-since').textContent.toLowerCase();
   chart.now = recorder.read().now_ms;
   chart.price = ticker?.price ?? null;
 }
@@ -357,30 +360,35 @@ function answer(text, isRefusal, undo) {
   byId('undo').hidden = !undo;
 }
 
-/** Asks for a change; gives what is wrong, or null. */
+/** Asks for a change; gives what is odd about it, or what is wrong. */
 async function ask(method, symbol) {
   try {
     const reply = await fetch(`/api/tickers/${encodeURIComponent(symbol)}`, {
       method, signal: AbortSignal.timeout(SILENCE),
     });
     const body = await reply.json();
-    return reply.ok ? null : String(body.error);
+    return reply.ok ? { warnings: body.warnings } : { fault: String(body.error) };
   } catch {
-    return 'finnhub-stream does not answer';
+    return { fault: 'finnhub-stream does not answer' };
   }
 }
 
 async function addSymbols(symbols) {
+  const said = [];
   const added = [];
   for (const symbol of symbols) {
-    const fault = await ask('PUT', symbol);
+    const isListed = [symbol, `DEMO:${symbol}`].some((name) => page.rows.has(name));
+    const { fault, warnings = [] } = await ask('PUT', symbol);
     if (fault) {
       answer(`${symbol}: ${fault}`, true);
       return false;
     }
-    added.push(symbol);
+    if (isListed) said.push(`${symbol} is on the list already`);
+    else added.push(symbol);
+    said.push(...warnings);
   }
-  answer(`${added.join(', ')} added`, false);
+  if (added.length) said.unshift(`${added.join(', ')} added`);
+  answer(said.join('; '), false);
   return true;
 }
 
@@ -388,7 +396,7 @@ async function removeSymbol(symbol) {
   const row = page.rows.get(symbol)?.node;
   const next = row?.nextElementSibling ?? row?.previousElementSibling;
   const hadFocus = row?.contains(document.activeElement);
-  const fault = await ask('DELETE', symbol);
+  const { fault } = await ask('DELETE', symbol);
   if (fault) {
     answer(fault.startsWith(symbol) ? fault : `${symbol}: ${fault}`, true);
     return;

@@ -85,9 +85,22 @@ class Followed {
   }
 }
 
+// One clock everywhere: 24 hours; where seconds count, also whose time it is.
+const time = (options) => new Intl.DateTimeFormat(undefined, { hourCycle: 'h23', ...options });
+const CLOCK = time({ hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+const MINUTES = time({ hour: '2-digit', minute: '2-digit' });
+const DAY = time({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+
 /** The local time that was `ms` ago. A notice says since when, so that it is read out only once. */
 export function clockTime(ms) {
-  return new Date(Math.round((Date.now() - ms) / 1000) * 1000).toLocaleTimeString();
+  return CLOCK.format(Math.round((Date.now() - ms) / 1000) * 1000);
+}
+
+/** Since when changes are counted: the local time that was `ms` ago, with its day when that was earlier. */
+export function sinceStart(ms) {
+  const start = Math.round((Date.now() - ms) / 1000) * 1000;
+  const isToday = new Date(start).toDateString() === new Date().toDateString();
+  return `Since ${(isToday ? MINUTES : DAY).format(start)}`;
 }
 
 /** Whether both versions are of one kind: the same up to the first number that is not 0. */

@@ -94,6 +94,7 @@ const WITH_MINUTES = clock({ hour: '2-digit', minute: '2-digit' });
 const WITH_DAY = clock({ day: 'numeric', month: 'short' });
 const WITH_ALL = clock({
   day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit',
+  timeZoneName: 'short',
 });
 const AMOUNT = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 });
 

@@ -71,7 +71,7 @@ const COLOURS = {
 };
 const LINE = { fill: 'none', stroke: 'currentColor', strokeWidth: 1.5, strokeLinejoin: 'round' };
 const COLUMNS = [
-  ['Symbol', CELL], ['5 minutes', CELL], ['Last', NUMBER], ['Change', NUMBER], ['Trades', NUMBER],
+  ['Symbol', CELL], ['5 minutes', CELL], ['Last', NUMBER], ['Since the start', NUMBER], ['Trades', NUMBER],
   ['Volume', NUMBER], ['Last trade', NUMBER], ['State', CELL],
 ];
 
