@@ -108,7 +108,9 @@ fn the_table_shows_each_symbol_and_leaves_the_terminal_as_it_was() {
         assert!(rows_now[1].contains(part), "{rows_now:#?}");
     }
     let aapl = row_of(&recorder, "AAPL");
-    assert!(aapl.contains("live") && aapl.contains('▄') && aapl.contains(" 10 "), "{aapl}");
+    // How high depends on whether both trades fall into one step of the line.
+    assert!(aapl.contains(|bar| ('▁'..='█').contains(&bar)), "{aapl}");
+    assert!(aapl.contains("live") && aapl.contains(" 10 "), "{aapl}");
     assert!(rows_now.iter().any(|row| row.contains("connected to")), "{rows_now:#?}");
     assert!(last_row(&recorder).contains("q stop"), "{rows_now:#?}");
     assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
@@ -386,7 +388,8 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
     assert_ne!(terminal.modes(), modes);
     terminal.press("qy");
     drop(connection);
-    recorder.wait_until("its end", |now| now.stderr().contains("code 0"));
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(recorder.stderr().contains("code 0"), "{}", recorder.seen());
     assert_given_back(&recorder, &terminal, &modes);
 }
 
