@@ -36,7 +36,8 @@ pub enum Change<'a> {
 pub struct Changed {
     /// The whole list, as it is now.
     pub tickers: Vec<String>,
-    /// What is odd about the symbol, one line each.
+    /// What is odd about the symbol, one line each; not in the answer when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 

@@ -39,7 +39,7 @@ fn the_answer_to_a_change_says_what_is_odd_about_the_symbol() {
     let (program, _line) = record(&feed, Run::new(), "MSFT\n", 2);
     for (symbol, warnings) in [
         ("tsla", r#"["tsla: Finnhub's symbols are in capital letters; did you mean TSLA?"]"#),
-        ("TSLA", "[]"),
+        ("TSLA", "null"),
     ] {
         let path = format!("/api/tickers/{symbol}");
         let answer = request(program.address(), "PUT", &path, "");
