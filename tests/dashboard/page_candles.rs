@@ -78,6 +78,9 @@ fn candles_are_chosen_kept_and_read_by_keyboard() {
     browser.wait_for("no candle yet", &format!(r"/candles of \d+ s; no trade yet/.test({label})"));
     browser.click("[data-symbol='AAPL'] .pick");
     browser.wait_for("the candles", &format!("{CHART}.candles.length === 2"));
+    browser.click("[data-symbol='AAPL'] .pick");
+    let count = browser.value(&format!("{CHART}.candles.length"));
+    assert_eq!(count, 2, "chosen again, it has what is known");
     browser.click("[name='span'][value='3600']");
     browser.wait_for("the span", &format!("{CHART}.getAttribute('span') === '3600'"));
     browser.click("[name='type'][value='line']");

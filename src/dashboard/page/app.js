@@ -297,7 +297,6 @@ function choose(symbol) {
   page.chosen = symbol;
   page.leave?.();
   page.leave = null;
-  Object.assign(chart, { bars: [], candles: [] });
   chart.setAttribute('label', symbol ?? '');
   say(byId('c-symbol'), symbol ?? '–');
   for (const row of page.rows.values()) markIfChosen(row);
@@ -305,10 +304,15 @@ function choose(symbol) {
     // Not in the browser's history: choosing is looking, not going somewhere.
     history.replaceState(null, '', `#${encodeURIComponent(symbol)}`);
     const followed = recorder.history(symbol);
-    page.leave = followed.subscribe(() => {
+    const show = () => {
       const { bars, candles, gaps } = followed.read();
       Object.assign(chart, { bars, candles, gaps });
-    });
+    };
+    page.leave = followed.subscribe(show);
+    // The same symbol again: what is known of it does not come once more.
+    show();
+  } else {
+    Object.assign(chart, { bars: [], candles: [] });
   }
   showChosen();
   showFeed(recorder.read());

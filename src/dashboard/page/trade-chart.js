@@ -380,8 +380,9 @@ export class TradeChartElement extends (globalThis.HTMLElement ?? Object) {
     if (!view.visible.length && !view.isKnown) {
       context.fillStyle = this.#colour('text');
       context.textAlign = 'center';
+      const isOnItsWay = !this.#bars.length && this.#price !== null;
       const nothing = this.#bars.length ? 'No trade that counts for a candle yet' : 'No trade yet';
-      if (!this.#message.textContent) context.fillText(nothing, width / 2, height / 2);
+      if (!isOnItsWay && !this.#message.textContent) context.fillText(nothing, width / 2, height / 2);
       this.#drawGaps(context, view);
       this.#nameGaps(context, view);
       this.#show(null);
