@@ -397,7 +397,7 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
 fn in_the_background_it_records_and_leaves_keys_to_the_shell() {
     let server = Server::plain();
     let terminal = PseudoTerminal::new(WIDE);
-    let then = "bg >&2; while read word; do echo read $word >&2; done";
+    let then = "bg >&2; while read word && [ $word != end ]; do echo read $word >&2; done; kill %1; wait %1; echo code $? >&2";
     let (mut recorder, mut connection) =
         shown(from_a_shell(run(&server), then), &server, &terminal);
     terminal.press(CTRL_Z);
@@ -412,6 +412,10 @@ fn in_the_background_it_records_and_leaves_keys_to_the_shell() {
     }
     connection.send_text(&trade("MSFT", "5"));
     recorder.wait_for_row_count(4);
+    terminal.press("end\n");
+    drop(connection);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+    assert!(recorder.stderr().contains("code 0"), "{}", recorder.seen());
 }
 
 /// As when tmux has started it.
