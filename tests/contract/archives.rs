@@ -7,7 +7,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::harness::Run;
+use crate::harness::{Run, Signal};
 use crate::journal::{message, recorded_up_to};
 use crate::recording::FORETOLD_COLUMNS;
 use crate::server::Server;
@@ -58,10 +58,13 @@ fn an_empty_line_that_was_written_to_a_recording_leaves_it_well() {
         let (mut recorder, mut connection) = recorded_up_to(3, &server);
         let path = recorder.path("op1.csv");
         let mut file = fs::OpenOptions::new().append(true).open(path).expect("the file");
+        // Both at once for the recorder, which else may put a header between them.
+        recorder.signal(Signal::SIGSTOP);
         if empties {
             file.set_len(0).expect("to be emptied");
         }
         file.write_all(b"\n").expect("a line end");
+        recorder.signal(Signal::SIGCONT);
         connection.send_text(&message(4..=4));
         recorder.wait_until_it_says(" by somebody");
         connection.send_text(&message(5..=5));
