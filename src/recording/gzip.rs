@@ -17,7 +17,7 @@ pub(crate) const GZIP_MARK: [u8; 2] = [0x1f, 0x8b];
 const COMPRESSED_PIECE: usize = 64 * 1024;
 
 /// Text is unpacked in pieces of this size: text in the same piece as damage is lost.
-const TEXT_PIECE: usize = 16 * 1024;
+const TEXT_PIECE: usize = 64 * 1024;
 
 /// The first bytes, which were read to find the format, and the rest. Chained, because a pipe cannot seek
 /// back.

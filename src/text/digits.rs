@@ -69,9 +69,22 @@ pub(crate) const SURELY_FIT: usize = 18;
 /// it might not fit.
 #[inline]
 pub(crate) fn leading_integer(text: &[u8]) -> Option<(i64, usize)> {
+    if let Some(time_ms) = leading_time_ms(text) {
+        return Some((time_ms, 13));
+    }
     let (number, count) = leading_digits(text);
     let has_leading_zero = count > 1 && text[0] == b'0';
     (count > 0 && count <= SURELY_FIT && !has_leading_zero).then_some((number, count))
+}
+
+/// UNIX milliseconds have 13 digits from 2001 to 2286: five, and eight.
+#[inline]
+fn leading_time_ms(text: &[u8]) -> Option<i64> {
+    let (digits, [behind, ..]) = text.split_first_chunk::<13>()? else { return None };
+    let (first, last) = (digits.first_chunk()?, digits.last_chunk()?);
+    let ((first, others), (last, other_last)) = (digit_values(*first), digit_values(*last));
+    let is_time = (others | other_last) == 0 && digits[0] != b'0' && !behind.is_ascii_digit();
+    is_time.then(|| value_of_eight(first << 24) * 100_000_000 + value_of_eight(last))
 }
 
 /// The value of the digits at the front of `text`, and their number. Of more than [`SURELY_FIT`] it is

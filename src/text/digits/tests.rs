@@ -1,6 +1,8 @@
 //! Texts that are numbers of JSON, and texts that are not.
 
-use super::{NumberForm, is_json_number, number_form, parse_integer};
+use proptest::prelude::*;
+
+use super::{NumberForm, SURELY_FIT, is_json_number, leading_integer, number_form, parse_integer};
 
 #[test]
 fn numbers_are_those_of_json() {
@@ -78,5 +80,18 @@ fn integers_have_no_decoration_and_fit_64_bits() {
                 is_number.then(|| str::from_utf8(&text).ok()?.parse::<i64>().ok()).flatten();
             assert_eq!(parse_integer(&text), expected, "{text:?}");
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_leading_integer_is_that_of_its_digits(
+        digits in "[0-9]{0,20}|[0-9]{13}", behind in "[,\n:/a]?[,0-9]{0,9}",
+    ) {
+        let text = digits + &behind;
+        let count = text.bytes().take_while(u8::is_ascii_digit).count();
+        let number = parse_integer(&text.as_bytes()[..count]).filter(|_| count <= SURELY_FIT);
+        let expected = number.map(|number| (number, count));
+        prop_assert_eq!(leading_integer(text.as_bytes()), expected);
     }
 }
