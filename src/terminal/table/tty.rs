@@ -226,6 +226,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread;
 
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::fs::{Mode, OFlags, open};
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use rustix::termios::tcgetattr;
@@ -251,6 +252,18 @@ mod tests {
         let mut bytes = vec![0; 1 << 20];
         let count = other_end.read(&mut bytes).unwrap();
         String::from_utf8_lossy(&bytes[..count]).into_owned()
+    }
+
+    /// What the other end gets, up to `end`: it may come in pieces.
+    fn read_up_to(other_end: &mut File, end: &str) -> String {
+        let mut text = String::new();
+        let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+        while !text.ends_with(end) {
+            let ready = poll(&mut [PollFd::new(&*other_end, PollFlags::IN)], Some(&patience));
+            assert_eq!(ready, Ok(1), "no more than {text:?}");
+            text += &read(other_end);
+        }
+        text
     }
 
     #[test]
@@ -279,7 +292,7 @@ mod tests {
         assert!(tty.enter());
         thread::spawn(|| panic!("for the test")).join().unwrap_err();
         assert_eq!((modes(&tty), tty.is_over()), (found, true));
-        assert!(read(&mut other_end).ends_with("\x1b[?1049l"));
+        read_up_to(&mut other_end, "\x1b[?1049l");
     }
 
     #[test]
@@ -289,7 +302,7 @@ mod tests {
         assert!(tty.enter());
         tty.suspend();
         assert_eq!(modes(&tty), found);
-        assert!(read(&mut other_end).ends_with("\x1b[?1049l"));
+        read_up_to(&mut other_end, "\x1b[?1049l");
         tty.send(b"x".to_vec());
         assert!(tty.enter());
         assert!(read(&mut other_end).starts_with("\x1b[?1049h"), "nothing was sent meanwhile");
