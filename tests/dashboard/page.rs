@@ -91,6 +91,7 @@ fn symbols_are_added_and_removed() {
         "what is there already, and what is odd",
         "document.querySelector('#answer-text').textContent === \"nvda added; TSLA is on the list already; nvda: Finnhub's symbols are in capital letters; did you mean NVDA?\"",
     );
+    browser.wait_for("its row", &format!("!!{}", row("DEMO:nvda")));
     browser.click("[data-symbol='DEMO:nvda'] .remove");
     browser.wait_for("it to be gone", &format!("!{}", row("DEMO:nvda")));
     browser.click("[data-symbol='DEMO:TSLA'] .pick");
