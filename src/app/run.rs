@@ -27,8 +27,8 @@ use crate::text::counted;
 /// Records until a signal asks for the end.
 ///
 /// # Errors
-/// When the arguments are wrong; when a file, an address or a thread that it needs cannot be had; when the server refuses the key at
-/// the start; when the writer ends early, or could not write the last rows.
+/// When the arguments are wrong; when a file, an address or a thread that it needs cannot be had; when the
+/// server refuses the key at the start; when the writer ends early, or could not write the last rows.
 pub(crate) fn record(arguments: RecordArguments) -> Result<(), Error> {
     let log_file = arguments.log_file().to_owned();
     let has_writer = Cell::new(false);

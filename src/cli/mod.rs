@@ -60,25 +60,28 @@ struct CommandLine {
 /// asks for could not be done.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Error> {
     let words: Vec<OsString> = arguments.into_iter().collect();
-    if let Some(fault) = one_dash(&words, &CommandLine::command()) {
-        return Err(Error::Usage(fault));
+    let definition = CommandLine::command();
+    if let Some(fault) = one_dash(&words, &definition) {
+        return refuse(fault, &words, &definition);
     }
     match CommandLine::try_parse_from(&words) {
-        Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(CommandLine::command()),
+        Ok(CommandLine { instead: Some(subcommand), .. }) => subcommand.run(definition),
         Ok(CommandLine { record, instead: None }) => app::record(record).map(|()| EXIT_OK),
         // clap reports help and version as errors.
         Err(error) if error.exit_code() == i32::from(EXIT_OK) => {
             print(error.to_string().as_bytes())
         }
-        Err(error) => {
-            let definition = CommandLine::command();
-            let refused = Error::Usage(one_line(&error, &words, &definition));
-            if let Some(log_file) = log_file_of_start(&words, &definition) {
-                log_refusal(&log_file, &refused);
-            }
-            Err(refused)
-        }
+        Err(error) => refuse(one_line(&error, &words, &definition), &words, &definition),
     }
+}
+
+/// Refuses a command line; the log of a recording that it was to start hears of it.
+fn refuse(fault: String, words: &[OsString], definition: &Command) -> Result<u8, Error> {
+    let refused = Error::Usage(fault);
+    if let Some(log_file) = log_file_of_start(words, definition) {
+        log_refusal(&log_file, &refused);
+    }
+    Err(refused)
 }
 
 /// The log of a recording whose command line cannot be understood as a whole; none for a subcommand.

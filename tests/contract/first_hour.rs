@@ -29,6 +29,7 @@ fn a_refused_start_adds_its_line_to_a_log_that_exists() {
     assert!(added_to_log(without_key, 2).contains("API_KEY"));
     let other_columns = run().file("op1.csv", "a,b\n").tickers("AAPL").arg("--url");
     assert!(added_to_log(other_columns.arg("ws://127.0.0.1:9"), 1).contains("op1.csv"));
+    assert!(added_to_log(run().args(&["-tickers", "AAPL"]), 2).contains("two dashes"));
     // Also when the command line cannot be understood, and the log has another name.
     assert!(added_to_log(run().args(&["-t", "AAPL", "--rotate", "weekly"]), 2).contains("weekly"));
     let elsewhere = Run::new().file("my.log", LOG_LINE).args(&["--log-file", "my.log", "--wrong"]);
