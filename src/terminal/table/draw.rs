@@ -3,6 +3,8 @@
 //! Table thread. No I/O and no clock. Only the terminal's own colours, so that it can be read on a light
 //! background as on a dark one.
 
+use std::cmp::Ordering;
+
 use log::Level;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Alignment, Constraint, Rect};
@@ -11,7 +13,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row, Table, Widget};
 
 use super::chart;
-use super::rows::{Column, Sort, change, small_line, state};
+use super::rows::{Column, Sort, change, direction, small_line, state};
 use super::trails::Trails;
 use super::view::{Page, Question, View};
 use crate::market::hours::{MarketState, us_market};
@@ -240,9 +242,9 @@ impl Scene<'_> {
     }
 
     fn change_style(&self, ticker: &TickerSnapshot) -> Style {
-        match change(ticker) {
-            Some(percent) if percent > 0.0 => self.colour(Color::Green),
-            Some(percent) if percent < 0.0 => self.colour(Color::Red),
+        match change(ticker).map(direction) {
+            Some(Ordering::Greater) => self.colour(Color::Green),
+            Some(Ordering::Less) => self.colour(Color::Red),
             _ => Style::new(),
         }
     }

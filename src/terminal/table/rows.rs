@@ -69,9 +69,7 @@ impl Column {
         match self {
             Self::Symbol => printable(&ticker.symbol, SYMBOL_CHARACTERS),
             Self::Last => printable(&ticker.price, PRICE_CHARACTERS),
-            Self::Change => {
-                change(ticker).map(|percent| format!("{percent:+.2} %")).unwrap_or_default()
-            }
+            Self::Change => change(ticker).map(percent).unwrap_or_default(),
             Self::Line => String::new(),
             Self::Trades => grouped(ticker.trades),
             Self::Volume => short(ticker.volume),
@@ -93,6 +91,20 @@ pub(super) fn state(ticker: &TickerSnapshot, market: MarketState, now_ms: i64) -
         (state, _) if ticker.wanted_since_ms.is_some() || state == "refused" => state,
         _ => "extra",
     }
+}
+
+/// A change with two decimals; one that they do not show has no sign.
+fn percent(change: f64) -> String {
+    match direction(change) {
+        Ordering::Equal => "0.00 %".to_owned(),
+        _ => format!("{change:+.2} %"),
+    }
+}
+
+/// Whether a change is below or above nothing, as far as its two decimals show it; the page says the same.
+pub(super) fn direction(change: f64) -> Ordering {
+    let is_shown = change.abs() >= 0.005;
+    if is_shown { change.total_cmp(&0.0) } else { Ordering::Equal }
 }
 
 /// How much the price has changed since the start, in per cent.

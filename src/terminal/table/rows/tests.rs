@@ -1,6 +1,8 @@
 //! The rows of the table: their order, and what their cells say.
 
-use super::{Column, Sort, change, short, small_line, state};
+use std::cmp::Ordering;
+
+use super::{Column, Sort, change, direction, short, small_line, state};
 use crate::market::hours::{MarketState, us_market};
 use crate::status::snapshot::{SILENT_AFTER_MS, TickerSnapshot};
 
@@ -26,6 +28,15 @@ fn the_price_has_its_digits_and_the_change_is_since_the_start() {
     let texts = [Column::Symbol, Column::Last, Column::Change, Column::Trades, Column::Age]
         .map(|column| column.text(&one, OPEN, NOON + 65_000));
     assert_eq!(texts, ["A", "101.50", "+1.50 %", "3", "1 m 5 s"]);
+    // Two decimals do not show it, so that it has no sign and, in `draw`, no colour.
+    for last in ["100", "100.004", "99.996"] {
+        let one = ticker("A", "100", last, 1);
+        assert_eq!(Column::Change.text(&one, OPEN, NOON), "0.00 %");
+        assert_eq!(change(&one).map(direction), Some(Ordering::Equal));
+    }
+    let one = ticker("A", "100", "99.99", 1);
+    assert_eq!(Column::Change.text(&one, OPEN, NOON), "-0.01 %");
+    assert_eq!(change(&one).map(direction), Some(Ordering::Less));
     let unknown = ticker("A", "", "", 0);
     assert_eq!((change(&unknown), change(&ticker("A", "0", "1", 1))), (None, None));
     assert_eq!(Column::Change.text(&unknown, OPEN, NOON), "");
