@@ -97,7 +97,8 @@ impl Ledgers {
         for path in files {
             let found = self.add(path);
             told.ledger(path, &found);
-            without.push(!found.unwrap_or(false));
+            // A file that is not there is told when it is to be read.
+            without.push(path.exists() && !found.unwrap_or(false));
         }
         without
     }

@@ -283,6 +283,8 @@ fn malformed_rows_and_files_are_told_and_the_rest_is_read() {
     ] {
         assert!(recorder.stderr().contains(line), "{line}: {}", recorder.seen());
     }
+    // The file that is not there is none of them.
+    assert!(recorder.stderr().contains("2 recordings without a ledger"), "{}", recorder.seen());
 }
 
 #[test]
