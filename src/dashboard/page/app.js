@@ -1,8 +1,8 @@
 // The live page: shows what recorder-client.js follows, and asks for changes of the list. Text from
 // outside becomes text nodes only, never markup.
 
-import { amount, ago, changeOf, direction, duration, percent, spark, SPARK, stateWord, venueAndName, whole } from './format.js';
-import { clockTime, recorderAt, sinceStart } from './recorder-client.js';
+import { amount, ago, changeOf, clockTime, direction, duration, percent, sinceStart, spark, SPARK, stateWord, venueAndName, whole } from './format.js';
+import { recorderAt } from './recorder-client.js';
 
 const SILENCE = 4000; // ms until a change that was asked for counts as not answered
 const SORT_EVERY = 2000; // ms; rows that never rest cannot be read

@@ -15,6 +15,24 @@ export function duration(ms) {
   return rest ? `${text} ${rest} ${next[0]}` : text;
 }
 
+// One clock everywhere: 24 hours; where seconds count, also whose time it is.
+const time = (options) => new Intl.DateTimeFormat(undefined, { hourCycle: 'h23', ...options });
+const CLOCK = time({ hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+const MINUTES = time({ hour: '2-digit', minute: '2-digit' });
+const DAY = time({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+
+/** The local time that was `ms` ago. A notice says since when, so that it is read out only once. */
+export function clockTime(ms) {
+  return CLOCK.format(Math.round((Date.now() - ms) / 1000) * 1000);
+}
+
+/** Since when changes are counted: the local time that was `ms` ago, with its day when that was earlier. */
+export function sinceStart(ms) {
+  const start = Math.round((Date.now() - ms) / 1000) * 1000;
+  const isToday = new Date(start).toDateString() === new Date().toDateString();
+  return `Since ${(isToday ? MINUTES : DAY).format(start)}`;
+}
+
 export function ago(ms) {
   return ms < 2000 ? 'just now' : `${duration(ms)} ago`;
 }

@@ -1,6 +1,6 @@
 /**
  * Follows finnhub-stream's dashboard: the state of the recorder by server-sent events, and the
- * history of its symbols. The page and the React package stand on this file; it needs candles.js.
+ * history of its symbols. The page and the React package stand on this file; it needs candles.js and format.js.
  *
  *   const recorder = recorderAt('http://127.0.0.1:8787');
  *   const leave = recorder.subscribe(() => console.log(recorder.read().tickers));
@@ -13,6 +13,7 @@
  */
 
 import { replaced } from './candles.js';
+import { clockTime } from './format.js';
 
 const VERSION = '0.0.0'; // of the program that this file comes from
 
@@ -83,24 +84,6 @@ class Followed {
     this.value = value;
     for (const listener of this.#listeners) listener();
   }
-}
-
-// One clock everywhere: 24 hours; where seconds count, also whose time it is.
-const time = (options) => new Intl.DateTimeFormat(undefined, { hourCycle: 'h23', ...options });
-const CLOCK = time({ hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
-const MINUTES = time({ hour: '2-digit', minute: '2-digit' });
-const DAY = time({ day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
-
-/** The local time that was `ms` ago. A notice says since when, so that it is read out only once. */
-export function clockTime(ms) {
-  return CLOCK.format(Math.round((Date.now() - ms) / 1000) * 1000);
-}
-
-/** Since when changes are counted: the local time that was `ms` ago, with its day when that was earlier. */
-export function sinceStart(ms) {
-  const start = Math.round((Date.now() - ms) / 1000) * 1000;
-  const isToday = new Date(start).toDateString() === new Date().toDateString();
-  return `Since ${(isToday ? MINUTES : DAY).format(start)}`;
 }
 
 /** Whether both versions are of one kind: the same up to the first number that is not 0. */
