@@ -112,6 +112,18 @@ mod tests {
         CommandLine::command().debug_assert();
     }
 
+    /// A longer line would be broken in the middle of a sentence, and its rest would stand alone.
+    #[test]
+    fn the_words_behind_the_options_fit_the_width_of_the_help() {
+        let command = CommandLine::command();
+        for command in command.get_subcommands().chain([&command]) {
+            let words = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in words.lines() {
+                assert!(line.chars().count() <= 100, "{}: {line}", command.get_name());
+            }
+        }
+    }
+
     #[test]
     fn help_and_version_are_printed() {
         for (line, expected) in [

@@ -38,26 +38,28 @@ Exit codes:
   1    something is not";
 
 const BARS_HELP: &str = "\
-Standard output is CSV: ticker,time_ms,open,high,low,close,volume,trades,covered_ms. time_ms is the
-beginning of the bar, UTC; prices are the digits of a trade, the volume is an exact sum. covered_ms is
-how much of the bar the ledger beside the recording calls recorded for this symbol; less than the length
-of a bar means that some of it was missed. It is empty where there is no ledger.
+Standard output is CSV: ticker,time_ms,open,high,low,close,volume,trades,covered_ms. time_ms is
+the beginning of the bar, UTC; prices are the digits of a trade, the volume is an exact sum.
+covered_ms is how much of the bar the ledger beside the recording calls recorded for this symbol;
+less than the length of a bar means that some of it was missed. It is empty where there is no
+ledger.
 
-Odd lots and trades at average prices add volume only; late trades set high and low, and open and close
-only where no other trade does; official opening and closing prices count nothing. A row of volume 0 is
-a price for forex and CFDs, whose rows all have volume 0, and in no bar for US shares. A bar takes
-trades until two hours of the receiving clock after its end. Daily bars are UTC days; what trades after
-20:00 in New York belongs to the trade date of the next day.
+Odd lots and trades at average prices add volume only; late trades set high and low, and open and
+close only where no other trade does; official opening and closing prices count nothing. A row of
+volume 0 is a price for forex and CFDs, whose rows all have volume 0, and in no bar for US shares.
+A bar takes trades until two hours of the receiving clock after its end. Daily bars are UTC days;
+what trades after 20:00 in New York belongs to the trade date of the next day.
 
   finnhub-stream bars op1-*.csv.gz op1.csv --every 5m --hours regular > bars.csv
 
---follow goes on with the last FILE, whether somebody records to it now or only later, through rotation
-and compression, until Ctrl-C or SIGTERM. A bar is printed when its end is --grace past, and again, whole,
-when a late trade or the ledger changes it: the last row of a bar counts. One that has not ended is not
-printed. A file that somebody empties or changes is an error.
+--follow goes on with the last FILE, whether somebody records to it now or only later, through
+rotation and compression, until Ctrl-C or SIGTERM. A bar is printed when its end is --grace past,
+and again, whole, when a late trade or the ledger changes it: the last row of a bar counts. One
+that has not ended is not printed. A file that somebody empties or changes is an error.
 
 Exit codes:
-  0    all files were read to their ends, and every row is well-formed; with --follow, stopped as asked
+  0    all files were read to their ends, and every row is well-formed; with --follow, stopped
+       as asked
   1    not so, or the bars could not be written
   130  a second Ctrl-C";
 

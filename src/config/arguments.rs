@@ -70,7 +70,7 @@ impl RecordArguments {
 /// The views of a recording while it runs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ViewArguments {
-    /// Live page in the browser [default address: 127.0.0.1:8787]
+    /// Live page in the browser; a port alone is on this machine [default address: 127.0.0.1:8787]
     #[arg(
         long,
         value_name = "ADDR:PORT",
