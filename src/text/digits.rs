@@ -43,22 +43,26 @@ pub(crate) fn number_form(text: &[u8]) -> Option<NumberForm> {
 /// `-?(0|[1-9]\d*)` within 64 bits. Most digits of a recording are in times; the parser of the standard
 /// library is slower because it checks for an overflow at each digit.
 pub(crate) fn parse_integer(text: &[u8]) -> Option<i64> {
-    const SURELY_FIT: usize = 18;
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if matches!(digits, [] | [b'0', _, ..]) {
         return None;
     }
-    if digits.len() > SURELY_FIT {
-        let is_number = digits.iter().all(u8::is_ascii_digit);
-        return is_number.then(|| str::from_utf8(text).ok()?.parse().ok())?;
-    }
-    let (mut number, mut rest) = (0, digits);
-    while let Some((eight, behind)) = rest.split_first_chunk() {
-        (number, rest) = (number * 100_000_000 + eight_digits(*eight)?, behind);
-    }
-    for digit in rest {
-        number = digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))?;
-    }
+    let number = match (digits.first_chunk(), digits.last_chunk()) {
+        // A time: the last eight digits, and those before them, which the first eight begin with.
+        (Some(first), Some(last)) if digits.len() <= 16 => {
+            let ((first, others), (last, other_last)) = (digit_values(*first), digit_values(*last));
+            let is_number = (others | other_last) == 0;
+            let first = if digits.len() > 8 { first << (8 * (16 - digits.len())) } else { 0 };
+            is_number.then(|| value_of_eight(first) * 100_000_000 + value_of_eight(last))?
+        }
+        (None, _) => digits.iter().try_fold(0, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + i64::from(digit - b'0'))
+        })?,
+        _ => {
+            let is_number = digits.iter().all(u8::is_ascii_digit);
+            return is_number.then(|| str::from_utf8(text).ok()?.parse().ok())?;
+        }
+    };
     Some(if digits.len() < text.len() { -number } else { number })
 }
 
@@ -126,12 +130,6 @@ pub(crate) fn digit_values(digits: [u8; 8]) -> (u64, u64) {
     // 0x76 added to anything above 9 sets the highest bit of its byte.
     let others = (values | ((values & (ONES * 0x7f)) + ONES * 0x76)) & (ONES * 0x80);
     (values, others)
-}
-
-/// The value of eight digits; `None` when one of them is none.
-fn eight_digits(digits: [u8; 8]) -> Option<i64> {
-    let (values, others) = digit_values(digits);
-    (others == 0).then(|| value_of_eight(values))
 }
 
 /// The number that eight values of digits make, all at once: twos, then fours, then the whole.
