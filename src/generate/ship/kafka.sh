@@ -54,8 +54,10 @@ said=$({ cat && echo .; } | LC_ALL=C awk -v wanted="$FINNHUB_STREAM_ROWS" '
         else if (rows != wanted) print rows + 0 " of " wanted " rows came: not the whole batch"
     }') && [ -z "$said" ] || fail "${said:-cannot read the batch}"
 
-# The newest batch of this shipping at the ends of the partitions, and whether that is whole.
-ends=$(kcat -C -q -e -o -1 -b "$KAFKA_BROKERS" -t "$KAFKA_TOPIC" -X auto.offset.reset=earliest -f '%h\n' 2>&1) ||
+# The newest batch of this shipping at the ends of the partitions, and whether that is whole. At an end
+# a broker waits for more, half a second if it is not told otherwise.
+ends=$(kcat -C -q -e -o -1 -b "$KAFKA_BROKERS" -t "$KAFKA_TOPIC" -X auto.offset.reset=earliest \
+    -X fetch.wait.max.ms=10 -f '%h\n' 2>&1) ||
     case $ends in *"nknown topic"*) ends= ;; *) fail "$ends" ;; esac
 ours=$(printf '%s\n' "$ends" | tr , '\n' | grep "^batch=${FINNHUB_STREAM_BATCH%%-*}-" | sort -t - -k 2,2n -k 4,4n)
 last=$(printf '%s\n' "$ours" | tail -n 1)
@@ -67,10 +69,11 @@ elif [ -n "$last" ] && [ "$last" != "$FINNHUB_STREAM_AFTER" ]; then
         "$KAFKA_TOPIC is '$last': is the position an old one?"
 fi
 
-# send HEADER...: brings the messages on standard input into the topic.
+# send HEADER...: brings the messages on standard input into the topic. One request at a time keeps their
+# order when one is sent again; idempotence would do so as well, and costs half a second at each start.
 send() {
     said=$(kcat -P -b "$KAFKA_BROKERS" -t "$KAFKA_TOPIC" -K '\x1f' -D '\x1e' -X acks=all \
-        -X enable.idempotence=true -X topic.partitioner=murmur2_random -X message.timeout.ms=30000 \
+        -X max.in.flight=1 -X topic.partitioner=murmur2_random -X message.timeout.ms=30000 \
         -H "batch=$FINNHUB_STREAM_BATCH" "$@" 2>&1) && return
     case $said in *"nknown topic"*) fail "there is no topic $KAFKA_TOPIC, and the brokers make none; make it first" ;; esac
     fail "$said"
