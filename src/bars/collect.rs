@@ -96,6 +96,12 @@ impl Collector {
         })
     }
 
+    /// The symbols asked for that nothing was read of.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = &str> {
+        let wanted = self.rules.wanted.iter().map(String::as_str);
+        wanted.filter(|symbol| !self.by_symbol.contains_key(symbol.as_bytes()))
+    }
+
     /// Whether there are bars that no trade can change any more.
     pub(super) fn has_done(&self) -> bool {
         let until_ms = self.rules.done_until(self.clock_ms);

@@ -91,5 +91,6 @@ fn print(
     collector.print_rest(coverage, out)?;
     drop(progress);
     told.late(&collector);
+    told.unseen(&collector);
     Ok(told.all_well)
 }

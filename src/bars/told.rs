@@ -107,6 +107,16 @@ impl<'e> Told<'e> {
         }
     }
 
+    /// Says which of the symbols asked for are in no file.
+    pub(super) fn unseen(&mut self, collector: &Collector) {
+        for symbol in collector.unseen() {
+            self.note(format_args!(
+                "{}: no row of it in these files; give the name as it stands there",
+                printable(symbol, usize::MAX)
+            ));
+        }
+    }
+
     /// Says what has come too late.
     pub(super) fn late(&mut self, collector: &Collector) {
         if collector.late > 0 {

@@ -260,6 +260,17 @@ fn what_comes_two_hours_late_is_counted_and_said() {
 }
 
 #[test]
+fn a_symbol_that_is_in_no_file_is_told() {
+    let rows = [row("AAPL", "1", "1", NINE, ""), row("MSFT", "2", "1", NINE, "")];
+    let run = Run::without_key().file("op1.csv", recording(&rows));
+    let (found, recorder) = bars(run, &["op1.csv", "-t", "AAPL,msft"]);
+    assert_eq!(found.len(), 1);
+    let said = "msft: no row of it in these files; give the name as it stands there\n";
+    assert!(recorder.stderr().ends_with(said), "{}", recorder.seen());
+    assert!(!recorder.stderr().contains("AAPL"), "{}", recorder.seen());
+}
+
+#[test]
 fn malformed_rows_and_files_are_told_and_the_rest_is_read() {
     let rows = [
         row("AAPL", "1", "1", NINE, ""),

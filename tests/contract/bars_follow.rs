@@ -125,6 +125,38 @@ fn a_recording_that_nobody_writes_is_waited_for_through_the_start_that_closes_it
 }
 
 #[test]
+fn a_kill_of_the_recorder_and_its_next_start_change_the_bars_to_those_of_the_finished_recording() {
+    let server = Server::plain();
+    let start = |run: Run| run.url(&server.url()).tickers("AAPL").spawn();
+    let mut recorder = start(Run::new());
+    let mut connection = server.connect_and_wait_for_subscriptions(1);
+    let mut bars = follow(Run::beside(&recorder), &["--every", "1s", "--grace", "100ms"]);
+    for round in 0..4_usize {
+        for number in 0..50 {
+            let trade = format!(r#"{{"p":{number},"s":"AAPL","t":{},"v":5}}"#, now_ms());
+            connection.send_text(&trade_message(&[&trade]));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        recorder.wait_for_row_count(50 * round + 50);
+        recorder.signal(Signal::SIGKILL);
+        assert_eq!(recorder.wait_exit(), -9);
+        // Half a row, as a kill may leave one.
+        append(&recorder.path("op1.csv"), "AAPL,9,");
+        drop(connection);
+        recorder = start(Run::beside(&recorder).env("API_KEY", "key"));
+        connection = server.connect_and_wait_for_subscriptions(1);
+    }
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let finished = Run::beside(&recorder).arg("bars").arg("op1.csv").arg("--every").arg("1s");
+    let (code, finished) = finished.run_to_its_end();
+    assert_eq!(code, 0, "{}", finished.seen());
+    let expected = last_rows(&finished.stdout());
+    bars.wait_until(&format!("{expected:#?}"), |now| last_rows(&now.stdout()) == expected);
+    stop(&mut bars);
+    assert!(bars.stderr().is_empty(), "{}", bars.seen());
+}
+
+#[test]
 fn covered_bars_without_a_trade_are_printed_when_they_have_ended() {
     let server = Server::plain();
     let recorder = Run::new().url(&server.url()).tickers("AAPL,MSFT").spawn();
