@@ -167,7 +167,10 @@ fn plan(file: &File, header: Option<&str>, torn: Range<u64>, length: u64) -> io:
         // one column.
         let is_empty = |byte: &&u8| header.contains(',') && b"\r\n".contains(byte);
         let empty = before.iter().take_while(is_empty).count();
-        mending.bytes = [header.as_bytes(), &before[empty..]].concat();
+        let before = &before[empty..];
+        // The line may have come into the file just before the header was put back there.
+        let header = if before.starts_with(header.as_bytes()) { "" } else { header };
+        mending.bytes = [header.as_bytes(), before].concat();
         mending.offset = 0;
     } else if !torn.is_empty() {
         mending.offset = torn.start;

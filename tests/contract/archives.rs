@@ -60,6 +60,7 @@ fn an_empty_line_that_was_written_to_a_recording_leaves_it_well() {
         let mut file = fs::OpenOptions::new().append(true).open(path).expect("the file");
         // Both at once for the recorder, which else may put a header between them.
         recorder.signal(Signal::SIGSTOP);
+        recorder.wait_until("it stands", |now| now.status_line("State").starts_with('T'));
         if empties {
             file.set_len(0).expect("to be emptied");
         }
@@ -76,6 +77,26 @@ fn an_empty_line_that_was_written_to_a_recording_leaves_it_well() {
         assert_eq!(code, 0, "{}", verified.stdout());
         assert!(verified.stdout().contains("malformed rows        0"), "{}", verified.stdout());
     }
+}
+
+/// As when somebody empties the file, and writes an empty line in the moment in which it gets its header back.
+#[test]
+fn an_empty_line_before_the_header_makes_no_second_one() {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recorded_up_to(3, &server);
+    recorder.signal(Signal::SIGSTOP);
+    recorder.wait_until("it stands", |now| now.status_line("State").starts_with('T'));
+    let row = |number: u32| format!("AAPL,{number},5,1680300000123,1\n");
+    fs::write(recorder.path("op1.csv"), format!("\n{FORETOLD_COLUMNS}\n{}", row(7)))
+        .expect("the disk");
+    recorder.signal(Signal::SIGCONT);
+    connection.send_text(&message(4..=4));
+    recorder.wait_until_it_says(" by somebody");
+    connection.send_text(&message(5..=5));
+    recorder.wait_until("the row", |now| now.csv().contains("AAPL,5,"));
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let rows = [7, 4, 5].map(row).concat();
+    assert_eq!(recorder.csv(), format!("{FORETOLD_COLUMNS}\n{rows}"), "{}", recorder.seen());
 }
 
 #[test]
