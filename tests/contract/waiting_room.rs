@@ -224,8 +224,11 @@ fn a_loss_is_in_sums_log_and_ledger_also_when_nothing_follows_it_and_a_kill_does
     connection.send_text(&message(1..=ROWS));
     recorder.wait_until_it_says("disk full");
     connection.send_raw(&large_messages(ROWS + 1..=ROWS + MANY));
-    connection.send_ping(b"there?");
-    assert_eq!(connection.wait_for(Opcode::Pong), b"there?", "all has been read");
+    // The first answer may come before what was read together with its ping is counted.
+    for _ in 0..2 {
+        connection.send_ping(b"there?");
+        assert_eq!(connection.wait_for(Opcode::Pong), b"there?", "all has been read");
+    }
     let read_ms = now_ms();
     connection.answering_pings(|| {
         recorder.wait_until("the loss in the sums and in the log", |now| {
