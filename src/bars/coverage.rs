@@ -62,6 +62,11 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Whether it ends `live`.
+    pub(super) fn is_open(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// Ends what is live at `end_ms`.
     pub(super) fn end(&mut self, end_ms: i64) {
         if let Some((since_ms, symbols)) = self.live.take() {

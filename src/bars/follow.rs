@@ -27,7 +27,7 @@ use crate::process::standard_output::reader_is_gone;
 use crate::process::threads::spawn;
 use crate::recording::closed::{Label, closed_files};
 use crate::recording::header::BARS_HEADER;
-use crate::recording::names::compressed_name;
+use crate::recording::names::{compressed_name, ledger_of};
 use crate::recording::source::id_at;
 use crate::terminal::ProgressLine;
 use crate::text::clock::now_ms;
@@ -214,15 +214,19 @@ impl<W: Write> Follower<'_, '_, W> {
     /// Goes on with the file that has the name now.
     fn go_on_with_next(&mut self) -> Result<(), Failure> {
         let Some(mut next) = LiveFile::open(self.path)? else { return Ok(()) };
-        if self.ledgers.is_live_away() && next.is_locked() {
+        let (own, others) = self.closed_since(&next)?;
+        let is_beside = |label: &Label| ledger_of(&label.path(self.path)).exists();
+        let had_ledger = self.ledgers.has_live() || own.as_ref().is_some_and(is_beside);
+        if had_ledger && next.is_locked() && !ledger_of(self.path).exists() {
             // The recorder is in the middle of a rotation, which ends with the new ledger.
             return Ok(());
         }
-        let (own, others) = self.closed_since(&next)?;
         match &own {
             Some(label) => {
+                let was_seen = self.ledgers.has_live();
                 self.ledgers.leave();
-                self.add_ledger(&label.path(self.path));
+                let is_there = self.add_ledger(&label.path(self.path));
+                self.reader.has_no_ledger |= !was_seen && !is_there;
             }
             None => self.ledgers.keep(),
         }
@@ -268,7 +272,9 @@ impl<W: Write> Follower<'_, '_, W> {
     }
 
     fn begin(&mut self, live: LiveFile) {
-        let has_no_ledger = !self.ledgers.has_live() && !live.is_locked();
+        // If it is closed already, its ledger has another name, too, and is added with it.
+        let has_no_ledger =
+            !self.ledgers.has_live() && !live.is_locked() && self.ledgers.is_current();
         self.reader = Reader::new(self.rules, has_no_ledger);
         self.live = Some(live);
     }
@@ -319,6 +325,10 @@ fn print_done(
     if collector.has_done() {
         told.ledger(path, &ledgers.poll());
         if ledgers.is_current() {
+            // Also what was printed before, for it is forgotten now.
+            if std::mem::take(&mut ledgers.have_news) {
+                collector.look_again(now_ms());
+            }
             collector.print_done(ledgers.coverage(), out)?;
         }
     }

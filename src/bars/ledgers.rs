@@ -2,6 +2,7 @@
 //!
 //! Main thread. Reads ledgers and locks, changes none.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,10 @@ use crate::text::clock::now_ms;
 
 /// How old the coverage may be for bars that are done, which are two hours old.
 const A_MOMENT: Duration = Duration::from_secs(1);
+
+/// Ledgers of closed files that are looked at again because they end `live`. One that a rotation leaves so is
+/// done within moments; more than one are of recorders that were killed.
+const MOST_OPEN: usize = 8;
 
 /// Until when a ledger counts that ends `live`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -62,13 +67,51 @@ struct LiveLedger {
     text: Ledger,
 }
 
+/// One of a closed file that ends `live`: in the middle of a rotation its last row is still to come.
+#[derive(Debug)]
+struct OpenLedger {
+    recording: PathBuf,
+    path: PathBuf,
+    /// As of the last time that it was read; `None` when that was by `add`.
+    stamp: Option<Stamp>,
+    text: Ledger,
+    /// Until when it counts if no row follows, UNIX milliseconds.
+    end_ms: i64,
+}
+
+impl OpenLedger {
+    fn ended(&self) -> Ledger {
+        let mut text = self.text.clone();
+        text.end(self.end_ms);
+        text
+    }
+
+    /// Reads it again if it has changed; whether that was so.
+    fn poll(&mut self) -> Result<bool, LedgerError> {
+        let found = stamp(&self.path);
+        if found.is_none() || found == self.stamp {
+            return Ok(false);
+        }
+        self.stamp = found;
+        if let Some((_, text)) = Ledger::beside(&self.recording)? {
+            self.text = text;
+        }
+        Ok(true)
+    }
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct Ledgers {
     closed: Ledger,
+    /// The newest of those that end `live`, the oldest first.
+    open: VecDeque<OpenLedger>,
     /// The recording that is followed, and which file that was at the beginning.
     followed: Option<(PathBuf, FileId)>,
     live: Option<LiveLedger>,
+    /// Whether it has no name in this moment, in the middle of a rotation: it may have rows that were not
+    /// read.
+    is_away: bool,
     /// Until when it counts.
     end: LiveEnd,
     coverage: Coverage,
@@ -84,9 +127,19 @@ impl Ledgers {
     /// # Errors
     /// When it cannot be read, or is none.
     pub(super) fn add(&mut self, recording: &Path) -> Result<bool, LedgerError> {
-        let Some((_, mut ledger)) = Ledger::beside(recording)? else { return Ok(false) };
-        ledger.end(LiveEnd::of(recording).ms());
-        self.closed.extend(ledger);
+        let Some((path, text)) = Ledger::beside(recording)? else { return Ok(false) };
+        if text.is_open() {
+            if self.open.len() == MOST_OPEN
+                && let Some(oldest) = self.open.pop_front()
+            {
+                self.closed.extend(oldest.ended());
+            }
+            let end_ms = LiveEnd::of(recording).ms();
+            let recording = recording.to_owned();
+            self.open.push_back(OpenLedger { recording, path, stamp: None, text, end_ms });
+        } else {
+            self.closed.extend(text);
+        }
         (self.have_news, self.counted_at) = (true, None);
         Ok(true)
     }
@@ -118,6 +171,7 @@ impl Ledgers {
     /// The file that was followed is closed: its ledger is to be added under its new name.
     pub(super) fn leave(&mut self) {
         (self.followed, self.live, self.counted_at) = (None, None, None);
+        self.is_away = false;
     }
 
     /// The file that was followed has no name any more: what its ledger said stays.
@@ -130,8 +184,13 @@ impl Ledgers {
         self.leave();
     }
 
-    /// Whether no other file has taken the name of the one that is followed, and so its ledger's.
+    /// Whether no other file has taken the name of the one that is followed, and so its ledger's, nor is
+    /// about to.
     pub(super) fn is_current(&self) -> bool {
+        !self.is_away && self.has_its_name()
+    }
+
+    fn has_its_name(&self) -> bool {
         let is_it = |(path, id): &(PathBuf, FileId)| id_at(path).is_none_or(|found| found == *id);
         self.followed.as_ref().is_none_or(is_it)
     }
@@ -141,21 +200,21 @@ impl Ledgers {
         self.live.is_some()
     }
 
-    /// Whether that has no longer the name that it had.
-    pub(super) fn is_live_away(&self) -> bool {
-        self.live.as_ref().is_some_and(|live| !live.path.exists())
-    }
-
-    /// Reads the one beside the file that is followed if it has changed, or is there now.
+    /// Reads those that have changed since, of the closed files that end `live` and of the one that is followed.
     ///
     /// # Errors
     /// When it cannot be read, or is none; it is not read again then before it has changed.
     pub(super) fn poll(&mut self) -> Result<(), LedgerError> {
+        for open in &mut self.open {
+            if open.poll()? {
+                (self.have_news, self.counted_at) = (true, None);
+            }
+        }
         let Some((recording, _)) = &self.followed else { return Ok(()) };
         let known = self.live.as_ref().and_then(|live| live.stamp);
-        // In the middle of a rotation there is no ledger for a moment; then the last state holds.
         let found = self.live.as_ref().and_then(|live| stamp(&live.path));
-        if self.live.is_some() && (found.is_none() || found == known) {
+        self.is_away = false;
+        if self.live.is_some() && found.is_some() && found == known {
             return Ok(());
         }
         if let Some(live) = &mut self.live {
@@ -163,9 +222,13 @@ impl Ledgers {
         }
         let read = Ledger::beside(recording)?;
         // Otherwise it may be the ledger of the next file.
-        if let Some((path, text)) = read.filter(|_| self.is_current()) {
+        if let Some((path, text)) = read.filter(|_| self.has_its_name()) {
             self.live = Some(LiveLedger { path, stamp: found, text });
             (self.have_news, self.counted_at) = (true, None);
+        } else if let Some(live) = &mut self.live {
+            live.stamp = None;
+            // A ledger that is removed comes back within seconds where somebody records.
+            self.is_away = LiveEnd::of(recording) == LiveEnd::Now;
         }
         Ok(())
     }
@@ -187,7 +250,8 @@ impl Ledgers {
                 text.end(self.end.ms());
                 text
             });
-            self.coverage = Coverage::of([&self.closed].into_iter().chain(&live));
+            let open: Vec<Ledger> = self.open.iter().map(OpenLedger::ended).collect();
+            self.coverage = Coverage::of([&self.closed].into_iter().chain(&live).chain(&open));
             self.counted_at = Some(Instant::now());
         }
         &self.coverage

@@ -58,7 +58,7 @@ impl From<io::Error> for Failure {
 /// Reads the rows of a file, and counts the malformed ones.
 pub(super) struct Reader<'r> {
     pub(super) rules: &'r Rules,
-    has_no_ledger: bool,
+    pub(super) has_no_ledger: bool,
     /// The first line that was not read.
     line: u64,
     /// Rows that are not well-formed.

@@ -206,7 +206,11 @@ fn the_last_row_of_each_bar_is_that_of_the_finished_recording() {
         let (code, finished) = finished.arg("--every").arg(every).run_to_its_end();
         prop_assert_eq!(code, 0, "{}", finished.seen());
         let expected = last_rows(&finished.stdout());
-        bars.wait_until(&format!("{expected:#?}"), |now| last_rows(&now.stdout()) == expected);
+        let ledgers = bars.names_with("coverage").into_iter();
+        let ledgers: String =
+            ledgers.map(|name| format!("{name}\n{}", bars.text_of(&name))).collect();
+        let what = format!("{expected:#?}\n{ledgers}");
+        bars.wait_until(&what, |now| last_rows(&now.stdout()) == expected);
         bars.signal(Signal::SIGTERM);
         prop_assert_eq!(bars.wait_exit(), 0, "{}", bars.seen());
         let late = |recorder: &Recorder| recorder.stderr();
