@@ -216,8 +216,8 @@ impl<W: Write> Follower<'_, '_, W> {
         let Some(mut next) = LiveFile::open(self.path)? else { return Ok(()) };
         let (own, others) = self.closed_since(&next)?;
         let is_beside = |label: &Label| ledger_of(&label.path(self.path)).exists();
-        let had_ledger = self.ledgers.has_live() || own.as_ref().is_some_and(is_beside);
-        if had_ledger && next.is_locked() && !ledger_of(self.path).exists() {
+        let has_recorder = self.ledgers.has_live() || own.as_ref().is_some_and(is_beside);
+        if has_recorder && next.is_locked() && !ledger_of(self.path).exists() {
             // The recorder is in the middle of a rotation, which ends with the new ledger.
             return Ok(());
         }

@@ -162,7 +162,10 @@ impl Recording {
         fs::write(self.path("op1.csv.lock"), line).expect("the disk");
     }
 
-    fn stop(self) {
+    /// After one more trade: when its bar is there, all rows before it have been read.
+    fn stop(mut self) {
+        let last = format!("LAST,1,1,{0},{0},\n", self.now_ms);
+        self.write(&last);
         self.heartbeat();
         self.note("down", "stopped");
     }
@@ -207,8 +210,8 @@ fn the_last_row_of_each_bar_is_that_of_the_finished_recording() {
         prop_assert_eq!(code, 0, "{}", finished.seen());
         let expected = last_rows(&finished.stdout());
         let ledgers = bars.names_with("coverage").into_iter();
-        let ledgers: String =
-            ledgers.map(|name| format!("{name}\n{}", bars.text_of(&name))).collect();
+        let ledgers = ledgers.map(|name| format!("{name}\n{}", bars.text_of(&name)));
+        let ledgers = ledgers.collect::<Vec<_>>().concat();
         let what = format!("{expected:#?}\n{ledgers}");
         bars.wait_until(&what, |now| last_rows(&now.stdout()) == expected);
         bars.signal(Signal::SIGTERM);
