@@ -94,7 +94,13 @@ pub(super) fn shortened(parts: Vec<Part>, width: usize) -> String {
 
 /// The same in several rows of `width` characters; each row has texts with the number of their part.
 #[cfg(feature = "table")]
-pub(super) fn in_rows(parts: Vec<Part>, width: usize, rows: usize) -> Vec<Vec<(usize, String)>> {
+pub(super) fn in_rows(
+    mut parts: Vec<Part>,
+    width: usize,
+    rows: usize,
+) -> Vec<Vec<(usize, String)>> {
+    // What no row has room for is shortened first: leaving out other parts would not help it.
+    shorten_reason(&mut parts, width);
     let row_length =
         |row: &Vec<(usize, String)>| row.iter().map(|(_, text)| length(text)).sum::<usize>();
     let too_long = |parts: &[Part]| {
@@ -106,6 +112,17 @@ pub(super) fn in_rows(parts: Vec<Part>, width: usize, rows: usize) -> Vec<Vec<(u
     let mut laid_out = laid_out(&fitted(parts, too_long), width);
     laid_out.truncate(rows);
     laid_out
+}
+
+/// Cuts the reason behind the state where one row is too short for both.
+#[cfg(feature = "table")]
+fn shorten_reason(parts: &mut [Part], width: usize) {
+    if let [Part(_, state), Part(Keep::Reason, reason), ..] = parts
+        && !reason.starts_with(SEPARATOR)
+    {
+        let left = width.saturating_sub(length(state));
+        *reason = if left >= SHORTEST_TEXT { cut(reason, left) } else { String::new() };
+    }
 }
 
 /// The parts in rows, each in the one where it has room.

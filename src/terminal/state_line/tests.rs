@@ -150,6 +150,15 @@ fn in_several_rows_more_of_it_has_room() {
         &["live · 2 symbols (1 refused)", "12,345 trades · 57/s · last 1 s ago"],
     );
     check(&full, 28, 2, &["live · disk full", "12,345 trades · last 1 s ago"]);
+    let reason = "not connected: cannot resolve the name ws.finnhub.io: Name or service".into();
+    let down = Snapshot { state: FeedState::Down, reason, missing_ms: 72_000, ..snapshot() };
+    check(
+        &down,
+        39,
+        2,
+        &["down: cannot resolve the name ws.finnh…", "12,345 trades · 1 m 12 s missing"],
+    );
+    check(&down, 15, 2, &["down", "12,345 trades"]);
     check(&full, 12, 1, &["live"]);
     check(&full, 0, 0, &[]);
 }

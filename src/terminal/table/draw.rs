@@ -231,7 +231,12 @@ impl Scene<'_> {
         ticker: &TickerSnapshot,
         market: MarketState,
     ) -> Cell<'static> {
-        let text = cut(&column.text(ticker, market, self.now_ms), usize::from(width));
+        let text = match column.text(ticker, market, self.now_ms) {
+            // A symbol that traded just now is not live while nothing is recorded.
+            text if column == Column::State && text == "live" => self.snapshot.state.name().into(),
+            text => text,
+        };
+        let text = cut(&text, usize::from(width));
         let style = match (column, text.as_str()) {
             (Column::State, "refused") => self.colour(Color::Red),
             (Column::State, "silent") => self.colour(Color::Yellow),
