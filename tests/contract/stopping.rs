@@ -191,7 +191,7 @@ fn it_stops_while_the_server_neither_reads_nor_answers() {
 fn it_stops_while_it_waits_to_try_again() {
     let port = ClosedPort::new();
     let mut recorder = Run::new().url(&port.url()).tickers("AAPL").spawn();
-    recorder.wait_until_it_says("refused");
+    recorder.wait_until_it_says("connecting again in");
     recorder.signal(Signal::SIGINT);
     let asked = recorder.stopwatch();
     assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
