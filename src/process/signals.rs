@@ -29,6 +29,12 @@ pub(crate) fn stop_signals() -> Vec<c_int> {
     [SIGTERM, SIGINT, SIGHUP].into_iter().filter(counts).collect()
 }
 
+/// Whether a signal is ignored, and so is to stay ignored. To be asked before the program listens to it.
+#[cfg(feature = "table")]
+pub(crate) fn stays_ignored(signal: c_int) -> bool {
+    is_ignored(signal, &fs::read_to_string(STATUS).unwrap_or_default())
+}
+
 /// Whether `status` has the signal among those that the process ignores: a hexadecimal number, whose
 /// lowest bit is signal 1.
 fn is_ignored(signal: c_int, status: &str) -> bool {

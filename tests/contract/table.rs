@@ -394,6 +394,25 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
 }
 
 #[test]
+fn ctrl_z_does_nothing_where_it_was_ignored_at_the_start() {
+    let server = Server::plain();
+    let terminal = PseudoTerminal::new(WIDE);
+    let takes_terminal = "exec setsid --ctty \"$@\" 0<&2";
+    let ignores = "trap '' TSTP; \"$@\"";
+    let run = run(&server).through(&["sh", "-c", takes_terminal, "sh", "sh", "-mc", ignores, "sh"]);
+    let (mut recorder, mut connection) = shown(run, &server, &terminal);
+    terminal.press(CTRL_Z);
+    for number in 2..4 {
+        connection.send_text(&trade("MSFT", "5"));
+        recorder.wait_for_row_count(number);
+        thread::sleep(Duration::from_millis(300));
+    }
+    terminal.press("qy");
+    drop(connection);
+    assert_eq!(recorder.wait_exit(), 0, "{}", recorder.seen());
+}
+
+#[test]
 fn in_the_background_it_records_and_leaves_keys_to_the_shell() {
     let server = Server::plain();
     let terminal = PseudoTerminal::new(WIDE);

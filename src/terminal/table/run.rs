@@ -28,6 +28,7 @@ use crate::channel::SharedState;
 use crate::feed::{Change, ChangeWatchList};
 use crate::market::hours::us_market;
 use crate::process::error::EXIT_INTERRUPTED;
+use crate::process::signals::stays_ignored;
 use crate::process::threads::spawn;
 use crate::process::waker::{Waker, Woken};
 use crate::status::snapshot::Snapshot;
@@ -60,11 +61,13 @@ impl Signals {
         for (signal, flag) in
             [(SIGTSTP, &signals.stop), (SIGCONT, &signals.go_on), (SIGQUIT, &signals.quit)]
         {
+            if stays_ignored(signal) {
+                continue;
+            }
             signal_hook::flag::register(signal, Arc::clone(flag))?;
-        }
-        for signal in [SIGTSTP, SIGCONT, SIGQUIT, SIGWINCH] {
             signal_hook::low_level::pipe::register(signal, waker.socket()?)?;
         }
+        signal_hook::low_level::pipe::register(SIGWINCH, waker.socket()?)?;
         Ok(signals)
     }
 }
