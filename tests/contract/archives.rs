@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::harness::{Run, Signal};
+use crate::harness::{Recorder, Run, Signal};
 use crate::journal::{message, recorded_up_to};
 use crate::recording::FORETOLD_COLUMNS;
 use crate::server::Server;
@@ -50,27 +51,34 @@ fn an_empty_line_is_nothing() {
     assert!(code == 0 && said.contains('3'), "{said}");
 }
 
+/// A recording of the trades 1 to 3, to which somebody does something, and of 4 and 5 after it.
+fn changed_by_somebody(change: impl FnOnce(&Path)) -> Recorder {
+    let server = Server::plain();
+    let (mut recorder, mut connection) = recorded_up_to(3, &server);
+    // All at once for the recorder, which else may put a header between two steps.
+    recorder.signal(Signal::SIGSTOP);
+    recorder.wait_until("it stands", |now| now.status_line("State").starts_with('T'));
+    change(&recorder.path("op1.csv"));
+    recorder.signal(Signal::SIGCONT);
+    connection.send_text(&message(4..=4));
+    recorder.wait_until_it_says(" by somebody");
+    connection.send_text(&message(5..=5));
+    recorder.wait_until("the row", |now| now.csv().contains("AAPL,5,"));
+    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    recorder
+}
+
 /// `echo > op1.csv` instead of `: > op1.csv`, and `echo >> op1.csv`.
 #[test]
 fn an_empty_line_that_was_written_to_a_recording_leaves_it_well() {
     for empties in [true, false] {
-        let server = Server::plain();
-        let (mut recorder, mut connection) = recorded_up_to(3, &server);
-        let path = recorder.path("op1.csv");
-        let mut file = fs::OpenOptions::new().append(true).open(path).expect("the file");
-        // Both at once for the recorder, which else may put a header between them.
-        recorder.signal(Signal::SIGSTOP);
-        recorder.wait_until("it stands", |now| now.status_line("State").starts_with('T'));
-        if empties {
-            file.set_len(0).expect("to be emptied");
-        }
-        file.write_all(b"\n").expect("a line end");
-        recorder.signal(Signal::SIGCONT);
-        connection.send_text(&message(4..=4));
-        recorder.wait_until_it_says(" by somebody");
-        connection.send_text(&message(5..=5));
-        recorder.wait_until("the row", |now| now.csv().contains("AAPL,5,"));
-        assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+        let recorder = changed_by_somebody(|path| {
+            let mut file = fs::OpenOptions::new().append(true).open(path).expect("the file");
+            if empties {
+                file.set_len(0).expect("to be emptied");
+            }
+            file.write_all(b"\n").expect("a line end");
+        });
         let csv = recorder.csv();
         assert!(!empties || csv.starts_with(&format!("{FORETOLD_COLUMNS}\nAAPL,4,")), "{csv}");
         let (code, verified) = Run::beside(&recorder).arg("verify").arg("op1.csv").run_to_its_end();
@@ -82,19 +90,11 @@ fn an_empty_line_that_was_written_to_a_recording_leaves_it_well() {
 /// As when somebody empties the file, and writes an empty line in the moment in which it gets its header back.
 #[test]
 fn an_empty_line_before_the_header_makes_no_second_one() {
-    let server = Server::plain();
-    let (mut recorder, mut connection) = recorded_up_to(3, &server);
-    recorder.signal(Signal::SIGSTOP);
-    recorder.wait_until("it stands", |now| now.status_line("State").starts_with('T'));
     let row = |number: u32| format!("AAPL,{number},5,1680300000123,1\n");
-    fs::write(recorder.path("op1.csv"), format!("\n{FORETOLD_COLUMNS}\n{}", row(7)))
-        .expect("the disk");
-    recorder.signal(Signal::SIGCONT);
-    connection.send_text(&message(4..=4));
-    recorder.wait_until_it_says(" by somebody");
-    connection.send_text(&message(5..=5));
-    recorder.wait_until("the row", |now| now.csv().contains("AAPL,5,"));
-    assert_eq!(recorder.stop(connection), 0, "{}", recorder.seen());
+    let recorder = changed_by_somebody(|path| {
+        let text = format!("\n{FORETOLD_COLUMNS}\n{}", row(7));
+        fs::write(path, text).expect("the disk");
+    });
     let rows = [7, 4, 5].map(row).concat();
     assert_eq!(recorder.csv(), format!("{FORETOLD_COLUMNS}\n{rows}"), "{}", recorder.seen());
 }
