@@ -74,6 +74,13 @@ impl Ledger {
         }
     }
 
+    /// The same with an end at `end_ms`, if it has none.
+    pub(super) fn ended(&self, end_ms: i64) -> Self {
+        let mut ended = self.clone();
+        ended.end(end_ms);
+        ended
+    }
+
     /// Adds the spans of one that has an end.
     pub(super) fn extend(&mut self, other: Self) {
         self.spans.extend(other.spans);

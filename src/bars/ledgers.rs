@@ -81,9 +81,7 @@ struct OpenLedger {
 
 impl OpenLedger {
     fn ended(&self) -> Ledger {
-        let mut text = self.text.clone();
-        text.end(self.end_ms);
-        text
+        self.text.ended(self.end_ms)
     }
 
     /// Reads it again if it has changed; whether that was so.
@@ -177,9 +175,7 @@ impl Ledgers {
     /// The file that was followed has no name any more: what its ledger said stays.
     pub(super) fn keep(&mut self) {
         if let Some(live) = self.live.take() {
-            let mut text = live.text;
-            text.end(self.end.ms());
-            self.closed.extend(text);
+            self.closed.extend(live.text.ended(self.end.ms()));
         }
         self.leave();
     }
@@ -205,11 +201,7 @@ impl Ledgers {
     /// # Errors
     /// When it cannot be read, or is none; it is not read again then before it has changed.
     pub(super) fn poll(&mut self) -> Result<(), LedgerError> {
-        for open in &mut self.open {
-            if open.poll()? {
-                (self.have_news, self.counted_at) = (true, None);
-            }
-        }
+        self.poll_open()?;
         let Some((recording, _)) = &self.followed else { return Ok(()) };
         let known = self.live.as_ref().and_then(|live| live.stamp);
         let found = self.live.as_ref().and_then(|live| stamp(&live.path));
@@ -233,6 +225,24 @@ impl Ledgers {
         Ok(())
     }
 
+    /// Reads those of closed files again that have changed; one that has got its last row is done.
+    fn poll_open(&mut self) -> Result<(), LedgerError> {
+        let mut polled = Ok(());
+        for mut ledger in std::mem::take(&mut self.open) {
+            match ledger.poll() {
+                Ok(true) => (self.have_news, self.counted_at) = (true, None),
+                Ok(false) => {}
+                Err(error) => polled = Err(error),
+            }
+            if ledger.text.is_open() {
+                self.open.push_back(ledger);
+            } else {
+                self.closed.extend(ledger.text);
+            }
+        }
+        polled
+    }
+
     /// Checks whether a recorder runs, on which it depends until when the followed ledger counts.
     pub(super) fn look_for_recorder(&mut self) {
         if let Some((recording, _)) = &self.followed {
@@ -245,11 +255,7 @@ impl Ledgers {
     /// The recorded times up to now, or up to a moment ago.
     pub(super) fn coverage(&mut self) -> &Coverage {
         if self.counted_at.is_none_or(|counted| counted.elapsed() > A_MOMENT) {
-            let live = self.live.as_ref().map(|live| {
-                let mut text = live.text.clone();
-                text.end(self.end.ms());
-                text
-            });
+            let live = self.live.as_ref().map(|live| live.text.ended(self.end.ms()));
             let open: Vec<Ledger> = self.open.iter().map(OpenLedger::ended).collect();
             self.coverage = Coverage::of([&self.closed].into_iter().chain(&live).chain(&open));
             self.counted_at = Some(Instant::now());
