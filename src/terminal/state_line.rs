@@ -120,8 +120,7 @@ fn shorten_reason(parts: &mut [Part], width: usize) {
     if let [Part(_, state), Part(Keep::Reason, reason), ..] = parts
         && !reason.starts_with(SEPARATOR)
     {
-        let left = width.saturating_sub(length(state));
-        *reason = if left >= SHORTEST_TEXT { cut(reason, left) } else { String::new() };
+        *reason = cut_or_left_out(reason, width.saturating_sub(length(state)));
     }
 }
 
@@ -156,13 +155,15 @@ fn fitted(mut parts: Vec<Part>, too_long: impl Fn(&[Part]) -> usize) -> Vec<Part
         let next = parts.iter_mut().filter(|part| part.0 < Keep::Always).min_by_key(|part| part.0);
         let Some(Part(keep, text)) = next.filter(|_| too_long > 0) else { return parts };
         let left = length(text).saturating_sub(too_long);
-        *text = if [Keep::Symbols, Keep::Reason].contains(keep) && left >= SHORTEST_TEXT {
-            cut(text, left)
-        } else {
-            String::new()
-        };
+        let can_be_cut = [Keep::Symbols, Keep::Reason].contains(keep);
+        *text = if can_be_cut { cut_or_left_out(text, left) } else { String::new() };
         *keep = Keep::Always;
     }
+}
+
+/// `text` in `width` characters; nothing where too little of it would remain to be read.
+fn cut_or_left_out(text: &str, width: usize) -> String {
+    if width >= SHORTEST_TEXT { cut(text, width) } else { String::new() }
 }
 
 /// `3 symbols`, or `3 symbols (1 refused)`.
