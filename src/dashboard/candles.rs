@@ -65,6 +65,12 @@ impl Candles {
         self.0.iter().filter(|candle| candle.received > after).copied().collect()
     }
 
+    /// For how many candles there is memory.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.0.capacity()
+    }
+
     fn make_room(&mut self, most: usize) {
         let count = self.0.len();
         if count >= most {

@@ -189,7 +189,10 @@ fn push_or_merge(bars: &mut VecDeque<Bar>, bar: Bar, step: u32) {
 
 #[cfg(test)]
 mod tests {
-    use super::{History, LEAST_BARS, NEWEST_BARS, OLDER_BARS};
+    use std::sync::Arc;
+
+    use super::{Bar, History, LEAST_BARS, NEWEST_BARS, OLDER_BARS, Series};
+    use crate::status::candles::Candle;
     use crate::status::snapshot::TickerSnapshot;
 
     fn ticker(symbol: &str, trades: u64, second: i64, price: &str) -> TickerSnapshot {
@@ -257,6 +260,32 @@ mod tests {
         let room = history.0.values().map(|series| series.bars.capacity()).max();
         assert!(room <= Some(32), "{room:?}");
         assert!(bars.iter().all(|bars| *bars > 8));
+    }
+
+    #[test]
+    fn the_longest_list_takes_little_room_with_its_candles() {
+        const SYMBOLS: usize = 5_000;
+        const MOST_BYTES: usize = 8 << 20;
+        let mut history = History::default();
+        let names: Vec<Arc<str>> = (0..SYMBOLS).map(|n| n.to_string().into()).collect();
+        for second in 1..=60_u32 {
+            let tickers = names.iter().map(|name| ticker(name, second.into(), second.into(), "1"));
+            let candle = Candle {
+                start: second,
+                seconds: 1,
+                received: second,
+                trades: 1,
+                volume: 1.0,
+                prices: None,
+            };
+            let candles = names.iter().map(|name| (Arc::clone(name), candle)).collect();
+            history.remember(&tickers.collect::<Vec<_>>(), candles);
+        }
+        let room = |series: &Series| {
+            series.bars.capacity() * size_of::<Bar>() + series.candles.room() * size_of::<Candle>()
+        };
+        let bytes: usize = history.0.values().map(room).sum();
+        assert!((SYMBOLS..MOST_BYTES).contains(&bytes), "{bytes} bytes");
     }
 
     #[test]

@@ -261,6 +261,7 @@ fn an_outage_shows_with_its_reason_and_as_a_gap() {
     recorder.wait_until("the outage", |now| {
         rows(now)[0].starts_with("down: cannot connect to 127.0.0.1:")
             && row_of(now, "AAPL").contains('·')
+            && row_of(now, "AAPL").trim_end().ends_with("down")
     });
     terminal.press("\r");
     recorder.wait_until("its reason in the chart", |now| {

@@ -85,6 +85,20 @@ fn integers_have_no_decoration_and_fit_64_bits() {
 
 proptest! {
     #[test]
+    fn integers_are_read_as_the_standard_library_reads_them(
+        digits in 1_u32..20, number in any::<i64>(), at in 0_usize..20, other in any::<u8>(),
+    ) {
+        let number = number % 10_i64.pow(digits.min(18));
+        let mut text = number.to_string().into_bytes();
+        prop_assert_eq!(parse_integer(&text), Some(number));
+        let at = at % text.len();
+        text[at] = other;
+        let is_number = is_json_number(&text) && text.iter().all(|byte| b"-0123456789".contains(byte));
+        let expected = str::from_utf8(&text).ok().filter(|_| is_number);
+        prop_assert_eq!(parse_integer(&text), expected.and_then(|text| text.parse().ok()));
+    }
+
+    #[test]
     fn a_leading_integer_is_that_of_its_digits(
         digits in "[0-9]{0,20}|[0-9]{13}", behind in "[,\n:/a]?[,0-9]{0,9}",
     ) {
